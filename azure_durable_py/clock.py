@@ -1,0 +1,52 @@
+"""Time and randomness, taken from outside so that tests and the simulator can own them.
+
+Owns the two seams `Clock` and `Ids`. Waiting is `asyncio.sleep`: a virtual event loop moves
+it together with the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from azure_durable_py.models import UTC
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Tells UTC time. Durations are measured with `monotonic`, in seconds."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    @staticmethod
+    def monotonic() -> float:
+        """Seconds on the running event loop's clock."""
+        return asyncio.get_running_loop().time()
+
+
+def loop_clock(epoch: datetime) -> Clock:
+    """A clock that follows the running event loop's time from `epoch` (for virtual loops)."""
+    return Clock(lambda: epoch + timedelta(seconds=asyncio.get_running_loop().time()))
+
+
+class Ids:
+    """Source of unique ids and of jitter. Seed it to make a run repeatable."""
+
+    def __init__(self, source: random.Random | None = None) -> None:
+        self._random = source or random.SystemRandom()
+
+    def new(self) -> str:
+        """32 hex digits, unique."""
+        return uuid.UUID(int=self._random.getrandbits(128), version=4).hex
+
+    def short(self) -> str:
+        """12 hex digits: unique among the turns and deliveries of one instance."""
+        return f"{self._random.getrandbits(48):012x}"
+
+    def jitter(self, seconds: float, spread: float = 0.2) -> float:
+        """`seconds`, more or less by up to `spread` of it."""
+        return seconds * (1 + spread * (2 * self._random.random() - 1))

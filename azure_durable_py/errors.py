@@ -1,0 +1,107 @@
+"""The one tree of errors that this package raises.
+
+Owns every exception class that users may catch. It never imports the rest of the
+package, except the plain data that an error carries.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from azure_durable_py.models import FailureDetails
+
+
+class DurableError(Exception):
+    """Root of every error that the package raises."""
+
+
+class SettingsError(DurableError):
+    """A setting in host.json, local.settings.json or the environment cannot be used."""
+
+
+class RegistrationError(DurableError):
+    """A function app is declared wrongly; raised while the app loads."""
+
+
+class FunctionNotFoundError(DurableError):
+    """No orchestrator, activity or entity of that name is registered."""
+
+
+class SerializationError(DurableError):
+    """A value cannot be turned into JSON, or JSON cannot be turned into the wanted type."""
+
+
+class InvalidInstanceIdError(DurableError, ValueError):
+    """An instance id or entity id breaks the rules for ids."""
+
+
+class InvalidRequestError(DurableError, ValueError):
+    """A request to the client or to the management API cannot be understood."""
+
+
+class InstanceNotFoundError(DurableError, LookupError):
+    """There is no such instance in the task hub."""
+
+
+class InstanceAlreadyExistsError(DurableError):
+    """An instance with this id exists and its state does not allow replacing it."""
+
+
+class InstanceCompletedError(DurableError):
+    """The instance has reached a terminal state and takes no more messages."""
+
+
+class OrchestratorError(DurableError):
+    """Orchestrator code broke a rule of orchestrators (a forbidden await, a bad call ...)."""
+
+
+class NonDeterminismError(OrchestratorError):
+    """On replay the orchestrator did something else than its history recorded."""
+
+
+class TaskFailedError(DurableError):
+    """An activity, sub-orchestration or entity operation failed.
+
+    `details` holds the type, message, stack trace and inner failure as the worker that ran
+    it recorded them.
+    """
+
+    def __init__(self, message: str, details: FailureDetails) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class OrchestrationFailedError(TaskFailedError):
+    """Raised by a client that asked to be told when the orchestration it waits for fails."""
+
+
+class StorageError(DurableError):
+    """Root of the errors that a task hub store raises."""
+
+
+class StorageUnavailableError(StorageError):
+    """Storage gave no usable answer; the call may or may not have taken effect.
+
+    Transient by nature: callers retry, and resolve a lost answer by reading.
+    """
+
+
+class StorageRejectedError(StorageError):
+    """Storage refused the call for good (credentials, size, malformed); nothing took effect."""
+
+
+class ConcurrencyConflictError(StorageError):
+    """The header changed, appeared or disappeared since it was read; nothing took effect."""
+
+
+class MessageLostError(StorageError):
+    """The queue message is no longer ours: deleted, or delivered to another receiver."""
+
+
+class HubFormatError(StorageError):
+    """The task hub was created by a version or with settings that this worker cannot use."""
+
+
+class PayloadTooLargeError(DurableError, ValueError):
+    """A value is larger than the task hub stores."""

@@ -1,0 +1,455 @@
+"""The events of an instance's history and their encoding.
+
+Owns the vocabulary in which everything that happened to an instance is told: what came in
+(completions, timers, external events, control), and what the orchestrator decided (the
+`Scheduled`/`Created`/`Sent` kinds: their place in the history *is* the decision, and the
+worker derives what it must hand over from them). It never decides anything itself.
+
+Values (inputs, results, event data) are JSON text. In storage a large one is replaced by a
+`PayloadRef`; the pure runtime only ever sees text or None for what it must read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, ClassVar, TypeAlias, cast
+
+from azure_durable_py.models import FailureDetails
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadRef:
+    """Names a value kept in payload rows of the instance's partition. `size` is characters of JSON."""
+
+    key: str
+    size: int
+    chunks: int
+
+
+Value: TypeAlias = "str | PayloadRef | None"
+"""JSON text, a reference to it, or None where no value was given at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentInstance:
+    """Who started a sub-orchestration: the parent's ids and the task that awaits it.
+
+    `sent_at` is the time of the parent's turn that decided it.
+    """
+
+    instance_id: str
+    execution_id: str
+    generation: int
+    attempt: int
+    task_id: int
+    name: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Root of all history events. `timestamp` is the time of the turn that wrote it."""
+
+    timestamp: datetime
+
+
+# --- the frame of turns and executions -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorStarted(Event):
+    """A turn begins; replay time is this timestamp until the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionStarted(Event):
+    """First event of every generation."""
+
+    name: str
+    input: Value = None
+    version: str | None = None
+    parent: ParentInstance | None = None
+    tags: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionCompleted(Event):
+    """The orchestrator function returned, raised or was terminated. `status` is a runtime status name."""
+
+    status: str
+    result: Value = None
+    failure: FailureDetails | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuedAsNew(Event):
+    """Last event of a generation that goes on in the next one with `input`.
+
+    `carried` are the external events that the next generation begins with.
+    """
+
+    input: Value = None
+    new_version: str | None = None
+    carried: tuple[EventRaised, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionTerminated(Event):
+    """Asked to stop. `reason` becomes the output. `recurse` also terminates open children."""
+
+    reason: str | None = None
+    recurse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSuspended(Event):
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionResumed(Event):
+    reason: str | None = None
+
+
+# --- tasks: decided by the orchestrator (id) and answered (task_id) --------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScheduled(Event):
+    """An activity call was decided."""
+
+    id: int
+    name: str
+    input: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCompleted(Event):
+    task_id: int
+    result: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed(Event):
+    task_id: int
+    failure: FailureDetails
+
+
+@dataclass(frozen=True, slots=True)
+class TimerCreated(Event):
+    """`reason` says what for, where the user did not ask for it himself (a retry ...)."""
+
+    id: int
+    fire_at: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired(Event):
+    task_id: int
+    fire_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SubOrchestrationCreated(Event):
+    id: int
+    name: str
+    instance_id: str
+    input: Value = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubOrchestrationCompleted(Event):
+    task_id: int
+    result: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubOrchestrationFailed(Event):
+    task_id: int
+    failure: FailureDetails
+
+
+# --- events between instances ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EventSent(Event):
+    """An external event to another orchestration was decided."""
+
+    id: int
+    instance_id: str
+    name: str
+    data: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRaised(Event):
+    """An external event arrived."""
+
+    name: str
+    data: Value = None
+
+
+# --- entities ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EntityOperationCalled(Event):
+    """A call of an entity operation was decided. `instance_id` is the entity's (@name@key)."""
+
+    id: int
+    instance_id: str
+    operation: str
+    input: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityOperationSignaled(Event):
+    """A signal to an entity was decided, to be delivered now or at `signal_time`."""
+
+    id: int
+    instance_id: str
+    operation: str
+    input: Value = None
+    signal_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityOperationCompleted(Event):
+    task_id: int
+    result: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityOperationFailed(Event):
+    task_id: int
+    failure: FailureDetails
+
+
+@dataclass(frozen=True, slots=True)
+class EntityLockRequested(Event):
+    """One entity of a critical section is asked for its lock (each in turn, sorted order)."""
+
+    id: int
+    instance_id: str
+    section: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntityLockGranted(Event):
+    task_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntityLockReleased(Event):
+    """The release of one entity's lock (or of the request for it) was decided."""
+
+    id: int
+    instance_id: str
+    section: str
+
+
+# --- encoding ------------------------------------------------------------------------------------
+
+_EVENTS: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in (
+        OrchestratorStarted,
+        ExecutionStarted,
+        ExecutionCompleted,
+        ContinuedAsNew,
+        ExecutionTerminated,
+        ExecutionSuspended,
+        ExecutionResumed,
+        TaskScheduled,
+        TaskCompleted,
+        TaskFailed,
+        TimerCreated,
+        TimerFired,
+        SubOrchestrationCreated,
+        SubOrchestrationCompleted,
+        SubOrchestrationFailed,
+        EventSent,
+        EventRaised,
+        EntityOperationCalled,
+        EntityOperationSignaled,
+        EntityOperationCompleted,
+        EntityOperationFailed,
+        EntityLockRequested,
+        EntityLockGranted,
+        EntityLockReleased,
+    )
+}
+
+
+def encode_event(event: Event) -> str:
+    """One event as compact JSON. Fields that hold their default are left out."""
+    return json.dumps(event_to_json(event), ensure_ascii=False, separators=(",", ":"))
+
+
+def decode_event(text: str) -> Event:
+    """The event that `encode_event` wrote.
+
+    :raises ValueError: the text is not such an event (names what is wrong).
+    """
+    try:
+        return event_from_json(json.loads(text))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a history event: {error!r}") from error
+
+
+def event_to_json(event: Event) -> dict[str, Any]:
+    """One event as JSON-ready values; `type` is the name of its class."""
+    return {"type": type(event).__name__, **_encode_fields(event)}
+
+
+def event_from_json(data: dict[str, Any]) -> Event:
+    """The event that `event_to_json` gave.
+
+    :raises ValueError: unknown type, or a field is missing or malformed.
+    """
+    try:
+        cls = _EVENTS[data["type"]]
+        fields = {name: _DECODERS.get(name, _same)(value) for name, value in data.items() if name != "type"}
+        return cls(**fields)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a history event: {error!r}") from error
+
+
+def encode_time(moment: datetime) -> str:
+    """A UTC datetime as ISO 8601 with microseconds and a `Z`."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def decode_time(text: str) -> datetime:
+    """The datetime that `encode_time` wrote."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+
+
+def encode_value(value: Value) -> Any:
+    """A value as JSON: text, null, or `{"key", "size", "chunks"}` for a reference."""
+    return _encode_fields(value) if isinstance(value, PayloadRef) else value
+
+
+def decode_value(data: Any) -> Value:
+    """The value that `encode_value` gave."""
+    return PayloadRef(**data) if isinstance(data, dict) else cast("str | None", data)
+
+
+def encode_failure(failure: FailureDetails | None) -> Any:
+    """A failure as JSON-ready values."""
+    return None if failure is None else _encode_fields(failure)
+
+
+def decode_failure(data: Any) -> FailureDetails | None:
+    """The failure that `encode_failure` gave."""
+    if data is None:
+        return None
+    fields = dict(data)
+    fields["inner_failure"] = decode_failure(fields.get("inner_failure"))
+    fields["base_types"] = tuple(fields.get("base_types", ()))
+    return FailureDetails(**fields)
+
+
+def encode_parent(parent: ParentInstance | None) -> Any:
+    """A parent as JSON-ready values."""
+    return None if parent is None else _encode_fields(parent)
+
+
+def decode_parent(data: Any) -> ParentInstance | None:
+    """The parent that `encode_parent` gave."""
+    return None if data is None else ParentInstance(**{**data, "sent_at": decode_time(data["sent_at"])})
+
+
+def map_values(event: Event, change: Callable[[Value], Value]) -> Event:
+    """The same event with `change` applied to each of its values (input, result, data, carried)."""
+    replaced: dict[str, Any] = {}
+    for field in value_fields(event):
+        before = getattr(event, field)
+        after = change(before)
+        if after is not before:
+            replaced[field] = after
+    if isinstance(event, ContinuedAsNew) and event.carried:
+        replaced["carried"] = tuple(map_values(carried, change) for carried in event.carried)
+    return dataclasses.replace(event, **replaced) if replaced else event
+
+
+def value_fields(event: Event) -> tuple[str, ...]:
+    """The names of the fields of this event that hold values."""
+    return _VALUE_FIELDS[type(event)]
+
+
+def payload_refs(events: Iterable[Event]) -> Iterable[PayloadRef]:
+    """Every payload reference in these events."""
+    for event in events:
+        for field in value_fields(event):
+            value = getattr(event, field)
+            if isinstance(value, PayloadRef):
+                yield value
+        if isinstance(event, ContinuedAsNew):
+            yield from payload_refs(event.carried)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _encode_any(value: Any) -> Any:
+    match value:
+        case datetime():
+            return encode_time(value)
+        case Event():
+            return event_to_json(value)
+        case tuple():
+            return [_encode_any(item) for item in cast("tuple[Any, ...]", value)]
+        case _ if dataclasses.is_dataclass(value):
+            return _encode_fields(value)
+        case _:
+            return value
+
+
+class _Shapes:
+    """Field names and defaults per class, looked up once."""
+
+    cache: ClassVar[dict[type, tuple[tuple[str, Any], ...]]] = {}
+
+    @classmethod
+    def of(cls, kind: type) -> tuple[tuple[str, Any], ...]:
+        shape = cls.cache.get(kind)
+        if shape is None:
+            shape = tuple((field.name, field.default) for field in dataclasses.fields(kind))
+            cls.cache[kind] = shape
+        return shape
+
+
+def _encode_fields(value: Any) -> dict[str, Any]:
+    encoded: dict[str, Any] = {}
+    for name, default in _Shapes.of(type(value)):
+        content = getattr(value, name)
+        if content is not default and content != default:
+            encoded[name] = _encode_any(content)
+    return encoded
+
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "timestamp": decode_time,
+    "fire_at": decode_time,
+    "signal_time": decode_time,
+    "input": decode_value,
+    "result": decode_value,
+    "data": decode_value,
+    "failure": decode_failure,
+    "parent": decode_parent,
+    "carried": lambda items: tuple(event_from_json(item) for item in items),
+}
+
+_VALUE_NAMES = ("input", "result", "data")
+_VALUE_FIELDS: dict[type[Event], tuple[str, ...]] = {
+    cls: tuple(field.name for field in dataclasses.fields(cls) if field.name in _VALUE_NAMES) for cls in _EVENTS.values()
+}

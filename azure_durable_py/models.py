@@ -1,0 +1,192 @@
+"""Plain values that users and every layer share: statuses, failures, retry options, ids.
+
+Owns data only. It never reads storage, never runs user code.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+
+from azure_durable_py.errors import InvalidInstanceIdError
+
+UTC = timezone.utc
+
+
+class OrchestrationRuntimeStatus(Enum):
+    """The state of an orchestration instance, with the names of the management API."""
+
+    Running = "Running"
+    Completed = "Completed"
+    ContinuedAsNew = "ContinuedAsNew"
+    Failed = "Failed"
+    Canceled = "Canceled"
+    Terminated = "Terminated"
+    Pending = "Pending"
+    Suspended = "Suspended"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether an instance in this state is finished for good."""
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset(
+    {
+        OrchestrationRuntimeStatus.Completed,
+        OrchestrationRuntimeStatus.Failed,
+        OrchestrationRuntimeStatus.Canceled,
+        OrchestrationRuntimeStatus.Terminated,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FailureDetails:
+    """What is kept of an exception: enough to show it and to match it by type.
+
+    `error_type` is the qualified name of the exception's class (`module.Class`; builtins
+    without a module). `base_types` are the qualified names of its base classes, so that an
+    orchestrator can match a failure by a base class without importing anything.
+    """
+
+    message: str
+    error_type: str
+    stack_trace: str | None = None
+    inner_failure: FailureDetails | None = None
+    base_types: tuple[str, ...] = ()
+
+    @classmethod
+    def from_exception(cls, error: BaseException) -> FailureDetails:
+        """Record an exception with its traceback and its chain of causes."""
+        own: FailureDetails | None = getattr(error, "details", None)
+        inner = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if isinstance(own, FailureDetails):
+            inner_failure: FailureDetails | None = own
+        else:
+            inner_failure = cls.from_exception(inner) if inner is not None else None
+        return cls(
+            message=str(error),
+            error_type=qualified_name(type(error)),
+            stack_trace="".join(traceback.format_exception(type(error), error, error.__traceback__, chain=False)),
+            inner_failure=inner_failure,
+            base_types=tuple(
+                qualified_name(base) for base in type(error).__mro__[1:] if base not in (object, BaseException)
+            ),
+        )
+
+    def is_caused_by(self, error_type: type[BaseException] | str) -> bool:
+        """Whether this failure, or one that it wraps, is of the given exception type.
+
+        A class matches itself and its subclasses; a string matches the qualified or the
+        plain name of the recorded class.
+        """
+        return self._matches(error_type) or (
+            self.inner_failure is not None and self.inner_failure.is_caused_by(error_type)
+        )
+
+    def _matches(self, error_type: type[BaseException] | str) -> bool:
+        names = (self.error_type, *self.base_types)
+        if isinstance(error_type, str):
+            return any(error_type in (name, name.rpartition(".")[2]) for name in names)
+        return qualified_name(error_type) in names
+
+
+def qualified_name(cls: type) -> str:
+    """`module.Class`, without the module for builtins."""
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+class RetryOptions:
+    """When and how often a failed activity or sub-orchestration is tried again.
+
+    Attempts count the first try. The delay before retry i (from 0) is
+    `min(first * backoff_coefficient ** i, max_retry_interval)`; all is measured on replay time.
+
+    :param first_retry_interval_in_milliseconds: delay before the first retry, > 0.
+    :param max_number_of_attempts: how often it runs at most, the first try included, >= 1.
+    """
+
+    def __init__(self, first_retry_interval_in_milliseconds: int, max_number_of_attempts: int) -> None:
+        if first_retry_interval_in_milliseconds <= 0:
+            raise ValueError("first_retry_interval_in_milliseconds must be greater than 0.")
+        if max_number_of_attempts < 1:
+            raise ValueError("max_number_of_attempts must be at least 1: it counts the first try.")
+        self._first_retry_interval_in_milliseconds = first_retry_interval_in_milliseconds
+        self._max_number_of_attempts = max_number_of_attempts
+
+    @property
+    def first_retry_interval_in_milliseconds(self) -> int:
+        """Delay before the first retry, in milliseconds."""
+        return self._first_retry_interval_in_milliseconds
+
+    @property
+    def max_number_of_attempts(self) -> int:
+        """How often it runs at most, the first try included."""
+        return self._max_number_of_attempts
+
+    def delay_before_retry(self, attempt: int) -> timedelta:
+        """The delay after failed attempt number `attempt` (from 1)."""
+        return timedelta(milliseconds=self._first_retry_interval_in_milliseconds)
+
+
+@dataclass(frozen=True, slots=True)
+class EntityId:
+    """Names one entity: `name` selects the function (case-insensitive), `key` the entity."""
+
+    name: str
+    key: str
+
+    def __post_init__(self) -> None:
+        if not self.name or "@" in self.name:
+            raise InvalidInstanceIdError(f"Entity name {self.name!r} must be non-empty and must not contain '@'.")
+        if not self.key:
+            raise InvalidInstanceIdError("An entity key must be non-empty.")
+        object.__setattr__(self, "name", self.name.lower())
+
+    def __str__(self) -> str:
+        return f"@{self.name}@{self.key}"
+
+    @staticmethod
+    def get_scheduler_id(entity_id: EntityId) -> str:
+        """The instance id under which the hub keeps the entity."""
+        return str(entity_id)
+
+    @staticmethod
+    def get_entity_id(scheduler_id: str) -> EntityId:
+        """The entity id behind an instance id of the form `@name@key`."""
+        match = re.fullmatch(r"@([^@]+)@(.+)", scheduler_id, re.DOTALL)
+        if match is None:
+            raise InvalidInstanceIdError(f"{scheduler_id!r} is not an entity's instance id (@name@key).")
+        return EntityId(match[1], match[2])
+
+
+_FORBIDDEN_IN_ID = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
+
+
+def check_instance_id(instance_id: str) -> str:
+    """Return the id of an orchestration if it obeys the rules, else raise.
+
+    :raises InvalidInstanceIdError: empty, longer than 256 characters, a leading `@`, or one
+        of `/ \\ # ?` or a control character in it.
+    """
+    if not instance_id:
+        raise InvalidInstanceIdError("An instance id must not be empty.")
+    if len(instance_id) > 256:
+        raise InvalidInstanceIdError(f"An instance id has at most 256 characters; this one has {len(instance_id)}.")
+    if instance_id.startswith("@"):
+        raise InvalidInstanceIdError(f"Instance id {instance_id!r} must not begin with '@': that names entities.")
+    bad = _FORBIDDEN_IN_ID.search(instance_id)
+    if bad is not None:
+        raise InvalidInstanceIdError(
+            f"Instance id {instance_id!r} contains {bad[0]!r}; '/', '\\', '#', '?' and control characters are not allowed."
+        )
+    return instance_id
+
+
+def utc(value: datetime) -> datetime:
+    """The same moment in UTC; a naive datetime is taken to be UTC already."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

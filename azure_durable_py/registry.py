@@ -1,0 +1,121 @@
+"""What a function app declares: orchestrators, activities and entities by name.
+
+Owns lookup and the rules for names. It knows nothing of triggers, bindings or storage.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from azure_durable_py.errors import FunctionNotFoundError, RegistrationError
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorDefinition:
+    """An orchestrator: `function(context)` is a plain function, a generator or a coroutine function."""
+
+    name: str
+    function: Callable[[Any], Any]
+    input_type: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityDefinition:
+    """An activity: `function(**{input_name: input})`, sync or async. `input_type` is its annotation, if any."""
+
+    name: str
+    function: Callable[..., Any]
+    input_name: str
+    input_type: Any = None
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is a coroutine function (runs on the event loop)."""
+        return inspect.iscoroutinefunction(self.function)
+
+
+@dataclass(frozen=True, slots=True)
+class EntityDefinition:
+    """An entity: `function(context)`, sync or async, or a class whose methods are operations. Its name is lower case."""
+
+    name: str
+    function: Callable[..., Any]
+
+
+_Definition = TypeVar("_Definition", OrchestratorDefinition, ActivityDefinition, EntityDefinition)
+
+
+class Definitions(Generic[_Definition]):
+    """The definitions of one kind. Names are looked up regardless of case, as Azure Functions does."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._by_name: dict[str, _Definition] = {}
+
+    def add(self, definition: _Definition) -> None:
+        """Register a definition.
+
+        :raises RegistrationError: the name is empty or already taken.
+        """
+        if not definition.name:
+            raise RegistrationError(f"An {self._kind} needs a name.")
+        taken = self._by_name.get(definition.name.lower())
+        if taken is not None:
+            raise RegistrationError(
+                f"Two functions are registered as {self._kind} {definition.name!r}: "
+                f"{_place(taken.function)} and {_place(definition.function)}. Rename one of them."
+            )
+        self._by_name[definition.name.lower()] = definition
+
+    def get(self, name: str) -> _Definition:
+        """Look a definition up.
+
+        :raises FunctionNotFoundError: not registered; the message lists near names.
+        """
+        found = self._by_name.get(name.lower())
+        if found is None:
+            raise FunctionNotFoundError(self._unknown(name))
+        return found
+
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._by_name
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def names(self) -> list[str]:
+        """The registered names, sorted."""
+        return sorted(definition.name for definition in self._by_name.values())
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name.lower(), self._by_name, n=1)
+        hint = f" Did you mean {self._by_name[near[0]].name!r}?" if near else ""
+        known = ", ".join(self.names()[:20]) or "none"
+        return f"No {self._kind} named {name!r} is registered in this app.{hint} Registered: {known}."
+
+
+class Registry:
+    """Everything durable that one function app declares."""
+
+    def __init__(self) -> None:
+        self.orchestrators: Definitions[OrchestratorDefinition] = Definitions("orchestrator")
+        self.activities: Definitions[ActivityDefinition] = Definitions("activity")
+        self.entities: Definitions[EntityDefinition] = Definitions("entity")
+
+    def kinds(self) -> Mapping[str, list[str]]:
+        """The registered names by kind, for listings."""
+        return {
+            "orchestrationTrigger": self.orchestrators.names(),
+            "activityTrigger": self.activities.names(),
+            "entityTrigger": self.entities.names(),
+        }
+
+
+def _place(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    name = getattr(function, "__qualname__", repr(function))
+    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else name

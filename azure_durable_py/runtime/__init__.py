@@ -1,0 +1,1 @@
+"""The pure runtime: replays orchestrator functions over histories. No I/O, no asyncio, no clock of its own."""
