@@ -95,11 +95,13 @@ class InstanceState:
     """What the body of a header holds.
 
     `execution_id` names this start of the id; `generation` counts continue-as-new, `attempt`
-    rewinds. `turn_time` is the time of the last turn. `sequence` numbers what an entity sends.
-    `timers` (task id to fire time) and `children` (task id to instance id) are the open ones.
-    `tail` are the newest history events, encoded; `pages` the sealed older ones. `garbage` are
-    rows of this partition that may be deleted with any later commit. `requested_input` etc. are
-    in the columns. `entity` is the JSON-ready state of an entity (see the entity modules).
+    rewinds. `turn_time` is the time of the last turn. `sequence` numbers what is sent as
+    `messages`. `pending` are events accepted but not yet shown to the function (encoded; the
+    start of a generation), or a reference to them. `start_at` is set until a delayed start is
+    due. `timers` (task id to fire time) and `children` (task id to instance id) are the open
+    ones. `tail` are the newest history events, encoded; `pages` the sealed older ones.
+    `garbage` are rows of this partition that may be deleted with any later commit.
+    `entity` is the JSON-ready state of an entity (see the entity modules).
     """
 
     execution_id: str
@@ -108,6 +110,8 @@ class InstanceState:
     attempt: int = 0
     sequence: int = 0
     parent: ParentInstance | None = None
+    start_at: datetime | None = None
+    pending: list[str] | PayloadRef = field(default_factory=lambda: [])
     groups: list[OutboxGroup] = field(default_factory=lambda: [])
     messages: list[OutboxMessage] = field(default_factory=lambda: [])
     fences: dict[str, Fence] = field(default_factory=lambda: {})
@@ -133,6 +137,8 @@ class InstanceState:
             "attempt": self.attempt,
             "sequence": self.sequence,
             "parent": encode_parent(self.parent),
+            "startAt": None if self.start_at is None else encode_time(self.start_at),
+            "pending": encode_value(self.pending) if isinstance(self.pending, PayloadRef) else self.pending,
             "groups": [[group.guard, encode_time(group.committed_at), group.ids.to_json()] for group in self.groups],
             "messages": [
                 [m.sequence, m.guard, encode_time(m.committed_at), m.target, m.body, m.start] for m in self.messages
@@ -170,6 +176,8 @@ class InstanceState:
                 attempt=data.get("attempt", 0),
                 sequence=data.get("sequence", 0),
                 parent=decode_parent(data.get("parent")),
+                start_at=decode_time(data["startAt"]) if data.get("startAt") else None,
+                pending=_decode_pending(data.get("pending", [])),
                 groups=[
                     OutboxGroup(guard, decode_time(at), IdSet.from_json(ids)) for guard, at, ids in data.get("groups", ())
                 ],
@@ -193,6 +201,15 @@ class InstanceState:
             )
         except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
             raise CorruptRowError(f"the body of the header cannot be read: {error!r}") from error
+
+
+def _decode_pending(data: Any) -> list[str] | PayloadRef:
+    if isinstance(data, list):
+        return [str(item) for item in cast("list[Any]", data)]
+    ref = decode_value(data)
+    if not isinstance(ref, PayloadRef):
+        raise ValueError("pending events are neither a list nor a reference")
+    return ref
 
 
 # --- rows ----------------------------------------------------------------------------------------

@@ -1,0 +1,275 @@
+"""The task hub as every layer above shares it: a store, a clock, a source of ids.
+
+Owns the small operations that are the same for clients and workers: ringing a doorbell,
+starting an instance, delivering events to an inbox, replacing and purging an instance. It
+decides nothing about turns and runs no user code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+
+from azure_durable_py.clock import Clock, Ids
+from azure_durable_py.errors import (
+    ConcurrencyConflictError,
+    PayloadTooLargeError,
+    StorageUnavailableError,
+)
+from azure_durable_py.history import ExecutionStarted, ParentInstance, PayloadRef, encode_event
+from azure_durable_py.taskhub.instance import InstanceState, encode_ref
+from azure_durable_py.taskhub.messages import Doorbell, InboxEvent
+from azure_durable_py.taskhub.protocol import (
+    MAX_COMMIT_ROWS,
+    MAX_DELAY_SECONDS,
+    MAX_INBOX_BODY_BYTES,
+    BlobRow,
+    Columns,
+    Commit,
+    Header,
+    HubInfo,
+    InboxRow,
+    Kind,
+    QueueMessage,
+    TaskHubStore,
+)
+from azure_durable_py.taskhub.values import Spill
+
+logger = logging.getLogger("azure_durable_py.taskhub")
+_Result = TypeVar("_Result")
+PENDING_RING_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """A new orchestration instance as it is to be inserted. `input` is JSON text."""
+
+    instance_id: str
+    execution_id: str
+    name: str
+    created_at: datetime
+    input: str | None = None
+    version: str | None = None
+    tags: dict[str, str] | None = None
+    parent: ParentInstance | None = None
+    start_at: datetime | None = None
+
+
+class TaskHub:
+    """One task hub. Opened once per process and shared by its worker and clients.
+
+    :param store: where the hub is kept.
+    :param clock: tells UTC time.
+    :param ids: source of unique ids and jitter.
+    """
+
+    def __init__(self, store: TaskHubStore, clock: Clock | None = None, ids: Ids | None = None) -> None:
+        self.store = store
+        self.clock = clock or Clock()
+        self.ids = ids or Ids()
+        self._listeners: list[Callable[[str, float], None]] = []
+        self._info: HubInfo | None = None
+
+    @property
+    def info(self) -> HubInfo:
+        """The marker of the hub; known after `open`."""
+        if self._info is None:
+            raise RuntimeError("The task hub is not open: call `await hub.open()` first.")
+        return self._info
+
+    async def open(self) -> HubInfo:
+        """Create what is missing and read the marker. Idempotent.
+
+        :raises HubFormatError: made by a newer format, or with another number of queues.
+        """
+        if self._info is None:
+            self._info = await self.store.open()
+        return self._info
+
+    async def close(self) -> None:
+        """Release the store's connections."""
+        self._info = None
+        await self.store.close()
+
+    # --- queues --------------------------------------------------------------------------------
+
+    def listen(self, listener: Callable[[str, float], None]) -> Callable[[], None]:
+        """Call `listener(queue, delay)` whenever this process puts a message; returns the way to stop."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def put(self, queue: str, body: str, delay: float = 0.0, *, hold: bool = False) -> QueueMessage:
+        """Put a message and wake this process's own pumps. A held one is not announced."""
+        message = await self.store.put_message(queue, body, min(delay, MAX_DELAY_SECONDS))
+        if not hold:
+            for listener in self._listeners:
+                listener(queue, min(delay, MAX_DELAY_SECONDS))
+        return message
+
+    async def ring(self, instance_id: str, why: str = "", delay: float = 0.0) -> None:
+        """Put a doorbell for an instance."""
+        doorbell = Doorbell(instance_id, self.ids.new(), why)
+        await self.put(self.store.instance_queue(instance_id), doorbell.encode(), delay)
+
+    # --- starting --------------------------------------------------------------------------------
+
+    async def start(self, request: StartRequest) -> Header | None:
+        """Insert the header of a new instance and ring it.
+
+        Returns None when the instance is there as asked (now, or from an earlier attempt),
+        else the header of the other instance that has this id.
+        """
+        existing = await self._insert(request, None)
+        if existing is not None and not _same_start(existing, request):
+            return existing
+        await self._ring_start(request)
+        return None
+
+    async def replace(self, old: Header, request: StartRequest) -> Header | None:
+        """Put a new instance in the place of a terminal one, whose rows have been deleted.
+
+        :param old: the header as purging left it.
+        Returns like `start`.
+        """
+        existing = await self._insert(request, old.etag)
+        if existing is not None and not _same_start(existing, request):
+            return existing
+        await self._ring_start(request)
+        return None
+
+    async def _insert(self, request: StartRequest, expected: str | None) -> Header | None:
+        """Write the first header. Returns the header found in its place, if it was not written."""
+        header, rows = new_header(request, self.ids.short())
+        if rows:
+            await self.retry(lambda: self.store.put_blobs(request.instance_id, rows))
+        commit = Commit(request.instance_id, header, expected)
+        while True:
+            try:
+                await self.retry(lambda: self.store.commit(commit))
+                return None
+            except ConcurrencyConflictError:
+                found = await self.retry(lambda: self.store.load_header(request.instance_id))
+                if found is not None:
+                    return found
+                # Deleted meanwhile: what we wanted to replace is gone, so this is a plain insert.
+                commit = replace(commit, expected=None)
+
+    async def _ring_start(self, request: StartRequest) -> None:
+        delay = 0.0
+        if request.start_at is not None:
+            delay = max(0.0, (request.start_at - self.clock.now()).total_seconds())
+        why = "start at" if request.start_at is not None else "start"
+        await self.retry(lambda: self.ring(request.instance_id, why, delay))
+
+    # --- inboxes ---------------------------------------------------------------------------------
+
+    async def deliver(self, target: str, events: Sequence[InboxEvent], why: str) -> None:
+        """Insert events into an inbox, in order, and ring its instance (PROTOCOL R6, R9).
+
+        Repeating it with the same events has no further effect beyond another ring.
+        """
+        for at in range(0, len(events), MAX_COMMIT_ROWS):
+            await self._insert_rows(target, events[at : at + MAX_COMMIT_ROWS])
+        await self.ring(target, why)
+
+    async def _insert_rows(self, target: str, events: Sequence[InboxEvent]) -> None:
+        rows: list[InboxRow] = []
+        blobs: list[BlobRow] = []
+        for event in events:
+            spill = Spill(f"msg-{event.key}")
+            row = replace(event, event=spill.event(event.event)).row()
+            if len(row.body) > MAX_INBOX_BODY_BYTES:
+                raise PayloadTooLargeError(f"An event for {target!r} takes {len(row.body)} bytes beside its values.")
+            rows.append(row)
+            blobs += spill.rows
+        if blobs:
+            await self.store.put_blobs(target, blobs)
+        await self.store.insert_inbox(target, rows)
+
+    # --- lost answers ------------------------------------------------------------------------------
+
+    async def retry(
+        self, call: Callable[[], Awaitable[_Result]], *, attempts: int = 8, first_delay: float = 0.1
+    ) -> _Result:
+        """Repeat a call that may safely be repeated while storage gives no answer.
+
+        Delays double from `first_delay` seconds, up to 10 s, with jitter.
+
+        :raises StorageUnavailableError: still no answer after `attempts` calls.
+        """
+        delay = first_delay
+        for left in range(attempts - 1, -1, -1):
+            try:
+                return await call()
+            except StorageUnavailableError as error:
+                if left == 0:
+                    raise
+                logger.warning("Storage gave no answer (%s); trying again in %.1f s.", error, delay)
+                await asyncio.sleep(self.ids.jitter(delay))
+                delay = min(2 * delay, 10.0)
+        raise AssertionError("unreachable")
+
+
+def new_header(request: StartRequest, turn_id: str) -> tuple[Header, list[BlobRow]]:
+    """The header of a new, pending instance, and the payload rows that it refers to."""
+    spill = Spill(f"start-{request.execution_id}")
+    value = spill.value(request.input)
+    started = ExecutionStarted(
+        timestamp=request.created_at,
+        name=request.name,
+        input=value,
+        version=request.version,
+        parent=request.parent,
+        tags=request.tags,
+    )
+    state = InstanceState(
+        execution_id=request.execution_id,
+        turn_time=request.created_at,
+        parent=request.parent,
+        start_at=request.start_at,
+        pending=[encode_event(started)],
+    )
+    columns = Columns(
+        kind=Kind.orchestration,
+        name=request.name,
+        runtime_status="Pending",
+        created_time=request.created_at,
+        last_updated_time=request.created_at,
+        execution_id=request.execution_id,
+        turn_id=turn_id,
+        input=value if isinstance(value, str) else None,
+        input_payload=encode_ref(value) if isinstance(value, PayloadRef) else None,
+        version=request.version,
+        tags=encode_tags(request.tags),
+        parent_instance_id=request.parent.instance_id if request.parent else None,
+        wake_time=request.start_at,
+    )
+    return Header(request.instance_id, columns, state.encode()), spill.rows
+
+
+def encode_tags(tags: dict[str, str] | None) -> str | None:
+    """Tags as the JSON text of a column."""
+    return json.dumps(tags, ensure_ascii=False, separators=(",", ":")) if tags else None
+
+
+def _same_start(found: Header, request: StartRequest) -> bool:
+    if found.columns.execution_id == request.execution_id:
+        return True
+    if request.parent is None:
+        return False
+    origin = InstanceState.decode(found.body).parent
+    return origin is not None and (
+        (origin.instance_id, origin.execution_id, origin.generation, origin.attempt, origin.task_id)
+        == (
+            request.parent.instance_id,
+            request.parent.execution_id,
+            request.parent.generation,
+            request.parent.attempt,
+            request.parent.task_id,
+        )
+    )

@@ -1,0 +1,182 @@
+"""What an outbox names, resolved to what is to be handed over.
+
+Owns the mapping from decisions in a history to work, doorbells and messages for other
+instances, and the numbering of what is sent. It hands nothing over itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from azure_durable_py.history import (
+    Event,
+    EventRaised,
+    EventSent,
+    ParentInstance,
+    SubOrchestrationCreated,
+    TaskScheduled,
+    TimerCreated,
+    Value,
+    decode_parent,
+    decode_value,
+    encode_parent,
+    encode_value,
+)
+from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, OutboxMessage
+from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target
+
+COMPLETION_ID = 0xFFFFFFFF
+"""Sorts the answer to a parent behind everything else that a generation sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The incarnation and generation on whose behalf something is sent."""
+
+    instance_id: str
+    name: str
+    execution_id: str
+    generation: int
+    attempt: int
+
+    @classmethod
+    def of(cls, instance_id: str, name: str, state: InstanceState) -> Sender:
+        """The sender that a header's state stands for."""
+        return cls(instance_id, name, state.execution_id, state.generation, state.attempt)
+
+    @property
+    def incarnation(self) -> str:
+        """The sender's name towards receivers (PROTOCOL R10)."""
+        return f"{self.instance_id}:{self.execution_id}"
+
+    def sequence(self, decision: int) -> int:
+        """The number of what decision `decision` of this generation sends: grows over generations."""
+        return (self.generation << 32) | decision
+
+    @property
+    def target(self) -> Target:
+        """What an answer to this sender must match (PROTOCOL R13)."""
+        return Target(self.execution_id, self.generation, self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class RunActivity:
+    """An activity to run here or to put into the activities queue."""
+
+    task_id: int
+    name: str
+    input: Value
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """A timer: a delayed doorbell is to be put."""
+
+    task_id: int
+    fire_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StartChild:
+    """A sub-orchestration to start. Its input may be a reference into the parent's partition."""
+
+    sequence: int
+    instance_id: str
+    name: str
+    input: Value
+    version: str | None
+    parent: ParentInstance
+
+    @property
+    def target(self) -> str:
+        """The instance that it addresses."""
+        return self.instance_id
+
+    def encode(self) -> str:
+        """As the body of an outbox message."""
+        return json.dumps(
+            {
+                "instanceId": self.instance_id,
+                "name": self.name,
+                "input": encode_value(self.input),
+                "version": self.version,
+                "parent": encode_parent(self.parent),
+            }
+        )
+
+    @classmethod
+    def decode(cls, sequence: int, body: str) -> StartChild:
+        """The start that `encode` wrote."""
+        data = json.loads(body)
+        parent = decode_parent(data["parent"])
+        if parent is None:
+            raise ValueError("a start without a parent")
+        return cls(sequence, data["instanceId"], data["name"], decode_value(data["input"]), data["version"], parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """An event for another instance's inbox. Its values may be references into the sender's partition."""
+
+    sequence: int
+    target: str
+    event: InboxEvent
+
+
+Send = StartChild | Deliver
+Outgoing = RunActivity | WakeAt | Send
+
+
+def outgoing_of(sender: Sender, decision: Event, committed_at: datetime) -> Outgoing:
+    """What a decision of an orchestrator hands over. `committed_at` is the time of its turn."""
+    match decision:
+        case TaskScheduled(id=task_id, name=name, input=value):
+            return RunActivity(task_id, name, value)
+        case TimerCreated(id=task_id, fire_at=fire_at):
+            return WakeAt(task_id, fire_at)
+        case SubOrchestrationCreated(id=task_id):
+            parent = ParentInstance(
+                instance_id=sender.instance_id,
+                execution_id=sender.execution_id,
+                generation=sender.generation,
+                attempt=sender.attempt,
+                task_id=task_id,
+                name=sender.name,
+                sent_at=committed_at,
+            )
+            return StartChild(
+                sender.sequence(task_id), decision.instance_id, decision.name, decision.input, decision.version, parent
+            )
+        case EventSent(id=task_id):
+            raised = EventRaised(committed_at, decision.name, decision.data)
+            event = InboxEvent(raised, sender.incarnation, sender.sequence(task_id), committed_at)
+            return Deliver(event.sequence, decision.instance_id, event)
+        case _:
+            raise TypeError(f"{type(decision).__name__} hands nothing over")
+
+
+def is_send(decision: Event) -> bool:
+    """Whether the decision is to be handed over even when its orchestration has ended."""
+    return isinstance(decision, (SubOrchestrationCreated, EventSent))
+
+
+def to_message(send: Send, guard: str, committed_at: datetime) -> OutboxMessage:
+    """A send as an outbox message that holds all of it."""
+    if isinstance(send, StartChild):
+        return OutboxMessage(send.sequence, guard, committed_at, send.target, send.encode(), start=True)
+    return OutboxMessage(send.sequence, guard, committed_at, send.target, send.event.encode().decode())
+
+
+def from_message(message: OutboxMessage) -> Send:
+    """The send behind an outbox message.
+
+    :raises CorruptRowError: it cannot be read.
+    """
+    try:
+        if message.start:
+            return StartChild.decode(message.sequence, message.body)
+        return Deliver(message.sequence, message.target, InboxEvent.decode(message.body.encode()))
+    except (ValueError, KeyError, TypeError, MalformedMessageError) as error:
+        raise CorruptRowError(f"an outbox entry cannot be read: {error!r}") from error
