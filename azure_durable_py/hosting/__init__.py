@@ -1,0 +1,1 @@
+"""The hosts that run a function app, and what they share."""
