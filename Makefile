@@ -1,0 +1,79 @@
+# Daily acts. Each target does all of its own set-up on a fresh clone.
+#
+#   PYTHON       the interpreter to build the virtual environment with (3.10 or newer)
+#   VENV         where the virtual environment lives
+#   PYTEST_ARGS, RUN_ARGS, BENCH_ARGS   more arguments for the command behind the target
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+RUN_ARGS ?=
+BENCH_ARGS ?=
+
+PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
+VENV_READY := $(VENV)/.ready-$(or $(PYTHON_VERSION),none)
+NODE_READY := node_modules/.ready
+PYRIGHT := node_modules/.bin/pyright --pythonpath $(VENV)/bin/python
+
+.PHONY: help
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(VENV_READY) ## start the sample app on the embedded task hub
+	@exec $(VENV)/bin/azure-durable start . --storage sqlite $(RUN_ARGS)
+
+.PHONY: test
+test: $(VENV_READY) $(NODE_READY) ## run the whole test suite
+	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: coverage
+coverage: $(VENV_READY) $(NODE_READY) ## run the whole test suite and show the lines it does not reach
+	@$(VENV)/bin/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(VENV_READY) $(NODE_READY) ## check rules, format, types and layers
+	@echo "ruff check";  $(VENV)/bin/ruff check --quiet .
+	@echo "ruff format"; $(VENV)/bin/ruff format --quiet --check . || { echo "Not formatted. Run 'make format'." >&2; exit 1; }
+	@echo "pyright";     $(PYRIGHT)
+	@echo "layers";      $(VENV)/bin/python -m pytest -q --no-header -p no:cacheprovider tests/test_layers.py
+
+.PHONY: format
+format: $(VENV_READY) ## apply the formatter and the fixes that are safe
+	@$(VENV)/bin/ruff check --quiet --fix-only .
+	@$(VENV)/bin/ruff format --quiet .
+
+.PHONY: bench
+bench: $(VENV_READY) $(NODE_READY) ## measure throughput and storage operations
+	@$(VENV)/bin/python -m bench $(BENCH_ARGS)
+
+.PHONY: setup
+setup: $(VENV_READY) $(NODE_READY) ## install everything the other targets need
+
+.PHONY: clean
+clean: ## remove everything that the targets made, sample data included
+	@rm -rf .venv node_modules dist build .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* .azure-durable
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV_READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	  echo "Python 3.10 or newer is needed, and '$(PYTHON)' is $(or $(PYTHON_VERSION),not an interpreter that runs)." >&2; \
+	  echo "Name another one: make $(or $(MAKECMDGOALS),test) PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Setting up $(VENV) with Python $(PYTHON_VERSION) (about a minute)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@# The pip that comes with older interpreters does not know dependency groups.
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[local]' --group dev
+	@touch $@
+
+$(NODE_READY): package.json package-lock.json
+	@node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null || { \
+	  echo "Node.js 20 or newer is needed (Azurite and pyright run on it); found: $$(node --version 2>/dev/null || echo none)." >&2; exit 1; }
+	@echo "Installing Azurite and pyright"
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

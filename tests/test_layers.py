@@ -1,0 +1,144 @@
+"""Imports point downwards only.
+
+Owns the picture of the layers. Every import is read from the source, those inside functions and under
+`TYPE_CHECKING` too: knowing of something above is what is refused, whenever it happens.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "azure_durable_py"
+
+# Top to bottom. Rooms in one line may know each other unless they are kept apart below.
+LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"__main__"}),
+    frozenset({"cli"}),
+    frozenset({"hosting", "testing", "lint"}),
+    frozenset({"http"}),
+    frozenset({"app", "bindings"}),
+    frozenset({"worker", "client"}),
+    frozenset({"runtime", "taskhub"}),
+    frozenset({"models", "history", "serialization", "settings", "errors", "registry", "clock"}),
+)
+KEPT_APART = (frozenset({"hosting", "testing", "lint"}), frozenset({"runtime", "taskhub"}))
+
+# Who may import what from outside, by prefix of the module's name within the package.
+RESERVED = {
+    "azure.storage": ("taskhub.azure",),
+    "azure.data": ("taskhub.azure",),
+    "azure.identity": ("taskhub.azure",),
+    "azure.functions": ("app", "bindings", "hosting"),
+    "sqlite3": ("taskhub.sqlite",),
+    "click": ("cli",),
+}
+# A turn is a pure function: nothing that waits, talks or reads a clock belongs in the runtime.
+IMPURE = ("asyncio", "threading", "socket", "time", "random", "aiohttp", "sqlite3")
+
+
+class Import(NamedTuple):
+    """One imported module, as `where` (file:line) names it."""
+
+    importer: str
+    imported: str
+    where: str
+
+
+def _module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imported(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=str(module), names=names):
+            # `from azure import storage` and `from azure_durable_py import client` name modules too.
+            return [f"{module}.{alias.name}" for alias in names]
+        case _:
+            return []
+
+
+def _imports() -> Iterator[Import]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = _module_name(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+            for imported in _imported(node):
+                yield Import(name, imported, f"{path.relative_to(PACKAGE.parent)}:{getattr(node, 'lineno', 0)}")
+
+
+def _within(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def _room(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _depth(room: str) -> int:
+    return next(depth for depth, rooms in enumerate(LAYERS) if room in rooms)
+
+
+def _internal_imports() -> Iterator[tuple[str, str, str]]:
+    known = frozenset[str]().union(*LAYERS)
+    for importer, imported, where in _imports():
+        # The package's own __init__ only gathers names: it is above everything and nobody imports it.
+        if importer and _room(imported) == PACKAGE.name:
+            target = _room(imported.removeprefix(f"{PACKAGE.name}."))
+            if _room(importer) != target:
+                yield _room(importer), target if target in known else "", where
+
+
+def _rooms() -> set[str]:
+    return {_room(_module_name(path)) for path in PACKAGE.rglob("*.py")} - {""}
+
+
+def test_every_room_has_a_layer():
+    assert _rooms() - frozenset[str]().union(*LAYERS) == set(), "give the new room a layer in tests/test_layers.py"
+
+
+def test_imports_point_downwards():
+    upwards = [
+        f"{where}: {importer} imports {target or 'the package itself'}"
+        for importer, target, where in _internal_imports()
+        if not target or _depth(importer) > _depth(target)
+    ]
+    assert upwards == []
+
+
+def test_neighbours_that_are_kept_apart_do_not_know_each_other():
+    crossings = [
+        f"{where}: {importer} imports {target}"
+        for importer, target, where in _internal_imports()
+        if any({importer, target} <= rooms for rooms in KEPT_APART)
+    ]
+    assert crossings == []
+
+
+@pytest.mark.parametrize("library", RESERVED)
+def test_a_reserved_library_is_imported_only_where_it_belongs(library: str):
+    strays = [
+        f"{where}: {importer or 'the package itself'} imports {imported}"
+        for importer, imported, where in _imports()
+        if _within(imported, (library,)) and not _within(importer, RESERVED[library])
+    ]
+    assert strays == []
+
+
+def test_the_runtime_is_pure():
+    impure = [
+        f"{where}: {imported}"
+        for importer, imported, where in _imports()
+        if _room(importer) == "runtime" and _within(imported, IMPURE)
+    ]
+    assert impure == []
+
+
+def test_the_package_ships_no_test():
+    assert [path.name for path in PACKAGE.rglob("test_*.py")] == []

@@ -1,0 +1,100 @@
+"""What is shipped is whole, agrees with itself, and is cheap to import."""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from azure_durable_py.settings import Settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", out], cwd=ROOT, check=True)
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def shipped(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def test_the_wheel_holds_every_module_and_the_typing_marker(shipped: list[str]):
+    package = ROOT / "azure_durable_py"
+    modules = {path.relative_to(ROOT).as_posix() for path in package.rglob("*.py")}
+    assert modules | {"azure_durable_py/py.typed"} <= set(shipped)
+
+
+def test_the_wheel_holds_nothing_but_the_package(shipped: list[str]):
+    assert {name.partition("/")[0] for name in shipped} == {
+        "azure_durable_py",
+        f"azure_durable_py-{PROJECT['version']}.dist-info",
+    }
+
+
+def test_the_wheel_carries_the_licence(shipped: list[str]):
+    assert f"azure_durable_py-{PROJECT['version']}.dist-info/licenses/LICENSE" in shipped
+
+
+def test_the_wheel_holds_no_left_overs_of_the_interpreter(shipped: list[str]):
+    assert fnmatch.filter(shipped, "*__pycache__*") == []
+
+
+def test_the_newest_version_in_the_changelog_is_the_projects():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## \[(\d[^\]]*)\]", changelog, re.MULTILINE)[0] == PROJECT["version"]
+
+
+def test_the_installed_version_is_the_projects():
+    assert importlib.metadata.version("azure-durable-py") == PROJECT["version"]
+
+
+def test_azurite_is_pinned_to_the_version_that_was_measured():
+    manifest = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
+    lock = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
+    assert manifest["devDependencies"]["azurite"] == "3.35.0"
+    assert lock["packages"]["node_modules/azurite"]["version"] == "3.35.0"
+
+
+def test_the_npm_lock_names_no_place_that_others_cannot_reach():
+    lock = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
+    places = {package["resolved"] for package in lock["packages"].values() if "resolved" in package}
+    assert [place for place in places if not place.startswith("https://registry.npmjs.org/")] == []
+
+
+def test_the_sample_host_json_is_accepted(caplog: pytest.LogCaptureFixture):
+    host_json = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
+    assert Settings.from_host_json(host_json, {}).hub_name == "SampleHub"
+    assert caplog.records == []
+
+
+def test_a_deployment_of_the_sample_app_carries_what_its_requirements_build():
+    ignored = (ROOT / ".funcignore").read_text(encoding="utf-8").split()
+    needed = ["azure_durable_py", "pyproject.toml", "README.md", "LICENSE", "host.json", "function_app.py"]
+    assert [name for name in needed if any(fnmatch.fnmatch(name, pattern) for pattern in ignored)] == []
+
+
+def test_importing_the_package_loads_no_storage_client_and_no_http_library():
+    heavy = ("azure.storage", "azure.data", "azure.identity", "aiohttp", "sqlite3", "click")
+    code = f"import sys, azure_durable_py; print([name for name in {heavy!r} if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert answer.stdout.strip() == "[]"
