@@ -67,12 +67,12 @@ $(VENV_READY): pyproject.toml
 	@echo "Setting up $(VENV) with Python $(PYTHON_VERSION) (about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@# The pip that comes with older interpreters does not know dependency groups.
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[local]' --group dev
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --editable '.[local]' --group dev
 	@touch $@
 
 $(NODE_READY): package.json package-lock.json
-	@node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null || { \
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { \
 	  echo "Node.js 20 or newer is needed (Azurite and pyright run on it); found: $$(node --version 2>/dev/null || echo none)." >&2; exit 1; }
 	@echo "Installing Azurite and pyright"
 	@npm ci --no-audit --no-fund --loglevel=error
