@@ -1,0 +1,106 @@
+"""Durable Functions for Python, with the whole engine in Python.
+
+`import azure_durable_py as df` gives the names below. Each is loaded when first used, so that
+importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from azure_durable_py.app import Blueprint, DFApp, DurableFunction, Entity, Orchestrator
+    from azure_durable_py.errors import (
+        DurableError,
+        FunctionNotFoundError,
+        HubFormatError,
+        InstanceAlreadyExistsError,
+        InstanceCompletedError,
+        InstanceNotFoundError,
+        InvalidInstanceIdError,
+        InvalidRequestError,
+        NonDeterminismError,
+        OrchestrationFailedError,
+        OrchestratorError,
+        PayloadTooLargeError,
+        RegistrationError,
+        SerializationError,
+        SettingsError,
+        StorageError,
+        StorageUnavailableError,
+        TaskFailedError,
+    )
+    from azure_durable_py.models import EntityId, FailureDetails, OrchestrationRuntimeStatus, RetryOptions
+    from azure_durable_py.settings import Settings
+
+_HOMES = {
+    "app": ("Blueprint", "DFApp", "DurableFunction", "Entity", "Orchestrator"),
+    "errors": (
+        "DurableError",
+        "FunctionNotFoundError",
+        "HubFormatError",
+        "InstanceAlreadyExistsError",
+        "InstanceCompletedError",
+        "InstanceNotFoundError",
+        "InvalidInstanceIdError",
+        "InvalidRequestError",
+        "NonDeterminismError",
+        "OrchestrationFailedError",
+        "OrchestratorError",
+        "PayloadTooLargeError",
+        "RegistrationError",
+        "SerializationError",
+        "SettingsError",
+        "StorageError",
+        "StorageUnavailableError",
+        "TaskFailedError",
+    ),
+    "models": ("EntityId", "FailureDetails", "OrchestrationRuntimeStatus", "RetryOptions"),
+    "settings": ("Settings",),
+}
+_HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Blueprint",
+    "DFApp",
+    "DurableError",
+    "DurableFunction",
+    "Entity",
+    "EntityId",
+    "FailureDetails",
+    "FunctionNotFoundError",
+    "HubFormatError",
+    "InstanceAlreadyExistsError",
+    "InstanceCompletedError",
+    "InstanceNotFoundError",
+    "InvalidInstanceIdError",
+    "InvalidRequestError",
+    "NonDeterminismError",
+    "OrchestrationFailedError",
+    "OrchestrationRuntimeStatus",
+    "Orchestrator",
+    "OrchestratorError",
+    "PayloadTooLargeError",
+    "RegistrationError",
+    "RetryOptions",
+    "SerializationError",
+    "Settings",
+    "SettingsError",
+    "StorageError",
+    "StorageUnavailableError",
+    "TaskFailedError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

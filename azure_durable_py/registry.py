@@ -67,7 +67,7 @@ class Definitions(Generic[_Definition]):
         if taken is not None:
             raise RegistrationError(
                 f"Two functions are registered as {self._kind} {definition.name!r}: "
-                f"{_place(taken.function)} and {_place(definition.function)}. Rename one of them."
+                f"{place_of(taken.function)} and {place_of(definition.function)}. Rename one of them."
             )
         self._by_name[definition.name.lower()] = definition
 
@@ -115,7 +115,8 @@ class Registry:
         }
 
 
-def _place(function: Callable[..., Any]) -> str:
+def place_of(function: Callable[..., Any]) -> str:
+    """Name, file and line of a function, for messages."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     name = getattr(function, "__qualname__", repr(function))
     return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else name

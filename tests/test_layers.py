@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"app", "bindings"}),
     frozenset({"worker", "client"}),
     frozenset({"runtime", "taskhub"}),
-    frozenset({"models", "history", "serialization", "settings", "errors", "registry", "clock"}),
+    frozenset({"models", "history", "serialization", "settings", "errors", "registry", "signatures", "clock"}),
 )
 KEPT_APART = (frozenset({"hosting", "testing", "lint"}), frozenset({"runtime", "taskhub"}))
 

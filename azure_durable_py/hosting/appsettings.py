@@ -113,7 +113,7 @@ def _read_object(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}.") from error
-    content = parse_json(text, str(path)) if text.strip() else {}
+    content: Any = parse_json(text, str(path)) if text.strip() else {}
     if not isinstance(content, dict):
         raise SettingsError(f"{path} must hold a JSON object, not {_kind(content)}.")
     return cast("dict[str, Any]", content)
@@ -169,5 +169,5 @@ def _cors(path: Path, host: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
+    names: dict[type, str] = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(value.__class__, "a number")

@@ -1,0 +1,251 @@
+"""`DFApp` and `Blueprint`: the decorators of a function app.
+
+Owns the decorators and the app's list of functions. They build on those of azure.functions and
+keep every one of them; the durable ones replace its own, which need another package.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import azure.functions as func
+from azure.functions.decorators.function_app import (
+    BindingApi,
+    DecoratorApi,
+    Function,
+    FunctionApp,
+    FunctionBuilder,
+    SettingsApi,
+    TriggerApi,
+)
+
+from azure_durable_py.app.builders import DurableFunction, DurableTrigger
+from azure_durable_py.app.entry_points import EntryPoint
+from azure_durable_py.app.registration import ClientSource, build_registry, check_parameter
+from azure_durable_py.bindings import (
+    ACTIVITY_TRIGGER,
+    ENTITY_TRIGGER,
+    ORCHESTRATION_TRIGGER,
+    ActivityTrigger,
+    DurableClient,
+    EntityTrigger,
+    OrchestrationTrigger,
+    bind_client,
+)
+from azure_durable_py.errors import RegistrationError
+from azure_durable_py.registry import Registry, place_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_FOREIGN = (ORCHESTRATION_TRIGGER, ACTIVITY_TRIGGER, ENTITY_TRIGGER)
+
+
+class Blueprint(TriggerApi, BindingApi, SettingsApi):
+    """Functions declared apart from the app; `app.register_functions(blueprint)` adds them to it."""
+
+    def orchestration_trigger(
+        self, context_name: str, orchestration: str | None = None, input_type: Any = None
+    ) -> Callable[[Callable[P, R]], DurableFunction[P, R]]:
+        """Declare an orchestrator.
+
+        :param context_name: the parameter that takes the `DurableOrchestrationContext`.
+        :param orchestration: its name for callers (default: the function's name).
+        :param input_type: what `context.get_input()` makes of the input (default: plain JSON values).
+        """
+        return self._durable(OrchestrationTrigger(context_name, orchestration), input_type)
+
+    def activity_trigger(
+        self, input_name: str, activity: str | None = None
+    ) -> Callable[[Callable[P, R]], DurableFunction[P, R]]:
+        """Declare an activity.
+
+        :param input_name: the parameter that takes the input; its annotation says what the input becomes.
+        :param activity: its name for callers (default: the function's name).
+        """
+        return self._durable(ActivityTrigger(input_name, activity))
+
+    def entity_trigger(
+        self, context_name: str = "context", entity_name: str | None = None
+    ) -> Callable[[Callable[P, R]], DurableFunction[P, R]]:
+        """Declare an entity: a function, or a class whose methods are operations.
+
+        :param context_name: the parameter that takes the `DurableEntityContext` (a class has none).
+        :param entity_name: its name for callers, regardless of case (default: the function's name).
+        """
+        return self._durable(EntityTrigger(context_name, entity_name))
+
+    def durable_client_input(
+        self, client_name: str, task_hub: str | None = None, connection_name: str | None = None
+    ) -> Callable[[Callable[..., Any]], FunctionBuilder]:
+        """Pass a `DurableOrchestrationClient` to a function.
+
+        :param client_name: the parameter that takes the client; it may carry any annotation.
+        :param task_hub: another hub than the app's own, by name.
+        :param connection_name: the app setting that says where that hub is, when it is elsewhere.
+        """
+
+        def decorate(function: Callable[..., Any]) -> FunctionBuilder:
+            builder = self._validate_type(function)
+            builder.add_binding(DurableClient(client_name, task_hub, connection_name))
+            self._function_builders.append(builder)
+            _keep_client_reachable(builder)
+            return builder
+
+        return decorate
+
+    def _durable(
+        self, trigger: DurableTrigger, input_type: Any = None
+    ) -> Callable[[Callable[P, R]], DurableFunction[P, R]]:
+        def decorate(function: Callable[P, R]) -> DurableFunction[P, R]:
+            builder = self._validate_type(function)
+            _refuse_second_trigger(builder, trigger)
+            durable: DurableFunction[P, R] = DurableFunction(builder, trigger, input_type)
+            self._function_builders.append(durable)
+            return durable
+
+        return decorate
+
+    def _validate_type(self, func: Callable[..., Any] | FunctionBuilder) -> FunctionBuilder:
+        """Take the builder of a function out of the list; the caller appends what becomes of it."""
+        if isinstance(func, FunctionBuilder):
+            for at, builder in enumerate(self._function_builders):
+                if builder is func:
+                    return self._function_builders.pop(at)
+            raise RegistrationError(
+                f"{_described(func)} is decorated by two apps or blueprints. Use one of them for all its decorators."
+            )
+        function: Any = func.function if isinstance(func, EntryPoint) else func
+        if not callable(function) or not hasattr(function, "__name__"):
+            raise RegistrationError(
+                f"{function!r} cannot be part of an app: decorate a function or, for entities, a class."
+            )
+        return FunctionBuilder(function, self._app_script_file)
+
+
+class DFApp(Blueprint, FunctionApp):
+    """A function app with orchestrators, activities, entities and durable clients.
+
+    :param http_auth_level: what keys a request must carry, for HTTP functions that do not say so themselves.
+    """
+
+    def __init__(self, http_auth_level: func.AuthLevel | str = func.AuthLevel.FUNCTION) -> None:
+        super().__init__(http_auth_level=http_auth_level)
+        self._registry: Registry | None = None
+        self._clients: ClientSource | None = None
+
+    @property
+    def registry(self) -> Registry:
+        """Everything durable that the app declares; built when first asked for.
+
+        :raises RegistrationError: a durable function is declared wrongly, or a name is taken twice.
+        """
+        if self._registry is None:
+            builders: list[Any] = self._function_builders
+            durable = [builder for builder in builders if isinstance(builder, DurableFunction)]
+            self._registry = build_registry(durable, self.client_for)
+        return self._registry
+
+    def user_functions(self) -> list[Function]:
+        """The ordinary functions of the app, their `DurableClient` bindings among their bindings.
+
+        :raises RegistrationError: one is declared wrongly, or a name is taken twice.
+        """
+        functions: dict[str, Function] = {}
+        for builder in self._function_builders:
+            if isinstance(builder, DurableFunction):
+                continue
+            function = self._built(builder)
+            name = str(function.get_function_name())
+            taken = functions.setdefault(name.lower(), function)
+            if taken is not function:
+                places = f"{place_of(taken.get_user_function())} and {place_of(function.get_user_function())}"
+                raise RegistrationError(
+                    f"Two functions are named {name!r}: {places}. Rename one, or use @app.function_name."
+                )
+        return list(functions.values())
+
+    def bound(self, function: Function) -> Callable[..., Any]:
+        """The user's function with its durable client parameters filled by this app's hosts."""
+        call = function.get_user_function()
+        for binding in function.get_bindings():
+            if isinstance(binding, DurableClient):
+                call = bind_client(call, binding.name, functools.partial(self.client_for, binding))
+        return call
+
+    def use_clients(self, source: ClientSource) -> None:
+        """Say where durable clients come from; called by the host that runs the app."""
+        self._clients = source
+
+    def client_for(self, binding: DurableClient) -> Any:
+        """The durable client for a binding.
+
+        :raises RegistrationError: no host runs the app.
+        """
+        if self._clients is None:
+            raise RegistrationError(
+                f"There is no durable client for {binding.name!r}: no host runs this app. In a test, call the "
+                "function with a client of your own, or use azure_durable_py.testing."
+            )
+        return self._clients(binding)
+
+    def register_functions(self, function_container: DecoratorApi) -> None:
+        """Add the functions of a blueprint.
+
+        :raises RegistrationError: it is an app, not a blueprint.
+        """
+        if isinstance(function_container, FunctionApp):
+            raise RegistrationError("register_functions takes a Blueprint; a DFApp cannot be part of another app.")
+        super().register_functions(function_container)
+        self._registry = None
+
+    register_blueprint = register_functions
+
+    def _validate_type(self, func: Callable[..., Any] | FunctionBuilder) -> FunctionBuilder:
+        self._registry = None
+        return super()._validate_type(func)
+
+    def _built(self, builder: FunctionBuilder) -> Function:
+        try:
+            function: Function = builder.build(self.auth_level)
+        except ValueError as error:
+            raise RegistrationError(
+                f"{_described(builder)} has no trigger. Add one (@app.route, @app.timer_trigger, "
+                "@app.orchestration_trigger ...), on the app or blueprint that carries its other decorators."
+            ) from error
+        trigger = function.get_trigger()
+        if trigger is not None and trigger.type in _FOREIGN:
+            raise RegistrationError(
+                f"{_described(builder)} was declared with another package's {trigger.type}. "
+                "Use the decorators of azure_durable_py's DFApp and Blueprint."
+            )
+        for binding in function.get_bindings():
+            if isinstance(binding, DurableClient):
+                source = f"durable_client_input(client_name={binding.name!r})"
+                check_parameter(function.get_user_function(), binding.name, source)
+        return function
+
+
+def _refuse_second_trigger(builder: FunctionBuilder, trigger: DurableTrigger) -> None:
+    taken = _function_of(builder).get_trigger()
+    if taken is not None:
+        raise RegistrationError(
+            f"{_described(builder)} has two triggers, {taken.type} and {trigger.type}. "
+            "A durable function has only its durable trigger: move the other one to a function of its own."
+        )
+
+
+def _keep_client_reachable(builder: FunctionBuilder) -> None:
+    # Unit tests of migrated apps reach the function by `build().get_user_function().client_function`.
+    function: Any = _function_of(builder).get_user_function()
+    function.client_function = function
+
+
+def _function_of(builder: FunctionBuilder) -> Function:
+    return builder._function  # pyright: ignore[reportPrivateUsage] - azure.functions has no other way
+
+
+def _described(builder: FunctionBuilder) -> str:
+    return place_of(_function_of(builder).get_user_function())

@@ -1,0 +1,154 @@
+"""Turns the durable functions of an app into a registry, and refuses what could never run.
+
+Owns the rules for declarations. Every refusal names the function, its file and line, and the mend.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from azure.functions.decorators.core import Binding
+
+from azure_durable_py.app.builders import DurableFunction
+from azure_durable_py.app.invocation import InvocationContext
+from azure_durable_py.bindings import DurableClient, bind_client
+from azure_durable_py.errors import RegistrationError
+from azure_durable_py.registry import (
+    ActivityDefinition,
+    EntityDefinition,
+    OrchestratorDefinition,
+    Registry,
+    place_of,
+)
+from azure_durable_py.signatures import resolve_annotation, signature_of
+
+ClientSource = Callable[[DurableClient], Any]
+_CONTEXT = "context"
+
+
+def build_registry(functions: Iterable[DurableFunction[..., Any]], clients: ClientSource) -> Registry:
+    """Register every durable function.
+
+    :param clients: asked for the durable client of an activity whenever the activity runs.
+    :raises RegistrationError: a declaration could never run, or a name is taken.
+    """
+    registry = Registry()
+    for function in functions:
+        match function.durable_kind:
+            case "orchestrator":
+                registry.orchestrators.add(_orchestrator(function))
+            case "activity":
+                registry.activities.add(_activity(function, clients))
+            case "entity":
+                registry.entities.add(_entity(function))
+    return registry
+
+
+def check_parameter(function: Callable[..., Any], name: str, source: str) -> None:
+    """Refuse a function without the parameter that its decorator names.
+
+    :param source: what names the parameter, for the message: `activity_trigger(input_name=...)`.
+    """
+    parameters = signature_of(function).parameters
+    if name in parameters and parameters[name].kind is not inspect.Parameter.POSITIONAL_ONLY:
+        return
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    has = ", ".join(parameters) or "none"
+    raise RegistrationError(
+        f"{place_of(function)} has no parameter {name!r}, which {source} names. Its parameters: {has}. "
+        "Rename one of the two (a positional-only parameter does not count)."
+    )
+
+
+def _orchestrator(durable: DurableFunction[..., Any]) -> OrchestratorDefinition:
+    function = durable.function
+    _refuse_bindings(durable, "An orchestrator may only use its context: move the binding to an activity.")
+    if inspect.isasyncgenfunction(function):
+        raise RegistrationError(
+            f"Orchestrator {place_of(function)} is an async generator: use `async def` with `await`, "
+            "or a plain `def` with `yield`."
+        )
+    _check_context(durable, "orchestration_trigger")
+    return OrchestratorDefinition(durable.durable_name, function, durable.input_type)
+
+
+def _activity(durable: DurableFunction[..., Any], clients: ClientSource) -> ActivityDefinition:
+    function: Callable[..., Any] = durable.function
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise RegistrationError(
+            f"Activity {place_of(function)} is a generator function: an activity returns one value. "
+            "Return a list, or declare it with orchestration_trigger if it is an orchestrator."
+        )
+    source = f"activity_trigger(input_name={durable.parameter!r})"
+    check_parameter(function, durable.parameter, source)
+    client_bindings = [binding for binding in durable.other_bindings if isinstance(binding, DurableClient)]
+    _refuse_bindings(
+        durable, "An activity runs in this process: use the service's SDK in its place.", allowed=client_bindings
+    )
+    filled = {durable.parameter, _CONTEXT, *(binding.name for binding in client_bindings)}
+    _refuse_unfilled(function, filled)
+    parameter = signature_of(function).parameters.get(durable.parameter)
+    input_type = resolve_annotation(function, parameter.annotation) if parameter is not None else None
+    for binding in client_bindings:
+        check_parameter(function, binding.name, f"durable_client_input(client_name={binding.name!r})")
+        function = bind_client(function, binding.name, functools.partial(clients, binding))
+    if durable.parameter != _CONTEXT and _CONTEXT in signature_of(function).parameters:
+        name, directory = durable.durable_name, str(_directory(durable.function))
+        function = bind_client(function, _CONTEXT, lambda: InvocationContext(name, directory))
+    return ActivityDefinition(durable.durable_name, function, durable.parameter, input_type)
+
+
+def _entity(durable: DurableFunction[..., Any]) -> EntityDefinition:
+    function: Callable[..., Any] = durable.function
+    _refuse_bindings(durable, "An entity may only use its context: let an activity do the rest.")
+    if isinstance(function, type):
+        return EntityDefinition(durable.durable_name, function)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise RegistrationError(
+            f"Entity {place_of(function)} is a generator function: an operation runs to its end at once. "
+            "Remove `yield`; call orchestrations and activities from an orchestrator."
+        )
+    _check_context(durable, "entity_trigger")
+    return EntityDefinition(durable.durable_name, function)
+
+
+def _check_context(durable: DurableFunction[..., Any], decorator: str) -> None:
+    function, name = durable.function, durable.parameter
+    check_parameter(function, name, f"{decorator}(context_name={name!r})")
+    _refuse_unfilled(function, {name})
+    first = next(iter(signature_of(function).parameters.values()))
+    if first.name != name or first.kind is inspect.Parameter.KEYWORD_ONLY:
+        raise RegistrationError(
+            f"{place_of(function)} must take {name!r} as its first parameter: it is passed by position."
+        )
+
+
+def _refuse_bindings(durable: DurableFunction[..., Any], mend: str, allowed: Iterable[Binding] = ()) -> None:
+    for binding in durable.other_bindings:
+        if binding not in allowed:
+            raise RegistrationError(
+                f"{durable.durable_kind.capitalize()} {place_of(durable.function)} has a binding "
+                f"{binding.type} ({binding.name!r}) beside its trigger, which nothing would fill. {mend}"
+            )
+
+
+def _refuse_unfilled(function: Callable[..., Any], filled: set[str]) -> None:
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    for parameter in signature_of(function).parameters.values():
+        if parameter.name in filled or parameter.kind in variadic:
+            continue
+        if parameter.default is inspect.Parameter.empty:
+            raise RegistrationError(
+                f"{place_of(function)} has a parameter {parameter.name!r} that nothing fills. "
+                "Give it a default, or pass several values as one input (a dict, list or dataclass)."
+            )
+
+
+def _directory(function: Callable[..., Any]) -> Path:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return Path(code.co_filename).parent if code is not None else Path.cwd()

@@ -1,0 +1,46 @@
+"""What a type checker knows about decorated functions. Checked by pyright, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+import azure.functions as func
+from typing_extensions import assert_type
+
+from azure_durable_py.app import Blueprint, DFApp, DurableFunction
+
+app = DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+blueprint = Blueprint()
+
+
+@app.activity_trigger(input_name="city")
+def say_hello(city: str) -> str:
+    return city
+
+
+@blueprint.activity_trigger(input_name="count", activity="Count")
+async def count_up(count: int) -> list[int]:
+    return [count]
+
+
+@app.orchestration_trigger(context_name="context", input_type=int)
+async def chain(context: Any) -> int:
+    return 1
+
+
+assert_type(say_hello("x"), str)
+assert_type(say_hello.durable_name, str)
+assert_type(say_hello.durable_kind, Literal["orchestrator", "activity", "entity"])
+say_hello(5)  # pyright: ignore[reportArgumentType]
+say_hello()  # pyright: ignore[reportCallIssue]
+
+
+async def uses() -> None:
+    assert_type(await count_up(1), list[int])
+    assert_type(await chain(None), int)
+
+
+function: Callable[[str], str] = say_hello
+durable: DurableFunction[[str], str]
+coroutine: Callable[[int], Awaitable[list[int]]] = count_up
