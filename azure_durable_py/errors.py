@@ -72,6 +72,10 @@ class TaskFailedError(DurableError):
         self.details = details
 
 
+class TaskCanceledError(OrchestratorError):
+    """The task was cancelled by the orchestrator itself, so it has no result."""
+
+
 class OrchestrationFailedError(TaskFailedError):
     """Raised by a client that asked to be told when the orchestration it waits for fails."""
 

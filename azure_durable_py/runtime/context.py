@@ -1,0 +1,438 @@
+"""`DurableOrchestrationContext`: all that an orchestrator function may do.
+
+Owns the names, parameters and types that users see. Each call makes a decision or reads the
+state of the execution; nothing here waits or does I/O.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, TypeVar, overload
+from uuid import UUID
+
+from azure_durable_py.errors import OrchestratorError, PayloadTooLargeError
+from azure_durable_py.history import (
+    EntityOperationCalled,
+    EntityOperationSignaled,
+    Event,
+    EventSent,
+    SubOrchestrationCreated,
+    TaskScheduled,
+    TimerCreated,
+)
+from azure_durable_py.models import EntityId, RetryPolicy, check_instance_id, utc
+from azure_durable_py.runtime import ids
+from azure_durable_py.runtime.execution import Continuation, Execution
+from azure_durable_py.runtime.external_events import EventTask
+from azure_durable_py.runtime.logging import ReplaySafeLogger
+from azure_durable_py.runtime.names import DurableFunction, durable_name
+from azure_durable_py.runtime.retry import RetryTask
+from azure_durable_py.runtime.tasks import AllTask, AnyTask, DecisionTask, Task, TimerTask, done
+from azure_durable_py.serialization import return_type
+
+T = TypeVar("T")
+
+MAX_CUSTOM_STATUS_BYTES = 16 * 1024
+
+
+class DurableOrchestrationContext:
+    """What an orchestrator function gets as its argument.
+
+    Calls that take time return a `Task`: `yield` it in a generator function, `await` it in an
+    `async def` one. Inputs and results are JSON (see `azure_durable_py.serialization`).
+    """
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        self._decisions = execution.decisions
+        self._ids = 0
+        self._custom_status: Any = None
+        self._function_context = SimpleNamespace()
+
+    # --- about this instance ------------------------------------------------------------------
+
+    @property
+    def instance_id(self) -> str:
+        """The id of this orchestration instance."""
+        return self._execution.instance_id
+
+    @property
+    def parent_instance_id(self) -> str | None:
+        """The id of the orchestration that started this one, if it is a sub-orchestration."""
+        parent = self._execution.start.parent
+        return None if parent is None else parent.instance_id
+
+    @property
+    def name(self) -> str:
+        """The name under which the orchestrator was started."""
+        return self._execution.start.name
+
+    @property
+    def version(self) -> str | None:
+        """The version that the instance carries, if any."""
+        return self._execution.start.version
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the code is being replayed: what it does now has been done before."""
+        return self._decisions.replaying
+
+    @property
+    def current_utc_datetime(self) -> datetime:
+        """The time of the current turn (UTC, aware): the same on every replay."""
+        return self._execution.now
+
+    @property
+    def histories(self) -> tuple[Event, ...]:
+        """The history of this generation up to the current turn."""
+        return tuple(self._execution.history)
+
+    @property
+    def will_continue_as_new(self) -> bool:
+        """Whether `continue_as_new` was called."""
+        return self._execution.continuation is not None
+
+    @property
+    def function_context(self) -> SimpleNamespace:
+        """A place for attributes of the invocation; the engine keeps none there."""
+        return self._function_context
+
+    @property
+    def logger(self) -> ReplaySafeLogger:
+        """A replay-safe logger named after the orchestrator."""
+        return self.create_replay_safe_logger(logging.getLogger(f"azure_durable_py.orchestrator.{self.name}"))
+
+    def create_replay_safe_logger(self, logger: logging.Logger) -> ReplaySafeLogger:
+        """A logger that passes everything on to `logger`, except during replay."""
+        return ReplaySafeLogger(logger, self.instance_id, lambda: self.is_replaying)
+
+    def get_input(self, expected_type: Any = None) -> Any:
+        """The input of the instance, or None if it was started without one.
+
+        :param expected_type: the type to build; by default the `input_type` of the decorator.
+        :raises SerializationError: the input is not of that type.
+        """
+        definition = self._execution.definition
+        declared = definition.input_type if definition is not None else None
+        return self._execution.decoder(declared if expected_type is None else expected_type)(self._execution.start.input)
+
+    # --- ids ------------------------------------------------------------------------------------
+
+    def new_uuid(self) -> str:
+        """A new unique id as text, the same on every replay."""
+        return ids.new_uuid(self.instance_id, self.current_utc_datetime, self._next_id())
+
+    def new_guid(self) -> UUID:
+        """A new UUID, the same on every replay."""
+        return ids.new_guid(self.instance_id, self.current_utc_datetime, self._next_id())
+
+    def _next_id(self) -> int:
+        self._ids += 1
+        return self._ids - 1
+
+    # --- activities -----------------------------------------------------------------------------
+
+    @overload
+    def call_activity(
+        self, name: DurableFunction[..., Coroutine[Any, Any, T]], input_: Any = None, expected_type: None = None
+    ) -> Task[T]: ...
+    @overload
+    def call_activity(
+        self, name: DurableFunction[..., T], input_: Any = None, expected_type: None = None
+    ) -> Task[T]: ...
+    @overload
+    def call_activity(self, name: str | Callable[..., Any], input_: Any, expected_type: type[T]) -> Task[T]: ...
+    @overload
+    def call_activity(self, name: str | Callable[..., Any], input_: Any = None, *, expected_type: type[T]) -> Task[T]: ...
+    @overload
+    def call_activity(
+        self, name: str | Callable[..., Any], input_: Any = None, expected_type: Any = None
+    ) -> Task[Any]: ...
+    def call_activity(
+        self, name: str | Callable[..., Any], input_: Any = None, expected_type: Any = None
+    ) -> Task[Any]:
+        """Schedule an activity.
+
+        :param name: its name, or the decorated function.
+        :param input_: its input, JSON-serializable.
+        :param expected_type: the type to build from the result; by default the return
+            annotation of the decorated function, if that was given.
+        :raises OrchestratorError: not an activity. :raises SerializationError: `input_` is not JSON.
+        """
+        return self._activity(name, input_, expected_type)()
+
+    @overload
+    def call_activity_with_retry(
+        self,
+        name: DurableFunction[..., Coroutine[Any, Any, T]],
+        retry_options: RetryPolicy,
+        input_: Any = None,
+        expected_type: None = None,
+    ) -> Task[T]: ...
+    @overload
+    def call_activity_with_retry(
+        self, name: DurableFunction[..., T], retry_options: RetryPolicy, input_: Any = None, expected_type: None = None
+    ) -> Task[T]: ...
+    @overload
+    def call_activity_with_retry(
+        self,
+        name: str | Callable[..., Any],
+        retry_options: RetryPolicy,
+        input_: Any = None,
+        *,
+        expected_type: type[T],
+    ) -> Task[T]: ...
+    @overload
+    def call_activity_with_retry(
+        self, name: str | Callable[..., Any], retry_options: RetryPolicy, input_: Any = None, expected_type: Any = None
+    ) -> Task[Any]: ...
+    def call_activity_with_retry(
+        self, name: str | Callable[..., Any], retry_options: RetryPolicy, input_: Any = None, expected_type: Any = None
+    ) -> Task[Any]:
+        """Schedule an activity, and schedule it again when it fails, as `retry_options` say.
+
+        The other parameters are those of `call_activity`.
+        """
+        return self._retry(retry_options, self._activity(name, input_, expected_type))
+
+    def _activity(
+        self, ref: str | Callable[..., Any], input_: Any, expected_type: Any
+    ) -> Callable[[], DecisionTask[Any]]:
+        name = durable_name(ref, "activity")
+        text = self._serialize(input_)
+        decode = self._decoder(ref, name, expected_type)
+
+        def schedule() -> DecisionTask[Any]:
+            task: DecisionTask[Any] = DecisionTask(f"activity {name!r}", decode)
+            now = self._execution.now
+            self._decisions.make(lambda number: TaskScheduled(now, number, name, text), task)
+            return task
+
+        return schedule
+
+    def _decoder(self, ref: object, name: str, expected_type: Any) -> Callable[[Any], Any]:
+        if expected_type is None and not isinstance(ref, str):
+            activities = self._execution.registry.activities
+            expected_type = return_type(activities.get(name).function if name in activities else ref)
+        return self._execution.decoder(expected_type)
+
+    def _retry(self, policy: RetryPolicy, attempt: Callable[[], Task[Any]]) -> Task[Any]:
+        if not isinstance(policy, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OrchestratorError(f"retry_options must be RetryOptions or a RetryPolicy, not {type(policy).__name__}.")
+        return RetryTask(policy, attempt, self._delay, lambda: self._execution.now)
+
+    def _delay(self, duration: timedelta, reason: str) -> TimerTask:
+        now = self._execution.now
+        return self._decisions.timer(lambda number: TimerCreated(now, number, now + duration, reason))
+
+    # --- sub-orchestrations ---------------------------------------------------------------------
+
+    def call_sub_orchestrator(
+        self,
+        name: str | Callable[..., Any],
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: Any = None,
+    ) -> Task[Any]:
+        """Start a sub-orchestration; its output is the result of the task.
+
+        :param name: its name, or the decorated function.
+        :param input_: its input, JSON-serializable.
+        :param instance_id: its id; by default a deterministic one that is unique to this call.
+        :param version: the version that it carries; by default that of the app.
+        :param expected_type: the type to build from the output.
+        :raises OrchestratorError: not an orchestrator. :raises SerializationError: `input_` is not JSON.
+        :raises InvalidInstanceIdError: `instance_id` breaks the rules for ids.
+        """
+        return self._child(name, input_, instance_id, version, expected_type)()
+
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: str | Callable[..., Any],
+        retry_options: RetryPolicy,
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: Any = None,
+    ) -> Task[Any]:
+        """Start a sub-orchestration, and start it again when it fails, as `retry_options` say.
+
+        The other parameters are those of `call_sub_orchestrator`.
+        """
+        return self._retry(retry_options, self._child(name, input_, instance_id, version, expected_type))
+
+    def _child(
+        self,
+        ref: str | Callable[..., Any],
+        input_: Any,
+        instance_id: str | None,
+        version: str | None,
+        expected_type: Any,
+    ) -> Callable[[], DecisionTask[Any]]:
+        name = durable_name(ref, "orchestrator")
+        text = self._serialize(input_)
+        given = None if instance_id is None else check_instance_id(instance_id)
+        decode = self._execution.decoder(expected_type)
+
+        def schedule() -> DecisionTask[Any]:
+            task: DecisionTask[Any] = DecisionTask(f"sub-orchestration {name!r}", decode)
+            now = self._execution.now
+            self._decisions.make(
+                lambda number: SubOrchestrationCreated(
+                    now, number, name, given or self._child_id(number), text, version
+                ),
+                task,
+            )
+            return task
+
+        return schedule
+
+    def _child_id(self, number: int) -> str:
+        execution = self._execution
+        return ids.child_id(
+            execution.instance_id, execution.execution_id, execution.generation, execution.start.timestamp, number
+        )
+
+    # --- timers and events ------------------------------------------------------------------------
+
+    def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:
+        """A durable timer of any length; `cancel()` stops it.
+
+        :param fire_at: when it fires (naive times are UTC), or how long from now.
+        """
+        now = self._execution.now
+        moment = now + fire_at if isinstance(fire_at, timedelta) else utc(fire_at)
+        return self._decisions.timer(lambda number: TimerCreated(now, number, moment))
+
+    def wait_for_external_event(self, name: str, expected_type: Any = None) -> EventTask[Any]:
+        """Wait for an external event; its data is the result of the task.
+
+        Names match regardless of case. Events that arrive before anybody waits are kept;
+        the oldest wait takes the oldest event. A wait that lost in a `task_any` takes no event
+        until it is awaited again; `cancel()` gives it up for good.
+
+        :param name: the name of the event.
+        :param expected_type: the type to build from the data.
+        """
+        return self._execution.events.wait(name, self._execution.decoder(expected_type))
+
+    def send_event(self, instance_id: str, name: str, data: Any = None) -> Task[None]:
+        """Send an external event to another orchestration. There is nothing to wait for.
+
+        :raises InvalidInstanceIdError: `instance_id` breaks the rules for ids.
+        :raises SerializationError: `data` is not JSON.
+        """
+        target, text, now = check_instance_id(instance_id), self._serialize(data), self._execution.now
+        self._decisions.make(lambda number: EventSent(now, number, target, name, text))
+        return done(None)
+
+    # --- entities -----------------------------------------------------------------------------------
+
+    def call_entity(
+        self, entityId: EntityId, operationName: str, operationInput: Any = None, expected_type: Any = None
+    ) -> Task[Any]:
+        """Call an operation of an entity and wait for its result.
+
+        :param expected_type: the type to build from the result.
+        :raises SerializationError: `operationInput` is not JSON.
+        """
+        text, now = self._serialize(operationInput), self._execution.now
+        task: DecisionTask[Any] = DecisionTask(
+            f"operation {operationName!r} of entity {str(entityId)!r}", self._execution.decoder(expected_type)
+        )
+        self._decisions.make(
+            lambda number: EntityOperationCalled(now, number, str(entityId), operationName, text), task
+        )
+        return task
+
+    def signal_entity(
+        self,
+        entityId: EntityId,
+        operationName: str,
+        operationInput: Any = None,
+        signal_time: datetime | timedelta | None = None,
+    ) -> Task[None]:
+        """Signal an operation of an entity. There is nothing to wait for.
+
+        :param signal_time: when to deliver it (naive times are UTC), or how long from now.
+        :raises SerializationError: `operationInput` is not JSON.
+        """
+        text, now = self._serialize(operationInput), self._execution.now
+        when = now + signal_time if isinstance(signal_time, timedelta) else signal_time
+        moment = None if when is None else utc(when)
+        self._decisions.make(
+            lambda number: EntityOperationSignaled(now, number, str(entityId), operationName, text, moment)
+        )
+        return done(None)
+
+    # --- several tasks at once --------------------------------------------------------------------
+
+    def task_all(self, activities: Iterable[Task[T]]) -> Task[list[T]]:
+        """Wait for all tasks: their results in the order given, or the first failure.
+
+        :raises OrchestratorError: something else than tasks was given.
+        """
+        return AllTask(_checked(activities, "task_all"))
+
+    def task_any(self, activities: Iterable[Task[T]]) -> Task[Task[T]]:
+        """Wait for the first task to complete; that task is the result, even if it failed.
+
+        The others stay open and may be awaited later.
+
+        :raises OrchestratorError: something else than tasks was given, or none.
+        """
+        tasks = _checked(activities, "task_any")
+        if not tasks:
+            raise OrchestratorError("task_any needs at least one task: it would never complete.")
+        return AnyTask(tasks)
+
+    # --- this execution -----------------------------------------------------------------------------
+
+    def continue_as_new(self, input_: Any = None, save_events: bool = True, new_version: str | None = None) -> None:
+        """Start over with a new input and an empty history when the function next awaits or returns.
+
+        :param input_: the input of the next generation, JSON-serializable.
+        :param save_events: whether external events that were not consumed are carried over.
+        :param new_version: the version that the instance carries from then on.
+        :raises SerializationError: `input_` is not JSON.
+        """
+        self._execution.continuation = Continuation(self._serialize(input_), save_events, new_version)
+
+    @property
+    def custom_status(self) -> Any:
+        """What `set_custom_status` was last given."""
+        return self._custom_status
+
+    def set_custom_status(self, status: Any) -> None:
+        """Publish a status of one's own with the instance.
+
+        :param status: JSON-serializable, at most 16 KB of JSON (UTF-8).
+        :raises PayloadTooLargeError: it is larger. :raises SerializationError: it is not JSON.
+        """
+        text = self._serialize(status)
+        size = len(text.encode("utf-8", "surrogatepass"))
+        if size > MAX_CUSTOM_STATUS_BYTES:
+            raise PayloadTooLargeError(
+                f"A custom status holds at most {MAX_CUSTOM_STATUS_BYTES} bytes of JSON; this one has {size}. "
+                "Keep large data in the output or in storage of your own."
+            )
+        self._custom_status = status
+        self._execution.custom_status = text
+
+    def _serialize(self, value: Any) -> str:
+        return self._execution.converter.serialize(value)
+
+
+def _checked(tasks: Iterable[Task[Any]], caller: str) -> list[Task[Any]]:
+    found: list[Any] = list(tasks)
+    for task in found:
+        if not isinstance(task, Task):
+            raise OrchestratorError(
+                f"{caller} takes tasks of the context, not {type(task).__name__}. "
+                "Run helpers that await several tasks as sub-orchestrations."
+            )
+    return found

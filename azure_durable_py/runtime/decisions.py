@@ -1,0 +1,180 @@
+"""The decisions of one generation: their ids, their tasks, and whether replay repeats them.
+
+Owns the counter of task ids and the open tasks. In a replayed turn each decision is held
+against the recorded one; in a live turn it is collected for the history.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from azure_durable_py.errors import OrchestratorError
+from azure_durable_py.history import (
+    EntityOperationCalled,
+    EntityOperationCompleted,
+    EntityOperationFailed,
+    Event,
+    SubOrchestrationCompleted,
+    SubOrchestrationCreated,
+    SubOrchestrationFailed,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+from azure_durable_py.runtime.determinism import Recorded, calling_place, describe, difference, same_decision
+from azure_durable_py.runtime.failures import task_failed
+from azure_durable_py.runtime.tasks import DecisionTask, TimerTask
+
+ANSWERS: dict[type[Event], type[Event]] = {
+    TaskCompleted: TaskScheduled,
+    TaskFailed: TaskScheduled,
+    TimerFired: TimerCreated,
+    SubOrchestrationCompleted: SubOrchestrationCreated,
+    SubOrchestrationFailed: SubOrchestrationCreated,
+    EntityOperationCompleted: EntityOperationCalled,
+    EntityOperationFailed: EntityOperationCalled,
+}
+"""Which kind of decision each kind of answer belongs to."""
+
+
+class Halt(BaseException):
+    """Stops user code for good. Not an `Exception`, so that user code does not swallow it."""
+
+
+class Decisions:
+    """Makes decisions, and completes their tasks when the answers arrive."""
+
+    def __init__(self, limit: int, waiting_place: Callable[[], str | None]) -> None:
+        self._limit = limit
+        self._waiting_place = waiting_place
+        self._all: list[Event] = []
+        self._tasks: dict[int, DecisionTask[Any]] = {}
+        self._recorded: deque[Recorded] | None = None
+        self._position = 0
+        self._made = 0
+        self.now: datetime | None = None
+        self.timers: dict[int, datetime] = {}
+        self.children: dict[int, str] = {}
+        self.error: BaseException | None = None
+        self.closed = False
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the turn repeats what the history holds."""
+        return self._recorded is not None or self.closed
+
+    def begin(self, now: datetime, recorded: Iterable[Recorded] | None, position: int) -> None:
+        """Begin a turn: with the decisions to repeat, or None when it is live.
+
+        `position` is the place in the history that follows the turn's inputs.
+        """
+        self.now = now
+        self._recorded = None if recorded is None else deque(recorded)
+        self._position = position
+        self._made = 0
+
+    def end(self) -> None:
+        """End a replayed turn: nothing recorded may be left.
+
+        The difference, if there is one, is kept as `error`.
+        """
+        if self._recorded and self.error is None:
+            left = self._recorded[0]
+            place = self._waiting_place() or "the end of the orchestrator function"
+            self.error = difference(left.position, describe(left.event), "nothing more in this turn", place)
+
+    def made(self) -> list[Event]:
+        """The decisions of the current turn."""
+        return self._all[len(self._all) - self._made :]
+
+    def forget_turn(self) -> None:
+        """Take back the decisions of the current turn: nothing of them may leave."""
+        for event in self.made():
+            self._close(getattr(event, "id"))  # noqa: B009 - every decision has an id, the root class has not
+        self._made = 0
+
+    def make(self, build: Callable[[int], Event], task: DecisionTask[Any] | None = None) -> None:
+        """Decide: `build` makes the event for the next id; `task` is completed by its answer."""
+        if self.closed or self.error is not None:
+            raise Halt
+        number = len(self._all)
+        event = build(number)
+        if self._recorded is not None:
+            event = self._repeat(event, self._recorded)
+        elif self._made >= self._limit:
+            self._halt(
+                OrchestratorError(
+                    f"The orchestrator took more than {self._limit} steps without waiting for one "
+                    f"({calling_place() or 'place unknown'}). Wait for tasks in between, split the work over "
+                    "sub-orchestrations, or raise maxOrchestrationActions in host.json."
+                )
+            )
+        self._all.append(event)
+        self._made += 1
+        if task is not None:
+            task.id = number
+            self._tasks[number] = task
+        if isinstance(event, TimerCreated):
+            self.timers[number] = event.fire_at
+        elif isinstance(event, SubOrchestrationCreated):
+            self.children[number] = event.instance_id
+
+    def _repeat(self, made: Event, recorded: deque[Recorded]) -> Event:
+        if not recorded:
+            self._differ(self._position, "nothing more in this turn", made)
+        expected = recorded.popleft()
+        if not same_decision(expected.event, made):
+            self._differ(expected.position, describe(expected.event), made)
+        self._position = expected.position + 1
+        return expected.event
+
+    def _differ(self, position: int, recorded: str, made: Event) -> None:
+        place = calling_place() if self._waiting_place() is None else self._waiting_place()
+        self._halt(difference(position, recorded, describe(made), place or "an unknown place"))
+
+    def _halt(self, error: BaseException) -> None:
+        self.error = error
+        raise Halt
+
+    def get(self, task_id: int) -> Event:
+        """The decision with this id.
+
+        :raises KeyError: no decision has it.
+        """
+        if not 0 <= task_id < len(self._all):
+            raise KeyError(f"No decision has the id {task_id}; there are {len(self._all)}.")
+        return self._all[task_id]
+
+    def task(self, task_id: int) -> DecisionTask[Any] | None:
+        """The open task with this id, if it is open."""
+        return self._tasks.get(task_id)
+
+    def expects(self, answer: Any) -> bool:
+        """Whether this is the answer to an open task."""
+        return answer.task_id in self._tasks and type(self._all[answer.task_id]) is ANSWERS[type(answer)]
+
+    def answer(self, event: Any) -> None:
+        """Complete the task that this event answers."""
+        task = self._close(event.task_id)
+        if task is None:
+            return
+        if isinstance(event, TaskFailed | SubOrchestrationFailed | EntityOperationFailed):
+            task.fail(task_failed(task.subject, event.failure))
+        else:
+            task.answer(getattr(event, "result", None))
+
+    def timer(self, build: Callable[[int], TimerCreated]) -> TimerTask:
+        """Decide a timer."""
+        task = TimerTask(self._close)
+        self.make(build, task)
+        return task
+
+    def _close(self, task_id: int) -> DecisionTask[Any] | None:
+        self.timers.pop(task_id, None)
+        self.children.pop(task_id, None)
+        return self._tasks.pop(task_id, None)

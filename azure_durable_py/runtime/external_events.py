@@ -1,0 +1,147 @@
+"""External events: who waits for which, and what arrived before anybody waited.
+
+Owns the matching of events to waits within one generation: names regardless of case, events
+in order of arrival, the oldest wait first. It never looks into the data of an event.
+
+A wait that code has dropped (it lost in a `task_any`) takes no event. If code shows interest
+in it again - awaits it, or asks whether it is completed - it takes the oldest event that
+nobody has taken.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from azure_durable_py.history import EventRaised, Value
+from azure_durable_py.runtime.tasks import Task, TaskState
+
+T = TypeVar("T")
+
+
+class EventTask(Task[T]):
+    """Waits for one external event; its result is the event's data."""
+
+    __slots__ = ("_decode", "_events", "arrival", "name", "number", "queued")
+
+    def __init__(self, events: ExternalEvents, name: str, number: int, decode: Callable[[Value], T]) -> None:
+        super().__init__()
+        self._events = events
+        self._decode = decode
+        self.name = name
+        self.number = number
+        self.arrival: int | None = None
+        self.queued = False
+
+    def __repr__(self) -> str:
+        return f"<wait for event {self.name!r}, {self._state.name.lower()}>"
+
+    @property
+    def state(self) -> TaskState:
+        """How far the wait is. Asking counts as interest in a wait that was dropped."""
+        if self._dropped and self._state is TaskState.RUNNING:
+            self._events.claim(self)
+        self._observe()
+        return self._state
+
+    def want(self) -> None:
+        """Code waits for the event (again)."""
+        super().want()
+        if self._state is TaskState.RUNNING:
+            self._events.enqueue(self)
+        self._observe()
+
+    def cancel(self) -> bool:
+        """Stop waiting; later events go to other waits. False, without effect, if it is completed."""
+        return self._cancel()
+
+    def waits(self) -> bool:
+        """Whether it takes the next event of its name."""
+        return self._state is TaskState.RUNNING and not self._dropped
+
+    def deliver(self, arrival: int, event: EventRaised) -> None:
+        """Complete with an event; `arrival` is its number in order of arrival."""
+        self.arrival = arrival
+        try:
+            value = self._decode(event.data)
+        except Exception as error:
+            self.fail(error)
+        else:
+            self.settle(value)
+
+    def _observe(self) -> None:
+        if self.arrival is not None:
+            self._events.consumed(self.arrival)
+            self.arrival = None
+
+
+class ExternalEvents:
+    """The events and waits of one generation."""
+
+    def __init__(self) -> None:
+        self._arrivals = 0
+        self._waits = 0
+        self._buffers: dict[str, deque[tuple[int, EventRaised]]] = {}
+        self._waiting: dict[str, list[tuple[int, EventTask[object]]]] = {}
+        self._unseen: dict[int, EventRaised] = {}
+
+    def wait(self, name: str, decode: Callable[[Value], T]) -> EventTask[T]:
+        """A new wait; it is completed at once if an event is buffered."""
+        self._waits += 1
+        task = EventTask(self, name.lower(), self._waits, decode)
+        self.enqueue(task)
+        return task
+
+    def raise_event(self, event: EventRaised) -> None:
+        """Hand an event to the oldest wait, or buffer it."""
+        name = event.name.lower()
+        self._arrivals += 1
+        task = self._oldest(name)
+        if task is None:
+            self._buffers.setdefault(name, deque()).append((self._arrivals, event))
+        else:
+            self._give(task, self._arrivals, event)
+
+    def enqueue(self, task: EventTask[T]) -> None:
+        """Let a wait take a buffered event, else the next one."""
+        if not self.claim(task) and not task.queued:
+            task.queued = True
+            heapq.heappush(self._waiting.setdefault(task.name, []), (task.number, task))
+
+    def claim(self, task: EventTask[T]) -> bool:
+        """Give a wait the oldest buffered event, if there is one."""
+        buffer = self._buffers.get(task.name)
+        if not buffer:
+            return False
+        self._give(task, *buffer.popleft())
+        return True
+
+    def consumed(self, arrival: int) -> None:
+        """Code has seen this event."""
+        self._unseen.pop(arrival, None)
+
+    def unconsumed(self) -> tuple[EventRaised, ...]:
+        """In order of arrival, the events that nobody took or that code never looked at."""
+        left = dict(self._unseen)
+        for buffer in self._buffers.values():
+            left.update(buffer)
+        return tuple(left[arrival] for arrival in sorted(left))
+
+    def _give(self, task: EventTask[T], arrival: int, event: EventRaised) -> None:
+        # Noted before delivery: a composite that the delivery decides counts as looking at it.
+        self._unseen[arrival] = event
+        held = any(True for _ in task.parents)
+        task.deliver(arrival, event)
+        if held:
+            self.consumed(arrival)
+
+    def _oldest(self, name: str) -> EventTask[object] | None:
+        waiting = self._waiting.get(name, [])
+        while waiting:
+            _, task = heapq.heappop(waiting)
+            task.queued = False
+            if task.waits():
+                return task
+        return None

@@ -1,0 +1,29 @@
+"""Deterministic ids: the same on every replay.
+
+The formulas of `new_uuid` and `new_guid` are those of azure-functions-durable 1.x.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
+
+_UUID_NAMESPACE = uuid5(NAMESPACE_OID, "9e952958-5e33-4daf-827f-2fa12937b875")
+
+
+def new_uuid(instance_id: str, now: datetime, counter: int) -> str:
+    """The text of `DurableOrchestrationContext.new_uuid`."""
+    return str(uuid5(_UUID_NAMESPACE, f"{instance_id}_{now:%Y-%m-%dT%H:%M:%S.%fZ}_{counter}"))
+
+
+def new_guid(instance_id: str, now: datetime, counter: int) -> UUID:
+    """The UUID of `DurableOrchestrationContext.new_guid`."""
+    return uuid5(NAMESPACE_URL, f"{instance_id}_{now}_{counter}")
+
+
+def child_id(instance_id: str, execution_id: str, generation: int, started: datetime, task_id: int) -> str:
+    """The instance id of a sub-orchestration that was given none: 32 hex digits.
+
+    It differs between incarnations of the parent, its generations and its tasks.
+    """
+    return uuid5(NAMESPACE_OID, f"{instance_id}\n{execution_id}\n{generation}\n{started.isoformat()}\n{task_id}").hex

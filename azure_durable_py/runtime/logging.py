@@ -1,0 +1,27 @@
+"""Logging that stays silent while an orchestrator function replays."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+
+class ReplaySafeLogger(logging.LoggerAdapter[logging.Logger]):
+    """Passes records on to a logger, except during replay; adds the instance id to each.
+
+    The id is in the record as `instance_id`.
+    """
+
+    def __init__(self, logger: logging.Logger, instance_id: str, is_replaying: Callable[[], bool]) -> None:
+        super().__init__(logger, {"instance_id": instance_id})
+        self._is_replaying = is_replaying
+
+    def isEnabledFor(self, level: int) -> bool:
+        """Whether a record of this level would be logged now."""
+        return not self._is_replaying() and super().isEnabledFor(level)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Add the instance id to what the caller gives as `extra`."""
+        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        return msg, kwargs

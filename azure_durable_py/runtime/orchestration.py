@@ -1,0 +1,404 @@
+"""One live execution of one generation of an orchestration.
+
+Owns the order of things in a turn: control events first, then one event after the other,
+each followed by the user code that it sets free. Replay and live turns take the same path;
+a replayed turn holds its decisions against the recorded ones.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from azure_durable_py.errors import DurableError, FunctionNotFoundError
+from azure_durable_py.history import (
+    ContinuedAsNew,
+    Event,
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    OrchestratorStarted,
+)
+from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
+from azure_durable_py.registry import Registry
+from azure_durable_py.runtime.context import DurableOrchestrationContext
+from azure_durable_py.runtime.decisions import ANSWERS, Decisions, Halt
+from azure_durable_py.runtime.determinism import Recorded, describe_end, difference, is_decision
+from azure_durable_py.runtime.driver import Driver, Raised, Returned
+from azure_durable_py.runtime.execution import Execution
+from azure_durable_py.runtime.tasks import ParentTask, Task
+from azure_durable_py.serialization import DataConverter
+from azure_durable_py.settings import Settings
+
+Status = OrchestrationRuntimeStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn did: the events to append to the history, and the state that it left.
+
+    `output` is JSON text (of a terminated instance: the reason). `timers` are the fire times
+    of the timers that are neither fired nor cancelled, by task id; `children` the instance
+    ids of the sub-orchestrations that have not answered, by task id.
+    """
+
+    events: tuple[Event, ...]
+    status: OrchestrationRuntimeStatus
+    custom_status: str | None
+    output: str | None
+    failure: FailureDetails | None
+    timers: Mapping[int, datetime]
+    children: Mapping[int, str]
+
+
+class Orchestration:
+    """Runs an orchestrator function over the events of one generation.
+
+    The history given is replayed at once. Whatever goes wrong in it - user errors included -
+    ends the instance with the next `advance`, never raises here.
+
+    :param history: the generation's events, whole turns only; values must be JSON text, not references.
+    :param generation: how often the instance has continued as new.
+    """
+
+    def __init__(
+        self,
+        instance_id: str,
+        execution_id: str,
+        registry: Registry,
+        settings: Settings,
+        converter: DataConverter,
+        history: Sequence[Event] = (),
+        *,
+        generation: int = 0,
+    ) -> None:
+        self._decisions = Decisions(settings.max_orchestration_actions, self._waiting_place)
+        self._execution = Execution(instance_id, execution_id, generation, registry, converter, self._decisions)
+        self._driver: Driver | None = None
+        self._suspended = False
+        self._leaving = False
+        self._held: deque[Event] = deque()
+        self._held_ids: set[int] = set()
+        self._end: ExecutionCompleted | ContinuedAsNew | None = None
+        for position, events in _turns(history):
+            self._replay(position, events)
+
+    # --- what the worker asks -------------------------------------------------------------------
+
+    @property
+    def status(self) -> OrchestrationRuntimeStatus:
+        """The runtime status that the turns so far have led to."""
+        match self._end:
+            case ExecutionCompleted(status=status):
+                return Status(status)
+            case ContinuedAsNew():
+                return Status.ContinuedAsNew
+            case None:
+                if self._execution.started is None:
+                    return Status.Pending
+                return Status.Suspended if self._suspended else Status.Running
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether this generation has ended: completed, failed, terminated or continued as new."""
+        return self._end is not None
+
+    @property
+    def custom_status(self) -> str | None:
+        """The custom status as JSON text."""
+        return self._execution.custom_status
+
+    @property
+    def name(self) -> str:
+        """The name of the orchestrator; empty before its start."""
+        started = self._execution.started
+        return "" if started is None else started.name
+
+    @property
+    def input(self) -> str | None:
+        """The input as JSON text."""
+        started = self._execution.started
+        return started.input if started is not None and isinstance(started.input, str) else None
+
+    @property
+    def history_length(self) -> int:
+        """How many events the history of this generation holds."""
+        return len(self._execution.history)
+
+    def is_open(self, task_id: int) -> bool:
+        """Whether the task was decided, is not cancelled, and no answer has been taken for it."""
+        return task_id not in self._held_ids and not self.is_finished and self._decisions.task(task_id) is not None
+
+    def decision(self, task_id: int) -> Event:
+        """The event that decided this task.
+
+        :raises KeyError: no decision has this id.
+        """
+        return self._decisions.get(task_id)
+
+    def decided_by(self, task_ids: Collection[int]) -> bool:
+        """Whether the success of just these tasks would make the orchestration go on.
+
+        A failure may set it going earlier (`task_all`). Unknown or answered ids count as
+        "yes", so that the caller looks for itself; a suspended instance does not go on.
+        """
+        if self.is_finished or self._decisions.error is not None or self._driver is None:
+            return True
+        if self._suspended:
+            return False
+        counts: dict[ParentTask[Any], int] = {}
+        for task_id in set(task_ids):
+            task = self._decisions.task(task_id)
+            if task is None or _sets_going(task, self._driver.awaiting, counts):
+                return True
+        return False
+
+    def advance(self, events: Sequence[Event], now: datetime) -> Turn:
+        """Run one turn over new events.
+
+        The first turn of a generation gets `ExecutionStarted`. Events that nothing waits for
+        (answers to closed or unknown tasks, anything after the end) are left out of the history.
+
+        :param now: the time of the turn, UTC; never before that of the turn before it.
+        """
+        if self.is_finished:
+            return self._turn(())
+        now = max(now, self._decisions.now) if self._decisions.now is not None else now
+        self._decisions.begin(now, None, 0)
+        applied = self._run(events if self._decisions.error is None else _terminations(events))
+        if self._decisions.error is not None:
+            self._give_up(self._decisions.error)
+        if not applied and self._end is None:
+            return self._turn(())
+        turn: list[Event] = [OrchestratorStarted(now), *applied, *self._decisions.made()]
+        if self._end is not None:
+            turn.append(self._end)
+            self.close()
+        self._execution.history.extend(turn)
+        return self._turn(tuple(turn))
+
+    def _give_up(self, error: BaseException) -> None:
+        """End as failed, whatever user code made of it, and let nothing of the turn leave."""
+        if not (isinstance(self._end, ExecutionCompleted) and self._end.status == Status.Terminated.value):
+            self._decisions.forget_turn()
+            self._fail(error)
+
+    def close(self) -> None:
+        """Drop the orchestrator function where it stands; it can decide nothing any more."""
+        self._decisions.closed = True
+        if self._driver is not None:
+            self._driver.close()
+
+    def _turn(self, events: tuple[Event, ...]) -> Turn:
+        end = self._end
+        completed = end if isinstance(end, ExecutionCompleted) else None
+        output = completed.result if completed is not None else None
+        return Turn(
+            events=events,
+            status=self.status,
+            custom_status=self._execution.custom_status,
+            output=output if isinstance(output, str) else None,
+            failure=completed.failure if completed is not None else None,
+            timers=MappingProxyType({} if end is not None else dict(self._decisions.timers)),
+            children=MappingProxyType(dict(self._decisions.children)),
+        )
+
+    # --- replay -----------------------------------------------------------------------------------
+
+    def _replay(self, position: int, events: Sequence[Event]) -> None:
+        started, rest = events[0], events[1:]
+        inputs = [event for event in rest if not is_decision(event) and not isinstance(event, _ENDS)]
+        recorded = [Recorded(position + at, event) for at, event in enumerate(events) if is_decision(event)]
+        recorded_end = next((event for event in rest if isinstance(event, _ENDS)), None)
+        self._decisions.begin(started.timestamp, recorded, position + 1 + len(inputs))
+        if self._decisions.error is None:
+            self._run(inputs)
+            self._decisions.end()
+        self._execution.history.extend(events)
+        self._compare_end(recorded_end)
+
+    def _compare_end(self, recorded: ExecutionCompleted | ContinuedAsNew | None) -> None:
+        if recorded is not None:
+            # A history that has ended is a fact, whatever the code would do today.
+            self._end = recorded
+            self.close()
+        elif self._end is not None:
+            made, self._end = self._end, None
+            if self._decisions.error is None:
+                self._decisions.error = difference(
+                    self.history_length, "nothing more in this turn", describe_end(made), self._function_place()
+                )
+
+    def _function_place(self) -> str:
+        definition = self._execution.definition
+        code = getattr(definition.function, "__code__", None) if definition is not None else None
+        return f"{code.co_filename}:{code.co_firstlineno} {code.co_name}" if code is not None else "an unknown place"
+
+    def _waiting_place(self) -> str | None:
+        driver = self._driver
+        return driver.place() if driver is not None and not driver.is_running else None
+
+    # --- one turn ---------------------------------------------------------------------------------
+
+    def _run(self, inputs: Iterable[Event]) -> list[Event]:
+        """Apply the inputs and run user code after each; the inputs that mattered."""
+        applied: list[Event] = []
+        control, ordinary = _split(inputs)
+        try:
+            applied.extend(event for event in control if self._control(event))
+            self._go()
+            applied.extend(event for event in ordinary if self._take(event))
+        except Halt:
+            pass
+        if self._leaving and self._end is None:
+            self._end = self._continued()
+        return applied
+
+    def _control(self, event: Event) -> bool:
+        if self._end is not None:
+            return False
+        match event:
+            case ExecutionStarted():
+                return self._start(event)
+            case ExecutionTerminated(reason=reason):
+                self._end = ExecutionCompleted(self._execution.now, Status.Terminated.value, self._text(reason))
+            case ExecutionSuspended():
+                self._suspended = True
+            case _:
+                self._suspended = False
+        return True
+
+    def _start(self, event: ExecutionStarted) -> bool:
+        execution = self._execution
+        if execution.started is not None:
+            return False
+        execution.started = event
+        try:
+            execution.definition = execution.registry.orchestrators.get(event.name)
+        except FunctionNotFoundError as error:
+            self._decisions.error = error
+        else:
+            self._driver = Driver(execution.definition.function, DurableOrchestrationContext(execution))
+        return True
+
+    def _take(self, event: Event) -> bool:
+        if self._end is not None or not self._matters(event):
+            return False
+        if self._suspended:
+            self._held.append(event)
+            if not isinstance(event, EventRaised):
+                self._held_ids.add(_task_id(event))
+        else:
+            self._deliver(event)
+            self._run_code()
+        return True
+
+    def _matters(self, event: Event) -> bool:
+        if isinstance(event, EventRaised):
+            return True
+        if self._leaving or type(event) not in ANSWERS:
+            return False
+        return _task_id(event) not in self._held_ids and self._decisions.expects(event)
+
+    def _deliver(self, event: Event) -> None:
+        if isinstance(event, EventRaised):
+            self._execution.events.raise_event(event)
+        elif self._decisions.expects(event):
+            self._decisions.answer(event)
+
+    def _go(self) -> None:
+        """Run user code as far as it gets; first over what was held back while suspended."""
+        if self._suspended:
+            return
+        self._run_code()
+        while self._held and self._end is None:
+            event = self._held.popleft()
+            self._held_ids.discard(getattr(event, "task_id", -1))
+            self._deliver(event)
+            self._run_code()
+
+    def _run_code(self) -> None:
+        driver = self._driver
+        if driver is None or self._end is not None or self._leaving or driver.is_blocked:
+            return
+        outcome = driver.run(lambda: self._execution.continuation is not None)
+        if isinstance(outcome, Raised):
+            self._fail(outcome.error)
+        elif self._execution.continuation is not None:
+            self._leaving = True
+        elif isinstance(outcome, Returned):
+            self._complete(outcome.value)
+
+    def _complete(self, value: Any) -> None:
+        try:
+            text = self._text(value)
+        except DurableError as error:
+            self._fail(error)
+        else:
+            self._end = ExecutionCompleted(self._execution.now, Status.Completed.value, text)
+
+    def _fail(self, error: BaseException) -> None:
+        failure = FailureDetails.from_exception(error)
+        self._end = ExecutionCompleted(self._execution.now, Status.Failed.value, None, failure)
+
+    def _continued(self) -> ContinuedAsNew:
+        continuation = self._execution.continuation
+        assert continuation is not None
+        carried = self._execution.events.unconsumed() if continuation.save_events else ()
+        return ContinuedAsNew(self._execution.now, continuation.input, continuation.new_version, carried)
+
+    def _text(self, value: Any) -> str:
+        return self._execution.converter.serialize(value)
+
+
+_ENDS = (ExecutionCompleted, ContinuedAsNew)
+_CONTROL = (ExecutionStarted, ExecutionTerminated, ExecutionSuspended, ExecutionResumed)
+
+
+def _split(inputs: Iterable[Event]) -> tuple[list[Event], list[Event]]:
+    """The start and the control events, and all others, each in order of arrival."""
+    control: list[Event] = []
+    ordinary: list[Event] = []
+    for event in inputs:
+        (control if isinstance(event, _CONTROL) else ordinary).append(event)
+    control.sort(key=lambda event: not isinstance(event, ExecutionStarted))
+    return control, ordinary
+
+
+def _terminations(events: Iterable[Event]) -> list[Event]:
+    return [event for event in events if isinstance(event, ExecutionTerminated)]
+
+
+def _task_id(event: Any) -> int:
+    return event.task_id
+
+
+def _turns(history: Sequence[Event]) -> Iterator[tuple[int, Sequence[Event]]]:
+    """The turns of a history, each with the position of its first event."""
+    starts = [at for at, event in enumerate(history) if isinstance(event, OrchestratorStarted)]
+    if not history:
+        return
+    if not starts or starts[0] != 0:
+        raise ValueError("A history begins with OrchestratorStarted.")
+    for start, end in zip(starts, [*starts[1:], len(history)], strict=True):
+        yield start, history[start:end]
+
+
+def _sets_going(task: Task[Any], awaited: Task[Any] | None, counts: dict[ParentTask[Any], int]) -> bool:
+    """Whether the success of this task, after those counted, reaches what the code awaits."""
+    if task is awaited:
+        return True
+    for parent in task.parents:
+        if parent.acts_on(task):
+            return True
+        counts[parent] = counts.get(parent, 0) + 1
+        if parent.decided_by(counts[parent]) and _sets_going(parent, awaited, counts):
+            return True
+    return False

@@ -1,0 +1,72 @@
+"""A task that tries again on durable timers until it succeeds or its policy gives up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from azure_durable_py.errors import TaskFailedError
+from azure_durable_py.models import RetryPolicy
+from azure_durable_py.runtime.tasks import ParentTask, Task
+
+T = TypeVar("T")
+
+
+class RetryTask(ParentTask[T]):
+    """Runs attempts one after the other; every attempt and every delay is a decision of its own.
+
+    :param attempt: schedules an attempt.
+    :param delay: creates a timer after a duration; the text says what for.
+    :param now: replay time.
+    """
+
+    __slots__ = ("_attempt", "_begun", "_count", "_current", "_delay", "_now", "_policy")
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        attempt: Callable[[], Task[T]],
+        delay: Callable[[timedelta, str], Task[Any]],
+        now: Callable[[], datetime],
+    ) -> None:
+        super().__init__()
+        self._policy = policy
+        self._attempt = attempt
+        self._delay = delay
+        self._now = now
+        self._begun = now()
+        self._count = 0
+        self._current: Task[Any] | None = None
+        self._try()
+
+    def child_done(self, child: Task[Any]) -> None:
+        """An attempt has ended, or a delay is over."""
+        if child is not self._current:
+            self._try()
+        elif child.error is None:
+            self.settle(child.result)
+        else:
+            self._again(child.error)
+
+    def acts_on(self, child: Task[Any]) -> bool:
+        """The end of a delay schedules the next attempt."""
+        return child is not self._current
+
+    def _try(self) -> None:
+        self._count += 1
+        self._current = self._attempt()
+        self._current.attach(self)
+
+    def _again(self, error: BaseException) -> None:
+        delay = None
+        if isinstance(error, TaskFailedError):
+            try:
+                delay = self._policy.next_delay(self._count, self._now() - self._begun, error.details)
+            except Exception as broken:
+                self.fail(broken)
+                return
+        if delay is None:
+            self.fail(error)
+        else:
+            self._delay(delay, f"retry {self._count} of {self._policy.max_number_of_attempts - 1}").attach(self)

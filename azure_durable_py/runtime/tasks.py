@@ -1,0 +1,309 @@
+"""The tasks that orchestrator code awaits.
+
+Owns their states and how completion travels from a task to the composites that hold it. It
+never schedules anything and knows nothing of histories.
+
+A composite that has been decided lets go of its other children. A child that nobody waits
+for any more is *dropped*; it is wanted again as soon as code awaits it or puts it into
+another composite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from azure_durable_py.errors import OrchestratorError, TaskCanceledError
+
+T = TypeVar("T")
+
+
+class TaskState(Enum):
+    """How far a task is."""
+
+    RUNNING = 0
+    SUCCEEDED = 1
+    FAILED = 2
+    CANCELED = 3
+
+
+class Task(Generic[T]):
+    """Something that an orchestrator waits for: `yield` it in a generator, `await` it in a coroutine."""
+
+    __slots__ = ("_dropped", "_error", "_parents", "_state", "_value")
+
+    def __init__(self) -> None:
+        self._state = TaskState.RUNNING
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._parents: dict[ParentTask[Any], None] = {}
+        self._dropped = False
+
+    def __await__(self) -> Generator[Task[Any], Any, T]:
+        return (yield self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._state.name.lower()}>"
+
+    @property
+    def state(self) -> TaskState:
+        """How far the task is."""
+        return self._state
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether the task has succeeded, failed or been cancelled."""
+        return self.state is not TaskState.RUNNING
+
+    @property
+    def is_faulted(self) -> bool:
+        """Whether the task has failed."""
+        return self.state is TaskState.FAILED
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the task was cancelled by the orchestrator."""
+        return self.state is TaskState.CANCELED
+
+    @property
+    def error(self) -> BaseException | None:
+        """What awaiting the task raises, or None."""
+        return self._error
+
+    @property
+    def result(self) -> T:
+        """The value of a task that succeeded.
+
+        :raises OrchestratorError: it is still running; await it first.
+        :raises TaskFailedError: it failed (or the error that it failed with).
+        """
+        if self.state is TaskState.RUNNING:
+            raise OrchestratorError(f"{self!r} has no result yet: yield or await it first.")
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    # --- for the engine ---------------------------------------------------------------------
+
+    def settle(self, value: T) -> None:
+        """Succeed with a value."""
+        self._finish(TaskState.SUCCEEDED, value, None)
+
+    def fail(self, error: BaseException) -> None:
+        """Fail; the error is raised where the task is awaited."""
+        self._finish(TaskState.FAILED, None, error)
+
+    def _cancel(self) -> bool:
+        if self._state is not TaskState.RUNNING:
+            return False
+        self._finish(TaskState.CANCELED, None, TaskCanceledError(f"{self!r} was cancelled by the orchestrator."))
+        return True
+
+    def _finish(self, state: TaskState, value: Any, error: BaseException | None) -> None:
+        if self._state is not TaskState.RUNNING:
+            return
+        self._state, self._value, self._error = state, value, error
+        for parent in tuple(self._parents):
+            parent.child_done(self)
+        self._parents.clear()
+
+    @property
+    def parents(self) -> Iterable[ParentTask[Any]]:
+        """The undecided tasks that hold this one."""
+        return self._parents
+
+    def attach(self, parent: ParentTask[Any]) -> bool:
+        """Have `parent` told of the completion. False if it is there already."""
+        self.want()
+        if self.state is not TaskState.RUNNING:
+            return False
+        self._parents[parent] = None
+        return True
+
+    def detach(self, parent: ParentTask[Any]) -> None:
+        """`parent` is decided and no longer interested."""
+        self._parents.pop(parent, None)
+        self.drop_if_unwanted()
+
+    def want(self) -> None:
+        """Code waits for this task (again)."""
+        self._dropped = False
+
+    def drop_if_unwanted(self) -> None:
+        """Note that nobody waits for this task any more, if that is so."""
+        if self._state is TaskState.RUNNING and all(parent.dropped for parent in self._parents):
+            self._dropped = True
+
+    @property
+    def dropped(self) -> bool:
+        """Whether code waited for this task and then went on without it."""
+        return self._dropped
+
+
+class ParentTask(Task[T]):
+    """A task that reacts to the completion of others."""
+
+    __slots__ = ()
+
+    def child_done(self, child: Task[Any]) -> None:
+        """One of the tasks it is attached to has completed."""
+        raise NotImplementedError
+
+    def decided_by(self, count: int) -> bool:
+        """Whether the success of so many of its open children - and no fewer - completes it."""
+        return count == 1
+
+    def acts_on(self, child: Task[Any]) -> bool:
+        """Whether the completion of this child makes it decide something new."""
+        return False
+
+
+class CompositeTask(ParentTask[T]):
+    """A task over a fixed list of tasks."""
+
+    __slots__ = ("_children", "_open")
+
+    def __init__(self, children: Iterable[Task[Any]]) -> None:
+        super().__init__()
+        self._children = list(children)
+        self._open: dict[Task[Any], None] = {}
+
+    @property
+    def children(self) -> list[Task[Any]]:
+        """The tasks in the order given."""
+        return self._children
+
+    def want(self) -> None:
+        """Code waits for this task (again), so it waits for the children."""
+        if self._dropped:
+            self._dropped = False
+            for child in tuple(self._open):
+                child.want()
+
+    def drop_if_unwanted(self) -> None:
+        """Nobody waits for it any more: the children may be unwanted too."""
+        super().drop_if_unwanted()
+        if self._dropped:
+            for child in self._open:
+                child.drop_if_unwanted()
+
+    def _release(self) -> None:
+        left = tuple(self._open)
+        self._open.clear()
+        for child in left:
+            child.detach(self)
+
+
+class AllTask(CompositeTask[list[Any]]):
+    """Succeeds with all results, in order, or fails with the first failure."""
+
+    __slots__ = ()
+
+    def __init__(self, children: Iterable[Task[Any]]) -> None:
+        super().__init__(children)
+        for child in self._children:
+            if child not in self._open and child.attach(self):
+                self._open[child] = None
+        failed = next((child for child in self._children if child.error is not None), None)
+        if failed is not None:
+            self._lose(failed)
+        elif not self._open:
+            self._win()
+
+    def child_done(self, child: Task[Any]) -> None:
+        """Count it; the last one decides, and so does a failure."""
+        self._open.pop(child, None)
+        if child.error is not None:
+            self._lose(child)
+        elif not self._open:
+            self._win()
+
+    def decided_by(self, count: int) -> bool:
+        """All open children together decide it."""
+        return count == len(self._open)
+
+    def _win(self) -> None:
+        self.settle([child.result for child in self._children])
+
+    def _lose(self, child: Task[Any]) -> None:
+        self._release()
+        self.fail(child.error or OrchestratorError(f"{child!r} failed."))
+
+
+class AnyTask(CompositeTask[Task[Any]]):
+    """Succeeds with the first child that completes, whether that one succeeded or failed."""
+
+    __slots__ = ()
+
+    def __init__(self, children: Iterable[Task[Any]]) -> None:
+        super().__init__(children)
+        for child in self._children:
+            if not child.attach(self):
+                self._win(child)
+                return
+            self._open[child] = None
+
+    def child_done(self, child: Task[Any]) -> None:
+        """The first one decides."""
+        self._win(child)
+
+    def _win(self, child: Task[Any]) -> None:
+        self._open.pop(child, None)
+        self._release()
+        self.settle(child)
+
+
+class DecisionTask(Task[T]):
+    """The task of one decision in the history: an activity, a sub-orchestration, an entity call.
+
+    `subject` names it in errors; `decode` turns the recorded result into a value.
+    """
+
+    __slots__ = ("_decode", "id", "subject")
+
+    def __init__(self, subject: str, decode: Callable[[str | None], T]) -> None:
+        super().__init__()
+        self.id = -1
+        self.subject = subject
+        self._decode = decode
+
+    def __repr__(self) -> str:
+        return f"<{self.subject}, id {self.id}, {self._state.name.lower()}>"
+
+    def answer(self, text: str | None) -> None:
+        """Succeed with a result of JSON text, or fail because it cannot be read."""
+        try:
+            value = self._decode(text)
+        except Exception as error:
+            self.fail(error)
+        else:
+            self.settle(value)
+
+
+class TimerTask(DecisionTask[None]):
+    """A durable timer."""
+
+    __slots__ = ("_on_cancel",)
+
+    def __init__(self, on_cancel: Callable[[int], None]) -> None:
+        super().__init__("timer", _nothing)
+        self._on_cancel = on_cancel
+
+    def cancel(self) -> bool:
+        """Stop the timer. False, without effect, if it has fired or been cancelled already."""
+        cancelled = self._cancel()
+        if cancelled:
+            self._on_cancel(self.id)
+        return cancelled
+
+
+def _nothing(_text: str | None) -> None:
+    return None
+
+
+def done(value: T) -> Task[T]:
+    """A task that has already succeeded."""
+    task: Task[T] = Task()
+    task.settle(value)
+    return task
