@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"app", "bindings"}),
     frozenset({"worker", "client"}),
     frozenset({"runtime", "taskhub"}),
-    frozenset({"models", "history", "serialization", "settings", "errors", "registry", "signatures", "clock"}),
+    frozenset({"models", "history", "serialization", "settings", "errors", "registry", "signatures", "typed", "clock"}),
 )
 KEPT_APART = (frozenset({"hosting", "testing", "lint"}), frozenset({"runtime", "taskhub"}))
 
@@ -34,7 +34,7 @@ RESERVED = {
     "azure.data": ("taskhub.azure",),
     "azure.identity": ("taskhub.azure",),
     "azure.functions": ("app", "bindings", "hosting"),
-    "sqlite3": ("taskhub.sqlite",),
+    "sqlite3": ("taskhub",),
     "click": ("cli",),
 }
 # A turn is a pure function: nothing that waits, talks or reads a clock belongs in the runtime.
