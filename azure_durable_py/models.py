@@ -119,7 +119,7 @@ class RetryPolicy:
     :raises ValueError: an argument is out of its range.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the last ones are given by name; the order is that of the field
         self,
         first_retry_interval: timedelta,
         max_number_of_attempts: int,
@@ -254,10 +254,10 @@ _FORBIDDEN_IN_ID = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 
 
 def check_instance_id(instance_id: str) -> str:
-    """Return the id of an orchestration if it obeys the rules, else raise.
+    r"""Return the id of an orchestration if it obeys the rules, else raise.
 
     :raises InvalidInstanceIdError: empty, longer than 256 characters, a leading `@`, or one
-        of `/ \\ # ?` or a control character in it.
+        of `/ \ # ?` or a control character in it.
     """
     if not instance_id:
         raise InvalidInstanceIdError("An instance id must not be empty.")
@@ -268,7 +268,8 @@ def check_instance_id(instance_id: str) -> str:
     bad = _FORBIDDEN_IN_ID.search(instance_id)
     if bad is not None:
         raise InvalidInstanceIdError(
-            f"Instance id {instance_id!r} contains {bad[0]!r}; '/', '\\', '#', '?' and control characters are not allowed."
+            f"Instance id {instance_id!r} contains {bad[0]!r}; "
+            "'/', '\\', '#', '?' and control characters are not allowed."
         )
     return instance_id
 

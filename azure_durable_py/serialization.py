@@ -10,9 +10,11 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import math
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -126,15 +128,16 @@ def _simplify(value: Any) -> Any:
         raise TypeError(f"the class {value.__qualname__} itself is no value")
     if _has_codec(cls):
         return {"__class__": cls.__name__, "__module__": cls.__module__, "__data__": cls.to_json(value)}
-    for dump in ("model_dump", "dict"):
-        if hasattr(cls, dump) and (hasattr(cls, "model_validate") or hasattr(cls, "parse_obj")):
-            return getattr(value, dump)()
+    if hasattr(cls, "model_dump") and hasattr(cls, "model_validate"):
+        return value.model_dump(mode="json", by_alias=True)
+    if hasattr(cls, "parse_obj"):
+        return json.loads(value.json(by_alias=True))
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     raise TypeError(f"objects of type {cls.__module__}.{cls.__qualname__} are not JSON-serializable")
 
 
-def _sorted_set(value: Set[Any]) -> list[Any]:
+def _sorted_set(value: AbstractSet[Any]) -> list[Any]:
     return sorted(value, key=lambda item: _dump(_plain(item, "$"), None))
 
 
@@ -144,7 +147,7 @@ _STEPS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     (timedelta, encode_duration),
     ((UUID, Decimal, PurePath), str),
     ((bytes, bytearray, memoryview), lambda value: base64.b64encode(value).decode("ascii")),
-    (Set, _sorted_set),
+    (AbstractSet, _sorted_set),
     (deque, list),
     (Mapping, dict),
 )
@@ -161,7 +164,7 @@ def _plain(value: Any, path: str) -> Any:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             raise SerializationError(f"{path}: {value!r} is not JSON; use None or text in its place.")
         return float(value)
     if isinstance(value, list | tuple):
@@ -176,7 +179,8 @@ def _plain(value: Any, path: str) -> Any:
         raise
     except Exception as error:
         raise SerializationError(
-            f"{path}: {error}. Use a dataclass, a pydantic model or plain data, or give the class to_json and from_json."
+            f"{path}: {error}. Use a dataclass, a pydantic model or plain data, "
+            "or give the class to_json and from_json."
         ) from error
     return _plain(simpler, path)
 

@@ -117,7 +117,9 @@ class DurableOrchestrationContext:
         """
         definition = self._execution.definition
         declared = definition.input_type if definition is not None else None
-        return self._execution.decoder(declared if expected_type is None else expected_type)(self._execution.start.input)
+        return self._execution.decoder(declared if expected_type is None else expected_type)(
+            self._execution.start.input
+        )
 
     # --- ids ------------------------------------------------------------------------------------
 
@@ -146,14 +148,14 @@ class DurableOrchestrationContext:
     @overload
     def call_activity(self, name: str | Callable[..., Any], input_: Any, expected_type: type[T]) -> Task[T]: ...
     @overload
-    def call_activity(self, name: str | Callable[..., Any], input_: Any = None, *, expected_type: type[T]) -> Task[T]: ...
+    def call_activity(
+        self, name: str | Callable[..., Any], input_: Any = None, *, expected_type: type[T]
+    ) -> Task[T]: ...
     @overload
     def call_activity(
         self, name: str | Callable[..., Any], input_: Any = None, expected_type: Any = None
     ) -> Task[Any]: ...
-    def call_activity(
-        self, name: str | Callable[..., Any], input_: Any = None, expected_type: Any = None
-    ) -> Task[Any]:
+    def call_activity(self, name: str | Callable[..., Any], input_: Any = None, expected_type: Any = None) -> Task[Any]:
         """Schedule an activity.
 
         :param name: its name, or the decorated function.
@@ -221,7 +223,9 @@ class DurableOrchestrationContext:
 
     def _retry(self, policy: RetryPolicy, attempt: Callable[[], Task[Any]]) -> Task[Any]:
         if not isinstance(policy, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise OrchestratorError(f"retry_options must be RetryOptions or a RetryPolicy, not {type(policy).__name__}.")
+            raise OrchestratorError(
+                f"retry_options must be RetryOptions or a RetryPolicy, not {type(policy).__name__}."
+            )
         return RetryTask(policy, attempt, self._delay, lambda: self._execution.now)
 
     def _delay(self, duration: timedelta, reason: str) -> TimerTask:
@@ -250,7 +254,7 @@ class DurableOrchestrationContext:
         """
         return self._child(name, input_, instance_id, version, expected_type)()
 
-    def call_sub_orchestrator_with_retry(
+    def call_sub_orchestrator_with_retry(  # noqa: PLR0917 - the drop-in signature
         self,
         name: str | Callable[..., Any],
         retry_options: RetryPolicy,
@@ -333,7 +337,11 @@ class DurableOrchestrationContext:
     # --- entities -----------------------------------------------------------------------------------
 
     def call_entity(
-        self, entityId: EntityId, operationName: str, operationInput: Any = None, expected_type: Any = None
+        self,
+        entityId: EntityId,  # noqa: N803 - the drop-in names
+        operationName: str,  # noqa: N803
+        operationInput: Any = None,  # noqa: N803
+        expected_type: Any = None,
     ) -> Task[Any]:
         """Call an operation of an entity and wait for its result.
 
@@ -351,9 +359,9 @@ class DurableOrchestrationContext:
 
     def signal_entity(
         self,
-        entityId: EntityId,
-        operationName: str,
-        operationInput: Any = None,
+        entityId: EntityId,  # noqa: N803 - the drop-in names
+        operationName: str,  # noqa: N803
+        operationInput: Any = None,  # noqa: N803
         signal_time: datetime | timedelta | None = None,
     ) -> Task[None]:
         """Signal an operation of an entity. There is nothing to wait for.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.history import (
@@ -156,7 +156,9 @@ class Decisions:
 
     def expects(self, answer: Any) -> bool:
         """Whether this is the answer to an open task."""
-        return answer.task_id in self._tasks and type(self._all[answer.task_id]) is ANSWERS[type(answer)]
+        return answer.task_id in self._tasks and isinstance(
+            self._all[answer.task_id], ANSWERS[cast("type[Event]", type(answer))]
+        )
 
     def answer(self, event: Any) -> None:
         """Complete the task that this event answers."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, cast
 
 from azure_durable_py.errors import NonDeterminismError
 from azure_durable_py.history import (
@@ -50,12 +50,10 @@ def is_decision(event: Event) -> bool:
 
 def same_decision(recorded: Any, made: Any) -> bool:
     """Whether the code decided what the history recorded."""
-    kind = type(made)
-    if type(recorded) is not kind or recorded.id != made.id:
+    if type(recorded) is not type(made) or recorded.id != made.id:
         return False
-    if kind is TaskScheduled:
-        return recorded.name == made.name
-    return _IDENTITY[kind](recorded) == _IDENTITY[kind](made)
+    identity = _IDENTITY[cast("type[Event]", type(made))]
+    return identity(recorded) == identity(made)
 
 
 @dataclass(frozen=True, slots=True)

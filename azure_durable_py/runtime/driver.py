@@ -63,7 +63,7 @@ class Driver:
                 outcome = self._step()
         except (Halt, KeyboardInterrupt):
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises ends the instance, SystemExit too
             return Raised(_explained(_without_own_frames(error)))
         return outcome
 
@@ -88,8 +88,7 @@ class Driver:
         return self._resume(lambda routine: routine.send(value))
 
     def _resume(self, go: Callable[[Routine], Any]) -> Returned | None:
-        routine = self._routine
-        assert routine is not None
+        routine = cast("Routine", self._routine)
         try:
             yielded = go(routine)
             while not isinstance(yielded, Task):
@@ -116,7 +115,9 @@ class Driver:
     def is_running(self) -> bool:
         """Whether user code is on the stack right now."""
         routine: Any = self._routine
-        return routine is not None and bool(getattr(routine, "gi_running", False) or getattr(routine, "cr_running", False))
+        return routine is not None and bool(
+            getattr(routine, "gi_running", False) or getattr(routine, "cr_running", False)
+        )
 
     def close(self) -> None:
         """Drop the function where it stands.
@@ -134,12 +135,15 @@ class Driver:
                 return
             except RuntimeError:
                 continue
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - what the blocks of dropped code raise concerns nobody
                 return
 
 
+_TASK_AWAIT = cast("Any", Task).__await__.__code__
+
+
 def _is_task_await(routine: Any) -> bool:
-    return getattr(routine, "gi_code", None) is Task.__await__.__code__
+    return getattr(routine, "gi_code", None) is _TASK_AWAIT
 
 
 def _without_own_frames(error: BaseException) -> BaseException:
@@ -166,9 +170,8 @@ _FORBIDDEN_AWAIT = (
 
 def _refusal(value: Any) -> OrchestratorError:
     if isinstance(value, list | tuple | set):
-        return OrchestratorError(
-            f"A {type(value).__name__} cannot be awaited: use context.task_all([...]) or context.task_any([...])."
-        )
+        kind = type(cast("object", value)).__name__
+        return OrchestratorError(f"A {kind} cannot be awaited: use context.task_all([...]) or context.task_any([...]).")
     if inspect.iscoroutine(value):
         value.close()
         return OrchestratorError("A coroutine was yielded: make the orchestrator `async def` and await it.")

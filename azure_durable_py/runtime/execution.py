@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.history import Event, ExecutionStarted, Value
@@ -43,15 +43,13 @@ class Execution:
 
     @property
     def now(self) -> datetime:
-        """Replay time: the time of the current turn."""
-        assert self.decisions.now is not None
-        return self.decisions.now
+        """Replay time: the time of the current turn; user code never runs outside of one."""
+        return cast("datetime", self.decisions.now)
 
     @property
     def start(self) -> ExecutionStarted:
-        """The event that began the generation."""
-        assert self.started is not None
-        return self.started
+        """The event that began the generation; user code never runs before it."""
+        return cast("ExecutionStarted", self.started)
 
     def decoder(self, expected_type: Any) -> Callable[[Value], Any]:
         """What turns a recorded value into an object of this type."""

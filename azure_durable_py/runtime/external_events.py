@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from azure_durable_py.history import EventRaised, Value
 from azure_durable_py.runtime.tasks import Task, TaskState
@@ -66,7 +66,7 @@ class EventTask(Task[T]):
         self.arrival = arrival
         try:
             value = self._decode(event.data)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the error belongs to the code that awaits the task
             self.fail(error)
         else:
             self.settle(value)
@@ -84,7 +84,7 @@ class ExternalEvents:
         self._arrivals = 0
         self._waits = 0
         self._buffers: dict[str, deque[tuple[int, EventRaised]]] = {}
-        self._waiting: dict[str, list[tuple[int, EventTask[object]]]] = {}
+        self._waiting: dict[str, list[tuple[int, EventTask[Any]]]] = {}
         self._unseen: dict[int, EventRaised] = {}
 
     def wait(self, name: str, decode: Callable[[Value], T]) -> EventTask[T]:
@@ -104,13 +104,13 @@ class ExternalEvents:
         else:
             self._give(task, self._arrivals, event)
 
-    def enqueue(self, task: EventTask[T]) -> None:
+    def enqueue(self, task: EventTask[Any]) -> None:
         """Let a wait take a buffered event, else the next one."""
         if not self.claim(task) and not task.queued:
             task.queued = True
             heapq.heappush(self._waiting.setdefault(task.name, []), (task.number, task))
 
-    def claim(self, task: EventTask[T]) -> bool:
+    def claim(self, task: EventTask[Any]) -> bool:
         """Give a wait the oldest buffered event, if there is one."""
         buffer = self._buffers.get(task.name)
         if not buffer:
@@ -129,7 +129,7 @@ class ExternalEvents:
             left.update(buffer)
         return tuple(left[arrival] for arrival in sorted(left))
 
-    def _give(self, task: EventTask[T], arrival: int, event: EventRaised) -> None:
+    def _give(self, task: EventTask[Any], arrival: int, event: EventRaised) -> None:
         # Noted before delivery: a composite that the delivery decides counts as looking at it.
         self._unseen[arrival] = event
         held = any(True for _ in task.parents)
@@ -137,7 +137,7 @@ class ExternalEvents:
         if held:
             self.consumed(arrival)
 
-    def _oldest(self, name: str) -> EventTask[object] | None:
+    def _oldest(self, name: str) -> EventTask[Any] | None:
         waiting = self._waiting.get(name, [])
         while waiting:
             _, task = heapq.heappop(waiting)

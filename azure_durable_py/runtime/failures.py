@@ -29,7 +29,7 @@ def _rebuild(details: FailureDetails) -> Exception | None:
         return None
     try:
         return cls(details.message)
-    except Exception:
+    except Exception:  # noqa: BLE001 - a constructor may want other arguments and raise anything
         return None
 
 

@@ -17,7 +17,7 @@ class ReplaySafeLogger(logging.LoggerAdapter[logging.Logger]):
         super().__init__(logger, {"instance_id": instance_id})
         self._is_replaying = is_replaying
 
-    def isEnabledFor(self, level: int) -> bool:
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name of the standard library
         """Whether a record of this level would be logged now."""
         return not self._is_replaying() and super().isEnabledFor(level)
 

@@ -32,7 +32,7 @@ from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.decisions import ANSWERS, Decisions, Halt
 from azure_durable_py.runtime.determinism import Recorded, describe_end, difference, is_decision
 from azure_durable_py.runtime.driver import Driver, Raised, Returned
-from azure_durable_py.runtime.execution import Execution
+from azure_durable_py.runtime.execution import Continuation, Execution
 from azure_durable_py.runtime.tasks import ParentTask, Task
 from azure_durable_py.serialization import DataConverter
 from azure_durable_py.settings import Settings
@@ -68,7 +68,7 @@ class Orchestration:
     :param generation: how often the instance has continued as new.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the seam to the worker
         self,
         instance_id: str,
         execution_id: str,
@@ -83,7 +83,7 @@ class Orchestration:
         self._execution = Execution(instance_id, execution_id, generation, registry, converter, self._decisions)
         self._driver: Driver | None = None
         self._suspended = False
-        self._leaving = False
+        self._leaving: Continuation | None = None
         self._held: deque[Event] = deque()
         self._held_ids: set[int] = set()
         self._end: ExecutionCompleted | ContinuedAsNew | None = None
@@ -257,8 +257,8 @@ class Orchestration:
             applied.extend(event for event in ordinary if self._take(event))
         except Halt:
             pass
-        if self._leaving and self._end is None:
-            self._end = self._continued()
+        if self._leaving is not None and self._end is None:
+            self._end = self._continued(self._leaving)
         return applied
 
     def _control(self, event: Event) -> bool:
@@ -303,7 +303,7 @@ class Orchestration:
     def _matters(self, event: Event) -> bool:
         if isinstance(event, EventRaised):
             return True
-        if self._leaving or type(event) not in ANSWERS:
+        if self._leaving is not None or type(event) not in ANSWERS:
             return False
         return _task_id(event) not in self._held_ids and self._decisions.expects(event)
 
@@ -326,13 +326,13 @@ class Orchestration:
 
     def _run_code(self) -> None:
         driver = self._driver
-        if driver is None or self._end is not None or self._leaving or driver.is_blocked:
+        if driver is None or self._end is not None or self._leaving is not None or driver.is_blocked:
             return
         outcome = driver.run(lambda: self._execution.continuation is not None)
         if isinstance(outcome, Raised):
             self._fail(outcome.error)
         elif self._execution.continuation is not None:
-            self._leaving = True
+            self._leaving = self._execution.continuation
         elif isinstance(outcome, Returned):
             self._complete(outcome.value)
 
@@ -348,9 +348,7 @@ class Orchestration:
         failure = FailureDetails.from_exception(error)
         self._end = ExecutionCompleted(self._execution.now, Status.Failed.value, None, failure)
 
-    def _continued(self) -> ContinuedAsNew:
-        continuation = self._execution.continuation
-        assert continuation is not None
+    def _continued(self, continuation: Continuation) -> ContinuedAsNew:
         carried = self._execution.events.unconsumed() if continuation.save_events else ()
         return ContinuedAsNew(self._execution.now, continuation.input, continuation.new_version, carried)
 

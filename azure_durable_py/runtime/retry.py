@@ -63,7 +63,7 @@ class RetryTask(ParentTask[T]):
         if isinstance(error, TaskFailedError):
             try:
                 delay = self._policy.next_delay(self._count, self._now() - self._begun, error.details)
-            except Exception as broken:
+            except Exception as broken:  # noqa: BLE001 - the predicate is user code; its error is the outcome
                 self.fail(broken)
                 return
         if delay is None:

@@ -154,7 +154,7 @@ class ParentTask(Task[T]):
         """Whether the success of so many of its open children - and no fewer - completes it."""
         return count == 1
 
-    def acts_on(self, child: Task[Any]) -> bool:
+    def acts_on(self, child: Task[Any]) -> bool:  # noqa: ARG002 - part of the contract
         """Whether the completion of this child makes it decide something new."""
         return False
 
@@ -275,7 +275,7 @@ class DecisionTask(Task[T]):
         """Succeed with a result of JSON text, or fail because it cannot be read."""
         try:
             value = self._decode(text)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the error belongs to the code that awaits the task
             self.fail(error)
         else:
             self.settle(value)
@@ -286,7 +286,7 @@ class TimerTask(DecisionTask[None]):
 
     __slots__ = ("_on_cancel",)
 
-    def __init__(self, on_cancel: Callable[[int], None]) -> None:
+    def __init__(self, on_cancel: Callable[[int], object]) -> None:
         super().__init__("timer", _nothing)
         self._on_cancel = on_cancel
 
