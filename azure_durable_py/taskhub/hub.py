@@ -150,7 +150,7 @@ class TaskHub:
         commit = Commit(request.instance_id, header, expected)
         while True:
             try:
-                await self.retry(lambda: self.store.commit(commit))
+                await self.retry(lambda commit=commit: self.store.commit(commit))
                 return None
             except ConcurrencyConflictError:
                 found = await self.retry(lambda: self.store.load_header(request.instance_id))

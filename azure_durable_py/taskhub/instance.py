@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -39,11 +39,15 @@ class CorruptRowError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class PageRef:
-    """A sealed history page: the RowKey stem and number of its rows, and the events it holds."""
+    """A sealed history page: the RowKey stem and number of its rows, and how many events it holds.
+
+    `payloads` are the RowKeys of the payload rows that its events refer to.
+    """
 
     key: str
     chunks: int
     events: int
+    payloads: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -98,8 +102,7 @@ class InstanceState:
     rewinds. `turn_time` is the time of the last turn. `sequence` numbers what is sent as
     `messages`. `pending` are events accepted but not yet shown to the function (encoded; the
     start of a generation), or a reference to them. `start_at` is set until a delayed start is
-    due. `timers` (task id to fire time) and `children` (task id to instance id) are the open
-    ones. `tail` are the newest history events, encoded; `pages` the sealed older ones.
+    due. `timers` (task id to fire time) and `children` (task ids) are the open ones. `tail` are the newest history events, encoded; `pages` the sealed older ones.
     `garbage` are rows of this partition that may be deleted with any later commit.
     `entity` is the JSON-ready state of an entity (see the entity modules).
     """
@@ -118,12 +121,29 @@ class InstanceState:
     senders: dict[str, int] = field(default_factory=lambda: {})
     clients: dict[str, ClientMemory] = field(default_factory=lambda: {})
     timers: dict[int, datetime] = field(default_factory=lambda: {})
-    children: dict[int, str] = field(default_factory=lambda: {})
+    children: IdSet = field(default_factory=IdSet)
     pages: list[PageRef] = field(default_factory=lambda: [])
     tail: list[str] = field(default_factory=lambda: [])
     garbage: list[str] = field(default_factory=lambda: [])
     purging: bool = False
     entity: dict[str, Any] | None = None
+
+    def copy(self) -> InstanceState:
+        """An independent copy, for a turn that may come to nothing."""
+        return replace(
+            self,
+            pending=self.pending if isinstance(self.pending, PayloadRef) else list(self.pending),
+            groups=[OutboxGroup(group.guard, group.committed_at, group.ids.copy()) for group in self.groups],
+            messages=list(self.messages),
+            fences=dict(self.fences),
+            senders=dict(self.senders),
+            clients={name: ClientMemory(memory.seen.copy(), memory.last) for name, memory in self.clients.items()},
+            timers=dict(self.timers),
+            children=self.children.copy(),
+            pages=list(self.pages),
+            tail=list(self.tail),
+            garbage=list(self.garbage),
+        )
 
     def encode(self) -> bytes:
         """The body of the header, compressed.
@@ -146,9 +166,9 @@ class InstanceState:
             "fences": {guard: [fence.nonce, encode_time(fence.at)] for guard, fence in self.fences.items()},
             "senders": self.senders,
             "clients": {name: [c.seen.to_json(), encode_time(c.last)] for name, c in self.clients.items()},
-            "timers": [[task_id, encode_time(fire_at)] for task_id, fire_at in self.timers.items()],
-            "children": list(self.children.items()),
-            "pages": [[page.key, page.chunks, page.events] for page in self.pages],
+            "timers": [[encode_time(fire_at), ids.to_json()] for fire_at, ids in _by_time(self.timers).items()],
+            "children": self.children.to_json(),
+            "pages": [[page.key, page.chunks, page.events, page.payloads] for page in self.pages],
             "garbage": self.garbage,
             "purging": self.purging,
             "entity": self.entity,
@@ -191,9 +211,13 @@ class InstanceState:
                     name: ClientMemory(IdSet.from_json(seen), decode_time(last))
                     for name, (seen, last) in data.get("clients", {}).items()
                 },
-                timers={task_id: decode_time(fire_at) for task_id, fire_at in data.get("timers", ())},
-                children=dict(data.get("children", ())),
-                pages=[PageRef(*page) for page in data.get("pages", ())],
+                timers={
+                    task_id: decode_time(fire_at)
+                    for fire_at, ids in data.get("timers", ())
+                    for task_id in IdSet.from_json(ids)
+                },
+                children=IdSet.from_json(data.get("children", [])),
+                pages=[PageRef(key, chunks, events, tuple(p)) for key, chunks, events, p in data.get("pages", ())],
                 tail=[_dump(event) for event in tail],
                 garbage=data.get("garbage", []),
                 purging=data.get("purging", False),
@@ -201,6 +225,13 @@ class InstanceState:
             )
         except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
             raise CorruptRowError(f"the body of the header cannot be read: {error!r}") from error
+
+
+def _by_time(timers: dict[int, datetime]) -> dict[datetime, IdSet]:
+    grouped: dict[datetime, IdSet] = {}
+    for task_id, fire_at in timers.items():
+        grouped.setdefault(fire_at, IdSet()).add(task_id)
+    return grouped
 
 
 def _decode_pending(data: Any) -> list[str] | PayloadRef:

@@ -109,10 +109,10 @@ async def purge(hub: TaskHub, instance_id: str) -> bool:
     while True:
         try:
             header = await clear(hub, instance_id)
-            if header is None:
-                return False
-            await hub.retry(lambda: hub.store.commit(Commit(instance_id, None, header.etag)))  # noqa: B023 - awaited here
-            return True
+            if header is not None:
+                deletion = Commit(instance_id, None, header.etag)
+                await hub.retry(lambda deletion=deletion: hub.store.commit(deletion))
+            return header is not None
         except ConcurrencyConflictError:
             continue
 

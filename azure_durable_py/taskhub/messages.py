@@ -10,7 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from azure_durable_py.errors import DurableError
 from azure_durable_py.history import (
@@ -108,7 +108,7 @@ CLIENT_SENDER = "client:"
 
 @dataclass(frozen=True, slots=True)
 class Doorbell:
-    """ "Instance X has something to do." Its id never changes, however often it is put back (R3).
+    """The message "instance X has something to do". Its id never changes, however often it is put back (R3).
 
     `why` is for people, except `timer`: such a doorbell is put back while its instance has
     an open timer that is not due. `again` counts how often it was put back.
@@ -210,7 +210,7 @@ def _parse(body: str | bytes, what: str) -> dict[str, Any]:
         raise MalformedMessageError(f"a {what} is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise MalformedMessageError(f"a {what} is not a JSON object.")
-    return data
+    return cast("dict[str, Any]", data)
 
 
 def _text(value: Any) -> str:

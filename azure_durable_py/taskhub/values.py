@@ -35,21 +35,23 @@ class Spill:
     """Collects the payload rows that one writer (a turn, a work item, a message) makes.
 
     The same writer spilling the same values in the same order makes the same rows, so that a
-    repeated attempt overwrites instead of adding.
+    repeated attempt overwrites instead of adding. Equal values share their rows.
     """
 
     def __init__(self, writer: str) -> None:
         self._writer = writer
-        self._made = 0
+        self._refs: dict[str, PayloadRef] = {}
         self.rows: list[BlobRow] = []
 
     def value(self, value: Value) -> Value:
         """The value itself if it is small, else a reference to rows added to `rows`."""
         if not isinstance(value, str) or not is_large(value):
             return value
-        ref, rows = to_blobs(payload_key(self._writer, self._made), value)
-        self._made += 1
-        self.rows += rows
+        ref = self._refs.get(value)
+        if ref is None:
+            ref, rows = to_blobs(payload_key(self._writer, len(self._refs)), value)
+            self._refs[value] = ref
+            self.rows += rows
         return ref
 
     def event(self, event: Event) -> Event:

@@ -1,0 +1,1 @@
+"""What tests of durable apps need: virtual time."""

@@ -1,0 +1,138 @@
+"""Runs activity functions: decoding their input, catching what they raise, encoding what they return.
+
+Owns the way from JSON text to JSON text. Async functions run on the event loop, sync ones each
+in a thread of their own, so that they do not block one another and none can hold up the exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import dataclasses
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from azure_durable_py.errors import DurableError
+from azure_durable_py.history import TaskCompleted, TaskFailed
+from azure_durable_py.models import FailureDetails
+from azure_durable_py.registry import ActivityDefinition, Definitions
+from azure_durable_py.serialization import DataConverter
+
+MAX_FAILURE_TEXT = 8_000
+"""Characters kept of a failure's message and of its stack trace."""
+
+
+class SyncRunner(Protocol):
+    """How a sync function is called without blocking the event loop."""
+
+    async def __call__(self, call: Callable[[], Any], name: str) -> Any:
+        """Call it and return or raise what it does."""
+        ...
+
+
+async def run_in_thread(call: Callable[[], Any], name: str) -> Any:
+    """Call a function in a daemon thread of its own, in a copy of the current context."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(result)
+        else:
+            done.set_exception(error)
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = context.run(call)
+        except BaseException as raised:  # noqa: BLE001 - handed to the caller, whatever it is
+            error = RuntimeError("StopIteration was raised") if isinstance(raised, StopIteration) else raised
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:
+            return  # The loop is closed: the process is going down, and the work item goes to another.
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return await done
+
+
+async def run_inline(call: Callable[[], Any], name: str) -> Any:
+    """Call a function right here: for virtual time, where threads would break determinism."""
+    return call()
+
+
+class ActivityRunner:
+    """Runs activities of a registry to their completion events. Never raises what user code raises."""
+
+    def __init__(
+        self,
+        activities: Definitions[ActivityDefinition],
+        converter: DataConverter,
+        now: Callable[[], datetime],
+        run_sync: SyncRunner = run_in_thread,
+    ) -> None:
+        self._activities = activities
+        self._converter = converter
+        self._now = now
+        self._run_sync = run_sync
+
+    async def run(self, name: str, task_id: int, text: str | None) -> TaskCompleted | TaskFailed:
+        """Run one activity on the JSON text of its input.
+
+        :raises asyncio.CancelledError: the worker is stopping.
+        """
+        try:
+            definition = self._activities.get(name)
+            result = await self._call(definition, text)
+            return TaskCompleted(self._now(), task_id, self._converter.serialize(result))
+        except DurableError as error:
+            return self._failed(task_id, error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or _is_being_cancelled(task):
+                raise
+            return self._failed(task_id, error)
+        except BaseException as error:  # noqa: BLE001 - even SystemExit in an activity fails only the activity
+            return self._failed(task_id, error)
+
+    async def _call(self, definition: ActivityDefinition, text: str | None) -> Any:
+        value = None if text is None else self._converter.deserialize(text, definition.input_type)
+        arguments = {definition.input_name: value}
+        if definition.is_async:
+            return await definition.function(**arguments)
+        return await self._run_sync(lambda: definition.function(**arguments), f"activity {definition.name}")
+
+    def _failed(self, task_id: int, error: BaseException) -> TaskFailed:
+        return TaskFailed(self._now(), task_id, shorten(FailureDetails.from_exception(error)))
+
+
+def shorten(failure: FailureDetails) -> FailureDetails:
+    """The failure with its texts cut to `MAX_FAILURE_TEXT`, and at most ten inner failures."""
+    return _shorten(failure, 10)
+
+
+def _shorten(failure: FailureDetails, depth: int) -> FailureDetails:
+    inner = failure.inner_failure
+    return dataclasses.replace(
+        failure,
+        message=_cut(failure.message),
+        stack_trace=None if failure.stack_trace is None else _cut(failure.stack_trace, keep_end=True),
+        inner_failure=None if inner is None or depth == 0 else _shorten(inner, depth - 1),
+    )
+
+
+def _cut(text: str, *, keep_end: bool = False) -> str:
+    if len(text) <= MAX_FAILURE_TEXT:
+        return text
+    return "... " + text[-MAX_FAILURE_TEXT:] if keep_end else text[:MAX_FAILURE_TEXT] + " ..."
+
+
+def _is_being_cancelled(task: asyncio.Task[Any]) -> bool:
+    cancelling = getattr(task, "cancelling", None)
+    # Python 3.10 cannot tell; there a cancellation is taken for the worker's.
+    return True if cancelling is None else cancelling() > 0

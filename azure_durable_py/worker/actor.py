@@ -1,0 +1,607 @@
+"""One active instance: takes its doorbells and results, runs its turns one after the other.
+
+Owns the turn of DESIGN section 4: load, advance, commit, dispatch, acknowledge. Whatever goes
+wrong, it goes back to loading; what it holds stays guarded by messages that it has not
+acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from azure_durable_py.errors import (
+    ConcurrencyConflictError,
+    PayloadTooLargeError,
+    StorageUnavailableError,
+)
+from azure_durable_py.history import Event, ExecutionTerminated, TaskFailed
+from azure_durable_py.models import FailureDetails
+from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
+from azure_durable_py.taskhub.lifecycle import commit_once, is_terminal
+from azure_durable_py.taskhub.messages import Doorbell, InboxEvent, MalformedMessageError
+from azure_durable_py.taskhub.outgoing import Outgoing, RunActivity, Sender, WakeAt, from_message, outgoing_of
+from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, InboxRow
+from azure_durable_py.worker.context import TaskResult, WorkerContext
+from azure_durable_py.worker.delivery import Delivery
+from azure_durable_py.worker.draft import Draft
+from azure_durable_py.worker.entries import Entries, entries_of
+from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
+from azure_durable_py.worker.inbox import accept, completed_task, matches
+from azure_durable_py.worker.mailroom import Mailroom, parse_timer_reason
+
+logger = logging.getLogger("azure_durable_py.worker")
+ROWS_PER_TURN = 90
+BYTES_PER_TURN = 1_000_000
+LINGER_SECONDS = 0.5
+"""How long results that do not let the function go on may wait for others before they are committed."""
+ADOPT_AFTER = timedelta(minutes=2)
+ADOPT_ABOVE = 50
+LONGEST_DEFERRAL = 300.0
+HORIZON = timedelta(minutes=5)
+LATE_START = timedelta(minutes=5)
+UNRESOLVED_PAUSE = 5.0
+
+
+class Actor:
+    """Runs one instance while there is something to do for it.
+
+    :param retired: told when it has nothing more to do; from then on it takes nothing.
+    """
+
+    def __init__(self, context: WorkerContext, instance_id: str, retired: Callable[[], None]) -> None:
+        self.instance_id = instance_id
+        self._context = context
+        self._hub = context.hub
+        self._retired = retired
+        self._wake = asyncio.Event()
+        self._held: dict[str, Delivery] = {}
+        self._results: list[TaskResult] = []
+        self._results_since: float | None = None
+        self._results_checked = 0
+        self._results_taken = 0
+        self._undecided = 0
+        self._header: Header | None = None
+        self._state: InstanceState | None = None
+        self._rows: deque[InboxRow] = deque()
+        self._more = False
+        self._loaded = False
+        self._touched = False
+        self._parked = False
+        self._unclaimed = False
+        self._stopping = False
+        self._entries = Entries()
+        self._execution = Execution(context, instance_id)
+        self._mailroom = Mailroom(context, instance_id, self.handed_over, self.finish)
+
+    # --- what others tell it -----------------------------------------------------------------------
+
+    def ring(self, delivery: Delivery) -> None:
+        """A message for this instance was delivered; it is a guard until settled."""
+        # The same message again: only its newest delivery can be settled.
+        self._held.pop(delivery.id, None)
+        self._held[delivery.id] = delivery
+        self._touch()
+
+    def finish(self, result: TaskResult) -> None:
+        """A task was run in this process."""
+        self._results.append(result)
+        if self._results_since is None:
+            self._results_since = self._hub.clock.monotonic()
+        if result.delivery is not None:
+            result.delivery.seen = True
+            self._held[result.delivery.id] = result.delivery
+        self._wake.set()
+
+    def handed_over(self, entry: int) -> None:
+        """An outbox entry is handed over."""
+        self._entries.hand_over(entry)
+        self._touch()
+
+    def wants(self, entry: int) -> bool:
+        """Whether this process is still to hand the entry over."""
+        return not self._stopping and self._entries.is_open(entry)
+
+    @property
+    def sender(self) -> Sender:
+        """The incarnation that the newest header stands for."""
+        assert self._header is not None
+        assert self._state is not None
+        return Sender.of(self.instance_id, self._header.columns.name, self._state)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has anything in hand."""
+        return bool(self._held or self._results)
+
+    @property
+    def has_results(self) -> bool:
+        """Whether results wait to be committed."""
+        return bool(self._results)
+
+    @property
+    def is_waiting_for_turn(self) -> bool:
+        """Whether it has been told something that no turn has taken up yet."""
+        return self._touched
+
+    def _touch(self) -> None:
+        self._touched = True
+        self._wake.set()
+
+    # --- its life ------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Take steps until there has been nothing to do for a while."""
+        failures = 0
+        while await self._wait():
+            try:
+                async with self._context.turns:
+                    await self._step()
+                failures = 0
+            except ConcurrencyConflictError:
+                self._begin_again()
+            except StorageUnavailableError as error:
+                failures += 1
+                pause = self._hub.ids.jitter(min(0.5 * 2**failures, 30.0))
+                logger.warning("Instance %r waits %.1f s for storage: %s", self.instance_id, pause, error)
+                self._begin_again()
+                await asyncio.sleep(pause)
+            except Exception:
+                logger.exception("A turn of instance %r failed; its messages are put back.", self.instance_id)
+                await self._defer()
+
+    async def stop(self) -> None:
+        """Let go of everything in hand; what was not committed is done again by whoever gets it."""
+        self._stopping = True
+        self._mailroom.stop()
+        self._execution.forget()
+        await asyncio.gather(*(delivery.settlement.release() for delivery in self._held.values()))
+
+    async def _wait(self) -> bool:
+        """Wait until there is a step to take. False: it has retired."""
+        idle = self._context.settings.extended_session_idle_timeout if self._context.settings.extended_sessions else 0.0
+        while True:
+            self._wake.clear()
+            if self._touched or not self._loaded or (self._rows and not self._parked) or self._results_decide():
+                self._touched = False
+                return True
+            timeout = None if self.is_busy or not self._mailroom.is_empty else idle
+            if self._results_since is not None:
+                timeout = max(0.0, self._results_since + LINGER_SECONDS - self._hub.clock.monotonic())
+            try:
+                await asyncio.wait_for(self._wake.wait(), timeout)
+            except asyncio.TimeoutError:
+                if not self.is_busy and self._mailroom.is_empty and not self._wake.is_set():
+                    self._execution.forget()
+                    self._retired()
+                    return False
+
+    def _results_decide(self) -> bool:
+        """Whether the results in hand are worth a turn now."""
+        if not self._results or self._results_since is None:
+            return False
+        if self._hub.clock.monotonic() - self._results_since >= LINGER_SECONDS:
+            return True
+        new = self._results[self._undecided :]
+        if any(isinstance(result.event, TaskFailed) for result in new):
+            return True
+        self._undecided = len(self._results)
+        return self._execution.decided_by({result.task_id for result in self._results})
+
+    def _begin_again(self) -> None:
+        self._loaded = False
+        self._touched = True
+        self._execution.forget()
+
+    async def _defer(self) -> None:
+        """Something is wrong with this instance that trying at once will not mend: put it off (PROTOCOL R3)."""
+        held, self._held = self._held, {}
+        self._drop_results()
+        self._header = self._state = None
+        self._entries = Entries()
+        self._begin_again()
+        self._touched = False
+        for delivery in held.values():
+            delay = min(2.0 ** min(delivery.again, 10), LONGEST_DEFERRAL)
+            await delivery.settlement.put_back(delay)
+
+    # --- a step --------------------------------------------------------------------------------------
+
+    async def _step(self) -> None:
+        if not self._loaded or (self._more and not self._rows) or any(not d.seen for d in self._held.values()):
+            await self._load()
+        if self._header is None or self._state is None:
+            await self._drop_inbox()
+            self._drop_results()
+            self._trust(self._held.values())
+        elif is_terminal(self._header):
+            await self._serve_finished(self._header, self._state)
+        else:
+            await self._take_turn(self._header, self._state)
+        await self._claim()
+        self._settle()
+
+    async def _load(self) -> None:
+        arriving = [delivery for delivery in self._held.values() if not delivery.seen]
+        horizon = f"1-{self._hub.clock.now() + HORIZON:%Y%m%dT%H%M%S%f}"
+        results = len(self._results)
+        loaded = await self._hub.store.load(self.instance_id)
+        for delivery in arriving:
+            delivery.seen = True
+            delivery.horizon = horizon
+        self._rows = deque(loaded.inbox)
+        self._more = loaded.more
+        self._results_checked = results
+        self._unclaimed = True
+        if not self._loaded or _etag(loaded.header) != _etag(self._header):
+            self._take_header(loaded.header)
+        self._loaded = True
+
+    def _take_header(self, header: Header | None) -> None:
+        """The header is another one than we knew: all that we know now comes from it."""
+        self._execution.forget()
+        before = self._state
+        self._header = header
+        self._state = None if header is None else InstanceState.decode(header.body)
+        if before is None or self._state is None or before.execution_id != self._state.execution_id:
+            self._entries = Entries()
+        if self._state is None:
+            return
+        for delivery in self._held.values():
+            fence = self._state.fences.get(delivery.id)
+            if fence is not None and fence.nonce != delivery.nonce and not delivery.suspect:
+                delivery.fenced_off = True
+
+    # --- finished or absent --------------------------------------------------------------------------
+
+    async def _drop_inbox(self) -> None:
+        """What an instance that is finished or not there was sent has no effect."""
+        keys = [row.key for row in self._rows]
+        for at in range(0, len(keys), MAX_COMMIT_ROWS):
+            await self._hub.store.delete_inbox(self.instance_id, keys[at : at + MAX_COMMIT_ROWS])
+        if keys:
+            logger.info("Dropped %d events for instance %r, which is not running.", len(keys), self.instance_id)
+        self._rows.clear()
+
+    def _drop_results(self) -> None:
+        self._results.clear()
+        self._results_since = None
+        self._results_checked = self._undecided = 0
+
+    async def _serve_finished(self, header: Header, state: InstanceState) -> None:
+        if self._results_checked < len(self._results):
+            await self._load()
+            await self._step()
+            return
+        await self._drop_inbox()
+        self._drop_results()
+        guards = {guard for guard, _ in entries_of(state)}
+        suspects = [delivery for delivery in self._held.values() if delivery.suspect]
+        fencing = [delivery for delivery in suspects if delivery.id in guards]
+        if fencing:
+            draft = self._draft(header, state)
+            for delivery in fencing:
+                draft.fence(delivery.id, delivery.nonce)
+            await self._commit(draft)
+        self._trust(suspects)
+
+    @staticmethod
+    def _trust(deliveries: Iterable[Delivery]) -> None:
+        """They are fenced, or there is nothing that a fence would protect."""
+        for delivery in deliveries:
+            delivery.suspect = False
+
+    # --- a turn --------------------------------------------------------------------------------------
+
+    async def _take_turn(self, header: Header, state: InstanceState) -> None:
+        draft = self._draft(header, state)
+        suspects = [delivery for delivery in self._held.values() if delivery.suspect]
+        for delivery in suspects:
+            draft.fence(delivery.id, delivery.nonce)
+        self._parked = self._is_early(state, draft)
+        guard: Delivery | None = None
+        if not self._parked:
+            if await self._is_unwanted_child(state, draft):
+                return
+            guard = await self._run_turn(header, draft)
+            if not self._loaded:
+                return
+        if draft.changed:
+            guard = guard or self._newest_guard()
+            if guard is not None:
+                self._adopt(draft, guard)
+            draft.drop(self._entries.handed_over.intersection(entry for _, entry in entries_of(draft.state)))
+            try:
+                await self._commit(draft)
+            except PayloadTooLargeError as error:
+                draft = self._fail_instead(header, state, draft, error)
+                await self._commit(draft)
+            if guard is not None:
+                self._dispatch_new(draft, guard)
+        self._trust(suspects)
+
+    def _fail_instead(self, header: Header, state: InstanceState, draft: Draft, error: PayloadTooLargeError) -> Draft:
+        """A turn that cannot be stored fails the instance, never its doorbell (PROTOCOL R19)."""
+        logger.error("Instance %r fails: %s", self.instance_id, error)
+        failing = self._draft(header, state)
+        failing.state.fences = draft.state.fences
+        failing.consume(draft.consumed)
+        guard = self._newest_guard()
+        turn = failed_turn(FailureDetails.from_exception(error), failing.now)
+        failing.record(turn, self.sender, guard.id if guard else "", self._execution.decision)
+        return failing
+
+    async def _run_turn(self, header: Header, draft: Draft) -> Delivery | None:
+        """Advance the orchestration over what there is; returns the guard of what it decided."""
+        failure = await self._load_execution(header, draft.state)
+        rows = self._next_rows()
+        accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
+        results = self._usable_results(draft.state, accepted.events)
+        if results is None:
+            self._loaded, self._touched = False, True
+            return None
+        draft.consume(accepted.consumed, accepted.quarantined)
+        events: list[Event] = await self._execution.pending(draft.state)
+        events += await self._execution.filled([event.event for event in accepted.events])
+        events += [result.event for result in results]
+        events += due_timers(draft.state, draft.now)
+        draft.state.start_at = None
+        if not events and failure is None:
+            return None
+        guard = await self._guard()
+        sender = self.sender
+        turn = failed_turn(failure, draft.now) if failure else self._execution.advance(events, draft.now)
+        draft.record(turn, sender, guard.id, self._execution.decision)
+        return guard
+
+    async def _load_execution(self, header: Header, state: InstanceState) -> FailureDetails | None:
+        try:
+            await self._execution.load(state)
+        except CorruptRowError as error:
+            # Another worker may just have replaced the rows that we read.
+            current = await self._hub.store.load_header(self.instance_id)
+            if _etag(current) != header.etag:
+                raise ConcurrencyConflictError("the header changed while its history was read") from error
+            logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)
+            return FailureDetails.from_exception(error)
+        return None
+
+    def _next_rows(self) -> list[InboxRow]:
+        rows: list[InboxRow] = []
+        size = 0
+        for row in self._rows:
+            size += len(row.body)
+            if len(rows) == ROWS_PER_TURN or (rows and size > BYTES_PER_TURN):
+                break
+            rows.append(row)
+        return rows
+
+    def _usable_results(self, state: InstanceState, accepted: list[InboxEvent]) -> list[TaskResult] | None:
+        """The results that answer open tasks. None: one is to be dropped, and that takes a fresh load (I6)."""
+        answered = {completed_task(event.event) for event in accepted}
+        usable: list[TaskResult] = []
+        for number, result in enumerate(self._results):
+            if (
+                matches(result.target, state)
+                and result.task_id not in answered
+                and self._execution.is_open(result.task_id)
+            ):
+                answered.add(result.task_id)
+                usable.append(result)
+            elif result.delivery is not None and number >= self._results_checked:
+                return None
+        self._results_taken = len(self._results)
+        return usable
+
+    def _is_early(self, state: InstanceState, draft: Draft) -> bool:
+        """Whether a delayed start is not due, and nobody asked to end the instance before."""
+        if state.start_at is None or draft.now >= state.start_at:
+            return False
+        return not any(_is_termination(row) for row in self._rows if row.key.startswith("0-"))
+
+    async def _is_unwanted_child(self, state: InstanceState, draft: Draft) -> bool:
+        """Delete a child that begins late and that its parent does not wait for any more (PROTOCOL R14)."""
+        parent = state.parent
+        if parent is None or not state.pending or state.generation or draft.now - parent.sent_at < LATE_START:
+            return False
+        found = await self._hub.store.load_header(parent.instance_id)
+        if found is not None:
+            known = InstanceState.decode(found.body)
+            if known.execution_id == parent.execution_id:
+                answered = known.generation == parent.generation and parent.task_id not in known.children
+                if is_terminal(found) or not answered:
+                    return False
+        logger.warning("Sub-orchestration %r is not started: its parent no longer waits for it.", self.instance_id)
+        assert self._header is not None
+        await self._hub.store.commit(Commit(self.instance_id, None, self._header.etag))
+        self._begin_again()
+        return True
+
+    # --- guards and entries --------------------------------------------------------------------------
+
+    def _newest_guard(self) -> Delivery | None:
+        return next((d for d in reversed(self._held.values()) if d.seen and not d.lost), None)
+
+    async def _guard(self) -> Delivery:
+        """The newest message in hand; where there is none, a doorbell rung for ourselves and held."""
+        newest = self._newest_guard()
+        if newest is not None:
+            return newest
+        doorbell = Doorbell(self.instance_id, self._hub.ids.new(), "held")
+        queue = self._hub.store.instance_queue(self.instance_id)
+        visibility = self._context.settings.instance_visibility_timeout
+        message = await self._hub.put(queue, doorbell.encode(), visibility, hold=True)
+        held = self._context.holder.hold(message, visibility, lambda: replace(doorbell, again=1).encode())
+        delivery = Delivery(doorbell.id, self._hub.ids.short(), suspect=False, settlement=held, seen=True)
+        self._held[delivery.id] = delivery
+        return delivery
+
+    def _adopt(self, draft: Draft, guard: Delivery) -> None:
+        """Take over entries that another worker left behind (PROTOCOL R5)."""
+        foreign = [
+            (entry, committed_at, outgoing)
+            for entry, committed_at, outgoing in self._foreign(draft)
+            if not isinstance(outgoing, RunActivity)
+        ]
+        addressed = {_target(outgoing) for _, outgoing in draft.new}
+        adopted = [
+            (entry, outgoing)
+            for entry, committed_at, outgoing in foreign
+            if len(foreign) > ADOPT_ABOVE or draft.now - committed_at > ADOPT_AFTER or _target(outgoing) in addressed
+        ]
+        if adopted:
+            draft.adopt([entry for entry, _ in adopted], guard.id)
+            draft.new[:0] = sorted(adopted, key=lambda item: item[0])
+
+    def _foreign(self, draft: Draft) -> list[tuple[int, datetime, Outgoing]]:
+        """Entries in the outbox that are under no guard of ours, and that we did not hand over."""
+        state, sender = draft.state, self.sender
+        new = {entry for entry, _ in draft.new}
+        found: list[tuple[int, datetime, Outgoing]] = []
+        for group in state.groups:
+            if group.guard in self._held or state.generation != sender.generation:
+                continue
+            for decision in group.ids:
+                entry = sender.sequence(decision)
+                if entry not in new and not self._entries.knows(entry):
+                    outgoing = outgoing_of(sender, self._execution.decision(decision), group.committed_at)
+                    found.append((entry, group.committed_at, outgoing))
+        for message in state.messages:
+            if message.guard in self._held or message.sequence in new or self._entries.knows(message.sequence):
+                continue
+            found.append((message.sequence, message.committed_at, from_message(message)))
+        return found
+
+    async def _claim(self) -> None:
+        """Hand over what the header names under guards that we hold, whoever committed it (PROTOCOL R2)."""
+        if not self._unclaimed or self._state is None:
+            return
+        state, sender = self._state, self.sender
+        claimed = [
+            entry
+            for guard, entry in entries_of(state)
+            if guard in self._held and not self._held[guard].lost and self._entries.claim(guard, entry)
+        ]
+        self._unclaimed = False
+        if not claimed:
+            return
+        await self._execution.load_decisions(state)
+        messages = {message.sequence: message for message in state.messages}
+        times = {decision: group.committed_at for group in state.groups for decision in group.ids}
+        for entry in sorted(claimed):
+            if entry in messages:
+                self._dispatch(entry, from_message(messages[entry]))
+            else:
+                number = entry & 0xFFFFFFFF
+                self._dispatch(entry, outgoing_of(sender, self._execution.decision(number), times[number]))
+
+    def _dispatch_new(self, draft: Draft, guard: Delivery) -> None:
+        for entry, outgoing in draft.new:
+            if entry not in draft.gone and self._entries.claim(guard.id, entry):
+                self._dispatch(entry, outgoing)
+
+    def _dispatch(self, entry: int, outgoing: Outgoing) -> None:
+        if isinstance(outgoing, RunActivity):
+            self._context.activities.offer(self, entry, outgoing)
+        elif isinstance(outgoing, WakeAt):
+            self._mailroom.wake(self.sender, entry, outgoing)
+        else:
+            self._mailroom.send(self.sender, entry, outgoing)
+
+    # --- the commit ------------------------------------------------------------------------------------
+
+    def _draft(self, header: Header, state: InstanceState) -> Draft:
+        now = max(self._hub.clock.now(), state.turn_time)
+        return Draft(header, state.copy(), self._hub.ids.short(), now)
+
+    async def _commit(self, draft: Draft) -> None:
+        """Make a draft true.
+
+        :raises ConcurrencyConflictError: another was quicker; nothing of it is true.
+        """
+        commit, staged = draft.commit()
+        if staged:
+            await self._hub.store.put_blobs(self.instance_id, staged)
+        assert commit.header is not None
+        etag = await self._resolve(commit)
+        self._header = replace(commit.header, etag=etag)
+        self._state = draft.state
+        for _ in commit.consumed:
+            self._rows.popleft()
+        self._entries.drop(draft.gone)
+        self._forget_taken_results()
+        if draft.ended_generation:
+            self._execution.forget()
+            self._touch()
+
+    async def _resolve(self, commit: Commit) -> str:
+        """Commit until the answer is known: nothing else may happen while it is not (PROTOCOL R2)."""
+        while True:
+            try:
+                return await commit_once(self._hub, commit)
+            except StorageUnavailableError as error:
+                logger.warning("A commit of instance %r is unresolved: %s", self.instance_id, error)
+                await asyncio.sleep(self._hub.ids.jitter(UNRESOLVED_PAUSE))
+
+    def _forget_taken_results(self) -> None:
+        del self._results[: self._results_taken]
+        self._results_checked = max(0, self._results_checked - self._results_taken)
+        self._results_taken = self._undecided = 0
+        self._results_since = self._hub.clock.monotonic() if self._results else None
+
+    # --- settling --------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Acknowledge every message that has nothing left to guard."""
+        waiting = {result.delivery.id for result in self._results if result.delivery is not None}
+        for delivery in list(self._held.values()):
+            if delivery.lost:
+                del self._held[delivery.id]
+            elif delivery.id not in waiting and self._is_done(delivery):
+                del self._held[delivery.id]
+                delay = self._early_by(delivery)
+                settle = delivery.settlement.ack() if delay <= 0 else delivery.settlement.put_back(delay)
+                self._context.spawn(settle, f"settle {delivery.id}")
+        self._context.room_made()
+
+    def _is_done(self, delivery: Delivery) -> bool:
+        if not delivery.seen or delivery.suspect or self._entries.waits(delivery.id):
+            return False
+        if self._parked or self._state is None:
+            return True
+        if self._state.pending:
+            return False
+        if self._rows:
+            return self._rows[0].key > delivery.horizon
+        return not self._more
+
+    def _early_by(self, delivery: Delivery) -> float:
+        """Seconds until the timer or delayed start that a doorbell was put for is due (PROTOCOL R16)."""
+        state = self._state
+        if state is None or self._header is None or is_terminal(self._header):
+            return 0.0
+        if delivery.why.startswith("start at") and state.start_at is not None:
+            return (state.start_at - self._hub.clock.now()).total_seconds()
+        timer = parse_timer_reason(delivery.why)
+        if timer is None or timer[0] != state.generation or timer[1] not in state.timers:
+            return 0.0
+        return (state.timers[timer[1]] - self._hub.clock.now()).total_seconds()
+
+
+def _etag(header: Header | None) -> str | None:
+    return None if header is None else header.etag
+
+
+def _target(outgoing: Outgoing) -> str | None:
+    return None if isinstance(outgoing, (RunActivity, WakeAt)) else outgoing.target
+
+
+def _is_termination(row: InboxRow) -> bool:
+    try:
+        return isinstance(InboxEvent.decode(row.body).event, ExecutionTerminated)
+    except MalformedMessageError:
+        return False

@@ -1,0 +1,82 @@
+"""What the parts of one worker share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from azure_durable_py.history import Event
+from azure_durable_py.registry import Registry
+from azure_durable_py.serialization import DataConverter
+from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.messages import Target
+from azure_durable_py.taskhub.outgoing import RunActivity, Sender
+from azure_durable_py.worker.delivery import Delivery, Holder
+
+PARALLEL_SENDS = 32
+"""Storage calls that one worker has under way at once for handing over."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """The answer to a task that was run in this process; `delivery` is the work item that asked for it."""
+
+    target: Target
+    task_id: int
+    event: Event
+    delivery: Delivery | None = None
+
+
+class ActivityJob(Protocol):
+    """Who offers activities to be run, and hears of them."""
+
+    @property
+    def sender(self) -> Sender:
+        """On whose behalf."""
+        ...
+
+    def wants(self, entry: int) -> bool:
+        """Whether this outbox entry is still to be handed over by us."""
+        ...
+
+    def handed_over(self, entry: int) -> None:
+        """It is in the activities queue now."""
+        ...
+
+    def finish(self, result: TaskResult) -> None:
+        """It was run here."""
+        ...
+
+
+class Activities(Protocol):
+    """Takes activities that a turn decided: runs them here or puts them into the queue."""
+
+    def offer(self, job: ActivityJob, entry: int, activity: RunActivity) -> None:
+        """Take one activity."""
+        ...
+
+
+@dataclass(slots=True)
+class WorkerContext:
+    """The shared parts of one worker: what it works on, and what bounds it."""
+
+    hub: TaskHub
+    registry: Registry
+    settings: Settings
+    converter: DataConverter
+    activities: Activities
+    holder: Holder
+    turns: asyncio.Semaphore
+    sends: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_SENDS))
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+    room_made: Callable[[], None] = lambda: None
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Run something in the background; `tasks` holds it until it is done."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task

@@ -1,0 +1,160 @@
+"""Queue messages that this process holds: the guards of unfinished work.
+
+Owns `Delivery`, one message in hand with the ways to settle it, and `Holder`, which keeps
+messages of our own pumps invisible to others while they are held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from azure_durable_py.errors import MessageLostError, StorageError, StorageUnavailableError
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.protocol import QueueMessage
+
+logger = logging.getLogger("azure_durable_py.worker")
+
+
+class Settlement(Protocol):
+    """How one message in hand is settled. Where settling fails, the message is delivered again."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is known to have gone to another receiver."""
+        ...
+
+    async def ack(self) -> None:
+        """The message has done its work: delete it."""
+        ...
+
+    async def put_back(self, delay: float) -> None:
+        """Have it delivered again, by the same id, after `delay` seconds (PROTOCOL R3)."""
+        ...
+
+    async def release(self) -> None:
+        """Let go of it: it is to be delivered again soon, to anybody."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """One delivery of a doorbell or work item.
+
+    `suspect`: it may not be the first delivery of its message, so that a fencing commit comes
+    first (PROTOCOL R1); `nonce` names this delivery in it. `why` is the doorbell's. `seen`: a
+    load that began after its receipt has shown the inbox;
+    `horizon` is the inbox key behind which rows are none of its business.
+    """
+
+    id: str
+    nonce: str
+    suspect: bool
+    settlement: Settlement
+    again: int = 0
+    why: str = ""
+    seen: bool = False
+    horizon: str = ""
+    fenced_off: bool = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether another delivery of the same message took it over: it must not be named as guard."""
+        return self.fenced_off or self.settlement.lost
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A message of our own pump: kept invisible until it is settled."""
+
+    holder: Holder
+    message: QueueMessage
+    visibility: float
+    again: Callable[[], str]
+    lost: bool = False
+    renew_at: float = 0.0
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def ack(self) -> None:
+        self.holder.forget(self)
+        await self._quietly(lambda: self.holder.hub.store.delete_message(self.message))
+
+    async def put_back(self, delay: float) -> None:
+        # A new message first: were it the other way round, a crash between would lose the guard.
+        await self.holder.hub.retry(lambda: self.holder.hub.put(self.message.queue, self.again(), delay))
+        await self.ack()
+
+    async def release(self) -> None:
+        self.holder.forget(self)
+        await self._quietly(lambda: self.holder.hub.store.extend_message(self.message, 0))
+
+    async def renew(self) -> None:
+        """Keep it invisible for another `visibility` seconds."""
+        async with self.changing:
+            self.message = await self.holder.hub.store.extend_message(self.message, self.visibility)
+
+    async def _quietly(self, call: Callable[[], Awaitable[object]]) -> None:
+        # Failing to settle is harmless: the message is delivered again and finds nothing to do.
+        # The lock waits for a renewal under way, which changes the receipt that settling needs.
+        try:
+            async with self.changing:
+                if not self.lost:
+                    await self.holder.hub.retry(call, attempts=3)
+        except MessageLostError:
+            self.lost = True
+        except StorageError as error:
+            logger.warning("A message in %s is not settled and will be delivered again: %s", self.message.queue, error)
+
+
+class Holder:
+    """Renews the visibility of every message in hand at a third of its time."""
+
+    def __init__(self, hub: TaskHub) -> None:
+        self.hub = hub
+        self._held: set[Held] = set()
+        self._changed = asyncio.Event()
+
+    def hold(self, message: QueueMessage, visibility: float, again: Callable[[], str]) -> Held:
+        """Keep a message that was just received. `again` gives its body for putting it back."""
+        held = Held(self, message, visibility, again)
+        held.renew_at = self.hub.clock.monotonic() + visibility / 3
+        self._held.add(held)
+        self._changed.set()
+        return held
+
+    def forget(self, held: Held) -> None:
+        """Renew it no longer."""
+        self._held.discard(held)
+
+    async def run(self) -> None:
+        """Renew until cancelled."""
+        while True:
+            self._changed.clear()
+            now = self.hub.clock.monotonic()
+            due = [held for held in self._held if held.renew_at <= now]
+            if due:
+                await asyncio.gather(*(self._renew(held) for held in due))
+                continue
+            until = min((held.renew_at for held in self._held), default=None)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), None if until is None else until - now)
+
+    async def _renew(self, held: Held) -> None:
+        try:
+            await held.renew()
+        except MessageLostError:
+            held.lost = True
+            self.forget(held)
+            logger.warning("A message in %s went to another worker while it was held here.", held.message.queue)
+        except StorageUnavailableError as error:
+            held.renew_at = self.hub.clock.monotonic() + held.visibility / 10
+            logger.warning("A hold on a message in %s is not renewed (%s); trying again.", held.message.queue, error)
+        except StorageError as error:
+            held.renew_at = self.hub.clock.monotonic() + held.visibility / 3
+            logger.error("The hold on a message in %s cannot be renewed: %s", held.message.queue, error)
+        else:
+            held.renew_at = self.hub.clock.monotonic() + held.visibility / 3

@@ -1,0 +1,364 @@
+"""The next header of an instance, while it is being written.
+
+Owns what a turn changes in the state of an instance: history, outbox, timers, columns. Pure:
+it makes a commit, it does not perform it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime, timedelta
+
+from azure_durable_py.history import (
+    ContinuedAsNew,
+    Event,
+    ExecutionCompleted,
+    ExecutionStarted,
+    ExecutionTerminated,
+    PayloadRef,
+    SubOrchestrationCompleted,
+    SubOrchestrationFailed,
+    TimerCreated,
+    TimerFired,
+    Value,
+    decode_event,
+    encode_event,
+    payload_refs,
+)
+from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
+from azure_durable_py.runtime.orchestration import Turn
+from azure_durable_py.taskhub.idset import IdSet
+from azure_durable_py.taskhub.instance import (
+    CorruptRowError,
+    Fence,
+    InstanceState,
+    OutboxGroup,
+    PageRef,
+    chunk_keys,
+    encode_ref,
+    page_key,
+    to_blobs,
+)
+from azure_durable_py.taskhub.messages import InboxEvent
+from azure_durable_py.taskhub.outgoing import (
+    COMPLETION_ID,
+    Deliver,
+    Outgoing,
+    RunActivity,
+    Sender,
+    WakeAt,
+    is_send,
+    outgoing_of,
+    to_message,
+)
+from azure_durable_py.taskhub.protocol import MAX_COMMIT_BYTES, MAX_COMMIT_ROWS, BlobRow, Columns, Commit, Header
+from azure_durable_py.taskhub.values import Spill
+from azure_durable_py.worker.inbox import completed_task, forget_clients
+
+SEAL_CHARS = 65_536
+"""The tail is sealed into a page when its events take more characters than this."""
+FENCE_MEMORY = timedelta(days=1)
+"""How long a fence is remembered: longer than any process holds on to a message it has lost."""
+
+
+class Draft:
+    """One commit of one instance in the making.
+
+    :param header: the header that it will replace.
+    :param state: a copy of its state; changed in place.
+    :param turn_id: names the commit.
+    :param now: time of the turn.
+    """
+
+    def __init__(self, header: Header, state: InstanceState, turn_id: str, now: datetime) -> None:
+        self.state = state
+        self.columns = header.columns
+        self.now = now
+        self.turn_id = turn_id
+        self.new: list[tuple[int, Outgoing]] = []
+        self.gone: list[int] = []
+        self.changed = False
+        self.ended_generation = False
+        self.consumed: tuple[str, ...] = ()
+        self._base = state.generation << 32
+        self._header = header
+        self._spill = Spill(turn_id)
+        self._quarantined: tuple[BlobRow, ...] = ()
+
+    # --- outbox ------------------------------------------------------------------------------------
+
+    def fence(self, guard: str, nonce: str) -> None:
+        """Take a guard over under the nonce of its newest delivery."""
+        self.state.fences[guard] = Fence(nonce, self.now)
+        self.changed = True
+
+    def drop(self, entries: Collection[int]) -> None:
+        """Take entries that were handed over out of the outbox."""
+        for entry in entries:
+            self._discard(entry - self._base)
+        self.state.messages = [message for message in self.state.messages if message.sequence not in entries]
+        self.gone += entries
+        self._tidy_groups()
+
+    def adopt(self, entries: Iterable[int], guard: str) -> None:
+        """Put entries of another guard under ours."""
+        wanted = set(entries)
+        moved = OutboxGroup(guard, self.now, IdSet())
+        for group in self.state.groups:
+            for decision in [item for item in group.ids if self._base | item in wanted]:
+                group.ids.discard(decision)
+                moved.ids.add(decision)
+        self.state.groups.append(moved)
+        self.state.messages = [
+            dataclasses.replace(message, guard=guard, committed_at=self.now) if message.sequence in wanted else message
+            for message in self.state.messages
+        ]
+        self._tidy_groups()
+        self.changed = True
+
+    def _discard(self, decision: int) -> None:
+        for group in self.state.groups:
+            if group.ids.discard(decision):
+                self.gone.append(self._base | decision)
+                return
+
+    def _tidy_groups(self) -> None:
+        self.state.groups = [group for group in self.state.groups if group.ids]
+
+    # --- inbox -------------------------------------------------------------------------------------
+
+    def consume(self, keys: Iterable[str], quarantined: Iterable[BlobRow] = ()) -> None:
+        """Delete these inbox rows with the commit."""
+        self.consumed = tuple(keys)
+        self._quarantined = tuple(quarantined)
+        self.changed = self.changed or bool(self.consumed)
+
+    # --- turns -------------------------------------------------------------------------------------
+
+    def record(self, turn: Turn, sender: Sender, guard: str, decision: Callable[[int], Event]) -> None:
+        """Write down a turn of an orchestration.
+
+        :param guard: the message that guards what the turn decided.
+        :param decision: the decision of an earlier turn, by id.
+        """
+        self.changed = True
+        self.state.turn_time = self.now
+        self.state.pending = []
+        stored = [self._spill.event(event) for event in turn.events]
+        self._answer(stored, turn)
+        self.state.timers = dict(turn.timers)
+        self.state.children = IdSet(turn.children)
+        last = stored[-1] if stored else None
+        self.ended_generation = isinstance(last, (ExecutionCompleted, ContinuedAsNew))
+        self._add_entries(stored, sender, guard)
+        self._describe(turn)
+        if isinstance(last, ContinuedAsNew):
+            self._continue_as_new(last, stored, sender, decision)
+            return
+        self.state.tail += [encode_event(event) for event in stored]
+        if isinstance(last, ExecutionCompleted):
+            self._finish(turn, stored, sender, guard, decision)
+        self._seal()
+
+    def _answer(self, events: Iterable[Event], turn: Turn) -> None:
+        """What is answered, fired or cancelled need not be handed over any more."""
+        for event in events:
+            task_id = event.task_id if isinstance(event, TimerFired) else completed_task(event)
+            if task_id is not None:
+                self._discard(task_id)
+        for task_id in self.state.timers:
+            if task_id not in turn.timers:
+                self._discard(task_id)
+        self._tidy_groups()
+
+    def _add_entries(self, events: Iterable[Event], sender: Sender, guard: str) -> None:
+        group = OutboxGroup(guard, self.now, IdSet())
+        for event in events:
+            number = getattr(event, "id", None)
+            if number is None or (isinstance(event, TimerCreated) and number not in self.state.timers):
+                continue
+            if self.ended_generation and not is_send(event):
+                continue
+            group.ids.add(number)
+            self.new.append((sender.sequence(number), outgoing_of(sender, event, self.now)))
+        if group.ids:
+            self.state.groups.append(group)
+
+    def _describe(self, turn: Turn) -> None:
+        columns: Columns = self.columns
+        if turn.custom_status is not None:
+            columns = dataclasses.replace(columns, custom_status=turn.custom_status)
+        status = turn.status
+        if status is OrchestrationRuntimeStatus.ContinuedAsNew:
+            status = OrchestrationRuntimeStatus.Running
+        if status.is_terminal:
+            output = self._output(turn)
+            value = self._spill.value(output)
+            columns = dataclasses.replace(
+                columns,
+                completed_time=self.now,
+                output=value if isinstance(value, str) else None,
+                output_payload=encode_ref(value) if isinstance(value, PayloadRef) else None,
+            )
+        self.columns = dataclasses.replace(columns, runtime_status=status.value)
+
+    def _output(self, turn: Turn) -> str | None:
+        if turn.failure is not None:
+            return _json_text(turn.failure.message)
+        return turn.output
+
+    def _finish(
+        self, turn: Turn, stored: list[Event], sender: Sender, guard: str, decision: Callable[[int], Event]
+    ) -> None:
+        new = {number for number, _ in self.new}
+        for group in self.state.groups:
+            for number in list(group.ids):
+                if sender.sequence(number) not in new and not _sends(decision, number):
+                    self._discard(number)
+        self._tidy_groups()
+        self.state.timers = {}
+        terminated = next((event for event in stored if isinstance(event, ExecutionTerminated) and event.recurse), None)
+        if terminated is not None:
+            self._terminate_children(turn, terminated, sender, guard)
+        self.state.children = IdSet()
+        if self.state.parent is not None:
+            self._answer_parent(turn, sender, guard)
+
+    def _terminate_children(self, turn: Turn, event: ExecutionTerminated, sender: Sender, guard: str) -> None:
+        # Their numbers are behind those of all decisions and before that of the answer to the parent.
+        first = COMPLETION_ID - len(turn.children)
+        for order, child in enumerate(turn.children.values(), sender.sequence(first)):
+            stop = ExecutionTerminated(self.now, event.reason, recurse=True)
+            self._send(Deliver(order, child, InboxEvent(stop, sender.incarnation, order, self.now, control=True)), guard)
+
+    def _answer_parent(self, turn: Turn, sender: Sender, guard: str) -> None:
+        parent = self.state.parent
+        assert parent is not None
+        answer: Event
+        if turn.status is OrchestrationRuntimeStatus.Completed:
+            result: Value = self._spill.value(turn.output)
+            answer = SubOrchestrationCompleted(self.now, parent.task_id, result)
+        else:
+            failure = turn.failure or FailureDetails(
+                message=f"Sub-orchestration {sender.name!r} ({sender.instance_id}) was terminated.",
+                error_type="azure_durable_py.errors.OrchestrationTerminatedError",
+                base_types=("azure_durable_py.errors.DurableError", "Exception"),
+            )
+            answer = SubOrchestrationFailed(self.now, parent.task_id, failure)
+        order = sender.sequence(COMPLETION_ID)
+        target = Sender(
+            parent.instance_id, parent.name, parent.execution_id, parent.generation, parent.attempt
+        ).target
+        event = InboxEvent(answer, sender.incarnation, order, self.now, target)
+        self._send(Deliver(order, parent.instance_id, event), guard)
+
+    def _send(self, send: Deliver, guard: str) -> None:
+        self.state.messages.append(to_message(send, guard, self.now))
+        self.new.append((send.sequence, send))
+
+    def _continue_as_new(
+        self, last: ContinuedAsNew, stored: list[Event], sender: Sender, decision: Callable[[int], Event]
+    ) -> None:
+        """Begin the next generation; what was decided but not handed over stays, written out in full."""
+        new = dict(self.new)
+        for group in self.state.groups:
+            for number in group.ids:
+                order = sender.sequence(number)
+                outgoing = new.get(order) or outgoing_of(sender, self._spill.event(decision(number)), group.committed_at)
+                if isinstance(outgoing, (RunActivity, WakeAt)):
+                    self.gone.append(order)
+                else:
+                    self.state.messages.append(to_message(outgoing, group.guard, group.committed_at))
+        self.state.messages.sort(key=lambda message: message.sequence)
+        self._throw_away(stored, last)
+        state = self.state
+        version = last.new_version or self.columns.version
+        started = ExecutionStarted(self.now, self.columns.name, last.input, version, state.parent, _tags(self.columns))
+        pending = [encode_event(event) for event in (started, *last.carried)]
+        state.pending = pending
+        if sum(map(len, pending)) > SEAL_CHARS:
+            ref = self._spill.value("\n".join(pending))
+            state.pending = ref if isinstance(ref, PayloadRef) else pending
+        state.generation += 1
+        state.groups, state.pages, state.tail = [], [], []
+        state.timers, state.children = {}, IdSet()
+        self.columns = dataclasses.replace(
+            self.columns,
+            generation=state.generation,
+            version=version,
+            input=last.input if isinstance(last.input, str) else None,
+            input_payload=encode_ref(last.input) if isinstance(last.input, PayloadRef) else None,
+        )
+
+    def _throw_away(self, stored: list[Event], last: ContinuedAsNew) -> None:
+        """Old pages and values become garbage, except values that live on in the next generation."""
+        events = [*(decode_event(text) for text in self.state.tail), *stored]
+        refs = {ref.key: ref for ref in payload_refs(events)}
+        kept = {ref.key for ref in payload_refs([last])}
+        kept |= {key for key in refs for message in self.state.messages if key in message.body}
+        gone = [name for key in refs.keys() - kept for name in chunk_keys(key, refs[key].chunks)]
+        never_put = {row.key for row in self._spill.rows}.intersection(gone)
+        self._spill.rows = [row for row in self._spill.rows if row.key not in never_put]
+        self.state.garbage += [name for name in gone if name not in never_put]
+        for page in self.state.pages:
+            self.state.garbage += [*chunk_keys(page.key, page.chunks), *page.payloads]
+
+    def _seal(self) -> None:
+        tail = self.state.tail
+        if sum(map(len, tail)) <= SEAL_CHARS:
+            return
+        key = page_key(self.state.generation, self.turn_id, len(self.state.pages))
+        ref, rows = to_blobs(key, "\n".join(tail))
+        payloads = [
+            name
+            for value in payload_refs(decode_event(text) for text in tail if '"chunks":' in text)
+            for name in chunk_keys(value.key, value.chunks)
+        ]
+        self.state.pages.append(PageRef(key, ref.chunks, len(tail), tuple(payloads)))
+        self.state.tail = []
+        self._spill.rows += rows
+
+    # --- the commit --------------------------------------------------------------------------------
+
+    def commit(self) -> tuple[Commit, list[BlobRow]]:
+        """The commit, and blob rows that are to be put before it because it cannot carry them.
+
+        :raises PayloadTooLargeError: the state does not fit the header.
+        """
+        state = self.state
+        forget_clients(state, self.now)
+        state.fences = {guard: fence for guard, fence in state.fences.items() if self.now - fence.at < FENCE_MEMORY}
+        wake_times = [*state.timers.values(), *([state.start_at] if state.start_at else [])]
+        columns = dataclasses.replace(
+            self.columns,
+            last_updated_time=self.now,
+            turn_id=self.turn_id,
+            wake_time=min(wake_times, default=None),
+            has_outbox=bool(state.groups or state.messages or state.pending),
+        )
+        put = (*self._spill.rows, *self._quarantined)
+        staged: list[BlobRow] = []
+        room = MAX_COMMIT_ROWS - len(self.consumed)
+        if len(put) > room or sum(len(row.body) for row in put) > MAX_COMMIT_BYTES - 1_000_000:
+            staged, put = list(put), ()
+        dropped = tuple(state.garbage[: room - len(put)])
+        state.garbage = state.garbage[len(dropped) :]
+        header = Header(self._header.instance_id, columns, state.encode())
+        return Commit(self._header.instance_id, header, self._header.etag, self.consumed, put, dropped), staged
+
+
+def _sends(decision: Callable[[int], Event], number: int) -> bool:
+    try:
+        return is_send(decision(number))
+    except CorruptRowError:
+        return False  # What cannot be read cannot be sent.
+
+
+def _json_text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _tags(columns: Columns) -> dict[str, str] | None:
+    return json.loads(columns.tags) if columns.tags else None

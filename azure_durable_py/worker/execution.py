@@ -1,0 +1,128 @@
+"""The live orchestration behind an actor: built from history when cold, kept between turns.
+
+Owns the reading of history and the joining of header and pure runtime. It commits nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from azure_durable_py.history import (
+    Event,
+    ExecutionCompleted,
+    OrchestratorStarted,
+    PayloadRef,
+    TimerFired,
+    decode_event,
+)
+from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
+from azure_durable_py.runtime.orchestration import Orchestration, Turn
+from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
+from azure_durable_py.taskhub.lifecycle import read_history
+from azure_durable_py.taskhub.values import read_events, read_value
+from azure_durable_py.worker.context import WorkerContext
+
+
+class Execution:
+    """One generation of one orchestration, as far as this process knows it."""
+
+    def __init__(self, context: WorkerContext, instance_id: str) -> None:
+        self._context = context
+        self._instance_id = instance_id
+        self._live: Orchestration | None = None
+        self._decisions: dict[int, Event] | None = None
+
+    def forget(self) -> None:
+        """The header was changed by another, or a turn came to nothing: begin from history next time."""
+        if self._live is not None:
+            self._live.close()
+        self._live = None
+        self._decisions = None
+
+    async def load(self, state: InstanceState) -> None:
+        """Replay the history, unless the live orchestration is at hand.
+
+        :raises CorruptRowError: the history cannot be read.
+        """
+        if self._live is not None:
+            return
+        context = self._context
+        events = await read_history(context.hub.store, self._instance_id, state)
+        events = await read_events(context.hub.store, self._instance_id, events)
+        self._live = Orchestration(
+            self._instance_id,
+            state.execution_id,
+            context.registry,
+            context.settings,
+            context.converter,
+            events,
+            generation=state.generation,
+        )
+
+    async def load_decisions(self, state: InstanceState) -> None:
+        """Read what was decided, without running user code."""
+        if self._live is None and self._decisions is None:
+            events = await read_history(self._context.hub.store, self._instance_id, state)
+            self._decisions = {event.id: event for event in events if hasattr(event, "id")}  # type: ignore[attr-defined]
+
+    async def pending(self, state: InstanceState) -> list[Event]:
+        """Events that the function has not seen yet: those that begin a generation."""
+        texts = state.pending
+        if isinstance(texts, PayloadRef):
+            joined = await read_value(self._context.hub.store, self._instance_id, texts)
+            texts = (joined or "").split("\n")
+        try:
+            events = [decode_event(text) for text in texts]
+        except ValueError as error:
+            raise CorruptRowError(f"the start of {self._instance_id!r} cannot be read: {error}") from error
+        return await read_events(self._context.hub.store, self._instance_id, events)
+
+    async def filled(self, events: Sequence[Event]) -> list[Event]:
+        """Events from the inbox with the values that the function will read."""
+        return await read_events(self._context.hub.store, self._instance_id, events)
+
+    def is_open(self, task_id: int) -> bool:
+        """Whether a task still waits for its answer."""
+        return self._live is not None and self._live.is_open(task_id)
+
+    def decided_by(self, task_ids: Collection[int]) -> bool:
+        """Whether these answers would let the function go on."""
+        return self._live is None or self._live.decided_by(task_ids)
+
+    def decision(self, task_id: int) -> Event:
+        """What was decided under this id.
+
+        :raises CorruptRowError: the history does not say.
+        """
+        try:
+            if self._live is not None:
+                return self._live.decision(task_id)
+            return (self._decisions or {})[task_id]
+        except KeyError as error:
+            raise CorruptRowError(f"the history of {self._instance_id!r} has no decision {task_id}") from error
+
+    def advance(self, events: Sequence[Event], now: datetime) -> Turn:
+        """Take a turn."""
+        assert self._live is not None
+        return self._live.advance(events, now)
+
+
+def due_timers(state: InstanceState, now: datetime) -> list[TimerFired]:
+    """The firing of every open timer that is due, earliest first."""
+    due = sorted((fire_at, task_id) for task_id, fire_at in state.timers.items() if fire_at <= now)
+    return [TimerFired(now, task_id, fire_at) for fire_at, task_id in due]
+
+
+def failed_turn(failure: FailureDetails, now: datetime) -> Turn:
+    """A turn that ends the instance without running user code."""
+    status = OrchestrationRuntimeStatus.Failed
+    return Turn(
+        events=(OrchestratorStarted(now), ExecutionCompleted(now, status.value, None, failure)),
+        status=status,
+        custom_status=None,
+        output=None,
+        failure=failure,
+        timers={},
+        children={},
+    )

@@ -1,0 +1,143 @@
+"""Decides which events of an inbox take effect: dedupe, matching, quarantine.
+
+Pure: works on a copy of an instance's state that a commit may or may not make true.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from azure_durable_py.history import (
+    EntityLockGranted,
+    EntityOperationCompleted,
+    EntityOperationFailed,
+    Event,
+    SubOrchestrationCompleted,
+    SubOrchestrationFailed,
+    TaskCompleted,
+    TaskFailed,
+)
+from azure_durable_py.taskhub.idset import IdSet
+from azure_durable_py.taskhub.instance import ClientMemory, InstanceState
+from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
+from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
+
+logger = logging.getLogger("azure_durable_py.worker")
+
+COMPLETIONS = (
+    TaskCompleted,
+    TaskFailed,
+    SubOrchestrationCompleted,
+    SubOrchestrationFailed,
+    EntityOperationCompleted,
+    EntityOperationFailed,
+    EntityLockGranted,
+)
+"""Answers to a task of the receiver: deduped by the task itself being open."""
+
+CLIENT_MEMORY = timedelta(minutes=10)
+"""How long a client's consumed events are remembered past the last of them (PROTOCOL R12)."""
+
+
+@dataclass(slots=True)
+class Accepted:
+    """What a turn takes from the inbox.
+
+    `events` take effect, in order. `consumed` are the keys of all rows that the commit deletes,
+    those without effect included. `quarantined` keep what could not be read.
+    """
+
+    events: list[InboxEvent] = field(default_factory=lambda: [])
+    consumed: list[str] = field(default_factory=lambda: [])
+    quarantined: list[BlobRow] = field(default_factory=lambda: [])
+
+
+def accept(
+    instance_id: str,
+    state: InstanceState,
+    rows: Sequence[InboxRow],
+    is_open: Callable[[int], bool],
+    now: datetime,
+) -> Accepted:
+    """Take rows in order, remembering in `state` what must not take effect again.
+
+    :param is_open: whether a task id of this generation still waits for its answer.
+    """
+    accepted = Accepted()
+    answered: set[int] = set()
+    for row in rows:
+        accepted.consumed.append(row.key)
+        try:
+            event = InboxEvent.decode(row.body)
+        except MalformedMessageError as error:
+            accepted.quarantined.append(quarantine(instance_id, row, error))
+            continue
+        if _takes_effect(state, event, is_open, answered, row.timestamp or now):
+            accepted.events.append(event)
+    return accepted
+
+
+def quarantine(instance_id: str, row: InboxRow, error: Exception) -> BlobRow:
+    """Keep a row that cannot be read where it disturbs nobody, and say so."""
+    logger.error(
+        "An inbox row of instance %r cannot be read and is set aside as row '40-quarantine-%s' of its partition: %s",
+        instance_id,
+        row.key,
+        error,
+    )
+    return BlobRow(f"40-quarantine-{row.key}", row.body)
+
+
+def matches(target: Target, state: InstanceState) -> bool:
+    """Whether a message is for this execution, generation and attempt (PROTOCOL R13)."""
+    return (
+        target.execution_id in (None, state.execution_id)
+        and target.generation in (None, state.generation)
+        and target.attempt in (None, state.attempt)
+    )
+
+
+def forget_clients(state: InstanceState, now: datetime) -> None:
+    """Drop the memory of clients whose events can no longer arrive again."""
+    for name in [name for name, memory in state.clients.items() if now - memory.last > CLIENT_MEMORY]:
+        del state.clients[name]
+
+
+def _takes_effect(
+    state: InstanceState,
+    event: InboxEvent,
+    is_open: Callable[[int], bool],
+    answered: set[int],
+    taken_at: datetime,
+) -> bool:
+    if not matches(event.target, state):
+        return False
+    task_id = completed_task(event.event)
+    if task_id is not None:
+        if task_id in answered or not is_open(task_id):
+            return False
+        answered.add(task_id)
+        return True
+    if event.sender.startswith(CLIENT_SENDER):
+        return _first_from_client(state, event, taken_at)
+    if event.sequence <= state.senders.get(event.sender, -1):
+        return False
+    state.senders[event.sender] = event.sequence
+    return True
+
+
+def completed_task(event: Event) -> int | None:
+    """The task id that a completion answers; None for other events."""
+    return event.task_id if isinstance(event, COMPLETIONS) else None
+
+
+def _first_from_client(state: InstanceState, event: InboxEvent, taken_at: datetime) -> bool:
+    memory = state.clients.setdefault(event.sender, ClientMemory(IdSet(), taken_at))
+    memory.last = max(memory.last, taken_at)
+    if event.sequence in memory.seen:
+        return False
+    memory.seen.add(event.sequence)
+    return True

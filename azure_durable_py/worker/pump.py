@@ -1,0 +1,113 @@
+"""Takes messages out of one queue, as fast as there is room for them and no oftener than needed.
+
+Owns the pace of polling: while messages come it asks again at once; an empty answer doubles
+the pause up to the maximum; a message put by this very process wakes it at the moment it
+becomes visible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Callable
+
+from azure_durable_py.errors import StorageError
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.protocol import QueueMessage
+
+logger = logging.getLogger("azure_durable_py.worker")
+FIRST_PAUSE = 0.1
+LONGEST_ERROR_PAUSE = 30.0
+
+
+class Pump:
+    """Polls one queue.
+
+    :param handle: takes each message; must not wait.
+    :param room: how many more messages may be taken now.
+    :param visibility: seconds for which a received message is ours.
+    :param max_pause: longest pause between two polls of an idle queue, in seconds.
+    :param batch: messages taken at once, 1 to 32.
+    """
+
+    def __init__(
+        self,
+        hub: TaskHub,
+        queue: str,
+        handle: Callable[[QueueMessage], None],
+        room: Callable[[], int],
+        *,
+        visibility: float,
+        max_pause: float,
+        batch: int,
+    ) -> None:
+        self._hub = hub
+        self._queue = queue
+        self._handle = handle
+        self._room = room
+        self._visibility = visibility
+        self._max_pause = max_pause
+        self._batch = batch
+        self._wake = asyncio.Event()
+        self._due: list[float] = []
+
+    def announce(self, queue: str, delay: float) -> None:
+        """A message was put by this process: poll when it becomes visible."""
+        if queue == self._queue:
+            heapq.heappush(self._due, self._hub.clock.monotonic() + delay)
+            self._wake.set()
+
+    def more_room(self) -> None:
+        """There is room again, where there was none."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        pause = FIRST_PAUSE
+        next_poll = self._hub.clock.monotonic()
+        while True:
+            self._wake.clear()
+            room = min(self._room(), self._batch)
+            now = self._hub.clock.monotonic()
+            due = min(next_poll, self._due[0]) if self._due else next_poll
+            if room <= 0 or due > now:
+                await self._wait(None if room <= 0 else due - now)
+                continue
+            announced = self._forget_due(now)
+            messages = await self._receive(room)
+            for message in messages:
+                self._handle(message)
+            pause = FIRST_PAUSE if messages or announced else min(2 * pause, self._max_pause)
+            full = len(messages) == room
+            next_poll = now if full else self._hub.clock.monotonic() + self._hub.ids.jitter(pause, 0.1)
+
+    def _forget_due(self, now: float) -> bool:
+        announced = False
+        while self._due and self._due[0] <= now:
+            heapq.heappop(self._due)
+            announced = True
+        return announced
+
+    async def _wait(self, seconds: float | None) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except asyncio.TimeoutError:
+            return
+
+    async def _receive(self, room: int) -> list[QueueMessage]:
+        """Receive, waiting ever longer between tries while storage cannot be reached."""
+        pause = 1.0
+        failing = False
+        while True:
+            try:
+                messages = await self._hub.store.receive_messages(self._queue, room, self._visibility)
+            except StorageError as error:
+                logger.warning("Queue %s cannot be read: %s Trying again in %.0f s.", self._queue, error, pause)
+                failing = True
+                await asyncio.sleep(self._hub.ids.jitter(pause))
+                pause = min(2 * pause, LONGEST_ERROR_PAUSE)
+            else:
+                if failing:
+                    logger.info("Queue %s can be read again.", self._queue)
+                return messages

@@ -1,0 +1,205 @@
+"""One worker on a task hub: pumps, actors and activity slots, started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from azure_durable_py.errors import StorageError
+from azure_durable_py.registry import Registry
+from azure_durable_py.serialization import DataConverter, JsonDataConverter
+from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError
+from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.worker.activities import ActivityRunner, SyncRunner, run_in_thread
+from azure_durable_py.worker.actor import Actor
+from azure_durable_py.worker.context import WorkerContext
+from azure_durable_py.worker.delivery import Delivery, Holder
+from azure_durable_py.worker.feed import ActivityFeed
+from azure_durable_py.worker.poison import set_aside
+from azure_durable_py.worker.pump import Pump
+from azure_durable_py.worker.repair import repair
+
+logger = logging.getLogger("azure_durable_py.worker")
+REPAIR_EVERY = timedelta(days=1)
+BUSY_ACTORS_PER_TURN = 8
+"""Doorbells are taken while fewer than this many instances per turn slot have something in hand."""
+
+
+class Worker:
+    """Runs the orchestrations, entities and activities of one app on one task hub.
+
+    :param hub: an open task hub.
+    :param registry: what the app declares.
+    :param settings: limits and timings.
+    :param converter: how inputs and results become JSON.
+    :param run_sync: how sync activities are called.
+    """
+
+    def __init__(
+        self,
+        hub: TaskHub,
+        registry: Registry,
+        settings: Settings,
+        *,
+        converter: DataConverter | None = None,
+        run_sync: SyncRunner = run_in_thread,
+    ) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._actors: dict[str, Actor] = {}
+        self._actor_tasks: dict[str, asyncio.Task[None]] = {}
+        self._holder = Holder(hub)
+        converter = converter or JsonDataConverter()
+        self._feed = ActivityFeed(
+            hub,
+            ActivityRunner(registry.activities, converter, hub.clock.now, run_sync),
+            self._holder,
+            settings.max_concurrent_activities,
+            settings.activity_visibility_timeout,
+            self._actors.get,
+            self._ring,
+        )
+        turns = settings.max_concurrent_orchestrators
+        self._context = WorkerContext(
+            hub=hub,
+            registry=registry,
+            settings=settings,
+            converter=converter,
+            activities=self._feed,
+            holder=self._holder,
+            turns=asyncio.Semaphore(turns),
+        )
+        self._most_busy = BUSY_ACTORS_PER_TURN * turns
+        self._doorbells: list[Pump] = []
+        self._pumps: list[Pump] = []
+        self._renewing: asyncio.Task[None] | None = None
+        self._loops: list[asyncio.Task[None]] = []
+        self._unlisten: Callable[[], None] | None = None
+
+    # --- start and stop ----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to work. Returns at once."""
+        settings, store = self._settings, self._hub.store
+        self._doorbells = [
+            self._pump(queue, self._take_doorbell, self._room, settings.instance_visibility_timeout)
+            for queue in store.instance_queues
+        ]
+        items = self._pump(store.activity_queue, self._feed.take, self._feed.room, settings.activity_visibility_timeout)
+        self._pumps = [*self._doorbells, items]
+        self._feed.room_made = items.more_room
+        self._context.room_made = self._doorbell_room_made
+        self._unlisten = self._hub.listen(self._announce)
+        loop = asyncio.get_running_loop()
+        self._renewing = loop.create_task(self._holder.run(), name="renew holds")
+        self._loops = [
+            loop.create_task(self._repair(), name="repair"),
+            *(loop.create_task(pump.run(), name="pump") for pump in self._pumps),
+        ]
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """Stop taking work, let what runs come to an end for up to `grace` seconds, let go of the rest.
+
+        Nothing is lost: what was not committed is delivered again, to another worker or the next start.
+        """
+        if self._unlisten is not None:
+            self._unlisten()
+            self._unlisten = None
+        await _cancel(self._loops)
+        await self._feed.drain(grace)
+        await self._let_actors_finish(grace)
+        await _cancel(self._actor_tasks.values())
+        await asyncio.gather(*(actor.stop() for actor in self._actors.values()))
+        await _cancel(self._context.tasks)
+        await _cancel([self._renewing] if self._renewing else [])
+        self._actors.clear()
+        self._actor_tasks.clear()
+        self._loops = []
+
+    async def _let_actors_finish(self, grace: float) -> None:
+        """Let results that are in hand be committed."""
+        deadline = self._hub.clock.monotonic() + min(grace, 5.0)
+        while any(actor.has_results for actor in self._actors.values()) and self._hub.clock.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        settling = [task for task in self._context.tasks if task.get_name().startswith("settle")]
+        if settling:
+            await asyncio.wait(settling, timeout=max(0.1, deadline - self._hub.clock.monotonic()))
+
+    def _announce(self, queue: str, delay: float) -> None:
+        for pump in self._pumps:
+            pump.announce(queue, delay)
+
+    def _doorbell_room_made(self) -> None:
+        for pump in self._doorbells:
+            pump.more_room()
+
+    def _pump(
+        self, queue: str, handle: Callable[[QueueMessage], None], room: Callable[[], int], visibility: float
+    ) -> Pump:
+        return Pump(
+            self._hub,
+            queue,
+            handle,
+            room,
+            visibility=visibility,
+            max_pause=self._settings.max_queue_polling_interval,
+            batch=self._settings.queue_batch_size,
+        )
+
+    # --- doorbells ---------------------------------------------------------------------------------------
+
+    def _room(self) -> int:
+        return self._most_busy - sum(actor.is_waiting_for_turn for actor in self._actors.values())
+
+    def _take_doorbell(self, message: QueueMessage) -> None:
+        try:
+            doorbell = Doorbell.decode(message.body)
+        except MalformedMessageError as error:
+            self._context.spawn(set_aside(self._hub, message, error), "settle poison")
+            return
+        again = replace(doorbell, again=doorbell.again + 1)
+        held = self._holder.hold(message, self._settings.instance_visibility_timeout, again.encode)
+        delivery = Delivery(
+            doorbell.id,
+            self._hub.ids.short(),
+            suspect=message.dequeue_count > 1 or doorbell.again > 0,
+            settlement=held,
+            again=doorbell.again,
+            why=doorbell.why,
+        )
+        self._ring(doorbell.instance_id, delivery)
+
+    def _ring(self, instance_id: str, delivery: Delivery) -> None:
+        actor = self._actors.get(instance_id)
+        if actor is None:
+            actor = self._actors[instance_id] = Actor(self._context, instance_id, lambda: self._retire(instance_id))
+            task = asyncio.get_running_loop().create_task(actor.run(), name=f"instance {instance_id}")
+            self._actor_tasks[instance_id] = task
+        actor.ring(delivery)
+
+    def _retire(self, instance_id: str) -> None:
+        del self._actors[instance_id]
+        del self._actor_tasks[instance_id]
+
+    # --- repair ------------------------------------------------------------------------------------------
+
+    async def _repair(self) -> None:
+        while True:
+            try:
+                await repair(self._hub)
+            except StorageError as error:
+                logger.warning("Instances without life could not be looked for: %s", error)
+            await asyncio.sleep(self._hub.ids.jitter(REPAIR_EVERY.total_seconds()))
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    cancelled = [task for task in tasks if not task.done()]
+    for task in cancelled:
+        task.cancel()
+    await asyncio.gather(*cancelled, return_exceptions=True)
