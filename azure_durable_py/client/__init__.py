@@ -1,0 +1,1 @@
+"""The durable client: starts, queries and steers instances from anywhere."""

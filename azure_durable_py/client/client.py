@@ -1,0 +1,516 @@
+"""The durable client.
+
+Owns the names and arguments that users call. What it takes to do it is in the modules beside:
+starting, sending, reading, purging.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from azure_durable_py.client import connect
+from azure_durable_py.client.arguments import (
+    check_name,
+    check_reason,
+    check_tags,
+    check_version,
+    orchestrator_name,
+    seconds,
+)
+from azure_durable_py.client.links import (
+    HttpAnswer,
+    HttpRequestLike,
+    ManagementUrls,
+    ResponseFactory,
+    accepted,
+    origin_of,
+)
+from azure_durable_py.client.purging import Purging
+from azure_durable_py.client.reading import ABSENT, Reading, decode_tags, query_of
+from azure_durable_py.client.sending import Sending
+from azure_durable_py.client.starting import Starting
+from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
+from azure_durable_py.client.waiting import Waiting
+from azure_durable_py.errors import InstanceCompletedError, InvalidRequestError, OrchestrationFailedError
+from azure_durable_py.history import (
+    Event,
+    EventRaised,
+    ExecutionResumed,
+    ExecutionSuspended,
+    ExecutionTerminated,
+)
+from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus, check_instance_id, utc
+from azure_durable_py.registry import Registry
+from azure_durable_py.serialization import DataConverter, JsonDataConverter
+from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.hub import StartRequest, TaskHub
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+
+class DurableOrchestrationClient:
+    """Starts, queries and steers orchestration instances of one task hub.
+
+    Inside a function app a client comes with `durable_client_input`. Elsewhere, use one of the
+    `from_...` constructors as async context managers.
+
+    :param hub: the task hub, open; it stays the caller's to close.
+    :param settings: settings of the hub.
+    :param converter: turns values into JSON and back.
+    :param registry: the app's functions, where known: unknown orchestrators are then refused.
+    :param urls: makes management URLs, where something serves them.
+    :param respond: makes response objects; without it HTTP methods return `HttpAnswer`.
+    """
+
+    def __init__(
+        self,
+        hub: TaskHub,
+        settings: Settings,
+        *,
+        converter: DataConverter | None = None,
+        registry: Registry | None = None,
+        urls: ManagementUrls | None = None,
+        respond: ResponseFactory | None = None,
+    ) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._converter = converter or JsonDataConverter()
+        self._registry = registry
+        self._urls = urls
+        self._respond = respond
+        self._sending = Sending(hub)
+        self._reading = Reading(hub, self._converter)
+        self._purging = Purging(hub, self._reading)
+        override = settings.overridable_existing_instance_states == "AnyState"
+        self._starting = Starting(hub, self._sending, replace_running=override)
+        self._waiting = Waiting(hub.clock, self._sending, self._starting, self._reading)
+
+    @classmethod
+    def from_connection_string(
+        cls, connection_string: str, hub_name: str, *, instance_queue_count: int = 1
+    ) -> AbstractAsyncContextManager[DurableOrchestrationClient]:
+        """A client of a hub in the storage account of a connection string.
+
+        :param connection_string: of an Azure Storage account, or `UseDevelopmentStorage=true`.
+        :param hub_name: as in the host.json of the app.
+        :param instance_queue_count: as in the host.json of the app.
+        :raises SettingsError: the connection string cannot be used (when entered).
+        :raises HubFormatError: the hub does not fit this version or queue count (when entered).
+        """
+        settings = Settings(hub_name=hub_name, instance_queue_count=instance_queue_count)
+        return connect.opened(lambda: connect.store_from_connection_string(settings, connection_string), settings, cls)
+
+    @classmethod
+    def from_credential(
+        cls,
+        table_service_uri: str,
+        queue_service_uri: str,
+        credential: AsyncTokenCredential,
+        hub_name: str,
+        *,
+        instance_queue_count: int = 1,
+    ) -> AbstractAsyncContextManager[DurableOrchestrationClient]:
+        """A client of a hub in a storage account that is opened with an identity.
+
+        :param table_service_uri: like `https://myaccount.table.core.windows.net`.
+        :param queue_service_uri: like `https://myaccount.queue.core.windows.net`.
+        :param credential: an async credential, as `azure.identity.aio` has them; it stays the caller's to close.
+        :param hub_name: as in the host.json of the app.
+        :param instance_queue_count: as in the host.json of the app.
+        :raises SettingsError: a URI cannot be used (when entered).
+        :raises HubFormatError: the hub does not fit this version or queue count (when entered).
+        """
+        settings = Settings(hub_name=hub_name, instance_queue_count=instance_queue_count)
+        return connect.opened(
+            lambda: connect.store_from_credential(settings, table_service_uri, queue_service_uri, credential),
+            settings,
+            cls,
+        )
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, app_settings: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[DurableOrchestrationClient]:
+        """A client of the hub that an app's settings name.
+
+        :param settings: as read from host.json.
+        :param app_settings: the app's settings by name; they hold the connection.
+        :raises SettingsError: the connection is missing or cannot be used (when entered).
+        :raises HubFormatError: the hub does not fit this version or queue count (when entered).
+        """
+        return connect.opened(lambda: connect.store_from_settings(settings, app_settings), settings, cls)
+
+    @property
+    def task_hub_name(self) -> str:
+        """The name of the task hub."""
+        return self._settings.hub_name
+
+    @property
+    def hub(self) -> TaskHub:
+        """The task hub that the client works on."""
+        return self._hub
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the client works with."""
+        return self._settings
+
+    # --- starting --------------------------------------------------------------------------------
+
+    async def start_new(
+        self,
+        orchestration_function_name: str | Callable[..., Any],
+        instance_id: str | None = None,
+        client_input: Any = None,
+        version: str | None = None,
+        *,
+        start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Start an orchestration; returns its instance id.
+
+        :param orchestration_function_name: the orchestrator by name, or the decorated function.
+        :param instance_id: its id (default: 32 random hex digits). A finished instance with this
+            id is replaced.
+        :param client_input: the input; None: no input.
+        :param version: its version (default: `defaultVersion` in host.json).
+        :param start_at: when it begins (default: now); naive means UTC.
+        :param tags: small texts by name, kept with the instance.
+        :raises FunctionNotFoundError: the app has no such orchestrator.
+        :raises InvalidInstanceIdError: the id breaks the rules for ids.
+        :raises InstanceAlreadyExistsError: an instance with this id is not finished.
+        :raises SerializationError: the input cannot be turned into JSON.
+        :raises PayloadTooLargeError: the input or the tags are larger than the hub stores.
+        """
+        name = orchestrator_name(orchestration_function_name, self._registry)
+        instance_id = self._hub.ids.new() if instance_id is None else check_instance_id(instance_id)
+        text = None if client_input is None else self._converter.serialize(client_input)
+        request = StartRequest(
+            instance_id=instance_id,
+            execution_id=self._hub.ids.new(),
+            name=name,
+            created_at=self._hub.clock.now(),
+            input=text,
+            version=check_version(self._settings.default_version if version is None else version),
+            tags=check_tags(tags),
+            start_at=None if start_at is None else utc(start_at),
+        )
+        await self._starting.start(request)
+        return instance_id
+
+    async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> str:
+        """Start an instance again with its name, input, version and tags; returns the id of the new one.
+
+        :param restart_with_new_instance_id: False: under the same id, which must be finished.
+        :raises InstanceNotFoundError: there is none.
+        :raises InstanceAlreadyExistsError: the same id is asked for, and it is not finished.
+        """
+        header = await self._sending.find(check_instance_id(instance_id))
+        columns = header.columns
+        request = StartRequest(
+            instance_id=self._hub.ids.new() if restart_with_new_instance_id else instance_id,
+            execution_id=self._hub.ids.new(),
+            name=columns.name,
+            created_at=self._hub.clock.now(),
+            input=await self._reading.value(instance_id, columns.input, columns.input_payload),
+            version=columns.version,
+            tags=decode_tags(columns.tags) or None,
+        )
+        await self._starting.start(request)
+        return request.instance_id
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    async def get_status(
+        self,
+        instance_id: str,
+        show_history: bool = False,
+        show_history_output: bool = False,
+        show_input: bool = False,
+    ) -> DurableOrchestrationStatus:
+        """The status of an instance, falsy if there is none.
+
+        :param show_history: with its history, compacted.
+        :param show_history_output: with the results in the history.
+        :param show_input: with its input (and, in the history, the inputs of what it called).
+        """
+        header = await self._reading.load(check_instance_id(instance_id))
+        if header is None:
+            return ABSENT
+        await self._starting.ring_if_overdue(header)
+        return await self._reading.status(
+            header, show_history=show_history, show_history_output=show_history_output, show_input=show_input
+        )
+
+    async def get_history(self, instance_id: str) -> list[Event]:
+        """The history events of the current generation of an instance, values included.
+
+        :raises InstanceNotFoundError: there is none.
+        """
+        header = await self._sending.find(check_instance_id(instance_id))
+        return await self._reading.history(header, values=True)
+
+    async def get_status_all(self) -> list[DurableOrchestrationStatus]:
+        """The status of every orchestration instance in the hub."""
+        return await self.get_status_by()
+
+    async def get_status_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Collection[OrchestrationRuntimeStatus | str] | None = None,
+        instance_id_prefix: str | None = None,
+        *,
+        names: Collection[str] = (),
+        show_input: bool = True,
+    ) -> list[DurableOrchestrationStatus]:
+        """The status of every instance that meets all criteria given.
+
+        :param created_time_from: created at this time or later; naive means UTC.
+        :param created_time_to: created at this time or earlier; naive means UTC.
+        :param runtime_status: in one of these states.
+        :param instance_id_prefix: its id begins with this.
+        :param names: of one of these orchestrators; exact names.
+        :param show_input: with inputs.
+        :raises InvalidRequestError: a criterion cannot be used.
+        """
+        query = query_of(
+            created_time_from=created_time_from,
+            created_time_to=created_time_to,
+            runtime_status=runtime_status,
+            instance_id_prefix=instance_id_prefix,
+            names=names,
+            page_size=1000,
+        )
+        found: list[DurableOrchestrationStatus] = []
+        async for page in self._reading.pages(query):
+            found += (await self._reading.statuses(page, show_input=show_input)).items
+        return found
+
+    async def query_instances(
+        self,
+        *,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Collection[OrchestrationRuntimeStatus | str] | None = None,
+        instance_id_prefix: str | None = None,
+        names: Collection[str] = (),
+        show_input: bool = False,
+        page_size: int = 100,
+        continuation_token: str | None = None,
+    ) -> StatusPage:
+        """One page of the instances that meet all criteria given (see `get_status_by`).
+
+        :param page_size: at most so many, 1 to 1000; a page may be shorter.
+        :param continuation_token: from the page before.
+        :raises InvalidRequestError: a criterion, the page size or the token cannot be used.
+        """
+        query = query_of(
+            created_time_from=created_time_from,
+            created_time_to=created_time_to,
+            runtime_status=runtime_status,
+            instance_id_prefix=instance_id_prefix,
+            names=names,
+            page_size=page_size,
+            continuation_token=continuation_token,
+        )
+        return await self._reading.statuses(await self._reading.page(query), show_input=show_input)
+
+    # --- steering --------------------------------------------------------------------------------
+
+    async def raise_event(self, instance_id: str, event_name: str, event_data: Any = None) -> None:
+        """Send an external event to an instance.
+
+        :param event_name: matched regardless of case.
+        :param event_data: what the orchestrator receives.
+        :raises InstanceNotFoundError: there is none.
+        :raises InstanceCompletedError: it is finished.
+        :raises InvalidRequestError: the name is empty or too long.
+        :raises SerializationError: the data cannot be turned into JSON.
+        :raises PayloadTooLargeError: the data is larger than the hub stores.
+        """
+        check_name("an event", event_name)
+        data = None if event_data is None else self._converter.serialize(event_data)
+        await self._sending.find_running(check_instance_id(instance_id))
+        await self._sending.raise_event(instance_id, EventRaised(self._hub.clock.now(), event_name, data))
+
+    async def terminate(self, instance_id: str, reason: str = "", *, recurse: bool = False) -> bool:
+        """Ask an instance to end as Terminated. Returns False if it had already finished.
+
+        :param reason: becomes its output.
+        :param recurse: also terminate its sub-orchestrations.
+        :raises InstanceNotFoundError: there is none.
+        """
+        return await self._control(
+            instance_id, ExecutionTerminated(self._hub.clock.now(), check_reason(reason), recurse)
+        )
+
+    async def suspend(self, instance_id: str, reason: str = "") -> bool:
+        """Ask an instance to pause: it keeps events until resumed. Returns False if it had already finished.
+
+        :raises InstanceNotFoundError: there is none.
+        """
+        return await self._control(instance_id, ExecutionSuspended(self._hub.clock.now(), check_reason(reason)))
+
+    async def resume(self, instance_id: str, reason: str = "") -> bool:
+        """Ask a suspended instance to go on. Returns False if it had already finished.
+
+        :raises InstanceNotFoundError: there is none.
+        """
+        return await self._control(instance_id, ExecutionResumed(self._hub.clock.now(), check_reason(reason)))
+
+    async def _control(self, instance_id: str, event: Event) -> bool:
+        try:
+            header = await self._sending.find_running(check_instance_id(instance_id))
+        except InstanceCompletedError:
+            return False
+        await self._sending.control(header, event)
+        return True
+
+    # --- purging ---------------------------------------------------------------------------------
+
+    async def purge_instance_history(self, instance_id: str, *, recursive: bool = False) -> PurgeHistoryResult:
+        """Delete a finished instance with its history. Nothing is deleted if there is none.
+
+        :param recursive: also the finished sub-orchestrations that its history names.
+        :raises InstanceAlreadyExistsError: it is not finished; terminate it first.
+        """
+        return PurgeHistoryResult(await self._purging.one(check_instance_id(instance_id), recursive=recursive))
+
+    async def purge_instance_history_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Collection[OrchestrationRuntimeStatus | str] | None = None,
+    ) -> PurgeHistoryResult:
+        """Delete all finished instances that meet all criteria given (see `get_status_by`).
+
+        :raises InvalidRequestError: a criterion cannot be used.
+        """
+        query = query_of(
+            created_time_from=created_time_from,
+            created_time_to=created_time_to,
+            runtime_status=runtime_status,
+            page_size=1000,
+        )
+        return PurgeHistoryResult(await self._purging.many(query))
+
+    # --- waiting ---------------------------------------------------------------------------------
+
+    async def wait_for_start(
+        self, instance_id: str, timeout: timedelta | float | None = None
+    ) -> DurableOrchestrationStatus:
+        """Wait until an instance has begun (is not Pending).
+
+        :param timeout: how long at most, in seconds or as a timedelta; None: without limit.
+        :raises InstanceNotFoundError: there is none.
+        :raises TimeoutError: it is still pending.
+        """
+        return await self._waiting.until(
+            check_instance_id(instance_id),
+            seconds(timeout),
+            lambda status: status is not OrchestrationRuntimeStatus.Pending,
+        )
+
+    async def wait_for_completion(
+        self,
+        instance_id: str,
+        timeout: timedelta | float | None = None,
+        *,
+        raise_if_failed: bool = False,
+        expected_type: Any = None,
+    ) -> DurableOrchestrationStatus:
+        """Wait until an instance is finished.
+
+        :param timeout: how long at most, in seconds or as a timedelta; None: without limit.
+        :param raise_if_failed: raise if it failed.
+        :param expected_type: the type of its `output`.
+        :raises InstanceNotFoundError: there is none.
+        :raises TimeoutError: it is not finished.
+        :raises OrchestrationFailedError: it failed, and `raise_if_failed`.
+        """
+        status = await self._waiting.until(
+            check_instance_id(instance_id), seconds(timeout), lambda status: status.is_terminal
+        )
+        if raise_if_failed and status.runtime_status is OrchestrationRuntimeStatus.Failed:
+            failure = status.failure or FailureDetails(f"no details were kept: {status.output_json}", "")
+            raise OrchestrationFailedError(
+                f"Instance {instance_id!r} ({status.name}) failed: {failure.message}", failure
+            )
+        return replace(status, output_type=expected_type)
+
+    # --- HTTP ------------------------------------------------------------------------------------
+
+    def create_check_status_response(self, request: HttpRequestLike, instance_id: str) -> Any:
+        """The 202 answer to a request that started an instance: management URLs, Location, Retry-After.
+
+        :param request: the request being answered; its origin becomes that of the URLs.
+        :raises InvalidRequestError: nothing serves management URLs here.
+        """
+        return self._response(accepted(self.get_client_response_links(request, instance_id)))
+
+    def create_http_management_payload(self, instance_id: str) -> dict[str, str]:
+        """The management URLs of an instance by name, with the origin that the host knows of.
+
+        :raises InvalidRequestError: nothing serves management URLs here, or their origin is unknown.
+        """
+        return self.get_client_response_links(None, instance_id)
+
+    def get_client_response_links(self, request: HttpRequestLike | None, instance_id: str) -> dict[str, str]:
+        """The management URLs of an instance by name, with the origin of a request.
+
+        :raises InvalidRequestError: nothing serves management URLs here, or their origin is unknown.
+        """
+        if self._urls is None:
+            raise InvalidRequestError(
+                "This client knows no management URLs: it was made outside a function app. Serve "
+                "azure_durable_py.http.management and give the client `urls`, or use the client's methods."
+            )
+        origin = None
+        if request is not None:
+            forwarded = self._settings.http_use_forwarded_host
+            origin = origin_of(request.url, request.headers, use_forwarded=forwarded)
+        return self._urls.payload(check_instance_id(instance_id), origin)
+
+    async def wait_for_completion_or_create_check_status_response(
+        self,
+        request: HttpRequestLike,
+        instance_id: str,
+        timeout_in_milliseconds: int = 10000,
+        retry_interval_in_milliseconds: int = 1000,
+    ) -> Any:
+        """Wait for an instance for a while, then answer with its outcome or with its management URLs.
+
+        Answers 200 with the output (Completed), 200 with the status (Terminated, Canceled), 500
+        with the status (Failed), else like `create_check_status_response`.
+
+        :param timeout_in_milliseconds: how long to wait.
+        :param retry_interval_in_milliseconds: how long to wait between looks, at most.
+        :raises InvalidRequestError: the interval is longer than the timeout, or not positive.
+        """
+        if not 0 < retry_interval_in_milliseconds <= timeout_in_milliseconds:
+            raise InvalidRequestError(
+                f"retry_interval_in_milliseconds ({retry_interval_in_milliseconds}) must be greater than 0 and at most "
+                f"timeout_in_milliseconds ({timeout_in_milliseconds})."
+            )
+        answer = await self.outcome(instance_id, timeout_in_milliseconds / 1000, retry_interval_in_milliseconds / 1000)
+        return self.create_check_status_response(request, instance_id) if answer is None else self._response(answer)
+
+    async def outcome(self, instance_id: str, timeout: float, longest_poll: float = 1.0) -> HttpAnswer | None:
+        """What an instance came to, as an HTTP answer; None if there is nothing to tell in time.
+
+        200 with the output (Completed), 200 with the status (Terminated, Canceled), 500 with the
+        status (Failed).
+
+        :param timeout: how long to wait, in seconds.
+        :param longest_poll: how long to wait between two looks at most, in seconds.
+        """
+        return await self._waiting.outcome(check_instance_id(instance_id), timeout, longest_poll)
+
+    def _response(self, answer: HttpAnswer) -> Any:
+        return answer if self._respond is None else self._respond(answer)

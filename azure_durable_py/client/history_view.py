@@ -1,0 +1,166 @@
+"""A history for people: one dict per event, with scheduled and completed events merged.
+
+Owns the names that the management API gives to events and their fields. Turns
+(OrchestratorStarted) are left out; a task that is still open is shown as it was scheduled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from azure_durable_py.client.status import plain
+from azure_durable_py.history import (
+    EntityLockGranted,
+    EntityLockReleased,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationCompleted,
+    EntityOperationFailed,
+    EntityOperationSignaled,
+    Event,
+    EventRaised,
+    EventSent,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    OrchestratorStarted,
+    SubOrchestrationCompleted,
+    SubOrchestrationCreated,
+    SubOrchestrationFailed,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+    Value,
+    encode_time,
+)
+from azure_durable_py.models import FailureDetails
+
+_SHOWN_AS: dict[type[Event], str] = {
+    SubOrchestrationCreated: "SubOrchestrationInstanceCreated",
+    SubOrchestrationCompleted: "SubOrchestrationInstanceCompleted",
+    SubOrchestrationFailed: "SubOrchestrationInstanceFailed",
+}
+
+
+def history_view(events: Sequence[Event], *, show_output: bool, show_input: bool) -> list[dict[str, Any]]:
+    """The events of one generation, compacted.
+
+    :param events: in order; the values that are to be shown are text, not references.
+    :param show_output: include results and the data of raised events.
+    :param show_input: include the inputs of the orchestration and of what it called.
+    """
+    return _View(show_output, show_input).of(events)
+
+
+class _View:
+    def __init__(self, show_output: bool, show_input: bool) -> None:
+        self._show_output = show_output
+        self._show_input = show_input
+
+    def of(self, events: Sequence[Event]) -> list[dict[str, Any]]:
+        answers = {_answers(event) for event in events}
+        asked = {task_id: event for event in events if (task_id := _asks(event)) is not None}
+        shown: list[dict[str, Any]] = []
+        for event in events:
+            task_id = _answers(event)
+            if task_id is not None:
+                shown.append(self._show(event, asked.get(task_id)))
+            elif not isinstance(event, OrchestratorStarted) and (_asks(event) is None or _asks(event) not in answers):
+                shown.append(self._show(event, None))
+        return shown
+
+    def _show(self, event: Event, asked: Event | None) -> dict[str, Any]:
+        entry: dict[str, Any] = {"EventType": _SHOWN_AS.get(type(event), type(event).__name__)}
+        if asked is not None:
+            entry |= self._question(asked)
+            entry["ScheduledTime"] = encode_time(asked.timestamp)
+        entry |= self._own(event)
+        entry["Timestamp"] = encode_time(event.timestamp)
+        return entry
+
+    def _question(self, event: Event) -> dict[str, Any]:
+        match event:
+            case TaskScheduled(name=name, input=value):
+                return {"FunctionName": name} | self._input(value)
+            case SubOrchestrationCreated(name=name, input=value, instance_id=instance_id):
+                return {"FunctionName": name, "InstanceId": instance_id} | self._input(value)
+            case EntityOperationCalled(instance_id=instance_id, operation=operation, input=value):
+                return {"InstanceId": instance_id, "Operation": operation} | self._input(value)
+            case EntityOperationSignaled(instance_id=instance_id, operation=operation, input=value):
+                return {"InstanceId": instance_id, "Operation": operation} | self._input(value)
+            case EntityLockRequested(instance_id=instance_id) | EntityLockReleased(instance_id=instance_id):
+                return {"InstanceId": instance_id}
+            case TimerCreated(fire_at=fire_at, reason=reason):
+                return {"FireAt": encode_time(fire_at)} | ({"Reason": reason} if reason else {})
+            case _:
+                return {}
+
+    def _own(self, event: Event) -> dict[str, Any]:
+        match event:
+            case ExecutionStarted(name=name, input=value):
+                return {"FunctionName": name} | self._input(value)
+            case ExecutionCompleted(status=status, result=result, failure=failure):
+                return {"OrchestrationStatus": status} | self._output("Result", result) | _failed(failure)
+            case TaskCompleted(result=result) | SubOrchestrationCompleted(result=result):
+                return self._output("Result", result)
+            case EntityOperationCompleted(result=result):
+                return self._output("Result", result)
+            case TaskFailed(failure=failure) | SubOrchestrationFailed(failure=failure):
+                return _failed(failure)
+            case EntityOperationFailed(failure=failure):
+                return _failed(failure)
+            case TimerFired(fire_at=fire_at):
+                return {"FireAt": encode_time(fire_at)}
+            case EventRaised(name=name, data=data):
+                return {"Name": name} | self._output("Input", data)
+            case EventSent(instance_id=instance_id, name=name, data=data):
+                return {"InstanceId": instance_id, "Name": name} | self._input(data)
+            case (
+                ExecutionTerminated(reason=reason) | ExecutionSuspended(reason=reason) | ExecutionResumed(reason=reason)
+            ):
+                return {"Reason": reason}
+            case _:
+                return self._question(event)
+
+    def _input(self, value: Value) -> dict[str, Any]:
+        return {"Input": plain(value)} if self._show_input and isinstance(value, str) else {}
+
+    def _output(self, name: str, value: Value) -> dict[str, Any]:
+        return {name: plain(value)} if self._show_output and isinstance(value, str) else {}
+
+
+def _asks(event: Event) -> int | None:
+    """The id of the task that this event opens, if its answer will be an event of its own."""
+    match event:
+        case TaskScheduled(id=task_id) | SubOrchestrationCreated(id=task_id) | TimerCreated(id=task_id):
+            return task_id
+        case EntityOperationCalled(id=task_id) | EntityLockRequested(id=task_id):
+            return task_id
+        case _:
+            return None
+
+
+def _answers(event: Event) -> int | None:
+    match event:
+        case TaskCompleted(task_id=task_id) | TaskFailed(task_id=task_id) | TimerFired(task_id=task_id):
+            return task_id
+        case SubOrchestrationCompleted(task_id=task_id) | SubOrchestrationFailed(task_id=task_id):
+            return task_id
+        case EntityOperationCompleted(task_id=task_id) | EntityOperationFailed(task_id=task_id):
+            return task_id
+        case EntityLockGranted(task_id=task_id):
+            return task_id
+        case _:
+            return None
+
+
+def _failed(failure: FailureDetails | None) -> dict[str, Any]:
+    if failure is None:
+        return {}
+    shown: dict[str, Any] = {"Reason": failure.message, "ErrorType": failure.error_type}
+    return shown | ({"Details": failure.stack_trace} if failure.stack_trace else {})

@@ -1,0 +1,90 @@
+"""Where the management URLs of an instance come from, and the HTTP answers that carry them.
+
+Owns neutral shapes only: whoever serves HTTP brings the URLs (`ManagementUrls`) and makes its
+own response objects of `HttpAnswer`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import urlsplit
+
+from azure_durable_py.errors import InvalidRequestError
+
+
+class HttpRequestLike(Protocol):
+    """What is read of an HTTP request: `azure.functions.HttpRequest` fits."""
+
+    @property
+    def url(self) -> str:
+        """The absolute URL of the request."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; names are looked up in lower case."""
+        ...
+
+
+class ManagementUrls(Protocol):
+    """Makes the management URLs of instances."""
+
+    def payload(self, instance_id: str, origin: str | None = None) -> dict[str, str]:
+        """The management payload of an instance: `id` and the URLs by their names.
+
+        :param origin: `scheme://host[:port]` to use; None: the one that the host knows of.
+        :raises InvalidRequestError: none is given and none is known.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An HTTP answer before it becomes an object of some web framework. `body` is JSON text."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    body: str
+
+
+ResponseFactory: TypeAlias = Callable[[HttpAnswer], Any]
+"""Makes the response object that the user's function returns."""
+
+
+def json_answer(status_code: int, body: str, **headers: str) -> HttpAnswer:
+    """An answer with a JSON text; `_` in the names of headers stands for `-`."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return HttpAnswer(status_code, {"Content-Type": "application/json", **named}, body)
+
+
+def accepted(payload: Mapping[str, str]) -> HttpAnswer:
+    """202 with the management payload, as a started orchestration is answered."""
+    return json_answer(202, json.dumps(payload), Location=payload["statusQueryGetUri"], Retry_After="10")
+
+
+def origin_of(url: str, headers: Mapping[str, str], *, use_forwarded: bool) -> str:
+    """`scheme://host[:port]` under which the caller of a request reached us.
+
+    :param url: the absolute URL of the request as this process sees it.
+    :param headers: of the request; names in lower case, or a mapping that ignores case.
+    :param use_forwarded: believe `X-Forwarded-Host` and `X-Forwarded-Proto`.
+    :raises InvalidRequestError: the URL is not absolute.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise InvalidRequestError(f"The URL of the request is {url!r}; an absolute http or https URL is needed.")
+    scheme, host = parts.scheme, parts.netloc
+    if use_forwarded:
+        host = _forwarded(headers, "x-forwarded-host", r"[A-Za-z0-9.\-_:\[\]]+") or host
+        scheme = _forwarded(headers, "x-forwarded-proto", "https?") or scheme
+    return f"{scheme}://{host}"
+
+
+def _forwarded(headers: Mapping[str, str], name: str, pattern: str) -> str | None:
+    # Proxies append: the first value is what the caller asked for.
+    first = (headers.get(name) or "").split(",")[0].strip()
+    return first if re.fullmatch(pattern, first) else None

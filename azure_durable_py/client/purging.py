@@ -1,0 +1,72 @@
+"""Purges finished instances: one, one with its children, or all that match.
+
+Owns which instances a purge takes; how one is taken away is the hub's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from azure_durable_py.client.reading import Reading
+from azure_durable_py.errors import InstanceAlreadyExistsError
+from azure_durable_py.history import SubOrchestrationCreated
+from azure_durable_py.models import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.lifecycle import is_terminal, purge
+from azure_durable_py.taskhub.protocol import InstanceQuery
+
+_PARALLEL_PURGES = 8
+_TERMINAL = frozenset(status.value for status in OrchestrationRuntimeStatus if status.is_terminal)
+
+
+class Purging:
+    """Purges instances for one client."""
+
+    def __init__(self, hub: TaskHub, reading: Reading) -> None:
+        self._hub = hub
+        self._reading = reading
+
+    async def one(self, instance_id: str, *, recursive: bool) -> int:
+        """Purge an instance; returns how many were deleted.
+
+        :param recursive: also the finished sub-orchestrations that its history names.
+        :raises InstanceAlreadyExistsError: it is not finished.
+        """
+        children = await self._children(instance_id) if recursive else []
+        deleted = int(await purge(self._hub, instance_id))
+        for child in children:
+            deleted += await self.one(child, recursive=True)
+        return deleted
+
+    async def many(self, query: InstanceQuery) -> int:
+        """Purge all finished instances that match; returns how many were deleted."""
+        wanted = frozenset(query.runtime_status or _TERMINAL) & _TERMINAL
+        if not wanted:
+            return 0
+        limit = asyncio.Semaphore(_PARALLEL_PURGES)
+
+        async def take(instance_id: str) -> int:
+            async with limit:
+                try:
+                    return await self.one(instance_id, recursive=False)
+                except InstanceAlreadyExistsError:
+                    # Restarted since it was listed: it is no longer one that was asked for.
+                    return 0
+
+        deleted = 0
+        async for page in self._reading.pages(replace(query, runtime_status=wanted, with_values=False)):
+            deleted += sum(await asyncio.gather(*(take(item.instance_id) for item in page.items)))
+        return deleted
+
+    async def _children(self, instance_id: str) -> list[str]:
+        header = await self._reading.load(instance_id)
+        if header is None or not is_terminal(header):
+            return []
+        children: list[str] = []
+        for event in await self._reading.history(header, values=False):
+            if isinstance(event, SubOrchestrationCreated):
+                child = await self._reading.load(event.instance_id)
+                if child is not None and child.columns.parent_instance_id == instance_id and is_terminal(child):
+                    children.append(event.instance_id)
+        return children

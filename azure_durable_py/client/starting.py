@@ -1,0 +1,90 @@
+"""Starts instances: what happens when the id is taken, and ringing those that nobody woke.
+
+Owns the rules for taken ids and PROTOCOL R8's ring for instances that stay Pending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from datetime import timedelta
+
+from azure_durable_py.client.sending import MAX_TARGETS, Sending
+from azure_durable_py.errors import InstanceAlreadyExistsError, InstanceCompletedError, InstanceNotFoundError
+from azure_durable_py.history import ExecutionTerminated
+from azure_durable_py.taskhub.hub import PENDING_RING_SECONDS, StartRequest, TaskHub
+from azure_durable_py.taskhub.lifecycle import is_terminal, replace_finished
+from azure_durable_py.taskhub.protocol import Header
+
+TERMINATE_SECONDS = 60.0
+"""How long a start that replaces a running instance waits for it to stop."""
+
+
+class Starting:
+    """Starts instances for one client.
+
+    :param replace_running: a running instance is terminated and replaced, not an error.
+    """
+
+    def __init__(self, hub: TaskHub, sending: Sending, *, replace_running: bool) -> None:
+        self._hub = hub
+        self._sending = sending
+        self._replace_running = replace_running
+        self._rung: OrderedDict[str, float] = OrderedDict()
+
+    async def start(self, request: StartRequest) -> None:
+        """Start an instance; one that has finished is replaced.
+
+        :raises InstanceAlreadyExistsError: another one with this id is not finished.
+        :raises PayloadTooLargeError: the input is larger than the hub stores.
+        """
+        existing = await self._hub.start(request)
+        while existing is not None:
+            if not is_terminal(existing):
+                await self._make_room(existing)
+            existing = await replace_finished(self._hub, request)
+
+    async def ring_if_overdue(self, header: Header) -> None:
+        """Ring an instance that should have begun long ago: its doorbell may be lost (PROTOCOL R8)."""
+        columns = header.columns
+        if columns.runtime_status != "Pending":
+            return
+        due = max(columns.created_time, columns.wake_time or columns.created_time)
+        if self._hub.clock.now() - due <= timedelta(seconds=PENDING_RING_SECONDS):
+            return
+        # A client that polls must not pile up doorbells.
+        now, key = self._hub.clock.monotonic(), columns.execution_id
+        if now - self._rung.get(key, float("-inf")) < PENDING_RING_SECONDS:
+            return
+        self._rung[key] = now
+        if len(self._rung) > MAX_TARGETS:
+            self._rung.popitem(last=False)
+        await self._hub.retry(lambda: self._hub.ring(header.instance_id, "still pending"))
+
+    async def _make_room(self, existing: Header) -> None:
+        if not self._replace_running:
+            await self.ring_if_overdue(existing)
+            raise InstanceAlreadyExistsError(
+                f"Instance {existing.instance_id!r} exists and is {existing.columns.runtime_status}. Use another "
+                'instance id, wait until it finishes, or set "overridableExistingInstanceStates": "AnyState" in '
+                "host.json to have it terminated and replaced."
+            )
+        await self._sending.control(existing, ExecutionTerminated(self._hub.clock.now(), "Replaced by a new start."))
+        await self._wait_until_gone(existing)
+
+    async def _wait_until_gone(self, existing: Header) -> None:
+        """Wait until this execution is finished, or not there any more."""
+        deadline, delay = self._hub.clock.monotonic() + TERMINATE_SECONDS, 0.05
+        while self._hub.clock.monotonic() < deadline:
+            await asyncio.sleep(delay)
+            delay = min(1.5 * delay, 1.0)
+            try:
+                found = await self._sending.find_running(existing.instance_id)
+            except (InstanceNotFoundError, InstanceCompletedError):
+                return
+            if found.columns.execution_id != existing.columns.execution_id:
+                return
+        raise InstanceAlreadyExistsError(
+            f"Instance {existing.instance_id!r} was asked to terminate, so that a new start can replace it, but did "
+            f"not stop within {TERMINATE_SECONDS:g} s. Is a worker running on this task hub?"
+        )

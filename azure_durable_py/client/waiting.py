@@ -1,0 +1,75 @@
+"""Waits for instances by looking at them again and again, less often as time goes by."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+from azure_durable_py.client.links import HttpAnswer, json_answer
+from azure_durable_py.client.reading import Reading
+from azure_durable_py.client.sending import Sending
+from azure_durable_py.client.starting import Starting
+from azure_durable_py.client.status import DurableOrchestrationStatus
+from azure_durable_py.clock import Clock
+from azure_durable_py.errors import InstanceNotFoundError
+from azure_durable_py.models import OrchestrationRuntimeStatus
+
+_FIRST_POLL, _LONGEST_POLL = 0.05, 1.0
+
+
+class Waiting:
+    """Waits on behalf of one client."""
+
+    def __init__(self, clock: Clock, sending: Sending, starting: Starting, reading: Reading) -> None:
+        self._clock = clock
+        self._sending = sending
+        self._starting = starting
+        self._reading = reading
+
+    async def until(
+        self,
+        instance_id: str,
+        timeout: float | None,
+        done: Callable[[OrchestrationRuntimeStatus], bool],
+        longest_poll: float = _LONGEST_POLL,
+    ) -> DurableOrchestrationStatus:
+        """Look until the runtime status is what `done` wants; returns the status with its input.
+
+        :param timeout: how long at most, in seconds; None: without limit.
+        :param longest_poll: how long between two looks at most, in seconds.
+        :raises InstanceNotFoundError: there is no such instance (any more).
+        :raises TimeoutError: the time is over.
+        """
+        deadline = None if timeout is None else self._clock.monotonic() + timeout
+        delay = min(_FIRST_POLL, longest_poll)
+        while True:
+            header = await self._sending.find(instance_id)
+            if done(OrchestrationRuntimeStatus(header.columns.runtime_status)):
+                return await self._reading.status(
+                    header, show_history=False, show_history_output=False, show_input=True
+                )
+            await self._starting.ring_if_overdue(header)
+            left = delay if deadline is None else deadline - self._clock.monotonic()
+            if left <= 0:
+                raise TimeoutError(
+                    f"Instance {instance_id!r} is still {header.columns.runtime_status} after {timeout:g} s. "
+                    "Is a worker running on this task hub?"
+                )
+            await asyncio.sleep(min(delay, left))
+            delay = min(1.5 * delay, longest_poll)
+
+    async def outcome(self, instance_id: str, timeout: float, longest_poll: float) -> HttpAnswer | None:
+        """The outcome of an instance as an HTTP answer, or None if there is none in time.
+
+        :param timeout: how long to wait, in seconds.
+        :param longest_poll: how long between two looks at most, in seconds.
+        """
+        try:
+            status = await self.until(instance_id, timeout, lambda status: status.is_terminal, longest_poll)
+        except (TimeoutError, InstanceNotFoundError):
+            return None
+        if status.runtime_status is OrchestrationRuntimeStatus.Completed:
+            return json_answer(200, "null" if status.output_json is None else status.output_json)
+        failed = status.runtime_status is OrchestrationRuntimeStatus.Failed
+        return json_answer(500 if failed else 200, json.dumps(status.to_json()))
