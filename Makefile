@@ -50,7 +50,7 @@ format: $(VENV_READY) ## apply the formatter and the fixes that are safe
 
 .PHONY: bench
 bench: $(VENV_READY) $(NODE_READY) ## measure throughput and storage operations
-	@$(VENV)/bin/python -m bench $(BENCH_ARGS)
+	@$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: setup
 setup: $(VENV_READY) $(NODE_READY) ## install everything the other targets need
