@@ -36,6 +36,7 @@ from azure_durable_py.taskhub.protocol import (
 MAX_INSTANCE_ID_CHARS = 1024
 MAX_QUEUES = 16
 MAX_RECEIVE = 32
+MAX_TRANSACTION_ROWS = 100
 MAX_PAGE = 1000
 LOAD_ROWS = 1000
 """Rows that one load returns at most, the header included: the largest page of a table query."""
@@ -173,6 +174,8 @@ def check_commit(commit: Commit) -> None:
     _check_distinct([row.key for row in commit.put] + list(dict.fromkeys(commit.dropped)))
     rows = len(commit.consumed) + len(commit.put) + len(commit.dropped)
     _check_count(rows, "rows in one commit")
+    if commit.expected == "":
+        raise StorageRejectedError("A commit with an empty ETag: None inserts a header, an ETag replaces it.")
     bodies = sum(len(row.body) for row in commit.put)
     texts = 0
     if commit.header is None:
@@ -249,7 +252,7 @@ def transactions(rows: Iterable[BlobRow]) -> Iterator[list[BlobRow]]:
     group: list[BlobRow] = []
     size = 0
     for row in rows:
-        if group and (size + len(row.body) > MAX_COMMIT_BYTES or len(group) > MAX_COMMIT_ROWS):
+        if group and (size + len(row.body) > MAX_COMMIT_BYTES or len(group) >= MAX_TRANSACTION_ROWS):
             yield group
             group, size = [], 0
         group.append(row)

@@ -214,6 +214,8 @@ class SqliteStore:
 
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete inbox rows without touching a header."""
+        layout.check_id(instance_id)
+        layout.check_keys(keys)
         with self._database.write() as db:
             db.executemany(_DELETE_INBOX, [(self._hub, instance_id, key) for key in keys])
 
@@ -225,6 +227,8 @@ class SqliteStore:
 
     async def get_blobs(self, instance_id: str, keys: Sequence[str]) -> dict[str, bytes]:
         """The bodies of these blob rows; a missing one is absent."""
+        layout.check_id(instance_id)
+        layout.check_keys(keys, blobs=True)
         found: dict[str, bytes] = {}
         with self._database.read() as db:
             for key in keys:
@@ -238,6 +242,7 @@ class SqliteStore:
 
     async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
         """All blob rows whose RowKey begins with `prefix`."""
+        layout.check_id(instance_id)
         layout.check_keys([prefix], blobs=True)
         with self._database.read() as db:
             rows = db.execute(
@@ -249,6 +254,8 @@ class SqliteStore:
 
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete blob rows without touching a header."""
+        layout.check_id(instance_id)
+        layout.check_keys(keys, blobs=True)
         with self._database.write() as db:
             db.executemany(_DELETE_BLOB, [(self._hub, instance_id, key) for key in keys])
 

@@ -1,0 +1,78 @@
+"""What storage's refusals mean: turns the SDK's errors into ours.
+
+Owns the reading of status and error codes. Messages name the account's host and the mend, and
+never a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+from azure_durable_py.errors import StorageError, StorageRejectedError, StorageUnavailableError
+
+TROUBLE = (AzureError, aiohttp.ClientError, asyncio.TimeoutError, OSError)
+"""What a call of the SDK may raise when storage refused, or gave no answer."""
+
+_BEING_DELETED = frozenset({"TableBeingDeleted", "QueueBeingDeleted"})
+_GONE = frozenset({"TableNotFound", "QueueNotFound"})
+
+
+def code(error: BaseException) -> str:
+    """Storage's own name for what happened, or an empty text."""
+    value: Any = getattr(error, "error_code", None)
+    if value is None and isinstance(error, HttpResponseError) and error.response is not None:
+        headers: Mapping[str, str] = getattr(error.response, "headers", {})
+        value = headers.get("x-ms-error-code") or _code_in(error.message)
+    return str(getattr(value, "value", value) or "")
+
+
+def _code_in(message: str) -> str | None:
+    # The tables client raises a failed insert as it came: the code is in the body only.
+    match = re.search(r'"code"\s*:\s*"(\w+)"', message)
+    return match[1] if match else None
+
+
+def status(error: BaseException) -> int | None:
+    """The HTTP status of an error, if there was an answer."""
+    return error.status_code if isinstance(error, HttpResponseError) else None
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether the table or the queue itself does not exist."""
+    return code(error) in _GONE
+
+
+def translate(error: BaseException, what: str) -> StorageError:
+    """Our error for one of `TROUBLE`.
+
+    :param what: what was asked for, and of whom.
+    """
+    number = status(error)
+    if code(error) in _BEING_DELETED:
+        return StorageUnavailableError(
+            f"{what}: the hub is being deleted, which takes Azure up to a minute. Wait, or use another hubName."
+        )
+    if number in (401, 403):
+        return StorageRejectedError(
+            f"{what}: refused ({number} {code(error)}). Check the key or signature of the connection; an identity "
+            "needs the roles Storage Table Data Contributor and Storage Queue Data Contributor on the account."
+        )
+    if isinstance(error, ClientAuthenticationError):
+        return StorageRejectedError(
+            f"{what}: no token for storage: {_first_line(error)} Check the identity's settings (credential, "
+            "clientId, tenantId), or log in with `az login` on a development machine."
+        )
+    if number is not None and 400 <= number < 500 and number not in (408, 429):
+        return StorageRejectedError(f"{what}: refused ({number} {code(error)}): {_first_line(error)}")
+    answer = "no answer" if number is None else f"answer {number} {code(error)}"
+    return StorageUnavailableError(f"{what}: {answer}: {_first_line(error)}")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,0 +1,103 @@
+"""Listing headers: the filter that Azure is asked for, and the one that decides.
+
+Owns both, and the continuation tokens. Azure takes at most 15 comparisons in a filter: what does
+not fit is left to `matches`, which checks every criterion again.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from azure_durable_py.models import UTC
+from azure_durable_py.taskhub.azure import rows
+from azure_durable_py.taskhub.layout import unknown_token
+from azure_durable_py.taskhub.protocol import InstanceQuery, Kind, Listed
+
+_MAX_COMPARISONS = 15
+# '@', which begins the ids of entities and of nothing else, and the character after it.
+_ENTITY_RANGE = ("@", "A")
+
+
+def filter_of(query: InstanceQuery) -> str:
+    """The OData filter for a query; it lets through what matches, and perhaps more."""
+    prefix = query.instance_id_prefix
+    terms = [[f"RowKey eq '{rows.HEADER_KEY}'"], [f"Kind eq '{query.kind.value}'"]]
+    if prefix or query.kind is Kind.entity:
+        low, high = rows.partition_range(prefix) if prefix else _ENTITY_RANGE
+        terms += [[f"PartitionKey ge '{low}'"], [f"PartitionKey lt '{high}'"]]
+    for column, operator, moment in (
+        ("CreatedTime", "ge", query.created_from),
+        ("CreatedTime", "le", query.created_to),
+        ("LastUpdatedTime", "ge", query.updated_from),
+        ("LastUpdatedTime", "le", query.updated_to),
+    ):
+        if moment is not None:
+            terms.append([f"{column} {operator} {_moment(moment)}"])
+    if query.with_outbox is not None:
+        terms.append([f"HasOutbox eq {str(query.with_outbox).lower()}"])
+    terms += [_any_of("RuntimeStatus", query.runtime_status), _any_of("Name", query.names)]
+    chosen: list[str] = []
+    room = _MAX_COMPARISONS
+    for term in terms:
+        if 0 < len(term) <= room:
+            room -= len(term)
+            chosen.append(term[0] if len(term) == 1 else f"({' or '.join(term)})")
+    return " and ".join(chosen)
+
+
+def selection(query: InstanceQuery) -> list[str]:
+    """The columns to ask for: never the body."""
+    return [name for name in rows.LISTED if query.with_values or name not in rows.VALUE_COLUMNS]
+
+
+def matches(query: InstanceQuery, listed: Listed) -> bool:
+    """Whether a header meets every criterion of a query."""
+    columns = listed.columns
+    return (
+        columns.kind is query.kind
+        and (not query.runtime_status or columns.runtime_status in query.runtime_status)
+        and (not query.names or columns.name in query.names)
+        and (query.created_from is None or columns.created_time >= query.created_from)
+        and (query.created_to is None or columns.created_time <= query.created_to)
+        and (query.updated_from is None or columns.last_updated_time >= query.updated_from)
+        and (query.updated_to is None or columns.last_updated_time <= query.updated_to)
+        and (query.with_outbox is None or columns.has_outbox is query.with_outbox)
+        and listed.instance_id.startswith(query.instance_id_prefix or "")
+    )
+
+
+def encode_token(token: Any) -> str | None:
+    """The continuation token of a page as text, from that of the SDK."""
+    if not token or not token.get("PartitionKey"):
+        return None
+    text = json.dumps([token["PartitionKey"], token.get("RowKey")])
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def decode_token(token: str | None) -> dict[str, str | None] | None:
+    """The SDK's continuation token from our text.
+
+    :raises InvalidRequestError: it is not one that `encode_token` made.
+    """
+    if token is None:
+        return None
+    try:
+        partition, row = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
+    except (ValueError, TypeError) as error:
+        raise unknown_token(token) from error
+    if not isinstance(partition, str) or not isinstance(row, str | None):
+        raise unknown_token(token)
+    return {"PartitionKey": partition, "RowKey": row}
+
+
+def _any_of(column: str, values: Collection[str]) -> list[str]:
+    quoted = (value.replace("'", "''") for value in values)
+    return [f"{column} eq '{value}'" for value in quoted]
+
+
+def _moment(moment: datetime) -> str:
+    return f"datetime'{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}'"

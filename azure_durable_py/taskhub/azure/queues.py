@@ -1,0 +1,198 @@
+"""The hub's queues: putting, taking, keeping and deleting messages.
+
+Owns every call on a queue, and the encoding of message texts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from azure.storage.queue.aio import QueueClient
+
+from azure_durable_py.errors import StorageError
+from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub.azure import answers
+from azure_durable_py.taskhub.protocol import QueueMessage
+
+logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+_NEVER = -1
+_LOST = frozenset({"MessageNotFound", "PopReceiptMismatch", "QueueNotFound"})
+
+
+class _Handle(NamedTuple):
+    id: str
+    receipt: str
+
+
+class HubQueues:
+    """The queues of one hub.
+
+    :param client: makes the client of a queue.
+    :param names: the hub's queues.
+    :param where: the account, for messages.
+    :param base64_texts: whether message texts are Base64, as the Functions host expects by default.
+    """
+
+    def __init__(
+        self, client: Callable[[str], QueueClient], names: Sequence[str], where: str, *, base64_texts: bool
+    ) -> None:
+        self._make_client = client
+        self._names = names
+        self._where = where
+        self._base64 = base64_texts
+        self._clients: dict[str, QueueClient] = {}
+
+    async def open(self) -> None:
+        """Create the queues that are missing."""
+        await asyncio.gather(*(self._create(name) for name in self._names))
+
+    async def delete(self) -> None:
+        """Delete the queues. Idempotent."""
+        await asyncio.gather(*(self._delete_queue(name) for name in self._names))
+
+    async def put(self, queue: str, body: str, delay: float) -> QueueMessage:
+        """Put a message. Azure takes whole seconds: the delay is rounded up."""
+        encoded = layout.check_message(body, delay)
+        text = base64.b64encode(encoded).decode() if self._base64 else body
+
+        async def call() -> Any:
+            return await self._client(queue).send_message(
+                text, visibility_timeout=math.ceil(delay), time_to_live=_NEVER
+            )
+
+        sent = await self._call(queue, "Putting a message into", call)
+        return QueueMessage(queue, body, 0, _Handle(sent.id, sent.pop_receipt), _time(sent.inserted_on))
+
+    async def receive(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
+        """Take messages, by one request."""
+        layout.check_receive(limit, visibility)
+
+        async def call() -> list[Any]:
+            pages: Any = (
+                self._client(queue)
+                .receive_messages(
+                    messages_per_page=limit, max_messages=limit, visibility_timeout=max(1, math.ceil(visibility))
+                )
+                .by_page()
+            )
+            try:
+                return [message async for message in await pages.__anext__()]
+            except StopAsyncIteration:
+                return []
+
+        found = await self._call(queue, "Receiving from", call)
+        return [
+            QueueMessage(
+                queue,
+                self._decode(message.content or ""),
+                message.dequeue_count or 0,
+                _Handle(message.id, message.pop_receipt),
+                _time(message.inserted_on),
+            )
+            for message in found
+        ]
+
+    async def extend(self, message: QueueMessage, visibility: float) -> QueueMessage:
+        """Keep a message invisible. Azure takes whole seconds: the time is rounded up."""
+        layout.check_visibility(visibility)
+        handle: _Handle = message.handle
+
+        async def call() -> Any:
+            return await self._client(message.queue).update_message(
+                handle.id, handle.receipt, visibility_timeout=math.ceil(visibility)
+            )
+
+        updated = await self._held(message, "Extending a message of", call)
+        extended = _Handle(handle.id, updated.pop_receipt)
+        return QueueMessage(message.queue, message.body, message.dequeue_count, extended, message.inserted_on)
+
+    async def delete_message(self, message: QueueMessage) -> None:
+        """Delete a message that we hold."""
+        handle: _Handle = message.handle
+
+        async def call() -> None:
+            await self._client(message.queue).delete_message(handle.id, handle.receipt)
+
+        await self._held(message, "Deleting a message of", call)
+
+    async def counts(self) -> dict[str, int]:
+        """About how many messages each queue holds."""
+        return dict(zip(self._names, await asyncio.gather(*map(self._count, self._names)), strict=True))
+
+    async def _count(self, queue: str) -> int:
+        async def call() -> int:
+            return (await self._client(queue).get_queue_properties()).approximate_message_count or 0
+
+        return await self._call(queue, "Counting the messages of", call)
+
+    # --- texts ---------------------------------------------------------------------------------------
+
+    def _decode(self, text: str) -> str:
+        if not self._base64:
+            return text
+        try:
+            return base64.b64decode(text, validate=True).decode()
+        except (binascii.Error, ValueError):
+            # Not ours: whoever reads it says so with the text at hand.
+            return text
+
+    # --- requests ------------------------------------------------------------------------------------
+
+    def _client(self, queue: str) -> QueueClient:
+        client = self._clients.get(queue)
+        if client is None:
+            client = self._clients[queue] = self._make_client(queue)
+        return client
+
+    async def _create(self, queue: str) -> None:
+        try:
+            await self._client(queue).create_queue()
+        except answers.TROUBLE as error:
+            # Also the answer when the queue exists with other metadata, which does not matter here.
+            if answers.code(error) != "QueueAlreadyExists":
+                raise self._translate(error, "Creating", queue) from error
+
+    async def _delete_queue(self, queue: str) -> None:
+        try:
+            await self._client(queue).delete_queue()
+        except answers.TROUBLE as error:
+            if not answers.is_gone(error):
+                raise self._translate(error, "Deleting", queue) from error
+
+    async def _call(self, queue: str, what: str, call: Callable[[], Awaitable[_Result]]) -> _Result:
+        """Make a call; if the queue was deleted meanwhile, once more with a new one."""
+        try:
+            return await call()
+        except answers.TROUBLE as error:
+            if not answers.is_gone(error):
+                raise self._translate(error, what, queue) from error
+        logger.warning("Queue %s was deleted while in use; creating it again.", queue)
+        await self._create(queue)
+        try:
+            return await call()
+        except answers.TROUBLE as error:
+            raise self._translate(error, what, queue) from error
+
+    async def _held(self, message: QueueMessage, what: str, call: Callable[[], Awaitable[_Result]]) -> _Result:
+        try:
+            return await call()
+        except answers.TROUBLE as error:
+            if answers.code(error) in _LOST:
+                raise layout.message_lost(message.queue) from error
+            raise self._translate(error, what, message.queue) from error
+
+    def _translate(self, error: BaseException, what: str, queue: str) -> StorageError:
+        return answers.translate(error, f"{what} queue {queue!r} of {self._where}")
+
+
+def _time(value: Any) -> datetime | None:
+    return value if isinstance(value, datetime) else None

@@ -1,0 +1,186 @@
+"""Rows of the hub's table as the SDK takes them: keys, columns, bodies.
+
+Owns the names of columns and the escaping of instance ids. A body is split over binary
+properties, since a property holds at most 64 KiB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from azure_durable_py.models import UTC
+from azure_durable_py.taskhub.instance import CorruptRowError
+from azure_durable_py.taskhub.layout import prefix_range
+from azure_durable_py.taskhub.protocol import BlobRow, Columns, Header, InboxRow, Kind, Listed
+
+HEADER_KEY = "00-instance"
+INBOX_PREFIX = "10-inbox-"
+END_OF_INBOX = "20"
+MARKER_PARTITION = "$hub"
+MARKER_KEY = "marker"
+
+_PROPERTY_BYTES = 65_536
+_MAX_PARTITION_CHARS = 400
+_UNSAFE = re.compile(r"[^A-Za-z0-9._@:-]")
+_ESCAPE = re.compile(rb"~([0-9A-F]{2})")
+_HASHED = "~."
+
+Row = dict[str, Any]
+
+
+# --- keys --------------------------------------------------------------------------------------------
+
+
+def partition_key(instance_id: str) -> str:
+    """The PartitionKey of an instance.
+
+    Every character outside a safe set becomes `~XX` per UTF-8 byte, so that the key of a prefix is a
+    prefix of the key. A key beyond 400 characters is cut there and ends in a hash of the id.
+    """
+    escaped = _escape(instance_id)
+    if len(escaped) <= _MAX_PARTITION_CHARS:
+        return escaped
+    digest = hashlib.blake2b(instance_id.encode(), digest_size=16).hexdigest()
+    return f"{escaped[:_MAX_PARTITION_CHARS]}{_HASHED}{digest}"
+
+
+def partition_range(instance_id_prefix: str) -> tuple[str, str]:
+    """Bounds of the PartitionKeys of all ids with this prefix (a few others may lie between)."""
+    return prefix_range(_escape(instance_id_prefix)[:_MAX_PARTITION_CHARS])
+
+
+def _escape(text: str) -> str:
+    return _UNSAFE.sub(lambda match: "".join(f"~{byte:02X}" for byte in match[0].encode()), text)
+
+
+def _instance_id(row: Mapping[str, Any]) -> str:
+    key: str = row["PartitionKey"]
+    if _HASHED in key:
+        return row["InstanceId"]
+    return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), key.encode()).decode()
+
+
+# --- headers -----------------------------------------------------------------------------------------
+
+_COLUMNS = {
+    "Kind": "kind",
+    "Name": "name",
+    "RuntimeStatus": "runtime_status",
+    "CreatedTime": "created_time",
+    "LastUpdatedTime": "last_updated_time",
+    "ExecutionId": "execution_id",
+    "TurnId": "turn_id",
+    "Generation": "generation",
+    "CompletedTime": "completed_time",
+    "CustomStatus": "custom_status",
+    "Input": "input",
+    "InputPayload": "input_payload",
+    "Output": "output",
+    "OutputPayload": "output_payload",
+    "Version": "version",
+    "Tags": "tags",
+    "ParentInstanceId": "parent_instance_id",
+    "WakeTime": "wake_time",
+    "HasOutbox": "has_outbox",
+}
+VALUE_COLUMNS = frozenset({"CustomStatus", "Input", "Output"})
+LISTED = ("PartitionKey", "RowKey", "InstanceId", *_COLUMNS)
+
+
+def header_row(header: Header) -> Row:
+    """The row of a header."""
+    columns = header.columns
+    row: Row = {"PartitionKey": partition_key(header.instance_id), "RowKey": HEADER_KEY}
+    if _HASHED in row["PartitionKey"]:
+        row["InstanceId"] = header.instance_id
+    for name, attribute in _COLUMNS.items():
+        value = getattr(columns, attribute)
+        if value is not None:
+            row[name] = value
+    row["Kind"] = columns.kind.value
+    return row | _split(header.body)
+
+
+def header_of(instance_id: str, row: Mapping[str, Any]) -> Header:
+    """The header that a row holds.
+
+    :raises CorruptRowError: columns are missing or damaged.
+    """
+    metadata: Mapping[str, Any] = getattr(row, "metadata", {})
+    return Header(instance_id, _columns_of(row), _join(row), metadata["etag"])
+
+
+def listed_of(row: Mapping[str, Any]) -> Listed:
+    """The entry of a listing for the selected columns of a header.
+
+    :raises CorruptRowError: columns are missing or damaged.
+    """
+    return Listed(_instance_id(row), _columns_of(row))
+
+
+def _columns_of(row: Mapping[str, Any]) -> Columns:
+    try:
+        values = {attribute: row.get(name) for name, attribute in _COLUMNS.items()}
+        values["kind"] = Kind(row["Kind"])
+        for name in ("created_time", "last_updated_time", "completed_time", "wake_time"):
+            values[name] = _plain(values[name])
+        if None in (values["created_time"], values["last_updated_time"], values["runtime_status"], values["name"]):
+            raise ValueError("a required column is missing")
+        return Columns(**values)  # pyright: ignore[reportArgumentType]
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise CorruptRowError(
+            f"Row {HEADER_KEY!r} of partition {row.get('PartitionKey')!r} is not a header of this hub: {error!r}"
+        ) from error
+
+
+def _plain(moment: datetime | None) -> datetime | None:
+    """The SDK's subclass of datetime as a plain one."""
+    if moment is None:
+        return None
+    return datetime(*moment.timetuple()[:6], moment.microsecond, tzinfo=UTC)
+
+
+# --- other rows ----------------------------------------------------------------------------------------
+
+
+def inbox_row(instance_id: str, row: InboxRow) -> Row:
+    """The row of an inbox event."""
+    return {"PartitionKey": partition_key(instance_id), "RowKey": INBOX_PREFIX + row.key, **_split(row.body)}
+
+
+def inbox_of(row: Mapping[str, Any]) -> InboxRow:
+    """The inbox event that a row holds."""
+    return InboxRow(row["RowKey"][len(INBOX_PREFIX) :], _join(row), _timestamp(row))
+
+
+def blob_row(instance_id: str, row: BlobRow) -> Row:
+    """The row of a history page or payload chunk."""
+    return {"PartitionKey": partition_key(instance_id), "RowKey": row.key, **_split(row.body)}
+
+
+def blob_of(row: Mapping[str, Any]) -> BlobRow:
+    """The history page or payload chunk that a row holds."""
+    return BlobRow(row["RowKey"], _join(row), _timestamp(row))
+
+
+def _timestamp(row: Mapping[str, Any]) -> datetime | None:
+    metadata: Mapping[str, Any] = getattr(row, "metadata", {})
+    return _plain(metadata.get("timestamp"))
+
+
+def _split(body: bytes) -> Row:
+    return {
+        f"B{number:02d}": body[start : start + _PROPERTY_BYTES]
+        for number, start in enumerate(range(0, len(body), _PROPERTY_BYTES))
+    }
+
+
+def _join(row: Mapping[str, Any]) -> bytes:
+    parts: list[bytes] = []
+    while (part := row.get(f"B{len(parts):02d}")) is not None:
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,206 @@
+"""The task hub store on Azure Storage: joins the table and the queues behind the store's protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from azure_durable_py.errors import SettingsError, StorageRejectedError
+from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub.azure import rows
+from azure_durable_py.taskhub.azure.clients import Clients
+from azure_durable_py.taskhub.azure.connections import StorageConnection
+from azure_durable_py.taskhub.azure.queues import HubQueues
+from azure_durable_py.taskhub.azure.tables import HubTable
+from azure_durable_py.taskhub.protocol import (
+    BlobRow,
+    Commit,
+    Header,
+    HubInfo,
+    InboxRow,
+    InstanceQuery,
+    Loaded,
+    Page,
+    QueueMessage,
+)
+
+
+class AzureStore:
+    """A task hub on Azure Storage or Azurite; implements `TaskHubStore`.
+
+    :param connection: the storage account.
+    :param hub_name: name of the task hub.
+    :param instance_queue_count: number of doorbell queues.
+    :param message_encoding: `base64` or `none`, as `extensions.queues.messageEncoding` in host.json.
+    :raises SettingsError: one of them cannot be used.
+
+    After `delete_hub`, Azure refuses the same names for up to a minute: `open` then raises
+    `StorageUnavailableError`.
+    """
+
+    def __init__(
+        self,
+        connection: StorageConnection,
+        *,
+        hub_name: str,
+        instance_queue_count: int = 1,
+        message_encoding: str = "base64",
+    ) -> None:
+        if message_encoding not in ("base64", "none"):
+            raise SettingsError(f'messageEncoding is {message_encoding!r}; accepted is "base64" or "none".')
+        self._connection = connection
+        self._hub_name = hub_name
+        self._queue_names = layout.QueueNames(hub_name, instance_queue_count)
+        self._base64 = message_encoding == "base64"
+        self._clients: Clients | None = None
+        self._open_table: HubTable | None = None
+        self._open_queues: HubQueues | None = None
+
+    @property
+    def description(self) -> str:
+        """Where the hub is."""
+        return f"task hub {self._hub_name} at {self._connection.host} (connection {self._connection.name})"
+
+    @property
+    def instance_queues(self) -> tuple[str, ...]:
+        """The names of the doorbell queues."""
+        return self._queue_names.instances
+
+    @property
+    def activity_queue(self) -> str:
+        """The name of the work-item queue."""
+        return self._queue_names.activities
+
+    def instance_queue(self, instance_id: str) -> str:
+        """The doorbell queue of an instance."""
+        return self._queue_names.of_instance(instance_id)
+
+    # --- the hub -----------------------------------------------------------------------------------
+
+    async def open(self) -> HubInfo:
+        """Create what is missing and read the marker."""
+        if self._clients is None:
+            self._connect()
+        try:
+            info = await self._table.open()
+            layout.check_marker(info, self._hub_name, len(self.instance_queues), self._connection.host)
+            await self._queues.open()
+            return info
+        except BaseException:
+            await self.close()
+            raise
+
+    def _connect(self) -> None:
+        self._clients = clients = Clients(self._connection)
+        table = f"{self._hub_name}TaskHub"
+        where = f"table {table} at {self._connection.host}"
+        self._open_table = HubTable(clients.table(table), where, len(self.instance_queues))
+        self._open_queues = HubQueues(
+            clients.queue, self._queue_names.all, self._connection.name, base64_texts=self._base64
+        )
+
+    async def close(self) -> None:
+        """Release connections."""
+        clients, self._clients = self._clients, None
+        self._open_table = self._open_queues = None
+        if clients is not None:
+            await clients.close()
+
+    async def delete_hub(self) -> None:
+        """Delete the table and the queues, with everything in them."""
+        await asyncio.gather(self._queues.delete(), self._table.delete())
+
+    @property
+    def _table(self) -> HubTable:
+        if self._open_table is None:
+            raise self._not_open()
+        return self._open_table
+
+    @property
+    def _queues(self) -> HubQueues:
+        if self._open_queues is None:
+            raise self._not_open()
+        return self._open_queues
+
+    def _not_open(self) -> StorageRejectedError:
+        return StorageRejectedError(f"The {self.description} is not open: call `open` first.")
+
+    # --- one partition -----------------------------------------------------------------------------
+
+    async def load(self, instance_id: str) -> Loaded:
+        """Header and the first inbox rows."""
+        layout.check_id(instance_id)
+        return await self._table.load(instance_id)
+
+    async def load_header(self, instance_id: str) -> Header | None:
+        """The header alone."""
+        layout.check_id(instance_id)
+        return await self._table.load_header(instance_id)
+
+    async def commit(self, commit: Commit) -> str:
+        """Apply a commit; returns the header's new ETag ('' when the header was deleted)."""
+        layout.check_commit(commit)
+        return await self._table.commit(commit)
+
+    async def insert_inbox(self, instance_id: str, rows: Sequence[InboxRow]) -> frozenset[str]:
+        """Insert rows in order; returns the keys that existed."""
+        layout.check_inbox(instance_id, rows)
+        return await self._table.insert_inbox(instance_id, rows)
+
+    async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
+        """Delete inbox rows without touching a header."""
+        layout.check_id(instance_id)
+        layout.check_keys(keys)
+        await self._table.delete_rows(instance_id, [rows.INBOX_PREFIX + key for key in keys])
+
+    async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:
+        """Insert or replace blob rows."""
+        layout.check_blobs(instance_id, rows)
+        await self._table.put_blobs(instance_id, rows)
+
+    async def get_blobs(self, instance_id: str, keys: Sequence[str]) -> dict[str, bytes]:
+        """The bodies of these blob rows; a missing one is absent."""
+        layout.check_id(instance_id)
+        layout.check_keys(keys, blobs=True)
+        return await self._table.get_blobs(instance_id, keys)
+
+    async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
+        """All blob rows whose RowKey begins with `prefix`."""
+        layout.check_id(instance_id)
+        layout.check_keys([prefix], blobs=True)
+        return await self._table.list_blobs(instance_id, prefix)
+
+    async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
+        """Delete blob rows without touching a header."""
+        layout.check_id(instance_id)
+        layout.check_keys(keys, blobs=True)
+        await self._table.delete_rows(instance_id, keys)
+
+    # --- all partitions ------------------------------------------------------------------------------
+
+    async def query(self, query: InstanceQuery) -> Page:
+        """List headers."""
+        layout.check_query(query)
+        return await self._table.query(query)
+
+    # --- queues --------------------------------------------------------------------------------------
+
+    async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
+        """Put a message that never expires, invisible for `delay` seconds."""
+        return await self._queues.put(queue, body, delay)
+
+    async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
+        """Take up to `limit` messages, invisible to others for `visibility` seconds."""
+        return await self._queues.receive(queue, limit, visibility)
+
+    async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
+        """Keep a message invisible for `visibility` seconds from now."""
+        return await self._queues.extend(message, visibility)
+
+    async def delete_message(self, message: QueueMessage) -> None:
+        """Delete a message that we hold."""
+        await self._queues.delete_message(message)
+
+    async def message_counts(self) -> dict[str, int]:
+        """About how many messages each queue holds."""
+        return await self._queues.counts()
