@@ -7,6 +7,7 @@ so that a deployment may change them without breaking the instances in flight.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ _IDENTITY: dict[type[Event], Callable[[Any], str]] = {
     EntityLockReleased: lambda e: repr(e.instance_id),
 }
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
 def is_decision(event: Event) -> bool:
