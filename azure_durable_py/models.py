@@ -119,7 +119,7 @@ class RetryPolicy:
     :raises ValueError: an argument is out of its range.
     """
 
-    def __init__(  # noqa: PLR0917 - the last ones are given by name; the order is that of the field
+    def __init__(
         self,
         first_retry_interval: timedelta,
         max_number_of_attempts: int,

@@ -83,7 +83,7 @@ class JsonDataConverter:
             type (with the path: `$.items[2].price: expected float, found str`).
         """
         try:
-            plain = json.loads(text, parse_constant=_refuse_constant)
+            plain = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
             if '"__class__"' in text:
                 plain = _open_envelopes(plain, expected_type)
             return build(plain, expected_type)
@@ -106,6 +106,13 @@ def _checked(text: str) -> str:
     except UnicodeEncodeError:
         return json.dumps(json.loads(text), separators=(",", ":"))
     return text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise SerializationError(f"{text[:40]} is larger than any float.")
+    return number
 
 
 def _refuse_constant(name: str) -> Any:
@@ -138,7 +145,11 @@ def _simplify(value: Any) -> Any:
 
 
 def _sorted_set(value: AbstractSet[Any]) -> list[Any]:
-    return sorted(value, key=lambda item: _dump(_plain(item, "$"), None))
+    try:
+        return sorted(value, key=lambda item: _dump(_plain(item, "$"), None))
+    except SerializationError:
+        # Unsorted, the item is met again on the way down and reported with its path.
+        return list(value)
 
 
 _STEPS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (

@@ -21,7 +21,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from enum import Enum
+from enum import Enum, Flag
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 from uuid import UUID
@@ -265,12 +265,11 @@ def _fit_enum(value: Any, cls: type[Enum], path: str) -> Enum:
                 return member
         except SerializationError:
             continue
-    try:
+    if issubclass(cls, Flag) and type(value) is int:
         # Combined flags are values without a member in the iteration.
-        return cls(value)
-    except ValueError:
-        choices = ", ".join(repr(member.value) for member in list(cls)[:20])
-        raise SerializationError(f"{path}: expected {cls.__name__} (one of {choices}), found {value!r:.60}") from None
+        return cast("Enum", _guarded(lambda: cls(value), path))
+    choices = ", ".join(repr(member.value) for member in list(cls)[:20])
+    raise SerializationError(f"{path}: expected {cls.__name__} (one of {choices}), found {value!r:.60}")
 
 
 # --- unions ----------------------------------------------------------------------------------------

@@ -254,7 +254,7 @@ class DurableOrchestrationContext:
         """
         return self._child(name, input_, instance_id, version, expected_type)()
 
-    def call_sub_orchestrator_with_retry(  # noqa: PLR0917 - the drop-in signature
+    def call_sub_orchestrator_with_retry(
         self,
         name: str | Callable[..., Any],
         retry_options: RetryPolicy,
@@ -338,9 +338,9 @@ class DurableOrchestrationContext:
 
     def call_entity(
         self,
-        entityId: EntityId,  # noqa: N803 - the drop-in names
-        operationName: str,  # noqa: N803
-        operationInput: Any = None,  # noqa: N803
+        entityId: EntityId,
+        operationName: str,
+        operationInput: Any = None,
         expected_type: Any = None,
     ) -> Task[Any]:
         """Call an operation of an entity and wait for its result.
@@ -359,9 +359,9 @@ class DurableOrchestrationContext:
 
     def signal_entity(
         self,
-        entityId: EntityId,  # noqa: N803 - the drop-in names
-        operationName: str,  # noqa: N803
-        operationInput: Any = None,  # noqa: N803
+        entityId: EntityId,
+        operationName: str,
+        operationInput: Any = None,
         signal_time: datetime | timedelta | None = None,
     ) -> Task[None]:
         """Signal an operation of an entity. There is nothing to wait for.

@@ -68,7 +68,7 @@ class Orchestration:
     :param generation: how often the instance has continued as new.
     """
 
-    def __init__(  # noqa: PLR0917 - the seam to the worker
+    def __init__(
         self,
         instance_id: str,
         execution_id: str,

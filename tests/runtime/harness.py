@@ -141,7 +141,7 @@ class Run:
             case TaskScheduled(id=number, name=name, input=text):
                 try:
                     result = self.activities[name](CONVERTER.deserialize(str(text)))
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - activities raise anything
                     return TaskFailed(self.now, number, FailureDetails.from_exception(error))
                 return TaskCompleted(self.now, number, CONVERTER.serialize(result))
             case SubOrchestrationCreated(id=number, name=name, instance_id=instance_id, input=text):

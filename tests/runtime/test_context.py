@@ -11,7 +11,6 @@ from typing import Any
 from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
 
 import pytest
-from tests.runtime.harness import CONVERTER, START, Run, registry_of, run
 
 from azure_durable_py.errors import OrchestratorError, PayloadTooLargeError, SerializationError
 from azure_durable_py.history import (
@@ -28,6 +27,7 @@ from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition
 from azure_durable_py.runtime.names import durable_name
 from azure_durable_py.runtime.orchestration import Orchestration
 from azure_durable_py.settings import Settings
+from tests.runtime.harness import CONVERTER, START, Run, registry_of, run
 
 Status = OrchestrationRuntimeStatus
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.runtime.harness import CONVERTER, START, registry_of, run
 
 from azure_durable_py.history import (
     Event,
@@ -19,6 +18,7 @@ from azure_durable_py.models import EntityId, OrchestrationRuntimeStatus
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
 from azure_durable_py.settings import Settings
+from tests.runtime.harness import CONVERTER, START, registry_of, run
 
 Status = OrchestrationRuntimeStatus
 
@@ -155,7 +155,7 @@ def test_user_code_cannot_swallow_the_difference() -> None:
         while True:
             try:
                 yield context.call_activity("X")
-            except Exception:
+            except Exception:  # noqa: BLE001 - what users write
                 swallowed.append(1)
 
     swallowed: list[int] = []
@@ -167,7 +167,7 @@ def test_even_code_that_catches_everything_ends() -> None:
     def changed(context):
         try:
             yield context.call_activity("X")
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - what users write
             return "fine"
 
     assert_diff(outcome(changed))
@@ -244,7 +244,7 @@ def test_too_many_steps_without_waiting_fail_the_instance_and_nothing_leaves() -
         try:
             while True:
                 context.signal_entity(EntityId("n", "k"), "op")
-        except Exception:
+        except Exception:  # noqa: BLE001 - what users write
             pytest.fail("swallowed")
 
     started = run(orchestrator)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.runtime.harness import START, run
-
 from azure_durable_py.history import EventRaised, TaskCompleted
 from azure_durable_py.models import OrchestrationRuntimeStatus
+from tests.runtime.harness import START, run
 
 
 def test_events_are_buffered_until_somebody_waits_and_names_ignore_case() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.runtime.harness import START, Run, registry_of, run
 
 from azure_durable_py.errors import TaskFailedError
 from azure_durable_py.history import SubOrchestrationCreated, TaskScheduled, TimerCreated
 from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus, RetryOptions, RetryPolicy
+from tests.runtime.harness import START, Run, registry_of, run
 
 FAILURE = FailureDetails("m", "ValueError")
 

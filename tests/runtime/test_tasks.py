@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.runtime.harness import START, Run, registry_of, run
 
 from azure_durable_py.errors import OrchestratorError, TaskCanceledError, TaskFailedError
 from azure_durable_py.history import EventRaised, TaskCompleted, TaskFailed, TimerFired
 from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
 from azure_durable_py.runtime.tasks import TaskState
+from tests.runtime.harness import START, Run, registry_of, run
 
 Status = OrchestrationRuntimeStatus
 DOUBLE = {"double": lambda x: 2 * x}
