@@ -60,7 +60,6 @@ class Run:
     pending: list[Any] = field(default_factory=list)
     decisions: list[Event] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
-    closed_children: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.live = self.load([])
@@ -125,16 +124,21 @@ class Run:
         return self.go_on()
 
     def go_on(self) -> Run:
-        while not self.live.is_finished:
-            answers = [answer for answer in map(self._answer, self.pending) if answer is not None]
-            self.pending = []
-            if answers:
-                self.advance(*answers)
-            elif self.turn.timers:
-                self.wait(min(self.turn.timers.values()) - self.now)
-            else:
-                break
+        while not self.live.is_finished and self.step():
+            pass
         return self
+
+    def step(self) -> bool:
+        """Answer all that is pending in one turn, else let time pass; False if only events could help."""
+        answers = [answer for answer in map(self._answer, self.pending) if answer is not None]
+        self.pending = []
+        if answers:
+            self.advance(*answers)
+        elif self.turn.timers:
+            self.wait(min(self.turn.timers.values()) - self.now)
+        else:
+            return False
+        return True
 
     def _answer(self, event: Event) -> Event | None:
         match event:

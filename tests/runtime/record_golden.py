@@ -1,0 +1,57 @@
+"""Records the golden histories anew: `python -m tests.runtime.record_golden`.
+
+Do so only when the format of histories changes on purpose: the recorded ones stand for the
+instances that are in flight when users upgrade.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from unittest.mock import patch
+
+from azure_durable_py.history import Event, event_to_json
+from azure_durable_py.models import FailureDetails
+from tests.runtime.harness import Run, registry_of
+from tests.runtime.samples import ACTIVITIES, FUNCTIONS, SAMPLES
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def record(name: str) -> list[list[Event]]:
+    """The histories of a sample's generations, in order."""
+    sample = SAMPLES[name]
+    run = Run(registry_of(*FUNCTIONS), ACTIVITIES)
+    generations: list[list[Event]] = [run.history]
+
+    def note() -> None:
+        if run.history is not generations[-1]:
+            generations.append(run.history)
+
+    run.start(sample.function.__name__, sample.value)
+    for event, data in sample.events:
+        run.raise_event(event, data)
+    while not run.live.is_finished:
+        run.step()
+        note()
+    assert run.output == sample.output
+    return generations
+
+
+def main() -> None:
+    """Write one file per sample."""
+    real = FailureDetails.from_exception
+    without_trace = classmethod(lambda _, error: _strip(real(error)))
+    with patch.object(FailureDetails, "from_exception", without_trace):
+        for name in SAMPLES:
+            events = [[event_to_json(event) for event in generation] for generation in record(name)]
+            (GOLDEN / f"{name}.json").write_text(json.dumps(events, indent=1) + "\n", encoding="utf-8")
+
+
+def _strip(failure: FailureDetails) -> FailureDetails:
+    """Stack traces hold paths of the machine that recorded them."""
+    return FailureDetails(failure.message, failure.error_type, base_types=failure.base_types)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Orchestrators of every kind, with their activities: what the golden histories were recorded from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from azure_durable_py.errors import TaskFailedError
+from azure_durable_py.models import EntityId, RetryOptions, RetryPolicy
+
+
+def chain(context):
+    value = context.get_input()
+    for step in ("double", "increment", "double"):
+        value = yield context.call_activity(step, value)
+    return value
+
+
+async def fan_out(context):
+    parts = await context.call_activity("split", context.get_input())
+    return sum(await context.task_all([context.call_activity("double", part) for part in parts]))
+
+
+def partial_failure(context):
+    tasks = [context.call_activity("fail_if_odd", number) for number in range(4)]
+    results = []
+    while tasks:
+        winner = yield context.task_any(tasks)
+        tasks.remove(winner)
+        results.append("failed" if winner.is_faulted else winner.result)
+    return results
+
+
+def approval(context):
+    yield context.call_activity("double", 1)
+    deadline = context.create_timer(timedelta(hours=1))
+    answer = context.wait_for_external_event("Approval")
+    winner = yield context.task_any([answer, deadline])
+    if winner is deadline:
+        context.set_custom_status("too late")
+        return "escalated"
+    deadline.cancel()
+    return answer.result
+
+
+def monitor(context):
+    polls = context.get_input()
+    state = yield context.call_activity("increment", polls)
+    if state >= 3:
+        return state
+    yield context.create_timer(context.current_utc_datetime + timedelta(minutes=5))
+    context.continue_as_new(state)
+
+
+async def saga(context):
+    done = []
+    try:
+        for step in ("double", "increment", "always_fail"):
+            await context.call_activity(step, 1)
+            done.append(step)
+    except TaskFailedError as error:
+        for step in reversed(done):
+            await context.call_activity("undo", step)
+        return [done, error.details.error_type]
+
+
+def retries(context):
+    options = RetryPolicy(timedelta(seconds=2), 3, backoff_coefficient=2)
+    try:
+        yield context.call_activity_with_retry("always_fail", options)
+    except TaskFailedError:
+        return (yield context.call_sub_orchestrator_with_retry("chain", RetryOptions(100, 2), 5))
+
+
+def family(context):
+    context.set_custom_status({"id": context.new_uuid()})
+    entity = EntityId("Counter", "one")
+    context.signal_entity(entity, "add", 1)
+    context.send_event("elsewhere", "hello", context.new_uuid())
+    one = yield context.call_sub_orchestrator("chain", 1)
+    two = yield context.call_sub_orchestrator("fan_out", 4, instance_id="a-child")
+    three = yield context.call_entity(entity, "get", [one])
+    return [one, two, three]
+
+
+def plain(context):
+    return {"hello": context.get_input()}
+
+
+def _always_fail(_: Any) -> None:
+    raise ValueError("as always")
+
+
+def _fail_if_odd(number: int) -> int:
+    if number % 2:
+        raise ValueError(number)
+    return number
+
+
+ACTIVITIES: Mapping[str, Callable[[Any], Any]] = {
+    "double": lambda value: 2 * value,
+    "increment": lambda value: value + 1,
+    "split": lambda count: list(range(count)),
+    "fail_if_odd": _fail_if_odd,
+    "always_fail": _always_fail,
+    "undo": lambda step: f"undone {step}",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run to record; `events` are raised, each in a turn of its own, after the first turn."""
+
+    function: Callable[[Any], Any]
+    value: Any
+    output: Any
+    events: tuple[tuple[str, Any], ...] = ()
+
+
+SAMPLES: Mapping[str, Sample] = {
+    "chain": Sample(chain, 3, 14),
+    "fan_out": Sample(fan_out, 5, 20),
+    "partial_failure": Sample(partial_failure, None, [0, "failed", 2, "failed"]),
+    "approved": Sample(approval, None, "yes", (("other", 0), ("APPROVAL", "yes"))),
+    "escalated": Sample(approval, None, "escalated"),
+    "monitor": Sample(monitor, 0, 3),
+    "saga": Sample(saga, None, [["double", "increment"], "ValueError"]),
+    "retries": Sample(retries, None, 22),
+    "family": Sample(family, None, [6, 12, ["get", [6]]]),
+    "plain": Sample(plain, "you", {"hello": "you"}),
+}
+FUNCTIONS = (chain, fan_out, partial_failure, approval, monitor, saga, retries, family, plain)
