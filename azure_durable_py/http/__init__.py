@@ -1,0 +1,1 @@
+"""The HTTP management API and the signed URLs that lead to it."""

@@ -118,6 +118,14 @@ class Playing:
             await asyncio.sleep(0)
         raise AssertionError(f"nothing arrived for {instance_id!r}")
 
+    async def wait_for_header(self, instance_id: str) -> None:
+        """Wait until an instance has been inserted."""
+        for _ in range(10_000):
+            if await self.hub.store.load_header(instance_id):
+                return
+            await asyncio.sleep(0)
+        raise AssertionError(f"{instance_id!r} was not started")
+
     async def take_doorbells(self) -> list[Doorbell]:
         """Receive and delete all doorbells that are visible."""
         taken: list[Doorbell] = []

@@ -1,0 +1,347 @@
+"""The HTTP management API: routes, who may call them, and what they answer.
+
+Owns no web server: a host hands in a `Request` and sends the `Response`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from urllib.parse import unquote, urlencode, urlsplit
+
+from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.client.links import HttpAnswer, accepted, origin_of
+from azure_durable_py.client.status import DurableOrchestrationStatus, plain
+from azure_durable_py.errors import (
+    DurableError,
+    FunctionNotFoundError,
+    InstanceAlreadyExistsError,
+    InstanceCompletedError,
+    InstanceNotFoundError,
+    InvalidInstanceIdError,
+    InvalidRequestError,
+    PayloadTooLargeError,
+    SerializationError,
+    StorageUnavailableError,
+)
+from azure_durable_py.http.signing import Operation, UrlSigner
+from azure_durable_py.http.urls import instance_url, management_payload
+from azure_durable_py.http.wire import (
+    Parameters,
+    RefusedError,
+    Request,
+    Response,
+    error_response,
+    json_body,
+    json_response,
+)
+from azure_durable_py.models import OrchestrationRuntimeStatus
+
+logger = logging.getLogger("azure_durable_py.http")
+
+MAX_STRANGERS_BODY = 10 * 1024 * 1024
+"""Largest body taken from a caller that is not trusted, in bytes."""
+TOKEN_HEADER = "x-ms-continuation-token"  # noqa: S105 - the name of a header
+_LONGEST_WAIT = 230.0
+
+_STATUS_OF: tuple[tuple[type[DurableError], int], ...] = (
+    (InstanceNotFoundError, 404),
+    (InstanceCompletedError, 410),
+    (InstanceAlreadyExistsError, 409),
+    (PayloadTooLargeError, 413),
+    (InvalidInstanceIdError, 400),
+    (InvalidRequestError, 400),
+    (FunctionNotFoundError, 400),
+    (SerializationError, 400),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that found its route and may be answered.
+
+    `signed_until` is set where nothing but a signature allows the call: when that expires.
+    """
+
+    request: Request
+    values: dict[str, str]
+    parameters: Parameters
+    base_url: str
+    signed_until: int | None
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A verb and path. `operation` is what a signature must allow; None: only the system key will do."""
+
+    method: str
+    path: str
+    operation: Operation | None
+    handler: Handler
+
+    def match(self, segments: Sequence[str]) -> dict[str, str] | None:
+        """The values of the path's `{names}`, or None if this is another path."""
+        pattern = self.path.split("/")
+        if len(pattern) != len(segments):
+            return None
+        values: dict[str, str] = {}
+        for wanted, found in zip(pattern, segments, strict=True):
+            if wanted.startswith("{"):
+                values[wanted[1:-1]] = found
+            elif wanted.lower() != found.lower():
+                return None
+        return values
+
+
+class ManagementApi:
+    """Answers management requests for one task hub.
+
+    :param client: does what is asked.
+    :param signer: checks the signatures of URLs, and signs those in answers.
+    """
+
+    def __init__(self, client: DurableOrchestrationClient, signer: UrlSigner) -> None:
+        self._client = client
+        self._signer = signer
+        self.routes: tuple[Route, ...] = (
+            Route("POST", "orchestrators/{name}", None, self._start),
+            Route("POST", "orchestrators/{name}/{id}", None, self._start),
+            Route("GET", "instances", None, self._list),
+            Route("DELETE", "instances", None, self._purge_many),
+            Route("GET", "instances/{id}", Operation.status, self._status),
+            Route("DELETE", "instances/{id}", Operation.purge, self._purge),
+            Route("POST", "instances/{id}/raiseEvent/{event}", Operation.raise_event, self._raise_event),
+            Route("POST", "instances/{id}/terminate", Operation.terminate, self._terminate),
+            Route("POST", "instances/{id}/suspend", Operation.suspend, self._suspend),
+            Route("POST", "instances/{id}/resume", Operation.resume, self._resume),
+            Route("POST", "instances/{id}/restart", Operation.restart, self._restart),
+        )
+
+    async def handle(self, request: Request, *, trusted: bool) -> Response:
+        """Answer a request; never raises an `Exception`.
+
+        A call is allowed if the host trusts the caller, if it brings the hub's system key (as
+        `code` or in the header `x-functions-key`), or if its URL is signed for this operation on this
+        instance. Starting, listing and purging by filter need trust or the system key.
+
+        :param trusted: the host vouches for the caller, for instance because it is a program on
+            the same machine. Such callers need no key and have no limit on bodies.
+        """
+        try:
+            route, values = self._find(request)
+            call = self._admit(request, route, values, trusted=trusted)
+            return await route.handler(call)
+        except RefusedError as refused:
+            return error_response(refused.status, str(refused), refused.headers)
+        except StorageUnavailableError as error:
+            logger.warning("%s %s: storage gave no answer: %s", request.method, request.path, error)
+            message = "The task hub's storage gives no answer at the moment. Try again in a few seconds."
+            return error_response(503, message, {"Retry-After": "5"})
+        except DurableError as error:
+            return _error(request, error)
+        except Exception:
+            logger.exception("%s %s failed.", request.method, request.path)
+            return error_response(500, "The request failed; the host's log tells why.")
+
+    # --- admission -------------------------------------------------------------------------------
+
+    def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
+        segments = _segments(request.path)
+        found = [(route, values) for route in self.routes if (values := route.match(segments)) is not None]
+        for route, values in found:
+            if route.method == request.method:
+                return route, values
+        if found:
+            allowed = ", ".join(sorted({route.method for route, _ in found}))
+            raise RefusedError(405, f"{request.method} is not possible here; accepted: {allowed}.", {"Allow": allowed})
+        routes = "; ".join(f"{route.method} {route.path}" for route in self.routes)
+        raise RefusedError(404, f"There is nothing at {request.path[:200]!r}. The management API has: {routes}.")
+
+    def _admit(self, request: Request, route: Route, values: dict[str, str], *, trusted: bool) -> Call:
+        parameters = Parameters(request.query)
+        hub = parameters.text("taskHub")
+        if hub is not None and hub.lower() != self._client.task_hub_name.lower():
+            raise RefusedError(
+                404,
+                f"This host serves task hub {self._client.task_hub_name!r}, not {hub[:80]!r}. Ask that hub's own host.",
+            )
+        signed_until = None
+        if not trusted:
+            if len(request.body) > MAX_STRANGERS_BODY:
+                raise RefusedError(413, f"The body has {len(request.body)} bytes; the limit is {MAX_STRANGERS_BODY}.")
+            if not self._has_system_key(request, parameters):
+                signed_until = self._check_signature(route, values, parameters)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        forwarded = self._client.settings.http_use_forwarded_host
+        base_url = origin_of(request.base_url, headers, use_forwarded=forwarded) + urlsplit(request.base_url).path
+        return Call(request, values, parameters, base_url.rstrip("/"), signed_until)
+
+    def _has_system_key(self, request: Request, parameters: Parameters) -> bool:
+        given = [value for name, value in request.headers.items() if name.lower() == "x-functions-key"]
+        return any(self._signer.is_system_key(key) for key in (*given, *parameters.values.get("code", ())))
+
+    def _check_signature(self, route: Route, values: dict[str, str], parameters: Parameters) -> int:
+        if route.operation is None:
+            raise RefusedError(
+                401, f"{route.method} {route.path} needs the system key of the task hub: add it as parameter 'code'."
+            )
+        refusal = self._signer.refusal(parameters.values, values["id"], route.operation)
+        if refusal is not None:
+            raise RefusedError(401, refusal)
+        return self._signer.expiry(parameters.values)
+
+    # --- starting --------------------------------------------------------------------------------
+
+    async def _start(self, call: Call) -> Response:
+        timeout = call.parameters.seconds("timeout", 0, _LONGEST_WAIT)
+        interval = call.parameters.seconds("pollingInterval", 0.01, _LONGEST_WAIT)
+        instance_id = await self._client.start_new(
+            call.values["name"],
+            call.values.get("id"),
+            json_body(call.request.body),
+            call.parameters.text("version"),
+        )
+        if timeout is not None or interval is not None:
+            outcome = await self._client.outcome(instance_id, 10.0 if timeout is None else timeout, interval or 1.0)
+            if outcome is not None:
+                return _response(outcome)
+        return self._accepted(call, instance_id)
+
+    async def _restart(self, call: Call) -> Response:
+        new_id = call.parameters.flag("restartWithNewInstanceId", True)
+        return self._accepted(call, await self._client.restart(call.values["id"], new_id))
+
+    def _accepted(self, call: Call, instance_id: str) -> Response:
+        if call.signed_until is None:
+            return _response(accepted(management_payload(self._signer, call.base_url, instance_id)))
+        # A signature buys no rights that it does not have itself, and no more time: only a look.
+        query = self._signer.sign(instance_id, Operation.status, until=call.signed_until)
+        look = f"{instance_url(call.base_url, instance_id)}?{query}"
+        return _response(accepted({"id": instance_id, "statusQueryGetUri": look}))
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    async def _status(self, call: Call) -> Response:
+        show_history = call.parameters.flag("showHistory", False)
+        show_output = call.parameters.flag("showHistoryOutput", False)
+        show_input = call.parameters.flag("showInput", True)
+        fail = call.parameters.flag("returnInternalServerErrorOnFailure", False)
+        instance_id = call.values["id"]
+        status = await self._client.get_status(instance_id, show_history, show_output, show_input)
+        if not status:
+            raise InstanceNotFoundError(f"There is no instance {instance_id!r} in this task hub.")
+        shown = status_json(status)
+        if status.is_finished:
+            failed = status.runtime_status is OrchestrationRuntimeStatus.Failed
+            return json_response(500 if failed and fail else 200, shown)
+        # The caller's own URL, so that looking again never prolongs a signature.
+        query = urlencode(call.request.query, doseq=True)
+        location = instance_url(call.base_url, instance_id) + (f"?{query}" if query else "")
+        return json_response(202, shown, {"Location": location, "Retry-After": "5"})
+
+    async def _list(self, call: Call) -> Response:
+        token = next((value for name, value in call.request.headers.items() if name.lower() == TOKEN_HEADER), "")
+        page = await self._client.query_instances(
+            created_time_from=call.parameters.time("createdTimeFrom"),
+            created_time_to=call.parameters.time("createdTimeTo"),
+            runtime_status=call.parameters.texts("runtimeStatus"),
+            instance_id_prefix=call.parameters.text("instanceIdPrefix"),
+            show_input=call.parameters.flag("showInput", True),
+            page_size=call.parameters.whole("top", 100, 1, 1000),
+            continuation_token=None if token in ("", "null") else token,
+        )
+        headers = {} if page.continuation_token is None else {TOKEN_HEADER: page.continuation_token}
+        return json_response(200, [status_json(status) for status in page.items], headers)
+
+    # --- steering --------------------------------------------------------------------------------
+
+    async def _raise_event(self, call: Call) -> Response:
+        data = json_body(call.request.body)
+        await self._client.raise_event(call.values["id"], call.values["event"], data)
+        return Response(202)
+
+    async def _terminate(self, call: Call) -> Response:
+        recurse = call.parameters.flag("recursive", False)
+        return self._asked(call, await self._client.terminate(call.values["id"], _reason(call), recurse=recurse))
+
+    async def _suspend(self, call: Call) -> Response:
+        return self._asked(call, await self._client.suspend(call.values["id"], _reason(call)))
+
+    async def _resume(self, call: Call) -> Response:
+        return self._asked(call, await self._client.resume(call.values["id"], _reason(call)))
+
+    def _asked(self, call: Call, running: bool) -> Response:
+        if not running:
+            raise InstanceCompletedError(f"Instance {call.values['id']!r} is finished and takes no more messages.")
+        return Response(202)
+
+    # --- purging ---------------------------------------------------------------------------------
+
+    async def _purge(self, call: Call) -> Response:
+        recursive = call.parameters.flag("recursive", False)
+        result = await self._client.purge_instance_history(call.values["id"], recursive=recursive)
+        if not result.instances_deleted:
+            raise InstanceNotFoundError(f"There is no instance {call.values['id']!r} in this task hub.")
+        return json_response(200, {"instancesDeleted": result.instances_deleted})
+
+    async def _purge_many(self, call: Call) -> Response:
+        created_from = call.parameters.time("createdTimeFrom")
+        if created_from is None:
+            raise RefusedError(
+                400, "Parameter 'createdTimeFrom' is missing. To purge everything that is finished, give an early time."
+            )
+        result = await self._client.purge_instance_history_by(
+            created_from, call.parameters.time("createdTimeTo"), call.parameters.texts("runtimeStatus")
+        )
+        if not result.instances_deleted:
+            raise InstanceNotFoundError("No finished instance meets these criteria.")
+        return json_response(200, {"instancesDeleted": result.instances_deleted})
+
+
+def status_json(status: DurableOrchestrationStatus) -> dict[str, Any]:
+    """A status as the management API shows it; times are UTC to the second."""
+    shown: dict[str, Any] = {
+        "name": status.name,
+        "instanceId": status.instance_id,
+        "runtimeStatus": None if status.runtime_status is None else status.runtime_status.value,
+        "input": plain(status.input_json),
+        "customStatus": plain(status.custom_status_json),
+        "output": plain(status.output_json),
+    }
+    for name, moment in (("createdTime", status.created_time), ("lastUpdatedTime", status.last_updated_time)):
+        shown[name] = None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if status.version is not None:
+        shown["version"] = status.version
+    if status.tags:
+        shown["tags"] = dict(status.tags)
+    if status.history is not None:
+        shown["historyEvents"] = status.history
+    return shown
+
+
+def _segments(path: str) -> list[str]:
+    try:
+        return [unquote(segment, errors="strict") for segment in path.removeprefix("/").removesuffix("/").split("/")]
+    except UnicodeDecodeError:
+        raise RefusedError(400, f"The path {path[:200]!r} is not UTF-8 after percent-decoding.") from None
+
+
+def _reason(call: Call) -> str:
+    return call.parameters.text("reason") or ""
+
+
+def _response(answer: HttpAnswer) -> Response:
+    return Response(answer.status_code, answer.headers, answer.body.encode("utf-8", "surrogatepass"))
+
+
+def _error(request: Request, error: DurableError) -> Response:
+    for kind, status in _STATUS_OF:
+        if isinstance(error, kind):
+            return error_response(status, str(error))
+    logger.error("%s %s failed: %s: %s", request.method, request.path, type(error).__name__, error)
+    return error_response(500, "The request failed; the host's log tells why.")

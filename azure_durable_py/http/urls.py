@@ -1,0 +1,68 @@
+"""The management URLs of instances, signed.
+
+Owns their form. `{eventName}` and `{text}` stay in them literally, for callers to fill in.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from azure_durable_py.errors import InvalidRequestError
+from azure_durable_py.http.signing import Operation, UrlSigner
+
+_AFTER_INSTANCE = {
+    "statusQueryGetUri": (Operation.status, "?"),
+    "sendEventPostUri": (Operation.raise_event, "/raiseEvent/{eventName}?"),
+    "terminatePostUri": (Operation.terminate, "/terminate?reason={text}&"),
+    "rewindPostUri": (Operation.rewind, "/rewind?reason={text}&"),
+    "purgeHistoryDeleteUri": (Operation.purge, "?"),
+    "restartPostUri": (Operation.restart, "/restart?"),
+    "suspendPostUri": (Operation.suspend, "/suspend?reason={text}&"),
+    "resumePostUri": (Operation.resume, "/resume?reason={text}&"),
+}
+
+
+def management_payload(signer: UrlSigner, base_url: str, instance_id: str) -> dict[str, str]:
+    """The management payload of an instance: `id` and the URLs by their names.
+
+    :param base_url: where the management API is mounted.
+    """
+    instance = instance_url(base_url, instance_id)
+    urls = {
+        name: f"{instance}{rest}{signer.sign(instance_id, operation)}"
+        for name, (operation, rest) in _AFTER_INSTANCE.items()
+    }
+    return {"id": instance_id, **urls}
+
+
+def instance_url(base_url: str, instance_id: str) -> str:
+    """The address of an instance, not signed."""
+    return f"{base_url.rstrip('/')}/instances/{quote(instance_id, safe='')}"
+
+
+class SignedUrls:
+    """Gives a durable client the management URLs of a host.
+
+    :param signer: signs them.
+    :param path: where the management API is mounted, like `/runtime/webhooks/durabletask`.
+    :param origin: `scheme://host[:port]` of the host, where it is known.
+    """
+
+    def __init__(self, signer: UrlSigner, *, path: str, origin: str | None = None) -> None:
+        self._signer = signer
+        self._path = path
+        self._origin = origin
+
+    def payload(self, instance_id: str, origin: str | None = None) -> dict[str, str]:
+        """The management payload of an instance.
+
+        :param origin: `scheme://host[:port]` to use; None: the host's.
+        :raises InvalidRequestError: none is given and none is known.
+        """
+        found = origin or self._origin
+        if found is None:
+            raise InvalidRequestError(
+                "This host does not know the address under which it is reached. Use "
+                "get_client_response_links(request, instance_id), which takes it from the request."
+            )
+        return management_payload(self._signer, f"{found}{self._path}", instance_id)
