@@ -144,7 +144,9 @@ class DFApp(Blueprint, FunctionApp):
         """
         if self._registry is None:
             builders: list[Any] = self._function_builders
-            durable = [builder for builder in builders if isinstance(builder, DurableFunction)]
+            durable: list[DurableFunction[..., Any]] = [
+                builder for builder in builders if isinstance(builder, DurableFunction)
+            ]
             self._registry = build_registry(durable, self.client_for)
         return self._registry
 
@@ -174,6 +176,12 @@ class DFApp(Blueprint, FunctionApp):
             if isinstance(binding, DurableClient):
                 call = bind_client(call, binding.name, functools.partial(self.client_for, binding))
         return call
+
+    def client_bindings(self) -> list[DurableClient]:
+        """Every client binding of the app, those of activities among them."""
+        functions = [_function_of(builder) for builder in self._function_builders]
+        bindings = [binding for function in functions for binding in function.get_bindings()]
+        return [binding for binding in bindings if isinstance(binding, DurableClient)]
 
     def use_clients(self, source: ClientSource) -> None:
         """Say where durable clients come from; called by the host that runs the app."""

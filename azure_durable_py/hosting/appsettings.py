@@ -169,5 +169,7 @@ def _cors(path: Path, host: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _kind(value: Any) -> str:
-    names: dict[type, str] = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    if value is None:
+        return "null"
+    names: dict[type, str] = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
     return names.get(value.__class__, "a number")

@@ -1,0 +1,5 @@
+"""`python -m azure_durable_py` is `azure-durable`."""
+
+from azure_durable_py.cli.main import main
+
+main()

@@ -1,0 +1,19 @@
+"""The group of commands, and what they share.
+
+Owns names and order; each command is in a module of its own.
+"""
+
+from __future__ import annotations
+
+import click
+
+from azure_durable_py.cli.start import start
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="azure-durable-py", prog_name="azure-durable")
+def cli() -> None:
+    """Durable Functions in Python: run an app and look after its task hub."""
+
+
+cli.add_command(start)

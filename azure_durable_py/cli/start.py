@@ -1,0 +1,37 @@
+"""`azure-durable start`: runs a function app on this machine."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from azure_durable_py.errors import DurableError
+from azure_durable_py.hosting.local.console import configure_logging
+from azure_durable_py.hosting.local.host import DEFAULT_PORT, Options
+from azure_durable_py.hosting.local.running import run
+
+
+@click.command()
+@click.argument("app_dir", type=click.Path(path_type=Path), default=Path())
+@click.option("--port", type=click.IntRange(0, 65535), help=f"Port of the HTTP server (default {DEFAULT_PORT}).")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--storage",
+    metavar="X",
+    help="Where the task hub is: sqlite[:PATH], memory, azurite, or the name of an app setting that holds a "
+    "connection. Default: AzureWebJobsStorage if it is set, else sqlite.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log more.")
+def start(app_dir: Path, port: int | None, host: str, storage: str | None, verbose: bool) -> None:
+    """Serve the function app in APP_DIR (default: here) until Ctrl+C.
+
+    Runs its orchestrations, activities, entities, HTTP and timer functions, without the Functions
+    host. Reads host.json and local.settings.json as Core Tools do.
+    """
+    configure_logging(logging.DEBUG if verbose else logging.INFO)
+    try:
+        run(Options(app_dir, host, port, storage))
+    except DurableError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,119 @@
+"""The durable side of a host: an app's task hub, its worker and its clients, in this process.
+
+Owns their life. Who is allowed to call them over HTTP is the business of the hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import azure.functions as func
+
+from azure_durable_py.app import DFApp
+from azure_durable_py.bindings import DurableClient
+from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.client.links import HttpAnswer, ManagementUrls
+from azure_durable_py.settings import Settings, expand
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.protocol import TaskHubStore
+from azure_durable_py.worker.worker import Worker
+
+OpenStore = Callable[[str | None, Settings], TaskHubStore]
+"""Makes the store of another hub: from the name of a connection (None: where the app's own is) and settings."""
+
+
+class Engine:
+    """An app's task hub with everything on it.
+
+    :param app: the app; its clients come from here once `open` was called.
+    :param store: the store of the app's own hub.
+    :param other_store: makes the stores of other hubs that functions ask clients of.
+    """
+
+    def __init__(
+        self,
+        app: DFApp,
+        store: TaskHubStore,
+        settings: Settings,
+        app_settings: Mapping[str, str],
+        other_store: OpenStore,
+    ) -> None:
+        self.settings = settings
+        self.hub = TaskHub(store)
+        self._app = app
+        self._app_settings = app_settings
+        self._other_store = other_store
+        self._client: DurableOrchestrationClient | None = None
+        self._others: dict[tuple[str, str], DurableOrchestrationClient] = {}
+        self._worker: Worker | None = None
+
+    @property
+    def client(self) -> DurableOrchestrationClient:
+        """The client of the app's own hub; there is one once `open` was called."""
+        if self._client is None:
+            raise RuntimeError("The engine is not open: call `await engine.open(...)` first.")
+        return self._client
+
+    async def open(self, make_urls: Callable[[TaskHub], ManagementUrls]) -> None:
+        """Open the hub and every other hub that functions ask clients of.
+
+        :param make_urls: makes what knows the management URLs of the open hub.
+        :raises StorageError: a hub cannot be opened.
+        :raises SettingsError: a client binding names a setting or connection that cannot be used.
+        """
+        await self.hub.open()
+        self._client = DurableOrchestrationClient(
+            self.hub,
+            self.settings,
+            registry=self._app.registry,
+            urls=make_urls(self.hub),
+            respond=to_http_response,
+        )
+        for binding in self._app.client_bindings():
+            await self._open_other(binding)
+        self._app.use_clients(self.client_for)
+
+    async def start(self) -> None:
+        """Begin to work on the app's hub."""
+        self._worker = Worker(self.hub, self._app.registry, self.settings)
+        await self._worker.start()
+
+    async def stop(self, grace: float) -> None:
+        """Stop working, giving what runs `grace` seconds to end, and close the hubs. Idempotent."""
+        if self._worker is not None:
+            await self._worker.stop(grace)
+            self._worker = None
+        for client in self._others.values():
+            await client.hub.close()
+        self._others.clear()
+        await self.hub.close()
+
+    def client_for(self, binding: DurableClient) -> DurableOrchestrationClient:
+        """The client that a binding asks for."""
+        key = self._key(binding)
+        return self.client if key is None else self._others[key]
+
+    async def _open_other(self, binding: DurableClient) -> None:
+        key = self._key(binding)
+        if key is None or key in self._others:
+            return
+        hub_name, connection = key
+        settings = replace(self.settings, hub_name=hub_name)
+        hub = TaskHub(self._other_store(connection or None, settings))
+        self._others[key] = DurableOrchestrationClient(hub, settings, respond=to_http_response)
+        await hub.open()
+
+    def _key(self, binding: DurableClient) -> tuple[str, str] | None:
+        """The hub and connection of a binding; None for the app's own."""
+        where = f"durable_client_input of {binding.name!r}"
+        hub_name = expand(binding.task_hub or self.settings.hub_name, self._app_settings, f"task_hub in {where}")
+        connection = expand(binding.connection_name or "", self._app_settings, f"connection_name in {where}")
+        own = connection in ("", self.settings.connection_name)
+        same = hub_name.lower() == self.settings.hub_name.lower()
+        return None if own and same else (hub_name, "" if own else connection)
+
+
+def to_http_response(answer: HttpAnswer) -> func.HttpResponse:
+    """An answer of the client as the object that HTTP functions return."""
+    return func.HttpResponse(answer.body, status_code=answer.status_code, headers=dict(answer.headers))

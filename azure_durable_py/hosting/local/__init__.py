@@ -1,0 +1,1 @@
+"""The local host: runs a function app on one machine, without the Functions host."""

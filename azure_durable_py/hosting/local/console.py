@@ -1,0 +1,94 @@
+"""What the local host tells the person who started it: the banner and the log.
+
+Owns layout and colour. Colour is for terminals only, and never when NO_COLOR is set.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from azure_durable_py.hosting.local.functions import Functions
+
+_COLORS = {logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31;1"}
+# Libraries that log every request they make.
+_CHATTY = ("azure.core", "azure.identity", "aiohttp.access", "asyncio")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a running host serves, for its banner."""
+
+    app_dir: str
+    origin: str
+    webhooks: str
+    storage: str
+    functions: Functions
+    durable: Mapping[str, list[str]] = field(default_factory=lambda: {})
+
+
+def banner(served: Served, color: bool) -> str:
+    """The text that tells what is served and where."""
+    rows = [
+        (function.name, f"[{','.join(sorted(function.methods))}] {served.origin}/{function.route.template}")
+        for function in served.functions.http
+    ]
+    rows += [(function.name, "timerTrigger") for function in served.functions.timers]
+    rows += [(name, trigger) for trigger, names in served.durable.items() for name in names]
+    lines = ["", "Functions:", "", *_table(rows, color)]
+    if served.functions.left_out:
+        left_out = [(left.name, f"{left.trigger}: {left.reason}") for left in served.functions.left_out]
+        lines += ["", "Not run here, use `func start` for them:", "", *_table(left_out, color)]
+    lines += [
+        "",
+        f"App             {served.app_dir}",
+        f"Task hub        {served.storage}",
+        f"Management API  {served.origin}{served.webhooks}",
+        "",
+        "Press Ctrl+C to stop.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def wants_color(stream: TextIO) -> bool:
+    """Whether to colour what is written to a stream."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+def configure_logging(level: int) -> None:
+    """Send the log to stderr, one line per record, unless the app has set up logging itself."""
+    if not logging.root.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(LineFormatter(wants_color(sys.stderr)))
+        logging.root.addHandler(handler)
+        logging.root.setLevel(level)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+class LineFormatter(logging.Formatter):
+    """Time, level, logger, message; warnings and errors in colour on a terminal."""
+
+    def __init__(self, color: bool) -> None:
+        super().__init__("[%(asctime)s.%(msecs)03d] %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+        self._color = color
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record as text."""
+        return paint(super().format(record), _COLORS.get(record.levelno, "") if self._color else "")
+
+
+def paint(text: str, code: str) -> str:
+    """The text in a colour (an SGR code); unchanged without one."""
+    return f"\x1b[{code}m{text}\x1b[0m" if code else text
+
+
+def _table(rows: list[tuple[str, str]], color: bool) -> list[str]:
+    width = max((len(name) for name, _ in rows), default=0) + 1
+    lines = [f"    {paint(f'{name}:'.ljust(width), '36' if color else '')} {what}" for name, what in rows]
+    return lines or ["    none"]

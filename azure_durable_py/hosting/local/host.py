@@ -1,0 +1,168 @@
+"""The local host of one function app: what `azure-durable start` runs.
+
+Owns the order in which the parts are read, started and stopped. The parts are in the modules beside.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from azure.functions.timer import TimerRequest
+
+from azure_durable_py.app.invocation import InvocationContext
+from azure_durable_py.clock import Clock
+from azure_durable_py.errors import SettingsError, StorageUnavailableError
+from azure_durable_py.hosting.appsettings import app_settings, read_host_json, read_local_settings
+from azure_durable_py.hosting.engine import Engine
+from azure_durable_py.hosting.invocation import Invoker
+from azure_durable_py.hosting.local.console import Served
+from azure_durable_py.hosting.local.functions import TimerFunction, sort_functions
+from azure_durable_py.hosting.local.loading import check_app_dir, load_app
+from azure_durable_py.hosting.local.management import Management
+from azure_durable_py.hosting.local.server import WEBHOOKS, HttpServer
+from azure_durable_py.hosting.local.timers import TimerMemory, Timers
+from azure_durable_py.hosting.storage import data_dir, default_storage, open_store
+from azure_durable_py.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PORT = 7071
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says. None in `port` or `storage`: as the app's settings say, else the default.
+
+    `grace`: seconds for requests and timers under way when the host stops, and as many again for the worker.
+    """
+
+    app_dir: Path
+    host: str = "127.0.0.1"
+    port: int | None = None
+    storage: str | None = None
+    grace: float = 10.0
+
+
+class LocalHost:
+    """One function app, served on this machine.
+
+    Reading is done at once, so that what is wrong with the app is told before anything starts.
+    Settings of local.settings.json that `environ` lacks are added to it: user code reads them there.
+
+    :raises SettingsError: host.json, local.settings.json or an option cannot be used.
+    :raises RegistrationError: the app cannot be loaded or is declared wrongly.
+    """
+
+    def __init__(self, options: Options, environ: MutableMapping[str, str]) -> None:
+        self._app_dir = options.app_dir.resolve()
+        self._options = options
+        check_app_dir(self._app_dir, environ)
+        self._local = read_local_settings(self._app_dir)
+        self._app_settings = app_settings(self._local, environ)
+        environ.update(self._app_settings)
+        script = check_app_dir(self._app_dir, self._app_settings)
+        host_json = read_host_json(self._app_dir, self._app_settings)
+        self.settings = Settings.from_host_json(host_json, self._app_settings)
+        self._route_prefix = _route_prefix(host_json)
+        self._storage = options.storage or default_storage(self.settings, self._app_settings)
+        self._store = open_store(self._storage, self.settings, self._app_settings, self._app_dir)
+        # User code finds its files where Core Tools would have started it.
+        os.chdir(self._app_dir)
+        self.app = load_app(script)
+        self.registry = self.app.registry
+        self._functions = sort_functions(self.app, self._route_prefix, self._app_settings)
+        self._invoker = Invoker(self._app_settings)
+        self.engine = Engine(
+            self.app,
+            self._store,
+            self.settings,
+            self._app_settings,
+            lambda name, settings: open_store(name or self._storage, settings, self._app_settings, self._app_dir),
+        )
+        self._management = Management(self.engine)
+        self._server = HttpServer(
+            self._functions.http,
+            self._invoker,
+            self._management.handle,
+            route_prefix=self._route_prefix,
+            directory=self._app_dir,
+            local=self._local,
+            app_settings=self._app_settings,
+            grace=options.grace,
+        )
+        memory = TimerMemory(None if self._storage == "memory" else data_dir(self._app_dir) / "timers.json")
+        self._timers = Timers(self._functions.timers, self._call_timer, memory, Clock())
+
+    async def start(self) -> Served:
+        """Open the task hub, listen, and begin to work; returns what is served and where.
+
+        :raises StorageError: the task hub cannot be opened.
+        :raises SettingsError: the port or address cannot be used.
+        """
+        try:
+            await self._open_hub()
+            port = self._options.port
+            port = port if port is not None else self._local.port or DEFAULT_PORT
+            origin = await self._server.start(self._options.host, port)
+            self._management.origin = origin
+            await self.engine.start()
+            self._timers.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return Served(
+            app_dir=str(self._app_dir),
+            origin=origin,
+            webhooks=WEBHOOKS,
+            storage=self._store.description,
+            functions=self._functions,
+            durable=self.registry.kinds(),
+        )
+
+    async def stop(self) -> None:
+        """Accept nothing more, let what runs come to an end, and let go of the task hub. Idempotent."""
+        # Requests first: they may wait for orchestrations, which need the worker.
+        await self._server.stop()
+        await self._timers.stop(self._options.grace)
+        await self.engine.stop(self._options.grace)
+        self._invoker.close()
+
+    async def _open_hub(self) -> None:
+        try:
+            await self.engine.open(self._management.urls_of)
+        except StorageUnavailableError as error:
+            raise StorageUnavailableError(
+                f"{self._store.description} does not answer ({error}). Start it (Azurite: `npx azurite`), "
+                "correct the connection, or use --storage sqlite."
+            ) from error
+
+    async def _call_timer(self, function: TimerFunction, request: TimerRequest) -> None:
+        arguments: dict[str, Any] = {function.timer_name: request}
+        if function.takes_context:
+            arguments["context"] = InvocationContext(function.name, str(self._app_dir))
+        logger.info("Timer function %r runs%s.", function.name, " (past due)" if request.past_due else "")
+        try:
+            await self._invoker.call(function.call, arguments)
+        except Exception:
+            logger.exception("Timer function %r failed.", function.name)
+
+
+def _route_prefix(host_json: dict[str, Any]) -> str:
+    section: Any = host_json
+    for name in ("extensions", "http", "routePrefix"):
+        if not isinstance(section, dict):
+            return "api"
+        found: dict[str, Any] = {str(key).lower(): value for key, value in section.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        section = found.get(name.lower())
+        if section is None:
+            return "api"
+    if not isinstance(section, str) or "{" in section:
+        raise SettingsError(
+            f"host.json: extensions.http.routePrefix is {section!r}; accepted is a plain path such as 'api'."
+        )
+    return section.strip("/")

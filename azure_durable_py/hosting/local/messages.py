@@ -1,0 +1,74 @@
+"""Turns HTTP as the server speaks it into what functions take and return, and back.
+
+Owns the conversion of one request and one response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import azure.functions as func
+from aiohttp import web
+from multidict import CIMultiDict
+
+
+class HttpOut(func.Out[Any]):
+    """The `func.Out` parameter of a function whose response is not its return value."""
+
+    def __init__(self) -> None:
+        self._value: Any = None
+
+    def set(self, val: Any) -> None:
+        """Set the response."""
+        self._value = val
+
+    def get(self) -> Any:
+        """The response that was set, or None."""
+        return self._value
+
+
+async def to_function_request(request: web.Request, route_params: Mapping[str, str]) -> func.HttpRequest:
+    """The request as a function sees it. Values of repeated headers and parameters are joined by commas.
+
+    :raises web.HTTPRequestEntityTooLarge: the body is over the server's limit.
+    """
+    return func.HttpRequest(
+        request.method,
+        str(request.url),
+        headers={name: ",".join(request.headers.getall(name)) for name in request.headers},
+        params={name: ",".join(request.query.getall(name)) for name in request.query},
+        route_params=dict(route_params),
+        body=await request.read(),
+    )
+
+
+def to_web_response(result: Any) -> web.Response:
+    """The response for what a function returned: an HttpResponse, text, bytes or nothing.
+
+    :raises TypeError: it is something else.
+    """
+    if result is None:
+        return web.Response(status=204)
+    if isinstance(result, str):
+        return web.Response(text=result, content_type="text/plain", charset="utf-8")
+    if isinstance(result, (bytes, bytearray)):
+        return web.Response(body=bytes(result), content_type="application/octet-stream")
+    if isinstance(result, func.HttpResponse):
+        return _from_http_response(result)
+    raise TypeError(
+        f"An HTTP function returned {type(result).__name__}; accepted are func.HttpResponse, str, bytes and None. "
+        "For JSON: func.HttpResponse(json.dumps(value), mimetype='application/json')."
+    )
+
+
+def _from_http_response(result: func.HttpResponse) -> web.Response:
+    headers: CIMultiDict[str] = CIMultiDict()
+    for name, value in result.headers.items():
+        # The server frames the message itself.
+        if name.lower() not in ("content-length", "transfer-encoding"):
+            headers.add(name, value)
+    if "content-type" not in headers:
+        text = result.mimetype.startswith("text/")
+        headers["Content-Type"] = f"{result.mimetype}; charset={result.charset}" if text else result.mimetype
+    return web.Response(status=result.status_code, headers=headers, body=result.get_body())

@@ -1,0 +1,236 @@
+"""A whole app on the local host: durable functions over HTTP, on the embedded hub."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from azure_durable_py.errors import RegistrationError, SettingsError, StorageUnavailableError
+from azure_durable_py.hosting.local.console import LineFormatter, banner, configure_logging
+from azure_durable_py.hosting.local.host import LocalHost, Options
+
+APP = """
+import azure.functions as func
+import azure_durable_py as df
+
+app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+@app.route(route="start/{name}", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def start(req: func.HttpRequest, client) -> func.HttpResponse:
+    instance_id = await client.start_new(req.route_params["name"], client_input=req.get_json())
+    return await client.wait_for_completion_or_create_check_status_response(req, instance_id, 10000, 20)
+
+@app.route(route="start-async")
+@app.durable_client_input(client_name="client")
+async def start_async(req: func.HttpRequest, client) -> func.HttpResponse:
+    return client.create_check_status_response(req, await client.start_new("chain", client_input=["a"]))
+
+@app.route(route="other")
+@app.durable_client_input(client_name="other", task_hub="%OTHER_HUB%")
+@app.durable_client_input(client_name="own", task_hub="samplehub")
+def hubs(req: func.HttpRequest, other, own) -> str:
+    return f"{other.task_hub_name} {own.task_hub_name}"
+
+@app.orchestration_trigger(context_name="context")
+def chain(context):
+    greetings = []
+    for city in context.get_input():
+        greetings.append((yield context.call_activity(say_hello, city)))
+    return greetings
+
+@app.activity_trigger(input_name="city")
+def say_hello(city: str) -> str:
+    return f"Hello {city}!"
+
+@app.activity_trigger(input_name="_")
+@app.durable_client_input(client_name="client")
+def which_hub(_, client, context) -> str:
+    return f"{client.task_hub_name} {context.function_name}"
+
+@app.orchestration_trigger(context_name="context")
+def ask(context):
+    return (yield context.call_activity("which_hub", None))
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *", run_on_startup=True)
+def on_start(timer: func.TimerRequest, context: func.Context) -> None:
+    import os
+    os.environ["TIMER_RAN"] = context.function_name
+
+@app.queue_trigger(arg_name="m", queue_name="q", connection="C")
+def on_message(m: func.QueueMessage) -> None: ...
+"""
+
+
+@pytest.fixture(autouse=True)
+def clean_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "function_app", raising=False)
+    yield
+    sys.modules.pop("function_app", None)
+    os.environ.pop("TIMER_RAN", None)
+
+
+@pytest.fixture
+def app_dir(tmp_path: Path) -> Path:
+    (tmp_path / "function_app.py").write_text(APP)
+    host = {"version": "2.0", "extensions": {"durableTask": {"hubName": "SampleHub"}, "http": {"routePrefix": "v1"}}}
+    (tmp_path / "host.json").write_text(json.dumps(host))
+    (tmp_path / "local.settings.json").write_text('{"Values": {"OTHER_HUB": "OtherHub"}}')
+    return tmp_path
+
+
+@pytest.fixture
+async def host(app_dir: Path) -> AsyncIterator[LocalHost]:
+    host = LocalHost(Options(app_dir, port=0, storage="memory"), {})
+    yield host
+    await host.stop()
+
+
+async def test_an_orchestration_runs_from_http_to_its_result(host: LocalHost) -> None:
+    served = await host.start()
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{served.origin}/v1/start/chain", json=["Tokyo", "Oslo"]) as response:
+            assert (response.status, await response.json(content_type=None)) == (200, ["Hello Tokyo!", "Hello Oslo!"])
+        async with session.post(f"{served.origin}/v1/start/ask", json={}) as response:
+            assert await response.json(content_type=None) == "SampleHub which_hub"
+
+
+async def test_management_urls_lead_to_the_instance(host: LocalHost) -> None:
+    served = await host.start()
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{served.origin}/v1/start-async") as response:
+            assert response.status == 202
+            payload = await response.json()
+        assert payload["statusQueryGetUri"].startswith(f"{served.origin}/runtime/webhooks/durabletask/instances/")
+        status = 202
+        while status == 202:
+            async with session.get(payload["statusQueryGetUri"]) as response:
+                status, told = response.status, await response.json()
+        assert (status, told["output"]) == (200, ["Hello a!"])
+        url = f"{served.origin}/v1/durabletask/instances/{payload['id']}"
+        async with session.get(url, headers={"Host": "evil.example"}) as response:
+            assert response.status == 401
+        async with session.get(url) as response:
+            assert response.status == 200
+
+
+async def test_a_client_of_another_hub_is_another_client(host: LocalHost) -> None:
+    served = await host.start()
+    async with aiohttp.ClientSession() as session, session.get(f"{served.origin}/v1/other") as response:
+        assert await response.text() == "OtherHub SampleHub"
+
+
+async def test_timers_run_and_get_their_context(host: LocalHost) -> None:
+    await host.start()
+    while "TIMER_RAN" not in os.environ:  # noqa: ASYNC110 - user code signals by the environment only
+        await asyncio.sleep(0.01)
+    assert os.environ["TIMER_RAN"] == "on_start"
+
+
+async def test_the_banner_tells_what_is_served_and_where(host: LocalHost, app_dir: Path) -> None:
+    served = await host.start()
+    text = banner(served, color=False)
+    for line in [
+        f"start:       [POST] {served.origin}/v1/start/{{name}}",
+        "chain:       orchestrationTrigger",
+        "say_hello:   activityTrigger",
+        "on_start:    timerTrigger",
+        "on_message: queueTrigger: its trigger needs the Functions host",
+        "Task hub        SQLite hub SampleHub (in memory)",
+        f"Management API  {served.origin}/runtime/webhooks/durabletask",
+        str(app_dir),
+    ]:
+        assert line in text
+    assert "\x1b[" not in text
+    assert "\x1b[" in banner(served, color=True)
+
+
+async def test_work_survives_a_restart_on_a_file(app_dir: Path) -> None:
+    for attempt in range(2):
+        host = LocalHost(Options(app_dir, port=0, storage="sqlite"), {})
+        try:
+            await host.start()
+            client = host.engine.client
+            if attempt == 0:
+                await client.start_new("chain", "kept", ["x"])
+            status: Any = await client.wait_for_completion("kept", 10)
+            assert status.output == ["Hello x!"]
+        finally:
+            await host.stop()
+    assert (app_dir / ".azure-durable" / "SampleHub.db").exists()
+
+
+def test_local_settings_reach_the_environment_of_user_code(app_dir: Path) -> None:
+    environ = {"OTHER_HUB": "FromEnvironment"}
+    (app_dir / "local.settings.json").write_text('{"Values": {"OTHER_HUB": "File", "MORE": "1"}}')
+    LocalHost(Options(app_dir, storage="memory"), environ)
+    assert environ == {"OTHER_HUB": "FromEnvironment", "MORE": "1"}
+
+
+async def test_the_port_of_local_settings_is_used_unless_one_is_given(app_dir: Path) -> None:
+    server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        (app_dir / "local.settings.json").write_text(
+            json.dumps({"Values": {"OTHER_HUB": "OtherHub"}, "Host": {"LocalHttpPort": port}})
+        )
+        with pytest.raises(SettingsError, match=f"Port {port} on .* is in use"):
+            await LocalHost(Options(app_dir, storage="memory"), {}).start()
+
+
+async def test_storage_that_does_not_answer_is_told_with_the_next_step(app_dir: Path) -> None:
+    connection = (
+        "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=c2VjcmV0;"
+        "QueueEndpoint=http://127.0.0.1:9/devstoreaccount1;TableEndpoint=http://127.0.0.1:9/devstoreaccount1"
+    )
+    host = LocalHost(Options(app_dir, port=0, storage="Nowhere"), {"Nowhere": connection})
+    with pytest.raises(StorageUnavailableError, match=r"does not answer .*npx azurite.*--storage sqlite"):
+        await host.start()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "error", "message"),
+    [
+        ("host.json", "{", SettingsError, r"host\.json, line 1"),
+        ("host.json", '{"extensions": {"http": {"routePrefix": 5}}}', SettingsError, "routePrefix is 5"),
+        ("host.json", '{"extensions": {"durableTask": {"hubName": "-"}}}', SettingsError, "hubName is '-'"),
+        ("local.settings.json", '{"IsEncrypted": true}', SettingsError, "is encrypted"),
+        ("function_app.py", "1/0", RegistrationError, "ZeroDivisionError"),
+    ],
+)
+def test_a_broken_app_is_refused_before_anything_starts(
+    app_dir: Path, file: str, text: str, error: type[Exception], message: str
+) -> None:
+    (app_dir / file).write_text(text)
+    with pytest.raises(error, match=message):
+        LocalHost(Options(app_dir, storage="memory"), {})
+
+
+async def test_a_client_that_refers_to_a_missing_setting_is_refused(app_dir: Path) -> None:
+    (app_dir / "local.settings.json").unlink()
+    with pytest.raises(SettingsError, match="task_hub in durable_client_input of 'other' is '%OTHER_HUB%'"):
+        await LocalHost(Options(app_dir, port=0, storage="memory"), {}).start()
+
+
+def test_warnings_and_errors_are_coloured_on_a_terminal_only() -> None:
+    record = logging.LogRecord("app", logging.ERROR, "f.py", 1, "no %s", ("way",), None)
+    assert LineFormatter(color=False).format(record).endswith("ERROR   app: no way")
+    assert LineFormatter(color=True).format(record).startswith("\x1b[31m")
+
+
+def test_logging_that_the_app_set_up_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = logging.NullHandler()
+    monkeypatch.setattr(logging.root, "handlers", [mine])
+    configure_logging(logging.INFO)
+    assert logging.root.handlers == [mine]
