@@ -12,6 +12,7 @@ import binascii
 import collections.abc
 import dataclasses
 import functools
+import inspect
 import json
 import re
 import sys
@@ -41,12 +42,17 @@ def build(value: Any, wanted: Any) -> Any:
 
 
 def return_type(function: Any) -> Any:
-    """The return annotation of a function; None if there is none or it cannot be resolved."""
+    """What a function is annotated to return in the end; None if that is not told or cannot be resolved.
+
+    Of a generator function that is its `return` value, of an awaitable what awaiting it gives.
+    """
     try:
-        annotation = signature_of(function).return_annotation
+        annotation = resolve_annotation(function, signature_of(function).return_annotation)
     except (TypeError, ValueError):
         return None
-    return resolve_annotation(function, annotation)
+    if get_origin(annotation) in (collections.abc.Generator, collections.abc.Coroutine, collections.abc.Awaitable):
+        return get_args(annotation)[-1]
+    return None if inspect.isgeneratorfunction(inspect.unwrap(function)) else annotation
 
 
 def encode_duration(value: timedelta) -> str:

@@ -7,38 +7,30 @@ state of the execution; nothing here waits or does I/O.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from types import SimpleNamespace
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 from uuid import UUID
 
 from azure_durable_py.errors import OrchestratorError, PayloadTooLargeError
-from azure_durable_py.history import (
-    EntityOperationCalled,
-    EntityOperationSignaled,
-    Event,
-    EventSent,
-    SubOrchestrationCreated,
-    TaskScheduled,
-    TimerCreated,
-)
-from azure_durable_py.models import EntityId, RetryPolicy, check_instance_id, utc
+from azure_durable_py.history import Event, EventSent, TimerCreated
+from azure_durable_py.models import check_instance_id, utc
 from azure_durable_py.runtime import ids
+from azure_durable_py.runtime.activity_calls import ActivityCalls
+from azure_durable_py.runtime.child_calls import ChildCalls
+from azure_durable_py.runtime.entity_calls import EntityCalls
 from azure_durable_py.runtime.execution import Continuation, Execution
 from azure_durable_py.runtime.external_events import EventTask
 from azure_durable_py.runtime.logging import ReplaySafeLogger
-from azure_durable_py.runtime.names import DurableFunction, durable_name
-from azure_durable_py.runtime.retry import RetryTask
-from azure_durable_py.runtime.tasks import AllTask, AnyTask, DecisionTask, Task, TimerTask, done
-from azure_durable_py.serialization import return_type
+from azure_durable_py.runtime.tasks import AllTask, AnyTask, Task, TimerTask, done
 
 T = TypeVar("T")
 
 MAX_CUSTOM_STATUS_BYTES = 16 * 1024
 
 
-class DurableOrchestrationContext:
+class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
     """What an orchestrator function gets as its argument.
 
     Calls that take time return a `Task`: `yield` it in a generator function, `await` it in an
@@ -46,8 +38,7 @@ class DurableOrchestrationContext:
     """
 
     def __init__(self, execution: Execution) -> None:
-        self._execution = execution
-        self._decisions = execution.decisions
+        super().__init__(execution)
         self._ids = 0
         self._custom_status: Any = None
         self._function_context = SimpleNamespace()
@@ -135,172 +126,6 @@ class DurableOrchestrationContext:
         self._ids += 1
         return self._ids - 1
 
-    # --- activities -----------------------------------------------------------------------------
-
-    @overload
-    def call_activity(
-        self, name: DurableFunction[..., Coroutine[Any, Any, T]], input_: Any = None, expected_type: None = None
-    ) -> Task[T]: ...
-    @overload
-    def call_activity(
-        self, name: DurableFunction[..., T], input_: Any = None, expected_type: None = None
-    ) -> Task[T]: ...
-    @overload
-    def call_activity(self, name: str | Callable[..., Any], input_: Any, expected_type: type[T]) -> Task[T]: ...
-    @overload
-    def call_activity(
-        self, name: str | Callable[..., Any], input_: Any = None, *, expected_type: type[T]
-    ) -> Task[T]: ...
-    @overload
-    def call_activity(
-        self, name: str | Callable[..., Any], input_: Any = None, expected_type: Any = None
-    ) -> Task[Any]: ...
-    def call_activity(self, name: str | Callable[..., Any], input_: Any = None, expected_type: Any = None) -> Task[Any]:
-        """Schedule an activity.
-
-        :param name: its name, or the decorated function.
-        :param input_: its input, JSON-serializable.
-        :param expected_type: the type to build from the result; by default the return
-            annotation of the decorated function, if that was given.
-        :raises OrchestratorError: not an activity. :raises SerializationError: `input_` is not JSON.
-        """
-        return self._activity(name, input_, expected_type)()
-
-    @overload
-    def call_activity_with_retry(
-        self,
-        name: DurableFunction[..., Coroutine[Any, Any, T]],
-        retry_options: RetryPolicy,
-        input_: Any = None,
-        expected_type: None = None,
-    ) -> Task[T]: ...
-    @overload
-    def call_activity_with_retry(
-        self, name: DurableFunction[..., T], retry_options: RetryPolicy, input_: Any = None, expected_type: None = None
-    ) -> Task[T]: ...
-    @overload
-    def call_activity_with_retry(
-        self,
-        name: str | Callable[..., Any],
-        retry_options: RetryPolicy,
-        input_: Any = None,
-        *,
-        expected_type: type[T],
-    ) -> Task[T]: ...
-    @overload
-    def call_activity_with_retry(
-        self, name: str | Callable[..., Any], retry_options: RetryPolicy, input_: Any = None, expected_type: Any = None
-    ) -> Task[Any]: ...
-    def call_activity_with_retry(
-        self, name: str | Callable[..., Any], retry_options: RetryPolicy, input_: Any = None, expected_type: Any = None
-    ) -> Task[Any]:
-        """Schedule an activity, and schedule it again when it fails, as `retry_options` say.
-
-        The other parameters are those of `call_activity`.
-        """
-        return self._retry(retry_options, self._activity(name, input_, expected_type))
-
-    def _activity(
-        self, ref: str | Callable[..., Any], input_: Any, expected_type: Any
-    ) -> Callable[[], DecisionTask[Any]]:
-        name = durable_name(ref, "activity")
-        text = self._serialize(input_)
-        decode = self._decoder(ref, name, expected_type)
-
-        def schedule() -> DecisionTask[Any]:
-            task: DecisionTask[Any] = DecisionTask(f"activity {name!r}", decode)
-            now = self._execution.now
-            self._decisions.make(lambda number: TaskScheduled(now, number, name, text), task)
-            return task
-
-        return schedule
-
-    def _decoder(self, ref: object, name: str, expected_type: Any) -> Callable[[Any], Any]:
-        if expected_type is None and not isinstance(ref, str):
-            activities = self._execution.registry.activities
-            expected_type = return_type(activities.get(name).function if name in activities else ref)
-        return self._execution.decoder(expected_type)
-
-    def _retry(self, policy: RetryPolicy, attempt: Callable[[], Task[Any]]) -> Task[Any]:
-        if not isinstance(policy, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise OrchestratorError(
-                f"retry_options must be RetryOptions or a RetryPolicy, not {type(policy).__name__}."
-            )
-        return RetryTask(policy, attempt, self._delay, lambda: self._execution.now)
-
-    def _delay(self, duration: timedelta, reason: str) -> TimerTask:
-        now = self._execution.now
-        return self._decisions.timer(lambda number: TimerCreated(now, number, now + duration, reason))
-
-    # --- sub-orchestrations ---------------------------------------------------------------------
-
-    def call_sub_orchestrator(
-        self,
-        name: str | Callable[..., Any],
-        input_: Any = None,
-        instance_id: str | None = None,
-        version: str | None = None,
-        expected_type: Any = None,
-    ) -> Task[Any]:
-        """Start a sub-orchestration; its output is the result of the task.
-
-        :param name: its name, or the decorated function.
-        :param input_: its input, JSON-serializable.
-        :param instance_id: its id; by default a deterministic one that is unique to this call.
-        :param version: the version that it carries; by default that of the app.
-        :param expected_type: the type to build from the output.
-        :raises OrchestratorError: not an orchestrator. :raises SerializationError: `input_` is not JSON.
-        :raises InvalidInstanceIdError: `instance_id` breaks the rules for ids.
-        """
-        return self._child(name, input_, instance_id, version, expected_type)()
-
-    def call_sub_orchestrator_with_retry(
-        self,
-        name: str | Callable[..., Any],
-        retry_options: RetryPolicy,
-        input_: Any = None,
-        instance_id: str | None = None,
-        version: str | None = None,
-        expected_type: Any = None,
-    ) -> Task[Any]:
-        """Start a sub-orchestration, and start it again when it fails, as `retry_options` say.
-
-        The other parameters are those of `call_sub_orchestrator`.
-        """
-        return self._retry(retry_options, self._child(name, input_, instance_id, version, expected_type))
-
-    def _child(
-        self,
-        ref: str | Callable[..., Any],
-        input_: Any,
-        instance_id: str | None,
-        version: str | None,
-        expected_type: Any,
-    ) -> Callable[[], DecisionTask[Any]]:
-        name = durable_name(ref, "orchestrator")
-        text = self._serialize(input_)
-        given = None if instance_id is None else check_instance_id(instance_id)
-        decode = self._execution.decoder(expected_type)
-
-        def schedule() -> DecisionTask[Any]:
-            task: DecisionTask[Any] = DecisionTask(f"sub-orchestration {name!r}", decode)
-            now = self._execution.now
-            self._decisions.make(
-                lambda number: SubOrchestrationCreated(
-                    now, number, name, given or self._child_id(number), text, version
-                ),
-                task,
-            )
-            return task
-
-        return schedule
-
-    def _child_id(self, number: int) -> str:
-        execution = self._execution
-        return ids.child_id(
-            execution.instance_id, execution.execution_id, execution.generation, execution.start.timestamp, number
-        )
-
     # --- timers and events ------------------------------------------------------------------------
 
     def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:
@@ -332,49 +157,6 @@ class DurableOrchestrationContext:
         """
         target, text, now = check_instance_id(instance_id), self._serialize(data), self._execution.now
         self._decisions.make(lambda number: EventSent(now, number, target, name, text))
-        return done(None)
-
-    # --- entities -----------------------------------------------------------------------------------
-
-    def call_entity(
-        self,
-        entityId: EntityId,
-        operationName: str,
-        operationInput: Any = None,
-        expected_type: Any = None,
-    ) -> Task[Any]:
-        """Call an operation of an entity and wait for its result.
-
-        :param expected_type: the type to build from the result.
-        :raises SerializationError: `operationInput` is not JSON.
-        """
-        text, now = self._serialize(operationInput), self._execution.now
-        task: DecisionTask[Any] = DecisionTask(
-            f"operation {operationName!r} of entity {str(entityId)!r}", self._execution.decoder(expected_type)
-        )
-        self._decisions.make(
-            lambda number: EntityOperationCalled(now, number, str(entityId), operationName, text), task
-        )
-        return task
-
-    def signal_entity(
-        self,
-        entityId: EntityId,
-        operationName: str,
-        operationInput: Any = None,
-        signal_time: datetime | timedelta | None = None,
-    ) -> Task[None]:
-        """Signal an operation of an entity. There is nothing to wait for.
-
-        :param signal_time: when to deliver it (naive times are UTC), or how long from now.
-        :raises SerializationError: `operationInput` is not JSON.
-        """
-        text, now = self._serialize(operationInput), self._execution.now
-        when = now + signal_time if isinstance(signal_time, timedelta) else signal_time
-        moment = None if when is None else utc(when)
-        self._decisions.make(
-            lambda number: EntityOperationSignaled(now, number, str(entityId), operationName, text, moment)
-        )
         return done(None)
 
     # --- several tasks at once --------------------------------------------------------------------
@@ -430,9 +212,6 @@ class DurableOrchestrationContext:
             )
         self._custom_status = status
         self._execution.custom_status = text
-
-    def _serialize(self, value: Any) -> str:
-        return self._execution.converter.serialize(value)
 
 
 def _checked(tasks: Iterable[Task[Any]], caller: str) -> list[Task[Any]]:

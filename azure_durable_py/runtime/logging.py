@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:
+    _Adapter = logging.LoggerAdapter  # takes no type argument before Python 3.11
 
 
-class ReplaySafeLogger(logging.LoggerAdapter[logging.Logger]):
+class ReplaySafeLogger(_Adapter):
     """Passes records on to a logger, except during replay; adds the instance id to each.
 
     The id is in the record as `instance_id`.

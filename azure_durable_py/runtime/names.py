@@ -13,7 +13,7 @@ P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
 
-class DurableFunction(Protocol[P, R_co]):
+class FunctionReference(Protocol[P, R_co]):
     """What a durable decorator returns: the user's function, under its durable name."""
 
     @property
