@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from azure_durable_py.client import connect
 from azure_durable_py.client.arguments import (
@@ -30,12 +30,17 @@ from azure_durable_py.client.links import (
     origin_of,
 )
 from azure_durable_py.client.purging import Purging
-from azure_durable_py.client.reading import ABSENT, Reading, decode_tags, query_of
+from azure_durable_py.client.reading import ABSENT, Reading, query_of
 from azure_durable_py.client.sending import Sending
 from azure_durable_py.client.starting import Starting
 from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
 from azure_durable_py.client.waiting import Waiting
-from azure_durable_py.errors import InstanceCompletedError, InvalidRequestError, OrchestrationFailedError
+from azure_durable_py.errors import (
+    InstanceCompletedError,
+    InstanceNotFoundError,
+    InvalidRequestError,
+    OrchestrationFailedError,
+)
 from azure_durable_py.history import (
     Event,
     EventRaised,
@@ -52,6 +57,8 @@ from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
+Elsewhere: TypeAlias = "Callable[[str | None, str | None], DurableOrchestrationClient]"
+
 
 class DurableOrchestrationClient:
     """Starts, queries and steers orchestration instances of one task hub.
@@ -64,6 +71,7 @@ class DurableOrchestrationClient:
     :param converter: turns values into JSON and back.
     :param registry: the app's functions, where known: unknown orchestrators are then refused.
     :param urls: makes management URLs, where something serves them.
+    :param elsewhere: gives the client of another hub by hub name and connection name (None: the app's own).
     :param respond: makes response objects; without it HTTP methods return `HttpAnswer`.
     """
 
@@ -75,6 +83,7 @@ class DurableOrchestrationClient:
         converter: DataConverter | None = None,
         registry: Registry | None = None,
         urls: ManagementUrls | None = None,
+        elsewhere: Elsewhere | None = None,
         respond: ResponseFactory | None = None,
     ) -> None:
         self._hub = hub
@@ -82,6 +91,7 @@ class DurableOrchestrationClient:
         self._converter = converter or JsonDataConverter()
         self._registry = registry
         self._urls = urls
+        self._elsewhere = elsewhere
         self._respond = respond
         self._sending = Sending(hub)
         self._reading = Reading(hub, self._converter)
@@ -210,16 +220,17 @@ class DurableOrchestrationClient:
         :raises InstanceNotFoundError: there is none.
         :raises InstanceAlreadyExistsError: the same id is asked for, and it is not finished.
         """
-        header = await self._sending.find(check_instance_id(instance_id))
-        columns = header.columns
+        status = await self.get_status(instance_id, show_input=True)
+        if not status:
+            raise InstanceNotFoundError(f"There is no instance {instance_id!r} to restart in this task hub.")
         request = StartRequest(
             instance_id=self._hub.ids.new() if restart_with_new_instance_id else instance_id,
             execution_id=self._hub.ids.new(),
-            name=columns.name,
+            name=status.name or "",
             created_at=self._hub.clock.now(),
-            input=await self._reading.value(instance_id, columns.input, columns.input_payload),
-            version=columns.version,
-            tags=decode_tags(columns.tags) or None,
+            input=status.input_json,
+            version=status.version,
+            tags=dict(status.tags) or None,
         )
         await self._starting.start(request)
         return request.instance_id
@@ -323,21 +334,45 @@ class DurableOrchestrationClient:
 
     # --- steering --------------------------------------------------------------------------------
 
-    async def raise_event(self, instance_id: str, event_name: str, event_data: Any = None) -> None:
+    async def raise_event(
+        self,
+        instance_id: str,
+        event_name: str,
+        event_data: Any = None,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+    ) -> None:
         """Send an external event to an instance.
 
         :param event_name: matched regardless of case.
         :param event_data: what the orchestrator receives.
+        :param task_hub_name: the instance's task hub, if it is another one.
+        :param connection_name: the setting with the connection to that hub, if it is another one.
         :raises InstanceNotFoundError: there is none.
         :raises InstanceCompletedError: it is finished.
-        :raises InvalidRequestError: the name is empty or too long.
+        :raises InvalidRequestError: the name is empty or too long; the other hub cannot be reached from here.
         :raises SerializationError: the data cannot be turned into JSON.
         :raises PayloadTooLargeError: the data is larger than the hub stores.
         """
         check_name("an event", event_name)
         data = None if event_data is None else self._converter.serialize(event_data)
+        await self._of_hub(task_hub_name, connection_name)._raise(instance_id, event_name, data)
+
+    async def _raise(self, instance_id: str, event_name: str, data: str | None) -> None:
         await self._sending.find_running(check_instance_id(instance_id))
         await self._sending.raise_event(instance_id, EventRaised(self._hub.clock.now(), event_name, data))
+
+    def _of_hub(self, task_hub_name: str | None, connection_name: str | None) -> DurableOrchestrationClient:
+        own = (self._settings.hub_name.lower(), self._settings.connection_name.lower())
+        asked = ((task_hub_name or own[0]).lower(), (connection_name or own[1]).lower())
+        if asked == own:
+            return self
+        if self._elsewhere is None:
+            raise InvalidRequestError(
+                f"This client works on task hub {self._settings.hub_name!r} only. Make another client for "
+                f"{task_hub_name or self._settings.hub_name!r} ({connection_name or self._settings.connection_name})."
+            )
+        return self._elsewhere(task_hub_name, connection_name)
 
     async def terminate(self, instance_id: str, reason: str = "", *, recurse: bool = False) -> bool:
         """Ask an instance to end as Terminated. Returns False if it had already finished.

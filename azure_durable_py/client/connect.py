@@ -70,4 +70,9 @@ def store_from_settings(settings: Settings, app_settings: Mapping[str, str]) -> 
 def _store(settings: Settings, connection: StorageConnection) -> TaskHubStore:
     from azure_durable_py.taskhub.azure.store import AzureStore
 
-    return AzureStore(connection, hub_name=settings.hub_name, instance_queue_count=settings.instance_queue_count)
+    return AzureStore(
+        connection,
+        hub_name=settings.hub_name,
+        instance_queue_count=settings.instance_queue_count,
+        message_encoding=settings.queue_message_encoding,
+    )

@@ -183,10 +183,10 @@ class Reading:
     async def _failure(self, header: Header) -> FailureDetails | None:
         """What the end of a failed instance's history tells."""
         state = InstanceState.decode(header.body)
-        last: list[Event] = [decode_event(text) for text in state.tail[-1:]]
-        if not last:
-            last = await self._hub.retry(lambda: read_pages(self._hub.store, header.instance_id, state.pages[-1:]))
-        ends = [event for event in last if isinstance(event, ExecutionCompleted)]
+        events: list[Event] = [decode_event(text) for text in state.tail]
+        if not events:
+            events = await self._hub.retry(lambda: read_pages(self._hub.store, header.instance_id, state.pages[-1:]))
+        ends = [event for event in events if isinstance(event, ExecutionCompleted)]
         return ends[-1].failure if ends else None
 
 
