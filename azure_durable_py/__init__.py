@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from azure_durable_py.app import Blueprint, DFApp, DurableFunction, Entity, Orchestrator
+    from azure_durable_py.client.client import DurableOrchestrationClient
+    from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
     from azure_durable_py.errors import (
         DurableError,
         FunctionNotFoundError,
@@ -29,13 +31,36 @@ if TYPE_CHECKING:
         SettingsError,
         StorageError,
         StorageUnavailableError,
+        TaskCanceledError,
         TaskFailedError,
     )
-    from azure_durable_py.models import EntityId, FailureDetails, OrchestrationRuntimeStatus, RetryOptions
+    from azure_durable_py.models import (
+        EntityId,
+        FailureDetails,
+        ManagedIdentityTokenSource,
+        OrchestrationRuntimeStatus,
+        RetryOptions,
+        RetryPolicy,
+    )
+    from azure_durable_py.runtime.context import DurableOrchestrationContext
+    from azure_durable_py.runtime.tasks import Task
+    from azure_durable_py.serialization import DataConverter, JsonDataConverter
     from azure_durable_py.settings import Settings
 
 _HOMES = {
-    "app": ("Blueprint", "DFApp", "DurableFunction", "Entity", "Orchestrator"),
+    "app": (
+        "Blueprint",
+        "DFApp",
+        "DurableFunction",
+        "Entity",
+        "Orchestrator",
+    ),
+    "client.client": ("DurableOrchestrationClient",),
+    "client.status": (
+        "DurableOrchestrationStatus",
+        "PurgeHistoryResult",
+        "StatusPage",
+    ),
     "errors": (
         "DurableError",
         "FunctionNotFoundError",
@@ -54,9 +79,23 @@ _HOMES = {
         "SettingsError",
         "StorageError",
         "StorageUnavailableError",
+        "TaskCanceledError",
         "TaskFailedError",
     ),
-    "models": ("EntityId", "FailureDetails", "OrchestrationRuntimeStatus", "RetryOptions"),
+    "models": (
+        "EntityId",
+        "FailureDetails",
+        "ManagedIdentityTokenSource",
+        "OrchestrationRuntimeStatus",
+        "RetryOptions",
+        "RetryPolicy",
+    ),
+    "runtime.context": ("DurableOrchestrationContext",),
+    "runtime.tasks": ("Task",),
+    "serialization": (
+        "DataConverter",
+        "JsonDataConverter",
+    ),
     "settings": ("Settings",),
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
@@ -64,8 +103,12 @@ _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for nam
 __all__ = [
     "Blueprint",
     "DFApp",
+    "DataConverter",
     "DurableError",
     "DurableFunction",
+    "DurableOrchestrationClient",
+    "DurableOrchestrationContext",
+    "DurableOrchestrationStatus",
     "Entity",
     "EntityId",
     "FailureDetails",
@@ -76,19 +119,26 @@ __all__ = [
     "InstanceNotFoundError",
     "InvalidInstanceIdError",
     "InvalidRequestError",
+    "JsonDataConverter",
+    "ManagedIdentityTokenSource",
     "NonDeterminismError",
     "OrchestrationFailedError",
     "OrchestrationRuntimeStatus",
     "Orchestrator",
     "OrchestratorError",
     "PayloadTooLargeError",
+    "PurgeHistoryResult",
     "RegistrationError",
     "RetryOptions",
+    "RetryPolicy",
     "SerializationError",
     "Settings",
     "SettingsError",
+    "StatusPage",
     "StorageError",
     "StorageUnavailableError",
+    "Task",
+    "TaskCanceledError",
     "TaskFailedError",
 ]
 

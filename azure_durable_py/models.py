@@ -250,6 +250,20 @@ class EntityId:
         return EntityId(match[1], match[2])
 
 
+@dataclass(frozen=True, slots=True)
+class ManagedIdentityTokenSource:
+    """Asks `call_http` to authenticate with a token of the app's managed identity.
+
+    `resource` is what the token is for, as a URI: `https://management.core.windows.net/`.
+    """
+
+    resource: str
+
+    def __post_init__(self) -> None:
+        if not self.resource:
+            raise ValueError("ManagedIdentityTokenSource needs the URI of the resource that the token is for.")
+
+
 _FORBIDDEN_IN_ID = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 
 

@@ -8,9 +8,7 @@ from pathlib import Path
 import click
 
 from azure_durable_py.errors import DurableError
-from azure_durable_py.hosting.local.console import configure_logging
-from azure_durable_py.hosting.local.host import DEFAULT_PORT, Options
-from azure_durable_py.hosting.local.running import run
+from azure_durable_py.hosting.local import DEFAULT_PORT
 
 
 @click.command()
@@ -30,6 +28,11 @@ def start(app_dir: Path, port: int | None, host: str, storage: str | None, verbo
     Runs its orchestrations, activities, entities, HTTP and timer functions, without the Functions
     host. Reads host.json and local.settings.json as Core Tools do.
     """
+    # Usage and help need none of the engine, which takes a while to import.
+    from azure_durable_py.hosting.local.console import configure_logging
+    from azure_durable_py.hosting.local.host import Options
+    from azure_durable_py.hosting.local.running import run
+
     configure_logging(logging.DEBUG if verbose else logging.INFO)
     try:
         run(Options(app_dir, host, port, storage))

@@ -20,6 +20,7 @@ from azure_durable_py.errors import SettingsError, StorageUnavailableError
 from azure_durable_py.hosting.appsettings import app_settings, read_host_json, read_local_settings
 from azure_durable_py.hosting.engine import Engine
 from azure_durable_py.hosting.invocation import Invoker
+from azure_durable_py.hosting.local import DEFAULT_PORT
 from azure_durable_py.hosting.local.console import Served
 from azure_durable_py.hosting.local.functions import TimerFunction, sort_functions
 from azure_durable_py.hosting.local.loading import check_app_dir, load_app
@@ -30,8 +31,6 @@ from azure_durable_py.hosting.storage import data_dir, default_storage, open_sto
 from azure_durable_py.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_PORT = 7071
 
 
 @dataclass(frozen=True, slots=True)

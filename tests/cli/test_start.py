@@ -1,0 +1,177 @@
+"""`azure-durable start` as a process: what it prints, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from azure_durable_py.cli.commands import cli
+from azure_durable_py.cli.main import main
+
+ROOT = Path(__file__).parent.parent.parent
+APP = """
+import asyncio
+import azure.functions as func
+import azure_durable_py as df
+
+app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+@app.route(route="hello")
+def hello(req: func.HttpRequest) -> str:
+    return "hi"
+
+@app.route(route="hang")
+async def hang(req: func.HttpRequest) -> str:
+    print("hanging", flush=True)
+    await asyncio.Event().wait()
+    return "never"
+"""
+
+
+@pytest.fixture
+def app_dir(tmp_path: Path) -> Path:
+    (tmp_path / "function_app.py").write_text(APP)
+    return tmp_path
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "azure_durable_py", *arguments]
+
+
+def environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AzureWebJobs")}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, env=environment(), cwd=cwd, timeout=60, check=False
+    )
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    process = subprocess.Popen(
+        command("start", *arguments, "--port", "0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
+    )
+    try:
+        text = read_until(process, "Press Ctrl+C to stop.")
+        found = re.search(r"http://127\.0\.0\.1:\d+", text)
+        assert found is not None, text
+        yield process, found[0], text
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_until(process: subprocess.Popen[str], wanted: str) -> str:
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if wanted in line:
+            return "".join(lines)
+    raise AssertionError(f"{wanted!r} never came:\n{''.join(lines)}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_it_is_told_to_stop(app_dir: Path, number: signal.Signals) -> None:
+    with started(str(app_dir)) as (process, origin, text):
+        assert "hello: [DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT]" in text
+        assert f"{app_dir}/.azure-durable/TestHubName.db" in text
+        with urllib.request.urlopen(f"{origin}/api/hello") as response:
+            assert response.read() == b"hi"
+        with urllib.request.urlopen(f"{origin}/runtime/webhooks/durabletask/instances") as response:
+            assert json.load(response) == []
+        process.send_signal(number)
+        rest, _ = process.communicate(timeout=30)
+        assert "Stopping. Press Ctrl+C again to stop at once." in rest
+        assert "Traceback" not in rest
+        assert process.returncode == 0
+
+
+def test_a_second_ctrl_c_ends_it_at_once(app_dir: Path) -> None:
+    with started(str(app_dir), "--storage", "memory") as (process, origin, _):
+        host, port = origin.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(b"GET /api/hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            read_until(process, "hanging")
+            process.send_signal(signal.SIGINT)
+            read_until(process, "Stopping.")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=5) == 130
+
+
+def test_it_starts_in_the_current_directory_by_default(app_dir: Path) -> None:
+    ran = run("start", "--storage", "no-such-setting", cwd=app_dir)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("Error: There is no storage 'no-such-setting'")
+    assert ran.stderr.count("\n") == 1
+
+
+def test_what_cannot_be_run_is_one_line_and_exit_code_1(tmp_path: Path, app_dir: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for arguments, message in [
+            ((str(tmp_path / "nowhere"),), "Error: There is no directory"),
+            ((str(app_dir), "--storage", "memory", "--port", str(port)), f"Error: Port {port} on 127.0.0.1 is in use"),
+        ]:
+            ran = run("start", *arguments)
+            assert ran.returncode == 1
+            assert message in ran.stderr
+            assert "Traceback" not in ran.stderr
+
+
+def test_an_error_in_the_app_shows_the_users_frames_only(app_dir: Path) -> None:
+    (app_dir / "function_app.py").write_text("def setup():\n    raise ValueError('bad')\nsetup()\n")
+    ran = run("start", str(app_dir))
+    assert ran.returncode == 1
+    assert "Error: function_app.py cannot be loaded:" in ran.stderr
+    assert "ValueError: bad" in ran.stderr
+    assert ran.stderr.count("  File ") == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [("start", "--port", "99999"), ("start", "--nope"), ("start", "a", "b"), ("nope",)]
+)
+def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...]) -> None:
+    ran = CliRunner().invoke(cli, arguments, prog_name="azure-durable")
+    assert (ran.exit_code, ran.output.startswith("Usage: azure-durable")) == (2, True)
+
+
+def test_help_names_what_storage_accepts() -> None:
+    ran = CliRunner().invoke(cli, ["start", "--help"])
+    assert ran.exit_code == 0
+    for word in ("sqlite[:PATH]", "memory", "azurite", "AzureWebJobsStorage", "--port", "--host", "APP_DIR"):
+        assert word in ran.output
+
+
+def test_the_version_is_the_installed_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"9.9 of {name}")
+    ran = CliRunner().invoke(cli, ["--version"])
+    assert (ran.exit_code, ran.output.strip()) == (0, "azure-durable, version 9.9 of azure-durable-py")
+
+
+def test_without_the_extra_the_command_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "azure_durable_py.cli.commands")
+    monkeypatch.setitem(sys.modules, "click", None)
+    with pytest.raises(SystemExit, match=r"needs click\. Install it with: pip install 'azure-durable-py\[local\]'"):
+        main()
