@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -16,6 +16,7 @@ from azure_durable_py.errors import (
     InstanceNotFoundError,
     InvalidInstanceIdError,
     InvalidRequestError,
+    OrchestrationFailedError,
     SerializationError,
 )
 from azure_durable_py.history import (
@@ -31,6 +32,7 @@ from azure_durable_py.history import (
 )
 from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.instance import CorruptRowError
+from azure_durable_py.taskhub.protocol import InstanceQuery, Page
 from tests.client.playing import START, Playing, Wall
 
 
@@ -171,6 +173,27 @@ async def test_an_instance_purged_while_listed_is_left_out(
     assert [status.instance_id for status in await client.get_status_all()] == ["two"]
 
 
+async def test_an_instance_that_went_on_while_listed_is_shown_as_it_is_now(
+    client: DurableOrchestrationClient, worker: Playing, monkeypatch: pytest.MonkeyPatch
+):
+    await client.start_new("Hello", "one")
+    await worker.set_status("one", "Completed", output=json.dumps("y" * 100_000))
+    store = client.hub.store
+    read = store.get_blobs
+
+    async def replace_first(instance_id: str, keys: list[str]) -> dict[str, bytes]:
+        monkeypatch.setattr(store, "get_blobs", read)
+        await client.start_new("Other", "one")
+        return await read(instance_id, keys)
+
+    for look in (client.get_status_all, lambda: client.get_status("one")):
+        monkeypatch.setattr(store, "get_blobs", replace_first)
+        found = await look()
+        status = found[0] if isinstance(found, list) else found
+        assert (status.name, status.output) == ("Other", None)
+        await worker.set_status("one", "Completed", output=json.dumps("y" * 100_000))
+
+
 # --- histories -----------------------------------------------------------------------------------------
 
 
@@ -263,6 +286,37 @@ async def test_a_list_is_not_cut_off(client: DurableOrchestrationClient):
     found = await client.get_status_all()
     assert len(found) == 130
     assert {status.input_ for status in found} == set(range(130))
+
+
+async def test_a_list_goes_over_all_pages_of_the_store(
+    client: DurableOrchestrationClient, worker: Playing, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(7):
+        await client.start_new("Hello", f"i-{number}")
+        await worker.set_status(f"i-{number}", "Completed")
+    store = client.hub.store
+    query = store.query
+    monkeypatch.setattr(store, "query", lambda asked: query(replace(asked, page_size=2)))
+    assert len(await client.get_status_all()) == 7
+    assert (await client.purge_instance_history_by()).instances_deleted == 7
+
+
+async def test_a_purge_spares_what_was_restarted_since_it_was_listed(
+    client: DurableOrchestrationClient, worker: Playing, monkeypatch: pytest.MonkeyPatch
+):
+    await client.start_new("Hello", "one")
+    await worker.set_status("one", "Completed")
+    store = client.hub.store
+    query = store.query
+
+    async def restart_after(asked: InstanceQuery) -> Page:
+        page = await query(asked)
+        await client.start_new("Hello", "one")
+        return page
+
+    monkeypatch.setattr(store, "query", restart_after)
+    assert (await client.purge_instance_history_by()).instances_deleted == 0
+    assert await client.get_status("one")
 
 
 async def test_pages_follow_one_another(client: DurableOrchestrationClient):
@@ -415,8 +469,6 @@ async def test_waiting_for_what_is_not_there_is_refused(client: DurableOrchestra
 
 
 async def test_a_failure_is_raised_only_when_asked_for(client: DurableOrchestrationClient, worker: Playing):
-    from azure_durable_py.errors import OrchestrationFailedError
-
     await client.start_new("Hello", "one")
     await worker.fail("one", "boom")
     assert (await client.wait_for_completion("one", 1)).output == "boom"

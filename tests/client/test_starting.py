@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from azure_durable_py.client import starting
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import (
     FunctionNotFoundError,
@@ -209,6 +210,17 @@ async def test_with_any_state_a_running_instance_is_terminated_and_replaced(
     await second
     assert (await client.get_status("one")).name == "Other"
     assert await worker.inbox("one") == []
+
+
+async def test_a_running_instance_that_does_not_stop_is_not_replaced(
+    hub: TaskHub, settings: Settings, worker: Playing, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(starting, "TERMINATE_SECONDS", 0.01)
+    client = DurableOrchestrationClient(hub, replace(settings, overridable_existing_instance_states="AnyState"))
+    await client.start_new("Hello", "one")
+    with pytest.raises(InstanceAlreadyExistsError, match="Is a worker running"):
+        await client.start_new("Other", "one")
+    assert (await client.get_status("one")).name == "Hello"
 
 
 async def test_an_instance_pending_for_long_is_rung_again_but_not_at_every_look(

@@ -1,0 +1,109 @@
+"""How the kinds of events are shown to people."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from azure_durable_py.client.history_view import history_view
+from azure_durable_py.history import (
+    ContinuedAsNew,
+    EntityLockGranted,
+    EntityLockReleased,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationCompleted,
+    EntityOperationFailed,
+    EntityOperationSignaled,
+    Event,
+    EventSent,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    OrchestratorStarted,
+    SubOrchestrationCreated,
+    SubOrchestrationFailed,
+    TimerCreated,
+)
+from azure_durable_py.models import FailureDetails
+from tests.client.playing import START
+
+NOW = "2026-03-01T12:00:00.000000Z"
+COUNTER = "@counter@a"
+BOOM = FailureDetails("boom", "ValueError")
+
+
+def shown(*events: Event) -> list[dict[str, Any]]:
+    return history_view(events, show_output=True, show_input=True)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        (
+            (EntityOperationCalled(START, 0, COUNTER, "add", "1"),),
+            {"InstanceId": COUNTER, "Operation": "add", "Input": 1},
+        ),
+        (
+            (EntityOperationCalled(START, 0, COUNTER, "get"), EntityOperationCompleted(START, 0, "0")),
+            {"InstanceId": COUNTER, "Operation": "get", "ScheduledTime": NOW, "Result": 0},
+        ),
+        (
+            (EntityOperationCalled(START, 0, COUNTER, "get"), EntityOperationFailed(START, 0, BOOM)),
+            {
+                "InstanceId": COUNTER,
+                "Operation": "get",
+                "ScheduledTime": NOW,
+                "Reason": "boom",
+                "ErrorType": "ValueError",
+            },
+        ),
+        ((EntityOperationSignaled(START, 0, COUNTER, "reset"),), {"InstanceId": COUNTER, "Operation": "reset"}),
+        (
+            (EntityLockRequested(START, 0, COUNTER, "s"), EntityLockGranted(START, 0)),
+            {"InstanceId": COUNTER, "ScheduledTime": NOW},
+        ),
+        ((EntityLockReleased(START, 0, COUNTER, "s"),), {"InstanceId": COUNTER}),
+        ((EventSent(START, 0, "other", "Go", "false"),), {"InstanceId": "other", "Name": "Go", "Input": False}),
+        ((TimerCreated(START, 0, START, "retry"),), {"FireAt": NOW, "Reason": "retry"}),
+        ((ExecutionTerminated(START, "enough"),), {"Reason": "enough"}),
+        ((ExecutionSuspended(START, "wait"),), {"Reason": "wait"}),
+        ((ExecutionResumed(START),), {"Reason": None}),
+        ((ContinuedAsNew(START, "1"),), {}),
+        (
+            (SubOrchestrationCreated(START, 0, "Child", "c"), SubOrchestrationFailed(START, 0, BOOM)),
+            {
+                "FunctionName": "Child",
+                "InstanceId": "c",
+                "ScheduledTime": NOW,
+                "Reason": "boom",
+                "ErrorType": "ValueError",
+            },
+        ),
+        (
+            (ExecutionCompleted(START, "Failed", None, BOOM),),
+            {"OrchestrationStatus": "Failed", "Reason": "boom", "ErrorType": "ValueError"},
+        ),
+    ],
+)
+def test_an_event_shows_what_it_is_about(events: tuple[Event, ...], expected: dict[str, Any]):
+    (entry,) = shown(*events)
+    del entry["EventType"]
+    assert entry == {**expected, "Timestamp": NOW}
+
+
+def test_names_are_those_of_the_management_api():
+    later = START + timedelta(seconds=1)
+    entries = shown(
+        OrchestratorStarted(START),
+        SubOrchestrationCreated(START, 0, "Child", "c"),
+        SubOrchestrationFailed(later, 0, BOOM),
+        SubOrchestrationCreated(later, 1, "Child", "d"),
+    )
+    assert [entry["EventType"] for entry in entries] == [
+        "SubOrchestrationInstanceFailed",
+        "SubOrchestrationInstanceCreated",
+    ]
