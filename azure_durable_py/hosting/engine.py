@@ -5,8 +5,11 @@ Owns their life. Who is allowed to call them over HTTP is the business of the ho
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any, cast
 
 import azure.functions as func
 
@@ -16,7 +19,7 @@ from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.links import HttpAnswer, ManagementUrls
 from azure_durable_py.settings import Settings, expand
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.protocol import TaskHubStore
+from azure_durable_py.taskhub.protocol import HubInfo, TaskHubStore
 from azure_durable_py.worker.worker import Worker
 
 OpenStore = Callable[[str | None, Settings], TaskHubStore]
@@ -68,10 +71,11 @@ class Engine:
             self.settings,
             registry=self._app.registry,
             urls=make_urls(self.hub),
+            elsewhere=self._client_of,
             respond=to_http_response,
         )
         for binding in self._app.client_bindings():
-            await self._open_other(binding)
+            await self.client_for(binding).hub.open()
         self._app.use_clients(self.client_for)
 
     async def start(self) -> None:
@@ -91,27 +95,60 @@ class Engine:
 
     def client_for(self, binding: DurableClient) -> DurableOrchestrationClient:
         """The client that a binding asks for."""
-        key = self._key(binding)
-        return self.client if key is None else self._others[key]
-
-    async def _open_other(self, binding: DurableClient) -> None:
-        key = self._key(binding)
-        if key is None or key in self._others:
-            return
-        hub_name, connection = key
-        settings = replace(self.settings, hub_name=hub_name)
-        hub = TaskHub(self._other_store(connection or None, settings))
-        self._others[key] = DurableOrchestrationClient(hub, settings, respond=to_http_response)
-        await hub.open()
-
-    def _key(self, binding: DurableClient) -> tuple[str, str] | None:
-        """The hub and connection of a binding; None for the app's own."""
         where = f"durable_client_input of {binding.name!r}"
-        hub_name = expand(binding.task_hub or self.settings.hub_name, self._app_settings, f"task_hub in {where}")
-        connection = expand(binding.connection_name or "", self._app_settings, f"connection_name in {where}")
-        own = connection in ("", self.settings.connection_name)
-        same = hub_name.lower() == self.settings.hub_name.lower()
-        return None if own and same else (hub_name, "" if own else connection)
+        return self._client_of(
+            expand(binding.task_hub or "", self._app_settings, f"task_hub in {where}"),
+            expand(binding.connection_name or "", self._app_settings, f"connection_name in {where}"),
+        )
+
+    def _client_of(self, hub_name: str | None, connection: str | None) -> DurableOrchestrationClient:
+        """The client of a hub; an empty or missing name stands for the app's own."""
+        hub_name = hub_name or self.settings.hub_name
+        connection = "" if connection == self.settings.connection_name else connection or ""
+        if not connection and hub_name.lower() == self.settings.hub_name.lower():
+            return self.client
+        key = (hub_name.lower(), connection)
+        if key not in self._others:
+            settings = replace(self.settings, hub_name=hub_name)
+            store = OpenedWhenUsed(self._other_store(connection or None, settings))
+            hub = TaskHub(cast("TaskHubStore", store))
+            self._others[key] = DurableOrchestrationClient(hub, settings, respond=to_http_response)
+        return self._others[key]
+
+
+class OpenedWhenUsed:
+    """A store that opens itself before its first use.
+
+    For hubs that user code names while it runs: nobody was there to open them at start.
+    """
+
+    def __init__(self, store: TaskHubStore) -> None:
+        self._store = store
+        self._opening = asyncio.Lock()
+        self._info: HubInfo | None = None
+
+    async def open(self) -> HubInfo:
+        """Open the store, once."""
+        async with self._opening:
+            if self._info is None:
+                self._info = await self._store.open()
+            return self._info
+
+    async def close(self) -> None:
+        """Close the store; it is opened again if it is used again."""
+        self._info = None
+        await self._store.close()
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._store, name)
+        if not inspect.iscoroutinefunction(attribute):
+            return attribute
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            await self.open()
+            return await attribute(*args, **kwargs)
+
+        return call
 
 
 def to_http_response(answer: HttpAnswer) -> func.HttpResponse:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Literal
 
 import azure.functions as func
 from typing_extensions import assert_type
 
-from azure_durable_py.app import Blueprint, DFApp, DurableFunction
+import azure_durable_py as df
+from azure_durable_py import Blueprint, DFApp, DurableFunction
 
 app = DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 blueprint = Blueprint()
@@ -25,8 +26,10 @@ async def count_up(count: int) -> list[int]:
 
 
 @app.orchestration_trigger(context_name="context", input_type=int)
-async def chain(context: Any) -> int:
-    return 1
+async def chain(context: df.DurableOrchestrationContext) -> int:
+    assert_type(await context.call_activity(say_hello, "x"), str)
+    assert_type(await context.call_activity(count_up, 1), list[int])
+    return assert_type(await context.call_sub_orchestrator(chain, 1), int)
 
 
 assert_type(say_hello("x"), str)
@@ -36,9 +39,9 @@ say_hello(5)  # pyright: ignore[reportArgumentType]
 say_hello()  # pyright: ignore[reportCallIssue]
 
 
-async def uses() -> None:
+async def uses(context: df.DurableOrchestrationContext) -> None:
     assert_type(await count_up(1), list[int])
-    assert_type(await chain(None), int)
+    assert_type(await chain(context), int)
 
 
 function: Callable[[str], str] = say_hello

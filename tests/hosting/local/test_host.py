@@ -61,6 +61,14 @@ def which_hub(_, client, context) -> str:
 def ask(context):
     return (yield context.call_activity("which_hub", None))
 
+@app.route(route="elsewhere")
+@app.durable_client_input(client_name="client")
+async def elsewhere(req: func.HttpRequest, client) -> str:
+    try:
+        await client.raise_event("nobody", "news", task_hub_name="ThirdHub")
+    except df.InstanceNotFoundError:
+        return "asked the third hub"
+
 @app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *", run_on_startup=True)
 def on_start(timer: func.TimerRequest, context: func.Context) -> None:
     import os
@@ -129,6 +137,12 @@ async def test_a_client_of_another_hub_is_another_client(host: LocalHost) -> Non
     served = await host.start()
     async with aiohttp.ClientSession() as session, session.get(f"{served.origin}/v1/other") as response:
         assert await response.text() == "OtherHub SampleHub"
+
+
+async def test_a_hub_named_while_running_is_opened_when_used(host: LocalHost) -> None:
+    served = await host.start()
+    async with aiohttp.ClientSession() as session, session.get(f"{served.origin}/v1/elsewhere") as response:
+        assert await response.text() == "asked the third hub"
 
 
 async def test_timers_run_and_get_their_context(host: LocalHost) -> None:
