@@ -21,8 +21,16 @@ from azure_durable_py.hosting.local import DEFAULT_PORT
     help="Where the task hub is: sqlite[:PATH], memory, azurite, or the name of an app setting that holds a "
     "connection. Default: AzureWebJobsStorage if it is set, else sqlite.",
 )
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    default=10.0,
+    show_default=True,
+    help="How long to wait at Ctrl+C for what still runs.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
-def start(app_dir: Path, port: int | None, host: str, storage: str | None, verbose: bool) -> None:
+def start(app_dir: Path, port: int | None, host: str, storage: str | None, grace: float, verbose: bool) -> None:
     """Serve the function app in APP_DIR (default: here) until Ctrl+C.
 
     Runs its orchestrations, activities, entities, HTTP and timer functions, without the Functions
@@ -35,6 +43,6 @@ def start(app_dir: Path, port: int | None, host: str, storage: str | None, verbo
 
     configure_logging(logging.DEBUG if verbose else logging.INFO)
     try:
-        run(Options(app_dir, host, port, storage))
+        run(Options(app_dir, host, port, storage, grace))
     except DurableError as error:
         raise click.ClickException(str(error)) from error

@@ -118,6 +118,17 @@ def test_a_second_ctrl_c_ends_it_at_once(app_dir: Path) -> None:
             assert process.wait(timeout=5) == 130
 
 
+def test_a_function_that_never_returns_does_not_keep_it_running(app_dir: Path) -> None:
+    stuck = "import threading\n\n@app.timer_trigger(arg_name='t', schedule='0 0 0 1 1 *', run_on_startup=True)\n"
+    stuck += "def stuck(t: func.TimerRequest) -> None:\n    print('stuck', flush=True)\n    threading.Event().wait()\n"
+    (app_dir / "function_app.py").write_text(APP + stuck)
+    with started(str(app_dir), "--storage", "memory", "--grace", "0.1") as (process, _, text):
+        if "stuck\n" not in text:
+            read_until(process, "stuck")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+
+
 def test_it_starts_in_the_current_directory_by_default(app_dir: Path) -> None:
     ran = run("start", "--storage", "no-such-setting", cwd=app_dir)
     assert ran.returncode == 1

@@ -46,7 +46,7 @@ def banner(served: Served, color: bool) -> str:
     lines += [
         "",
         f"App             {served.app_dir}",
-        f"Task hub        {served.storage}",
+        f"Storage         {served.storage}",
         f"Management API  {served.origin}{served.webhooks}",
         "",
         "Press Ctrl+C to stop.",

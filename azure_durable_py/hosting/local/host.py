@@ -129,7 +129,6 @@ class LocalHost:
         await self._server.stop()
         await self._timers.stop(self._options.grace)
         await self.engine.stop(self._options.grace)
-        self._invoker.close()
 
     async def _open_hub(self) -> None:
         try:

@@ -161,7 +161,7 @@ async def test_the_banner_tells_what_is_served_and_where(host: LocalHost, app_di
         "say_hello:   activityTrigger",
         "on_start:    timerTrigger",
         "on_message: queueTrigger: its trigger needs the Functions host",
-        "Task hub        SQLite hub SampleHub (in memory)",
+        "Storage         SQLite hub SampleHub (in memory)",
         f"Management API  {served.origin}/runtime/webhooks/durabletask",
         str(app_dir),
     ]:

@@ -47,7 +47,7 @@ def app() -> DFApp:
 
 @pytest.fixture
 async def serve(app: DFApp, tmp_path: Path) -> AsyncIterator[Serve]:
-    running: list[tuple[HttpServer, Invoker, aiohttp.ClientSession]] = []
+    running: list[tuple[HttpServer, aiohttp.ClientSession]] = []
 
     async def start(prefix: str = "api", local: LocalSettings | None = None, **settings: str) -> Served:
         managed: list[ManagementCall] = []
@@ -68,14 +68,13 @@ async def serve(app: DFApp, tmp_path: Path) -> AsyncIterator[Serve]:
             grace=10,
         )
         session = aiohttp.ClientSession()
-        running.append((server, invoker, session))
+        running.append((server, session))
         return Served(await server.start("127.0.0.1", 0), session, server, managed)
 
     yield start
-    for server, invoker, session in running:
+    for server, session in running:
         await session.close()
         await server.stop()
-        invoker.close()
 
 
 async def test_a_request_reaches_the_function_with_all_its_parts(app: DFApp, serve: Serve) -> None:
@@ -213,7 +212,7 @@ async def test_sync_functions_do_not_hold_each_other_up(app: DFApp, serve: Serve
     @app.route(route="meet")
     def meet(req: func.HttpRequest) -> str:
         both.wait()
-        return threading.current_thread().name
+        return str(threading.get_ident())
 
     served = await serve(PYTHON_THREADPOOL_THREAD_COUNT="2")
     first, second = await asyncio.gather(served.ask("GET", "/api/meet"), served.ask("GET", "/api/meet"))
