@@ -459,7 +459,7 @@ def _encode_token(instance_id: str) -> str:
 def _decode_token(token: str) -> str:
     try:
         word, instance_id = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise layout.unknown_token(token) from error
     if word != "after" or not isinstance(instance_id, str):
         raise layout.unknown_token(token)

@@ -28,7 +28,7 @@ def code(error: BaseException) -> str:
     value: Any = getattr(error, "error_code", None)
     if value is None and isinstance(error, HttpResponseError) and error.response is not None:
         headers: Mapping[str, str] = getattr(error.response, "headers", {})
-        value = headers.get("x-ms-error-code") or _code_in(error.message)
+        value = headers.get("x-ms-error-code") or _code_in(str(error))
     return str(getattr(value, "value", value) or "")
 
 

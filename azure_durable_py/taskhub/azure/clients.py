@@ -6,6 +6,7 @@ would take its own lost write for somebody else's, and callers resolve lost answ
 
 from __future__ import annotations
 
+import io
 import ssl
 from typing import Any
 
@@ -21,6 +22,18 @@ _API_VERSION = "2019-02-02"
 _POOL = 128
 _CONNECT_SECONDS = 5
 _ANSWER_SECONDS = 30
+
+
+# aiohttp warns about longer bodies that are not streams.
+_STREAMED_BYTES = 1_048_576
+
+
+class _Transport(AioHttpTransport):
+    def _get_request_data(self, request: Any) -> Any:
+        data: Any = request.data
+        if isinstance(data, str | bytes) and len(data) > _STREAMED_BYTES:
+            return io.BytesIO(data.encode() if isinstance(data, str) else data)
+        return data
 
 
 class Clients:
@@ -40,13 +53,18 @@ class Clients:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
+        # aiohttp has no public way to keep it from sending a PUT or DELETE again on a new connection.
+        vars(self._session)["_retry_connection"] = False
         self._credential = connection.credential()
         self._options: dict[str, Any] = {
             "credential": self._credential,
-            "transport": AioHttpTransport(session=self._session, session_owner=False),
+            "transport": _Transport(
+                session=self._session,
+                session_owner=False,
+                connection_timeout=_CONNECT_SECONDS,
+                read_timeout=_ANSWER_SECONDS,
+            ),
             "retry_total": 0,
-            "connection_timeout": _CONNECT_SECONDS,
-            "read_timeout": _ANSWER_SECONDS,
             "api_version": _API_VERSION,
         }
 
