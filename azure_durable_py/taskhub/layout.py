@@ -227,14 +227,27 @@ def check_receive(limit: int, visibility: float) -> None:
 
 
 def check_query(query: InstanceQuery) -> None:
-    """Refuse a query with a page size outside 1 to 1,000."""
+    """Refuse a query that cannot be asked.
+
+    :raises InvalidRequestError: the page size is outside 1 to 1,000, or a criterion is not Unicode text.
+    """
     if not 1 <= query.page_size <= MAX_PAGE:
         raise InvalidRequestError(f"A page of {query.page_size} instances cannot be listed: 1 to {MAX_PAGE}.")
+    for text in (query.instance_id_prefix or "", *query.names, *query.runtime_status):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRequestError(f"{text!r} holds a lone surrogate and cannot be searched for.") from error
 
 
 def prefix_range(prefix: str) -> tuple[str, str]:
     """Bounds of the texts that begin with a non-empty prefix: from the first, below the second."""
-    return prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    stem = prefix.rstrip("\U0010ffff")
+    if not stem:
+        # Nothing comes after the last character there is: a bound longer than any text will do.
+        return prefix, prefix + "\U0010ffff" * MAX_INSTANCE_ID_CHARS
+    following = ord(stem[-1]) + 1
+    return prefix, stem[:-1] + chr(0xE000 if following == 0xD800 else following)
 
 
 def message_lost(queue: str) -> MessageLostError:

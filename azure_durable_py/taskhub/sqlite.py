@@ -459,8 +459,10 @@ def _encode_token(instance_id: str) -> str:
 def _decode_token(token: str) -> str:
     try:
         word, instance_id = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
-    except (ValueError, TypeError) as error:
+        # A lone surrogate is valid JSON, but no id.
+        instance_id.encode()
+    except (ValueError, TypeError, AttributeError) as error:
         raise layout.unknown_token(token) from error
-    if word != "after" or not isinstance(instance_id, str):
+    if word != "after":
         raise layout.unknown_token(token)
     return instance_id

@@ -87,10 +87,10 @@ def decode_token(token: str | None) -> dict[str, str | None] | None:
         return None
     try:
         partition, row = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
-    except (ValueError, TypeError) as error:
+        # A lone surrogate is valid JSON, but no key.
+        (partition + (row or "")).encode()
+    except (ValueError, TypeError, AttributeError) as error:
         raise unknown_token(token) from error
-    if not isinstance(partition, str) or not isinstance(row, str | None):
-        raise unknown_token(token)
     return {"PartitionKey": partition, "RowKey": row}
 
 
