@@ -1,0 +1,1 @@
+"""One pattern of Durable Functions per module, each a blueprint `bp` that `function_app.py` registers."""
