@@ -24,7 +24,11 @@ DEFAULT_HUB = "TestHubName"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of one task hub and of the workers on it. Durations are in seconds."""
+    """Settings of one task hub and of the workers on it. Durations are in seconds.
+
+    The visibility timeouts are the time after which the work of a dead worker goes to another: live
+    workers renew their messages. So their default is 30 seconds, not the 5 minutes of the .NET extension.
+    """
 
     hub_name: str = DEFAULT_HUB
     connection_name: str = DEFAULT_CONNECTION
@@ -41,8 +45,8 @@ class Settings:
     http_async_sleep: float = 30.0
     http_use_forwarded_host: bool = False
     queue_batch_size: int = 32
-    instance_visibility_timeout: float = 300.0
-    activity_visibility_timeout: float = 300.0
+    instance_visibility_timeout: float = 30.0
+    activity_visibility_timeout: float = 30.0
     max_queue_polling_interval: float = 30.0
     queue_message_encoding: str = "base64"
     default_version: str | None = None
