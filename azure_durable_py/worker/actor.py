@@ -33,6 +33,7 @@ from azure_durable_py.worker.entries import Entries, entries_of
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.inbox import accept, completed_task, matches
 from azure_durable_py.worker.mailroom import Mailroom, parse_timer_reason
+from azure_durable_py.worker.wakeup import Wakeup
 
 logger = logging.getLogger("azure_durable_py.worker")
 ROWS_PER_TURN = 90
@@ -58,7 +59,7 @@ class Actor:
         self._context = context
         self._hub = context.hub
         self._retired = retired
-        self._wake = asyncio.Event()
+        self._wake = Wakeup()
         self._held: dict[str, Delivery] = {}
         self._results: list[TaskResult] = []
         self._results_since: float | None = None
@@ -82,9 +83,7 @@ class Actor:
 
     def ring(self, delivery: Delivery) -> None:
         """A message for this instance was delivered; it is a guard until settled."""
-        # The same message again: only its newest delivery can be settled.
-        self._held.pop(delivery.id, None)
-        self._held[delivery.id] = delivery
+        self._hold(delivery)
         self._touch()
 
     def finish(self, result: TaskResult) -> None:
@@ -94,7 +93,7 @@ class Actor:
             self._results_since = self._hub.clock.monotonic()
         if result.delivery is not None:
             result.delivery.seen = True
-            self._held[result.delivery.id] = result.delivery
+            self._hold(result.delivery)
         self._wake.set()
 
     def handed_over(self, entry: int) -> None:
@@ -128,6 +127,13 @@ class Actor:
         """Whether it has been told something that no turn has taken up yet."""
         return self._touched
 
+    def _hold(self, delivery: Delivery) -> None:
+        # The same message again, or its twin from a put whose answer was lost: the newest one guards.
+        before = self._held.pop(delivery.id, None)
+        self._held[delivery.id] = delivery
+        if before is not None and before is not delivery:
+            self._context.settling.start(before.settlement.ack(), f"settle twin {delivery.id}")
+
     def _touch(self) -> None:
         self._touched = True
         self._wake.set()
@@ -157,7 +163,7 @@ class Actor:
     async def stop(self) -> None:
         """Let go of everything in hand; what was not committed is done again by whoever gets it."""
         self._stopping = True
-        self._mailroom.stop()
+        await self._mailroom.stop()
         self._execution.forget()
         await asyncio.gather(*(delivery.settlement.release() for delivery in self._held.values()))
 
@@ -172,13 +178,10 @@ class Actor:
             timeout = None if self.is_busy or not self._mailroom.is_empty else idle
             if self._results_since is not None:
                 timeout = max(0.0, self._results_since + LINGER_SECONDS - self._hub.clock.monotonic())
-            try:
-                await asyncio.wait_for(self._wake.wait(), timeout)
-            except asyncio.TimeoutError:
-                if not self.is_busy and self._mailroom.is_empty and not self._wake.is_set():
-                    self._execution.forget()
-                    self._retired()
-                    return False
+            if not await self._wake.wait(timeout) and not self.is_busy and self._mailroom.is_empty:
+                self._execution.forget()
+                self._retired()
+                return False
 
     def _results_decide(self) -> bool:
         """Whether the results in hand are worth a turn now."""
@@ -251,6 +254,7 @@ class Actor:
             self._entries = Entries()
         if self._state is None:
             return
+        self._entries.keep(entry for _, entry in entries_of(self._state))
         for delivery in self._held.values():
             fence = self._state.fences.get(delivery.id)
             if fence is not None and fence.nonce != delivery.nonce and not delivery.suspect:
@@ -322,6 +326,8 @@ class Actor:
                 await self._commit(draft)
             if guard is not None:
                 self._dispatch_new(draft, guard)
+        else:
+            self._forget_taken_results()
         self._trust(suspects)
 
     def _fail_instead(self, header: Header, state: InstanceState, draft: Draft, error: PayloadTooLargeError) -> Draft:
@@ -515,7 +521,8 @@ class Actor:
     # --- the commit ------------------------------------------------------------------------------------
 
     def _draft(self, header: Header, state: InstanceState) -> Draft:
-        now = max(self._hub.clock.now(), state.turn_time)
+        # Later than the last turn: ids and order are made from the time of turns.
+        now = max(self._hub.clock.now(), state.turn_time + timedelta(microseconds=1))
         return Draft(header, state.copy(), self._hub.ids.short(), now)
 
     async def _commit(self, draft: Draft) -> None:
@@ -565,7 +572,7 @@ class Actor:
                 del self._held[delivery.id]
                 delay = self._early_by(delivery)
                 settle = delivery.settlement.ack() if delay <= 0 else delivery.settlement.put_back(delay)
-                self._context.spawn(settle, f"settle {delivery.id}")
+                self._context.settling.start(settle, f"settle {delivery.id}")
         self._context.room_made()
 
     def _is_done(self, delivery: Delivery) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from azure_durable_py.history import Event
 from azure_durable_py.registry import Registry
@@ -15,6 +15,7 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import Target
 from azure_durable_py.taskhub.outgoing import RunActivity, Sender
 from azure_durable_py.worker.delivery import Delivery, Holder
+from azure_durable_py.worker.taskset import TaskSet
 
 PARALLEL_SENDS = 32
 """Storage calls that one worker has under way at once for handing over."""
@@ -71,12 +72,5 @@ class WorkerContext:
     holder: Holder
     turns: asyncio.Semaphore
     sends: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_SENDS))
-    tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+    settling: TaskSet = field(default_factory=TaskSet)
     room_made: Callable[[], None] = lambda: None
-
-    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        """Run something in the background; `tasks` holds it until it is done."""
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        return task

@@ -7,7 +7,6 @@ messages of our own pumps invisible to others while they are held.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Protocol
 from azure_durable_py.errors import MessageLostError, StorageError, StorageUnavailableError
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.worker.wakeup import Wakeup
 
 logger = logging.getLogger("azure_durable_py.worker")
 
@@ -85,8 +85,13 @@ class Held:
 
     async def put_back(self, delay: float) -> None:
         # A new message first: were it the other way round, a crash between would lose the guard.
-        await self.holder.hub.retry(lambda: self.holder.hub.put(self.message.queue, self.again(), delay))
-        await self.ack()
+        try:
+            await self.holder.hub.retry(lambda: self.holder.hub.put(self.message.queue, self.again(), delay))
+        except StorageError as error:
+            logger.warning("A message in %s is not put back and comes again as it is: %s", self.message.queue, error)
+            self.holder.forget(self)
+        else:
+            await self.ack()
 
     async def release(self) -> None:
         self.holder.forget(self)
@@ -115,20 +120,20 @@ class Holder:
 
     def __init__(self, hub: TaskHub) -> None:
         self.hub = hub
-        self._held: set[Held] = set()
-        self._changed = asyncio.Event()
+        self._held: dict[Held, None] = {}
+        self._changed = Wakeup()
 
     def hold(self, message: QueueMessage, visibility: float, again: Callable[[], str]) -> Held:
         """Keep a message that was just received. `again` gives its body for putting it back."""
         held = Held(self, message, visibility, again)
         held.renew_at = self.hub.clock.monotonic() + visibility / 3
-        self._held.add(held)
+        self._held[held] = None
         self._changed.set()
         return held
 
     def forget(self, held: Held) -> None:
         """Renew it no longer."""
-        self._held.discard(held)
+        self._held.pop(held, None)
 
     async def run(self) -> None:
         """Renew until cancelled."""
@@ -140,8 +145,7 @@ class Holder:
                 await asyncio.gather(*(self._renew(held) for held in due))
                 continue
             until = min((held.renew_at for held in self._held), default=None)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), None if until is None else until - now)
+            await self._changed.wait(None if until is None else until - now)
 
     async def _renew(self, held: Held) -> None:
         try:

@@ -298,7 +298,7 @@ class Draft:
         refs = {ref.key: ref for ref in payload_refs(events)}
         kept = {ref.key for ref in payload_refs([last])}
         kept |= {key for key in refs for message in self.state.messages if key in message.body}
-        gone = [name for key in refs.keys() - kept for name in chunk_keys(key, refs[key].chunks)]
+        gone = [name for key in refs if key not in kept for name in chunk_keys(key, refs[key].chunks)]
         never_put = {row.key for row in self._spill.rows}.intersection(gone)
         self._spill.rows = [row for row in self._spill.rows if row.key not in never_put]
         self.state.garbage += [name for name in gone if name not in never_put]

@@ -43,6 +43,11 @@ class Entries:
             self._forget(entry)
             self.handed_over.discard(entry)
 
+    def keep(self, entries: Iterable[int]) -> None:
+        """Only these are in the header, which another worker wrote."""
+        named = set(entries)
+        self.drop([entry for entry in (*self._guards, *self.handed_over) if entry not in named])
+
     def waits(self, guard: str) -> bool:
         """Whether something under this guard is still to be handed over."""
         return bool(self._open.get(guard))

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from azure_durable_py.errors import DurableError, StorageError
 from azure_durable_py.history import Event, TaskCompleted, TaskFailed
@@ -28,6 +27,7 @@ from azure_durable_py.worker.context import ActivityJob, TaskResult
 from azure_durable_py.worker.delivery import Delivery, Holder
 from azure_durable_py.worker.entries import entries_of
 from azure_durable_py.worker.poison import set_aside
+from azure_durable_py.worker.taskset import TaskSet
 
 logger = logging.getLogger("azure_durable_py.worker")
 PARALLEL_PUTS = 8
@@ -85,8 +85,8 @@ class ActivityFeed:
         self._visibility = visibility
         self._live = live
         self._adopt = adopt
-        self._running: set[asyncio.Task[None]] = set()
-        self._putting: set[asyncio.Task[None]] = set()
+        self._running = TaskSet(self._freed)
+        self._putting = TaskSet(self._fill)
         self._waiting: deque[_Offer] = deque()
         self._draining = False
         self.room_made: Callable[[], None] = lambda: None
@@ -105,17 +105,15 @@ class ActivityFeed:
     async def drain(self, grace: float) -> None:
         """Start nothing more; wait up to `grace` seconds for what runs, then give it up."""
         self._draining = True
-        for task in self._putting:
-            task.cancel()
+        await self._putting.cancel()
         if self._running and grace > 0:
             logger.info("Waiting up to %.0f s for %d running activities.", grace, len(self._running))
-            await asyncio.wait(self._running, timeout=grace)
-        left = list(self._running)
-        if left:
-            logger.warning("%d activities are still running; they will run again on the next start.", len(left))
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, *self._putting, return_exceptions=True)
+            await asyncio.wait(list(self._running), timeout=grace)
+        if self._running:
+            logger.warning(
+                "%d activities are still running; they will run again on the next start.", len(self._running)
+            )
+        await self._running.cancel()
 
     def _fill(self) -> None:
         while self._waiting and not self._draining:
@@ -123,19 +121,13 @@ class ActivityFeed:
                 self._waiting.popleft()
             elif len(self._running) < self._slots:
                 offer = self._waiting.popleft()
-                self._start(self._run_here(offer), f"activity {offer.activity.name}")
+                self._running.start(self._run_here(offer), f"activity {offer.activity.name}")
             elif len(self._putting) < PARALLEL_PUTS:
                 self._put(self._waiting.pop())
             else:
                 return
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)
-        self._running.add(task)
-        task.add_done_callback(self._freed)
-
-    def _freed(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+    def _freed(self) -> None:
         self._fill()
         if self.room() > 0:
             self.room_made()
@@ -158,16 +150,8 @@ class ActivityFeed:
     # --- to the queue --------------------------------------------------------------------------------------
 
     def _put(self, offer: _Offer) -> None:
-        if not offer.job.wants(offer.entry):
-            return
-        task = asyncio.get_running_loop().create_task(self._put_item(offer), name=f"queue {offer.activity.name}")
-        self._putting.add(task)
-
-        def done(task: asyncio.Task[None]) -> None:
-            self._putting.discard(task)
-            self._fill()
-
-        task.add_done_callback(done)
+        if offer.job.wants(offer.entry):
+            self._putting.start(self._put_item(offer), f"queue {offer.activity.name}")
 
     async def _put_item(self, offer: _Offer) -> None:
         sender, activity = offer.job.sender, offer.activity
@@ -201,7 +185,7 @@ class ActivityFeed:
         try:
             item = WorkItem.decode(message.body)
         except MalformedMessageError as error:
-            self._start(set_aside(self._hub, message, error), "poison")
+            self._running.start(set_aside(self._hub, message, error), "poison")
             return
         again = replace(item, again=item.again + 1)
         held = self._holder.hold(message, self._visibility, again.encode)
@@ -212,14 +196,17 @@ class ActivityFeed:
             settlement=held,
             again=item.again,
         )
-        self._start(self.run_item(item, delivery), f"activity {item.name}")
+        self._running.start(self.run_item(item, delivery), f"activity {item.name}")
 
     async def run_item(self, item: WorkItem, delivery: Delivery) -> None:
         """Run a work item and give its result to whoever awaits it; settles the delivery."""
         try:
-            if delivery.suspect and not await self._may_run_again(item, delivery):
-                await delivery.settlement.ack()
-                return
+            if delivery.suspect:
+                # The delivery before this one may have died between inserting its result and ringing.
+                await self._hub.retry(lambda: self._hub.ring(item.instance_id, "work item again"))
+                if not await self._may_run_again(item, delivery):
+                    await delivery.settlement.ack()
+                    return
             event = await self._run(item.instance_id, RunActivity(item.task_id, item.name, item.input))
             await self._report(item, event, delivery)
         except asyncio.CancelledError:

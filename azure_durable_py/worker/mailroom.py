@@ -9,8 +9,7 @@ import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from azure_durable_py.errors import DurableError, StorageUnavailableError
 from azure_durable_py.history import SubOrchestrationFailed, encode_time
@@ -19,6 +18,7 @@ from azure_durable_py.taskhub.lifecycle import hand_over
 from azure_durable_py.taskhub.messages import Doorbell
 from azure_durable_py.taskhub.outgoing import Send, Sender, StartChild, WakeAt
 from azure_durable_py.worker.context import TaskResult, WorkerContext
+from azure_durable_py.worker.taskset import TaskSet
 
 logger = logging.getLogger("azure_durable_py.worker")
 RETRY_PAUSE = 5.0
@@ -43,34 +43,28 @@ class Mailroom:
         self._handed_over = handed_over
         self._failed = failed
         self._waiting: dict[str, deque[tuple[int, Send]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
 
     @property
     def is_empty(self) -> bool:
         """Whether everything is handed over."""
-        return not self._tasks
+        return len(self._tasks) == 0
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Hand nothing over any more."""
-        for task in self._tasks:
-            task.cancel()
+        await self._tasks.cancel()
 
     def send(self, sender: Sender, entry: int, send: Send) -> None:
         """Hand over a message or a start, behind what is still to go to the same target."""
         waiting = self._waiting.get(send.target)
         if waiting is None:
             waiting = self._waiting[send.target] = deque()
-            self._spawn(self._deliver(sender, send.target, waiting), f"send to {send.target}")
+            self._tasks.start(self._deliver(sender, send.target, waiting), f"send to {send.target}")
         waiting.append((entry, send))
 
     def wake(self, sender: Sender, entry: int, timer: WakeAt) -> None:
         """Put the delayed doorbell of a timer."""
-        self._spawn(self._ring(sender, entry, timer), f"timer {timer.task_id} of {self._instance_id}")
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = self._context.spawn(work, name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._ring(sender, entry, timer), f"timer {timer.task_id} of {self._instance_id}")
 
     async def _ring(self, sender: Sender, entry: int, timer: WakeAt) -> None:
         hub = self._context.hub

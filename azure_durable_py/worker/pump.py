@@ -15,6 +15,7 @@ from collections.abc import Callable
 from azure_durable_py.errors import StorageError
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.worker.wakeup import Wakeup
 
 logger = logging.getLogger("azure_durable_py.worker")
 FIRST_PAUSE = 0.1
@@ -49,7 +50,7 @@ class Pump:
         self._visibility = visibility
         self._max_pause = max_pause
         self._batch = batch
-        self._wake = asyncio.Event()
+        self._wake = Wakeup()
         self._due: list[float] = []
 
     def announce(self, queue: str, delay: float) -> None:
@@ -72,7 +73,7 @@ class Pump:
             now = self._hub.clock.monotonic()
             due = min(next_poll, self._due[0]) if self._due else next_poll
             if room <= 0 or due > now:
-                await self._wait(None if room <= 0 else due - now)
+                await self._wake.wait(None if room <= 0 else due - now)
                 continue
             announced = self._forget_due(now)
             messages = await self._receive(room)
@@ -88,12 +89,6 @@ class Pump:
             heapq.heappop(self._due)
             announced = True
         return announced
-
-    async def _wait(self, seconds: float | None) -> None:
-        try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
-        except asyncio.TimeoutError:
-            return
 
     async def _receive(self, room: int) -> list[QueueMessage]:
         """Receive, waiting ever longer between tries while storage cannot be reached."""

@@ -23,7 +23,7 @@ from azure_durable_py.worker.delivery import Delivery, Holder
 from azure_durable_py.worker.feed import ActivityFeed
 from azure_durable_py.worker.poison import set_aside
 from azure_durable_py.worker.pump import Pump
-from azure_durable_py.worker.repair import repair
+from azure_durable_py.worker import repair as repairs
 
 logger = logging.getLogger("azure_durable_py.worker")
 REPAIR_EVERY = timedelta(days=1)
@@ -39,6 +39,7 @@ class Worker:
     :param settings: limits and timings.
     :param converter: how inputs and results become JSON.
     :param run_sync: how sync activities are called.
+    :param repair: whether to look for instances without life, at start and daily.
     """
 
     def __init__(
@@ -49,8 +50,10 @@ class Worker:
         *,
         converter: DataConverter | None = None,
         run_sync: SyncRunner = run_in_thread,
+        repair: bool = True,
     ) -> None:
         self._hub = hub
+        self._repairs = repair
         self._settings = settings
         self._actors: dict[str, Actor] = {}
         self._actor_tasks: dict[str, asyncio.Task[None]] = {}
@@ -99,7 +102,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._renewing = loop.create_task(self._holder.run(), name="renew holds")
         self._loops = [
-            loop.create_task(self._repair(), name="repair"),
+            *([loop.create_task(self._repair(), name="repair")] if self._repairs else []),
             *(loop.create_task(pump.run(), name="pump") for pump in self._pumps),
         ]
 
@@ -116,7 +119,7 @@ class Worker:
         await self._let_actors_finish(grace)
         await _cancel(self._actor_tasks.values())
         await asyncio.gather(*(actor.stop() for actor in self._actors.values()))
-        await _cancel(self._context.tasks)
+        await self._context.settling.cancel()
         await _cancel([self._renewing] if self._renewing else [])
         self._actors.clear()
         self._actor_tasks.clear()
@@ -127,9 +130,9 @@ class Worker:
         deadline = self._hub.clock.monotonic() + min(grace, 5.0)
         while any(actor.has_results for actor in self._actors.values()) and self._hub.clock.monotonic() < deadline:
             await asyncio.sleep(0.01)
-        settling = [task for task in self._context.tasks if task.get_name().startswith("settle")]
-        if settling:
-            await asyncio.wait(settling, timeout=max(0.1, deadline - self._hub.clock.monotonic()))
+        if self._context.settling:
+            timeout = max(0.1, deadline - self._hub.clock.monotonic())
+            await asyncio.wait(list(self._context.settling), timeout=timeout)
 
     def _announce(self, queue: str, delay: float) -> None:
         for pump in self._pumps:
@@ -161,7 +164,7 @@ class Worker:
         try:
             doorbell = Doorbell.decode(message.body)
         except MalformedMessageError as error:
-            self._context.spawn(set_aside(self._hub, message, error), "settle poison")
+            self._context.settling.start(set_aside(self._hub, message, error), "set aside")
             return
         again = replace(doorbell, again=doorbell.again + 1)
         held = self._holder.hold(message, self._settings.instance_visibility_timeout, again.encode)
@@ -192,7 +195,7 @@ class Worker:
     async def _repair(self) -> None:
         while True:
             try:
-                await repair(self._hub)
+                await repairs.repair(self._hub)
             except StorageError as error:
                 logger.warning("Instances without life could not be looked for: %s", error)
             await asyncio.sleep(self._hub.ids.jitter(REPAIR_EVERY.total_seconds()))
