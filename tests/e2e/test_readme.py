@@ -1,0 +1,114 @@
+"""What the README shows is what happens: its console blocks are run, and must print what they show."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.host import ROOT, Host, copy_sample, until
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command and what it prints; `...` stands for anything."""
+
+    command: str
+    printed: str
+
+    def matches(self, output: str) -> bool:
+        pattern = ".*?".join(re.escape(part) for part in self.printed.split("..."))
+        return re.fullmatch(pattern, output.strip(), re.DOTALL) is not None
+
+
+def blocks(section: str, language: str) -> list[str]:
+    """The fenced blocks of one language below a heading of the second level."""
+    found = re.search(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"no section {section!r}"
+    return re.findall(rf"^```{language}\n(.*?)^```", found[1], re.MULTILINE | re.DOTALL)
+
+
+def steps(section: str) -> list[Step]:
+    """The commands of a section, in order."""
+    found = [
+        Step(command, printed.strip())
+        for block in blocks(section, "console")
+        for command, printed in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+    ]
+    assert found
+    return found
+
+
+def follow(host: Host, step: Step) -> None:
+    """Do what a step says, with the port of this host, and compare."""
+    if step.command.startswith("pkill -9"):
+        return host.kill()
+    if step.command in ("make run &", "azure-durable start &"):
+        return host.start()
+    command = step.command.replace("localhost:7071", f"localhost:{host.port}")
+
+    def run() -> str:
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout.replace(f"localhost:{host.port}", "localhost:7071")
+
+    if " -X " in step.command:
+        printed = run()
+        assert step.matches(printed), f"{step.command}\n{printed}"
+        return None
+    # A person may look a little later than this test does.
+    until(lambda: step.matches(run()), 40, f"{step.command}\n{run()}\n")
+    return None
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Iterator[Host]:
+    host = Host(copy_sample(tmp_path, "SampleHub"), "sqlite")
+    host.start()
+    yield host
+    host.kill()
+
+
+def test_the_tour_of_the_sample_app_prints_what_the_readme_shows(sample: Host):
+    for step in steps("Try it"):
+        follow(sample, step)
+
+
+def test_the_first_app_prints_what_the_readme_shows(tmp_path: Path):
+    (code,) = blocks("Your first app", "python")
+    (tmp_path / "function_app.py").write_text(code, encoding="utf-8")
+    host = Host(tmp_path, "sqlite")
+    try:
+        for step in steps("Your first app"):
+            follow(host, step)
+    finally:
+        host.kill()
+
+
+def test_the_unit_test_of_the_readme_passes(tmp_path: Path):
+    (code,) = blocks("Testing", "python")
+    (tmp_path / "test_it.py").write_text(code, encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_module_of_the_sample_is_in_the_readme():
+    modules = {path.stem for path in (ROOT / "sample_function_app").glob("*.py")} - {"__init__", "start"}
+    assert {name for name in modules if f"| `{name}` |" not in README} == set()
