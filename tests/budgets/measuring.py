@@ -1,0 +1,126 @@
+"""Runs one orchestration on one worker and counts what it costs in storage operations."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import azure_durable_py as df
+from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.clock import Clock
+from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
+from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.protocol import Commit, QueueMessage, TaskHubStore
+from azure_durable_py.worker.activities import run_inline
+from azure_durable_py.worker.worker import Worker
+from tests.counting import CountingStore
+
+
+async def chain(context: df.DurableOrchestrationContext) -> str:
+    for number in range(context.get_input()):
+        await context.call_activity("work", number)
+    return "done"
+
+
+async def fan_out(context: df.DurableOrchestrationContext) -> int:
+    results = await context.task_all([context.call_activity("work", number) for number in range(context.get_input())])
+    return sum(results)
+
+
+class BudgetStore(CountingStore):
+    """Counts as budgets do: without polls that find nothing. Keeps the largest header seen."""
+
+    largest_body = 0
+
+    async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
+        messages = await self.inner.receive_messages(queue, limit, visibility)
+        if messages:
+            self._queue("receive_messages")
+        return messages
+
+    async def commit(self, commit: Commit) -> str:
+        if commit.header is not None:
+            self.largest_body = max(self.largest_body, len(commit.header.body))
+        return await super().commit(commit)
+
+
+@dataclass
+class Cost:
+    """What happened: operations from the client's start to the last message deleted, and the output."""
+
+    queue: int
+    table: int
+    output: Any
+    calls: dict[str, int]
+    operations_at: list[int]
+    """All operations counted so far at the beginning of each activity, in order."""
+
+
+class Measured:
+    """A worker on a hub whose operations are counted."""
+
+    def __init__(self, store: TaskHubStore, settings: Settings, clock: Clock, work_seconds: float = 0.0) -> None:
+        self.store = BudgetStore(store)
+        self._hub = TaskHub(self.store, clock)
+        self._operations_at: list[int] = []
+        self._work_seconds = work_seconds
+        registry = Registry()
+        for function in (chain, fan_out):
+            registry.orchestrators.add(OrchestratorDefinition(function.__name__, function))
+        registry.activities.add(ActivityDefinition("work", self._work, "number"))
+        self._client = DurableOrchestrationClient(self._hub, settings, registry=registry)
+        # The repair scan of the start is no part of any budget.
+        self._worker = Worker(self._hub, registry, settings, run_sync=run_inline, repair=False)
+
+    async def _work(self, number: int) -> int:
+        self._operations_at.append(self.store.queue_operations + self.store.table_operations)
+        if self._work_seconds:
+            await asyncio.sleep(self._work_seconds)
+        return number
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[Measured]:
+        """With the worker running."""
+        await self._hub.open()
+        await self._worker.start()
+        try:
+            yield self
+        finally:
+            await self._worker.stop()
+
+    async def cost(self, name: str, size: int) -> Cost:
+        """Start an orchestration, see it through, and tell what it cost."""
+        self.store.reset()
+        self._operations_at.clear()
+        instance_id = await self._client.start_new(name, client_input=size)
+        await _until(lambda: self._is_at_rest(instance_id))
+        header = await self.store.inner.load_header(instance_id)
+        assert header is not None
+        assert header.columns.runtime_status == "Completed", header.columns
+        return Cost(
+            self.store.queue_operations,
+            self.store.table_operations,
+            json.loads(header.columns.output or "null"),
+            dict(self.store.calls),
+            list(self._operations_at),
+        )
+
+    async def _is_at_rest(self, instance_id: str) -> bool:
+        # Looking at the inner store costs nothing.
+        header = await self.store.inner.load_header(instance_id)
+        if header is None or not header.columns.completed_time:
+            return False
+        return not any((await self.store.inner.message_counts()).values())
+
+
+async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(100_000):
+        if await holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came to rest")

@@ -1,0 +1,130 @@
+"""What scenarios cost in storage operations: the budgets of the design, held.
+
+Counted from the client's start until the hub is at rest, polls that find nothing excluded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timezone
+from typing import TypeVar
+
+import pytest
+
+from azure_durable_py.clock import Clock, loop_clock
+from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, TaskHubStore
+from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.testing.virtual_time import run_virtual
+from tests.budgets.measuring import Cost, Measured
+from tests.conftest import StoreFactory
+
+T = TypeVar("T")
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def settings(slots: int) -> Settings:
+    return Settings(hub_name="Budgets", max_concurrent_activities=slots)
+
+
+def at_virtual_time(slots: int, scenario: Callable[[Measured], Awaitable[T]], work_seconds: float = 0.0) -> T:
+    """Run a scenario on SQLite in memory, where neither threads nor the machine's speed matter."""
+
+    async def main() -> T:
+        clock = loop_clock(START)
+        store = SqliteStore(None, hub_name="Budgets", now=clock.now)
+        async with Measured(store, settings(slots), clock, work_seconds).working() as measured:
+            return await scenario(measured)
+
+    return run_virtual(main())
+
+
+async def cost(store: TaskHubStore, slots: int, name: str, size: int) -> Cost:
+    async with Measured(store, settings(slots), Clock()).working() as measured:
+        return await measured.cost(name, size)
+
+
+async def test_three_activities_in_sequence(store: TaskHubStore):
+    spent = await cost(store, 20, "chain", 3)
+    assert (spent.queue, spent.table) == (3, 6), spent.calls
+
+
+async def test_a_fan_out_of_100_on_free_slots(store: TaskHubStore):
+    spent = await cost(store, 100, "fan_out", 100)
+    assert spent.output == 4950
+    assert spent.queue <= 3, spent.calls
+    assert spent.table <= 10, spent.calls
+
+
+def test_a_fan_out_of_100_through_the_queue():
+    spent = at_virtual_time(10, lambda measured: measured.cost("fan_out", 100), work_seconds=0.5)
+    assert spent.calls["put_message"] > 80
+    assert spent.output == 4950
+    assert spent.queue <= 215, spent.calls
+    assert spent.table <= 30, spent.calls
+
+
+def test_a_worker_with_nothing_to_do():
+    minutes = 10
+
+    async def scenario(measured: Measured) -> tuple[int, int]:
+        await asyncio.sleep(300)
+        polls = CountedPolls(measured)
+        await asyncio.sleep(60 * minutes)
+        return polls.count(), measured.store.table_operations
+
+    polls, table = at_virtual_time(20, scenario)
+    assert polls / minutes <= 5
+    assert table == 0
+
+
+class CountedPolls:
+    """Counts every poll from now on, those that find nothing too."""
+
+    def __init__(self, measured: Measured) -> None:
+        self._count = 0
+        inner = measured.store.inner
+        receive = inner.receive_messages
+
+        async def counting(*arguments: object) -> object:
+            self._count += 1
+            return await receive(*arguments)
+
+        inner.receive_messages = counting
+
+    def count(self) -> int:
+        return self._count
+
+
+def test_a_chain_costs_as_much_per_activity_at_its_end_as_at_its_start():
+    length = 3000
+    at = at_virtual_time(20, lambda measured: measured.cost("chain", length)).operations_at
+    assert len(at) == length
+    part = length // 6
+    first, last = at[2 * part] - at[part], at[-1] - at[-1 - part]
+    # A sealed page now and then belongs to both.
+    assert abs(last - first) <= part * 0.02
+    assert last <= part * 1.05
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_a_fan_out_of_10_000_completes(store_factory: StoreFactory):
+    store = await store_factory()
+    async with Measured(store, settings(100), Clock()).working() as measured:
+        spent = await measured.cost("fan_out", 10_000)
+    assert spent.output == sum(range(10_000))
+    assert measured.store.largest_body <= MAX_BODY_BYTES
+
+
+@pytest.mark.slow
+def test_a_fan_out_of_10_000_through_the_queue_completes():
+    async def scenario(measured: Measured) -> tuple[Cost, int]:
+        return await measured.cost("fan_out", 10_000), measured.store.largest_body
+
+    spent, largest_body = at_virtual_time(100, scenario, work_seconds=1.0)
+    assert spent.output == sum(range(10_000))
+    assert spent.calls["put_message"] > 9_000
+    assert largest_body <= MAX_BODY_BYTES
+    assert spent.queue <= 2.15 * 10_000, spent.calls
