@@ -21,6 +21,7 @@ from azure_durable_py.errors import (
 )
 from azure_durable_py.history import Event, ExecutionTerminated, TaskFailed
 from azure_durable_py.models import FailureDetails
+from azure_durable_py.taskhub.entity import is_entity, new_entity_header
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
 from azure_durable_py.taskhub.lifecycle import commit_once, is_terminal
 from azure_durable_py.taskhub.messages import Doorbell, InboxEvent, MalformedMessageError
@@ -29,9 +30,12 @@ from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, I
 from azure_durable_py.worker.context import TaskResult, WorkerContext
 from azure_durable_py.worker.delivery import Delivery
 from azure_durable_py.worker.draft import Draft
+from azure_durable_py.worker.entity_draft import EntityDraft
+from azure_durable_py.worker.entity_turn import EntityExecution, EntityTurn, is_unfinished
 from azure_durable_py.worker.entries import Entries, entries_of
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.inbox import accept, completed_task, matches
+from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, parse_timer_reason
 from azure_durable_py.worker.wakeup import Wakeup
 
@@ -76,7 +80,9 @@ class Actor:
         self._unclaimed = False
         self._stopping = False
         self._entries = Entries()
-        self._execution = Execution(context, instance_id)
+        self._is_entity = is_entity(instance_id)
+        self._execution = EntityExecution(context, instance_id) if self._is_entity else Execution(context, instance_id)
+        self._turns = context.entity_turns if self._is_entity else context.turns
         self._mailroom = Mailroom(context, instance_id, self.handed_over, self.finish)
 
     # --- what others tell it -----------------------------------------------------------------------
@@ -96,14 +102,19 @@ class Actor:
             self._hold(result.delivery)
         self._wake.set()
 
-    def handed_over(self, entry: int) -> None:
+    def handed_over(self, sender: Sender, entry: int) -> None:
         """An outbox entry is handed over."""
-        self._entries.hand_over(entry)
-        self._touch()
+        if self._is_current(sender):
+            self._entries.hand_over(entry)
+            self._touch()
 
-    def wants(self, entry: int) -> bool:
+    def wants(self, sender: Sender, entry: int) -> bool:
         """Whether this process is still to hand the entry over."""
-        return not self._stopping and self._entries.is_open(entry)
+        return not self._stopping and self._is_current(sender) and self._entries.is_open(entry)
+
+    def _is_current(self, sender: Sender) -> bool:
+        """Whether it is still the execution that sent something; a replaced one counts from the start again."""
+        return self._state is not None and self._state.execution_id == sender.execution_id
 
     @property
     def sender(self) -> Sender:
@@ -145,7 +156,7 @@ class Actor:
         failures = 0
         while await self._wait():
             try:
-                async with self._context.turns:
+                async with self._turns:
                     await self._step()
                 failures = 0
             except ConcurrencyConflictError:
@@ -217,6 +228,11 @@ class Actor:
     async def _step(self) -> None:
         if not self._loaded or (self._more and not self._rows) or any(not d.seen for d in self._held.values()):
             await self._load()
+        if self._header is None and self._is_entity and self._rows:
+            # Whoever is first to say something to an entity brings it into being.
+            self._header, self._state = new_entity_header(
+                self.instance_id, self._hub.ids.new(), self._hub.clock.now()
+            )
         if self._header is None or self._state is None:
             await self._drop_inbox()
             self._drop_results()
@@ -264,12 +280,19 @@ class Actor:
 
     async def _drop_inbox(self) -> None:
         """What an instance that is finished or not there was sent has no effect."""
+        await self._give_locks_back(self._rows, None)
         keys = [row.key for row in self._rows]
         for at in range(0, len(keys), MAX_COMMIT_ROWS):
             await self._hub.store.delete_inbox(self.instance_id, keys[at : at + MAX_COMMIT_ROWS])
         if keys:
             logger.info("Dropped %d events for instance %r, which is not running.", len(keys), self.instance_id)
         self._rows.clear()
+
+    async def _give_locks_back(self, rows: Iterable[InboxRow], state: InstanceState | None) -> None:
+        """A lock that is given to nobody who runs is given back (PROTOCOL R21)."""
+        for row in rows:
+            if b"EntityLockGranted" in row.body:
+                await give_back(self._hub, row, state)
 
     def _drop_results(self) -> None:
         self._results.clear()
@@ -311,7 +334,7 @@ class Actor:
         if not self._parked:
             if await self._is_unwanted_child(state, draft):
                 return
-            guard = await self._run_turn(header, draft)
+            guard = await (self._run_entity(draft) if isinstance(draft, EntityDraft) else self._run_turn(header, draft))
             if not self._loaded:
                 return
         if draft.changed:
@@ -322,13 +345,18 @@ class Actor:
             try:
                 await self._commit(draft)
             except PayloadTooLargeError as error:
+                if self._is_entity:
+                    raise
                 draft = self._fail_instead(header, state, draft, error)
                 await self._commit(draft)
+            self._trust(suspects)
+            # Older entries to the same targets go first (PROTOCOL R9).
+            await self._claim(frozenset(entry for entry, _ in draft.new))
             if guard is not None:
                 self._dispatch_new(draft, guard)
         else:
             self._forget_taken_results()
-        self._trust(suspects)
+            self._trust(suspects)
 
     def _fail_instead(self, header: Header, state: InstanceState, draft: Draft, error: PayloadTooLargeError) -> Draft:
         """A turn that cannot be stored fails the instance, never its doorbell (PROTOCOL R19)."""
@@ -345,6 +373,7 @@ class Actor:
         """Advance the orchestration over what there is; returns the guard of what it decided."""
         failure = await self._load_execution(header, draft.state)
         rows = self._next_rows()
+        await self._give_locks_back(rows, draft.state)
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
         results = self._usable_results(draft.state, accepted.events)
         if results is None:
@@ -364,7 +393,21 @@ class Actor:
         draft.record(turn, sender, guard.id, self._execution.decision)
         return guard
 
+    async def _run_entity(self, draft: EntityDraft) -> Delivery | None:
+        """Run the operations of an entity; returns the guard of what they send."""
+        assert isinstance(self._execution, EntityExecution)
+        turn = EntityTurn(self._context, self._execution, draft, self.sender)
+        if not await turn.run(self._next_rows()):
+            return None
+        guard = await self._guard()
+        turn.record(guard.id)
+        return guard
+
     async def _load_execution(self, header: Header, state: InstanceState) -> FailureDetails | None:
+        failure = next((delivery.failure for delivery in self._held.values() if delivery.failure), None)
+        if failure is not None:
+            logger.error("Instance %r fails: %s", self.instance_id, failure.message)
+            return failure
         try:
             await self._execution.load(state)
         except CorruptRowError as error:
@@ -482,8 +525,11 @@ class Actor:
             found.append((message.sequence, message.committed_at, from_message(message)))
         return found
 
-    async def _claim(self) -> None:
-        """Hand over what the header names under guards that we hold, whoever committed it (PROTOCOL R2)."""
+    async def _claim(self, new: frozenset[int] = frozenset()) -> None:
+        """Hand over what the header names under guards that we hold, whoever committed it (PROTOCOL R2).
+
+        :param new: entries that were committed just now.
+        """
         if not self._unclaimed or self._state is None:
             return
         state, sender = self._state, self.sender
@@ -500,19 +546,20 @@ class Actor:
         times = {decision: group.committed_at for group in state.groups for decision in group.ids}
         for entry in sorted(claimed):
             if entry in messages:
-                self._dispatch(entry, from_message(messages[entry]))
+                self._dispatch(entry, from_message(messages[entry]), again=entry not in new)
             else:
                 number = entry & 0xFFFFFFFF
-                self._dispatch(entry, outgoing_of(sender, self._execution.decision(number), times[number]))
+                outgoing = outgoing_of(sender, self._execution.decision(number), times[number])
+                self._dispatch(entry, outgoing, again=entry not in new)
 
     def _dispatch_new(self, draft: Draft, guard: Delivery) -> None:
         for entry, outgoing in draft.new:
             if entry not in draft.gone and self._entries.claim(guard.id, entry):
-                self._dispatch(entry, outgoing)
+                self._dispatch(entry, outgoing, again=False)
 
-    def _dispatch(self, entry: int, outgoing: Outgoing) -> None:
+    def _dispatch(self, entry: int, outgoing: Outgoing, *, again: bool) -> None:
         if isinstance(outgoing, RunActivity):
-            self._context.activities.offer(self, entry, outgoing)
+            self._context.activities.offer(self, entry, outgoing, again=again)
         elif isinstance(outgoing, WakeAt):
             self._mailroom.wake(self.sender, entry, outgoing)
         else:
@@ -523,7 +570,8 @@ class Actor:
     def _draft(self, header: Header, state: InstanceState) -> Draft:
         # Later than the last turn: ids and order are made from the time of turns.
         now = max(self._hub.clock.now(), state.turn_time + timedelta(microseconds=1))
-        return Draft(header, state.copy(), self._hub.ids.short(), now)
+        make = EntityDraft if self._is_entity else Draft
+        return make(header, state.copy(), self._hub.ids.short(), now)
 
     async def _commit(self, draft: Draft) -> None:
         """Make a draft true.
@@ -543,6 +591,8 @@ class Actor:
         self._forget_taken_results()
         if draft.ended_generation:
             self._execution.forget()
+            self._touch()
+        if self._is_unfinished():
             self._touch()
 
     async def _resolve(self, commit: Commit) -> str:
@@ -568,6 +618,7 @@ class Actor:
         for delivery in list(self._held.values()):
             if delivery.lost:
                 del self._held[delivery.id]
+                self._context.settling.start(delivery.settlement.release(), f"let go of {delivery.id}")
             elif delivery.id not in waiting and self._is_done(delivery):
                 del self._held[delivery.id]
                 delay = self._early_by(delivery)
@@ -580,11 +631,15 @@ class Actor:
             return False
         if self._parked or self._state is None:
             return True
-        if self._state.pending:
+        if self._state.pending or self._is_unfinished():
             return False
         if self._rows:
             return self._rows[0].key > delivery.horizon
         return not self._more
+
+    def _is_unfinished(self) -> bool:
+        """Whether this is an entity that has something to do without being told more."""
+        return self._is_entity and self._state is not None and is_unfinished(self._state, self._hub.clock.now())
 
     def _early_by(self, delivery: Delivery) -> float:
         """Seconds until the timer or delayed start that a doorbell was put for is due (PROTOCOL R16)."""

@@ -14,6 +14,7 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import Target
 from azure_durable_py.taskhub.outgoing import RunActivity, Sender
+from azure_durable_py.worker.activities import SyncRunner, run_in_thread
 from azure_durable_py.worker.delivery import Delivery, Holder
 from azure_durable_py.worker.taskset import TaskSet
 
@@ -39,11 +40,11 @@ class ActivityJob(Protocol):
         """On whose behalf."""
         ...
 
-    def wants(self, entry: int) -> bool:
+    def wants(self, sender: Sender, entry: int) -> bool:
         """Whether this outbox entry is still to be handed over by us."""
         ...
 
-    def handed_over(self, entry: int) -> None:
+    def handed_over(self, sender: Sender, entry: int) -> None:
         """It is in the activities queue now."""
         ...
 
@@ -55,8 +56,8 @@ class ActivityJob(Protocol):
 class Activities(Protocol):
     """Takes activities that a turn decided: runs them here or puts them into the queue."""
 
-    def offer(self, job: ActivityJob, entry: int, activity: RunActivity) -> None:
-        """Take one activity."""
+    def offer(self, job: ActivityJob, entry: int, activity: RunActivity, *, again: bool) -> None:
+        """Take one activity; `again`: it may have been run before, by whoever held its guard."""
         ...
 
 
@@ -71,6 +72,8 @@ class WorkerContext:
     activities: Activities
     holder: Holder
     turns: asyncio.Semaphore
+    entity_turns: asyncio.Semaphore
+    run_sync: SyncRunner = run_in_thread
     sends: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_SENDS))
     settling: TaskSet = field(default_factory=TaskSet)
     room_made: Callable[[], None] = lambda: None

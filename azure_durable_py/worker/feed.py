@@ -19,7 +19,7 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.instance import InstanceState
 from azure_durable_py.taskhub.lifecycle import is_terminal
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target, WorkItem
-from azure_durable_py.taskhub.outgoing import RunActivity
+from azure_durable_py.taskhub.outgoing import RunActivity, Sender
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.values import Spill, read_value
 from azure_durable_py.worker.activities import ActivityRunner
@@ -37,8 +37,14 @@ RETRY_PAUSE = 5.0
 @dataclass(frozen=True, slots=True)
 class _Offer:
     job: ActivityJob
+    sender: Sender
     entry: int
     activity: RunActivity
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it is still to be run or put."""
+        return self.job.wants(self.sender, self.entry)
 
 
 class _HandBack:
@@ -88,8 +94,11 @@ class ActivityFeed:
         self._running = TaskSet(self._freed)
         self._putting = TaskSet(self._fill)
         self._waiting: deque[_Offer] = deque()
+        self._for_queue: deque[_Offer] = deque()
+        self._slow: set[str] = set()
         self._draining = False
         self.room_made: Callable[[], None] = lambda: None
+        self.local_bound: float | None = None
 
     # --- slots -----------------------------------------------------------------------------------------
 
@@ -97,9 +106,14 @@ class ActivityFeed:
         """How many work items may be taken from the queue now."""
         return 0 if self._draining else max(0, self._slots - len(self._running))
 
-    def offer(self, job: ActivityJob, entry: int, activity: RunActivity) -> None:
-        """Take an activity that a committed turn decided."""
-        self._waiting.append(_Offer(job, entry, activity))
+    def offer(self, job: ActivityJob, entry: int, activity: RunActivity, *, again: bool) -> None:
+        """Take an activity that a committed turn decided.
+
+        Where local runs are bounded (`local_bound`, seconds), an activity whose like took longer, or whose
+        run before this may have ended with its process, goes to the queue.
+        """
+        bounded = self.local_bound is not None and (again or activity.name in self._slow)
+        (self._for_queue if bounded else self._waiting).append(_Offer(job, job.sender, entry, activity))
         self._fill()
 
     async def drain(self, grace: float) -> None:
@@ -116,8 +130,10 @@ class ActivityFeed:
         await self._running.cancel()
 
     def _fill(self) -> None:
+        while self._for_queue and not self._draining and len(self._putting) < PARALLEL_PUTS:
+            self._put(self._for_queue.popleft())
         while self._waiting and not self._draining:
-            if not self._waiting[0].job.wants(self._waiting[0].entry):
+            if not self._waiting[0].is_wanted:
                 self._waiting.popleft()
             elif len(self._running) < self._slots:
                 offer = self._waiting.popleft()
@@ -135,9 +151,14 @@ class ActivityFeed:
     # --- here --------------------------------------------------------------------------------------------
 
     async def _run_here(self, offer: _Offer) -> None:
-        job, activity = offer.job, offer.activity
-        sender = job.sender
-        event = await self._run(sender.instance_id, activity)
+        job, sender, activity = offer.job, offer.sender, offer.activity
+        loop = asyncio.get_running_loop()
+        bound = None if self.local_bound is None else loop.call_later(self.local_bound, self._slow.add, activity.name)
+        try:
+            event = await self._run(sender.instance_id, activity)
+        finally:
+            if bound is not None:
+                bound.cancel()
         job.finish(TaskResult(sender.target, activity.task_id, event))
 
     async def _run(self, instance_id: str, activity: RunActivity) -> TaskCompleted | TaskFailed:
@@ -150,11 +171,11 @@ class ActivityFeed:
     # --- to the queue --------------------------------------------------------------------------------------
 
     def _put(self, offer: _Offer) -> None:
-        if offer.job.wants(offer.entry):
+        if offer.is_wanted:
             self._putting.start(self._put_item(offer), f"queue {offer.activity.name}")
 
     async def _put_item(self, offer: _Offer) -> None:
-        sender, activity = offer.job.sender, offer.activity
+        sender, activity = offer.sender, offer.activity
         item_id = self._hub.ids.new()
         spill = Spill(f"work-{item_id}")
         item = WorkItem(
@@ -176,7 +197,7 @@ class ActivityFeed:
             except StorageError as error:
                 logger.warning("Activity %r is waiting for the queue: %s", activity.name, error)
                 await asyncio.sleep(self._hub.ids.jitter(RETRY_PAUSE))
-        offer.job.handed_over(offer.entry)
+        offer.job.handed_over(sender, offer.entry)
 
     # --- from the queue --------------------------------------------------------------------------------------
 
@@ -198,7 +219,14 @@ class ActivityFeed:
         )
         self._running.start(self.run_item(item, delivery), f"activity {item.name}")
 
-    async def run_item(self, item: WorkItem, delivery: Delivery) -> None:
+    async def run(self, item: WorkItem, delivery: Delivery, failure: FailureDetails | None) -> None:
+        """Run a work item in a slot, even if none is free: its message is in hand already.
+
+        :param failure: what to answer in place of running it.
+        """
+        await asyncio.wait([self._running.start(self.run_item(item, delivery, failure), f"activity {item.name}")])
+
+    async def run_item(self, item: WorkItem, delivery: Delivery, failure: FailureDetails | None = None) -> None:
         """Run a work item and give its result to whoever awaits it; settles the delivery."""
         try:
             if delivery.suspect:
@@ -207,7 +235,10 @@ class ActivityFeed:
                 if not await self._may_run_again(item, delivery):
                     await delivery.settlement.ack()
                     return
-            event = await self._run(item.instance_id, RunActivity(item.task_id, item.name, item.input))
+            if failure is None:
+                event = await self._run(item.instance_id, RunActivity(item.task_id, item.name, item.input))
+            else:
+                event = TaskFailed(self._hub.clock.now(), item.task_id, failure)
             await self._report(item, event, delivery)
         except asyncio.CancelledError:
             await delivery.settlement.release()

@@ -35,7 +35,7 @@ class Mailroom:
         self,
         context: WorkerContext,
         instance_id: str,
-        handed_over: Callable[[int], None],
+        handed_over: Callable[[Sender, int], None],
         failed: Callable[[TaskResult], None],
     ) -> None:
         self._context = context
@@ -78,7 +78,7 @@ class Mailroom:
                 break
             except StorageUnavailableError as error:
                 await self._pause(error)
-        self._handed_over(entry)
+        self._handed_over(sender, entry)
 
     async def _deliver(self, sender: Sender, target: str, waiting: deque[tuple[int, Send]]) -> None:
         while waiting:
@@ -94,7 +94,7 @@ class Mailroom:
                 batch = batch[:1]
             for entry, _ in batch:
                 waiting.popleft()
-                self._handed_over(entry)
+                self._handed_over(sender, entry)
         del self._waiting[target]
 
     async def _pause(self, error: Exception) -> None:
