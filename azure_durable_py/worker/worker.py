@@ -16,14 +16,15 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError
 from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.worker import repair as repairs
 from azure_durable_py.worker.activities import ActivityRunner, SyncRunner, run_in_thread
 from azure_durable_py.worker.actor import Actor
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.delivery import Delivery, Holder
 from azure_durable_py.worker.feed import ActivityFeed
+from azure_durable_py.worker.invocations import HostLimits, Invocations
 from azure_durable_py.worker.poison import set_aside
 from azure_durable_py.worker.pump import Pump
-from azure_durable_py.worker import repair as repairs
 
 logger = logging.getLogger("azure_durable_py.worker")
 REPAIR_EVERY = timedelta(days=1)
@@ -40,6 +41,7 @@ class Worker:
     :param converter: how inputs and results become JSON.
     :param run_sync: how sync activities are called.
     :param repair: whether to look for instances without life, at start and daily.
+    :param limits: the limits of a Functions host, whose invocations take the place of our own pumps.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Worker:
         converter: DataConverter | None = None,
         run_sync: SyncRunner = run_in_thread,
         repair: bool = True,
+        limits: HostLimits | None = None,
     ) -> None:
         self._hub = hub
         self._repairs = repair
@@ -77,7 +80,10 @@ class Worker:
             activities=self._feed,
             holder=self._holder,
             turns=asyncio.Semaphore(turns),
+            entity_turns=asyncio.Semaphore(settings.max_concurrent_entities),
+            run_sync=run_sync,
         )
+        self._invocations = None if limits is None else Invocations(self._context, self._feed, self._ring, limits)
         self._most_busy = BUSY_ACTORS_PER_TURN * turns
         self._doorbells: list[Pump] = []
         self._pumps: list[Pump] = []
@@ -85,10 +91,26 @@ class Worker:
         self._loops: list[asyncio.Task[None]] = []
         self._unlisten: Callable[[], None] | None = None
 
+    @property
+    def invocations(self) -> Invocations:
+        """Takes what a Functions host delivers; there is one if the worker was made with `limits`."""
+        assert self._invocations is not None
+        return self._invocations
+
     # --- start and stop ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Begin to work. Returns at once."""
+        if self._invocations is None:
+            self._make_pumps()
+        loop = asyncio.get_running_loop()
+        self._renewing = loop.create_task(self._holder.run(), name="renew holds")
+        self._loops = [
+            *([loop.create_task(self._repair(), name="repair")] if self._repairs else []),
+            *(loop.create_task(pump.run(), name="pump") for pump in self._pumps),
+        ]
+
+    def _make_pumps(self) -> None:
         settings, store = self._settings, self._hub.store
         self._doorbells = [
             self._pump(queue, self._take_doorbell, self._room, settings.instance_visibility_timeout)
@@ -99,12 +121,6 @@ class Worker:
         self._feed.room_made = items.more_room
         self._context.room_made = self._doorbell_room_made
         self._unlisten = self._hub.listen(self._announce)
-        loop = asyncio.get_running_loop()
-        self._renewing = loop.create_task(self._holder.run(), name="renew holds")
-        self._loops = [
-            *([loop.create_task(self._repair(), name="repair")] if self._repairs else []),
-            *(loop.create_task(pump.run(), name="pump") for pump in self._pumps),
-        ]
 
     async def stop(self, grace: float = 10.0) -> None:
         """Stop taking work, let what runs come to an end for up to `grace` seconds, let go of the rest.
@@ -128,7 +144,9 @@ class Worker:
     async def _let_actors_finish(self, grace: float) -> None:
         """Let results that are in hand be committed."""
         deadline = self._hub.clock.monotonic() + min(grace, 5.0)
-        while any(actor.has_results for actor in self._actors.values()) and self._hub.clock.monotonic() < deadline:
+        while any(actor.has_results for actor in self._actors.values()):  # noqa: ASYNC110 - polls briefly, once
+            if self._hub.clock.monotonic() > deadline:
+                break
             await asyncio.sleep(0.01)
         if self._context.settling:
             timeout = max(0.1, deadline - self._hub.clock.monotonic())

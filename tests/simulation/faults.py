@@ -63,7 +63,9 @@ class Process:
 class FaultyStore:
     """Passes calls on to the real store, or not, or twice as late, as the dice say."""
 
-    def __init__(self, inner: TaskHubStore, process: Process, dice: random.Random, faults: Callable[[], Faults]) -> None:
+    def __init__(
+        self, inner: TaskHubStore, process: Process, dice: random.Random, faults: Callable[[], Faults]
+    ) -> None:
         self._inner = inner
         self._process = process
         self._dice = dice

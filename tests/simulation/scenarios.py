@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+from azure_durable_py.errors import TaskFailedError
 from azure_durable_py.models import RetryOptions
 from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.taskhub.lifecycle import purge
@@ -71,7 +72,7 @@ async def parent(context: Any) -> Any:
     for child in children:
         try:
             results.append(await child)
-        except Exception:
+        except TaskFailedError:
             failed += 1
     return [sum(results), failed]
 
@@ -81,10 +82,7 @@ async def broken(context: Any) -> Any:
 
 
 async def collector(context: Any) -> Any:
-    got = []
-    for _ in range(context.get_input()):
-        got.append(await context.wait_for_external_event("item"))
-    return got
+    return [await context.wait_for_external_event("item") for _ in range(context.get_input())]
 
 
 async def eternal(context: Any) -> Any:
@@ -96,6 +94,7 @@ async def eternal(context: Any) -> Any:
     if len(seen) >= 10:
         return seen
     context.continue_as_new(seen)
+    return None
 
 
 async def ping(context: Any) -> Any:
@@ -119,7 +118,9 @@ async def echo(context: Any) -> Any:
 
 
 async def waits(context: Any) -> Any:
-    children = [context.call_sub_orchestrator("collector", 1, instance_id=f"{context.instance_id}-{n}") for n in range(2)]
+    children = [
+        context.call_sub_orchestrator("collector", 1, instance_id=f"{context.instance_id}-{n}") for n in range(2)
+    ]
     return await context.task_all(children)
 
 
@@ -170,7 +171,8 @@ async def timers(world: World) -> None:
     assert output(fast) in (["work", 0], ["alarm"])
     assert output(slow_one) in (["work", 9], ["alarm"])
     assert output(later) == 2
-    assert later.columns.completed_time is not None and later.columns.completed_time >= start_at
+    assert later.columns.completed_time is not None
+    assert later.columns.completed_time >= start_at
 
 
 async def families(world: World) -> None:

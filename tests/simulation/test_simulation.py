@@ -32,8 +32,6 @@ async def play(scenario: str, seed: int) -> World:
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_every_instance_ends_right_under_faults(
-    scenario: str, seed: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_every_instance_ends_right_under_faults(scenario: str, seed: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
     run_virtual(play(scenario, seed))

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from azure_durable_py.clock import Ids, loop_clock
-from azure_durable_py.history import Event, ExecutionTerminated, EventRaised, ExecutionResumed, ExecutionSuspended
+from azure_durable_py.history import Event, EventRaised, ExecutionResumed, ExecutionSuspended, ExecutionTerminated
 from azure_durable_py.registry import Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
