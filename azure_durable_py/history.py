@@ -200,13 +200,28 @@ class EventRaised(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class EntityCaller:
+    """Who asked an entity for something and waits for the answer: an orchestration's task."""
+
+    instance_id: str
+    execution_id: str
+    generation: int
+    attempt: int
+    task_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class EntityOperationCalled(Event):
-    """A call of an entity operation was decided. `instance_id` is the entity's (@name@key)."""
+    """A call of an entity operation was decided. `instance_id` is the entity's (@name@key).
+
+    `section` names the critical section that it was called from: the entity lets it pass its lock.
+    """
 
     id: int
     instance_id: str
     operation: str
     input: Value = None
+    section: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +258,11 @@ class EntityLockRequested(Event):
 
 @dataclass(frozen=True, slots=True)
 class EntityLockGranted(Event):
+    """An entity gave its lock. `instance_id` is the entity's, so that whoever has no use for it can give it back."""
+
     task_id: int
+    instance_id: str = ""
+    section: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +271,38 @@ class EntityLockReleased(Event):
 
     id: int
     instance_id: str
+    section: str
+
+
+# --- what arrives at an entity -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OperationArrived(Event):
+    """An operation is to be run; `caller` waits for its result, a signal has none.
+
+    `section` names the critical section that a call was made from.
+    """
+
+    operation: str
+    input: Value = None
+    caller: EntityCaller | None = None
+    signal_time: datetime | None = None
+    section: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LockRequestArrived(Event):
+    """A critical section asks for the entity's lock."""
+
+    section: str
+    caller: EntityCaller
+
+
+@dataclass(frozen=True, slots=True)
+class LockReleaseArrived(Event):
+    """A critical section gives the lock, or its place among those that wait for it, back."""
+
     section: str
 
 
@@ -284,6 +335,9 @@ _EVENTS: dict[str, type[Event]] = {
         EntityLockRequested,
         EntityLockGranted,
         EntityLockReleased,
+        OperationArrived,
+        LockRequestArrived,
+        LockReleaseArrived,
     )
 }
 
@@ -367,6 +421,16 @@ def decode_parent(data: Any) -> ParentInstance | None:
     return None if data is None else ParentInstance(**{**data, "sent_at": decode_time(data["sent_at"])})
 
 
+def encode_caller(caller: EntityCaller | None) -> Any:
+    """A caller as JSON-ready values."""
+    return None if caller is None else _encode_fields(caller)
+
+
+def decode_caller(data: Any) -> EntityCaller | None:
+    """The caller that `encode_caller` gave."""
+    return None if data is None else EntityCaller(**data)
+
+
 def map_values(event: Event, change: Callable[[Value], Value]) -> Event:
     """The same event with `change` applied to each of its values (input, result, data, carried)."""
     replaced: dict[str, Any] = {}
@@ -446,6 +510,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "data": decode_value,
     "failure": decode_failure,
     "parent": decode_parent,
+    "caller": decode_caller,
     "carried": lambda items: tuple(event_from_json(item) for item in items),
 }
 

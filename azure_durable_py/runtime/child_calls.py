@@ -10,6 +10,7 @@ from azure_durable_py.models import RetryPolicy, check_instance_id
 from azure_durable_py.registry import Registry
 from azure_durable_py.runtime import ids
 from azure_durable_py.runtime.calls import Calls
+from azure_durable_py.runtime.locks import refuse_child
 from azure_durable_py.runtime.names import FunctionReference, durable_name
 from azure_durable_py.runtime.tasks import DecisionTask, Task
 
@@ -71,7 +72,8 @@ class ChildCalls(Calls):
         :param instance_id: its id; by default a deterministic one that is unique to this call.
         :param version: the version that it carries; by default that of the app.
         :param expected_type: the type to build from the output.
-        :raises OrchestratorError: not an orchestrator. :raises SerializationError: `input_` is not JSON.
+        :raises OrchestratorError: not an orchestrator, or called inside a critical section.
+        :raises SerializationError: `input_` is not JSON.
         :raises InvalidInstanceIdError: `instance_id` breaks the rules for ids.
         """
         return self._child(name, input_, instance_id, version, expected_type)()
@@ -146,6 +148,7 @@ class ChildCalls(Calls):
         decode = self._decoder(ref, expected_type, lambda registry: _registered(registry, name))
 
         def schedule() -> DecisionTask[Any]:
+            refuse_child(self._execution.section, name)
             task: DecisionTask[Any] = DecisionTask(f"sub-orchestration {name!r}", decode)
             now = self._execution.now
             self._decisions.make(

@@ -13,6 +13,8 @@ from typing import Any, cast
 
 from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.history import (
+    EntityLockGranted,
+    EntityLockRequested,
     EntityOperationCalled,
     EntityOperationCompleted,
     EntityOperationFailed,
@@ -38,6 +40,7 @@ ANSWERS: dict[type[Event], type[Event]] = {
     SubOrchestrationFailed: SubOrchestrationCreated,
     EntityOperationCompleted: EntityOperationCalled,
     EntityOperationFailed: EntityOperationCalled,
+    EntityLockGranted: EntityLockRequested,
 }
 """Which kind of decision each kind of answer belongs to."""
 

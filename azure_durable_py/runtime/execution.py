@@ -12,6 +12,7 @@ from azure_durable_py.history import Event, ExecutionStarted, Value
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.runtime.decisions import Decisions
 from azure_durable_py.runtime.external_events import ExternalEvents
+from azure_durable_py.runtime.locks import CriticalSection
 from azure_durable_py.serialization import DataConverter
 
 
@@ -40,6 +41,7 @@ class Execution:
     definition: OrchestratorDefinition | None = None
     custom_status: str | None = None
     continuation: Continuation | None = None
+    section: CriticalSection | None = None
 
     @property
     def now(self) -> datetime:

@@ -103,7 +103,8 @@ class InstanceState:
     `messages`. `pending` are events accepted but not yet shown to the function (encoded; the
     start of a generation), or a reference to them. `start_at` is set until a delayed start is
     due. `timers` (task id to fire time) and `children` (task ids) are the open ones. `tail` are the newest history events, encoded; `pages` the sealed older ones.
-    `garbage` are rows of this partition that may be deleted with any later commit.
+    `locks` are the entities (instance id, critical section) that this generation asked for their
+    lock and has not released. `garbage` are rows of this partition that may be deleted with any later commit.
     `entity` is the JSON-ready state of an entity (see the entity modules).
     """
 
@@ -124,6 +125,7 @@ class InstanceState:
     children: IdSet = field(default_factory=IdSet)
     pages: list[PageRef] = field(default_factory=lambda: [])
     tail: list[str] = field(default_factory=lambda: [])
+    locks: list[tuple[str, str]] = field(default_factory=lambda: [])
     garbage: list[str] = field(default_factory=lambda: [])
     purging: bool = False
     entity: dict[str, Any] | None = None
@@ -142,6 +144,7 @@ class InstanceState:
             children=self.children.copy(),
             pages=list(self.pages),
             tail=list(self.tail),
+            locks=list(self.locks),
             garbage=list(self.garbage),
         )
 
@@ -169,6 +172,7 @@ class InstanceState:
             "timers": [[encode_time(fire_at), ids.to_json()] for fire_at, ids in _by_time(self.timers).items()],
             "children": self.children.to_json(),
             "pages": [[page.key, page.chunks, page.events, page.payloads] for page in self.pages],
+            "locks": self.locks,
             "garbage": self.garbage,
             "purging": self.purging,
             "entity": self.entity,
@@ -219,6 +223,7 @@ class InstanceState:
                 children=IdSet.from_json(data.get("children", [])),
                 pages=[PageRef(key, chunks, events, tuple(p)) for key, chunks, events, p in data.get("pages", ())],
                 tail=[_dump(event) for event in tail],
+                locks=[(entity, section) for entity, section in data.get("locks", ())],
                 garbage=data.get("garbage", []),
                 purging=data.get("purging", False),
                 entity=data.get("entity"),

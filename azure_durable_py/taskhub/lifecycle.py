@@ -7,6 +7,7 @@ Everything here may be repeated, by anybody, after a crash at any point.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -16,11 +17,21 @@ from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, PageRef, chunk_keys, from_blobs
 from azure_durable_py.taskhub.messages import InboxEvent, Target
-from azure_durable_py.taskhub.outgoing import Deliver, Send, Sender, StartChild, from_message, is_send, outgoing_of
+from azure_durable_py.taskhub.outgoing import (
+    Deliver,
+    Send,
+    Sender,
+    StartChild,
+    StartNew,
+    from_message,
+    is_send,
+    outgoing_of,
+)
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, TaskHubStore
 from azure_durable_py.taskhub.values import read_events, read_value
 
-BLOB_PREFIXES = ("20-", "30-", "40-")
+logger = logging.getLogger("azure_durable_py.taskhub")
+BLOB_PREFIXES = ("20-", "30-", "40-", "50-", "60-")
 
 
 async def hand_over(hub: TaskHub, sender: Sender, sends: Sequence[Send]) -> None:
@@ -35,6 +46,9 @@ async def hand_over(hub: TaskHub, sender: Sender, sends: Sequence[Send]) -> None
         first = sends[at]
         if isinstance(first, StartChild):
             await _start_child(hub, sender, first)
+            at += 1
+        elif isinstance(first, StartNew):
+            await _start_new(hub, sender, first)
             at += 1
         else:
             run = list(_leading_deliveries(sends[at:]))
@@ -72,6 +86,32 @@ async def _start_child(hub: TaskHub, sender: Sender, start: StartChild) -> None:
     while stranger is not None:
         if not is_terminal(stranger):
             await _refuse(hub, start)
+            return
+        stranger = await replace_finished(hub, request)
+
+
+async def _start_new(hub: TaskHub, sender: Sender, start: StartNew) -> None:
+    text = await hub.retry(lambda: read_value(hub.store, sender.instance_id, start.input))
+    request = StartRequest(
+        instance_id=start.instance_id,
+        execution_id=start.execution_id,
+        name=start.name,
+        created_at=max(hub.clock.now(), start.sent_at),
+        input=text,
+        version=start.version,
+        start_at=start.start_at,
+    )
+    stranger = await hub.start(request)
+    while stranger is not None:
+        if not is_terminal(stranger):
+            logger.error(
+                "Entity %s starts %r as %r, but an instance with this id is %s: it is not started. "
+                "Leave the id to the engine, or use one that is free.",
+                sender.instance_id,
+                start.name,
+                start.instance_id,
+                stranger.columns.runtime_status,
+            )
             return
         stranger = await replace_finished(hub, request)
 
@@ -191,7 +231,7 @@ async def _hand_over_rest(hub: TaskHub, header: Header, state: InstanceState) ->
             decision = getattr(event, "id", None)
             if decision in wanted and is_send(event):
                 outgoing = outgoing_of(sender, event, committed_at[decision])
-                assert isinstance(outgoing, (StartChild, Deliver))
+                assert isinstance(outgoing, (StartChild, StartNew, Deliver))
                 sends.append(outgoing)
     by_target: dict[str, list[Send]] = {}
     for send in sorted(sends, key=lambda send: send.sequence):

@@ -9,19 +9,30 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from azure_durable_py.history import (
+    EntityCaller,
+    EntityLockReleased,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationSignaled,
     Event,
     EventRaised,
     EventSent,
+    LockReleaseArrived,
+    LockRequestArrived,
+    OperationArrived,
     ParentInstance,
     SubOrchestrationCreated,
     TaskScheduled,
     TimerCreated,
     Value,
     decode_parent,
+    decode_time,
     decode_value,
     encode_parent,
+    encode_time,
     encode_value,
 )
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, OutboxMessage
@@ -107,13 +118,62 @@ class StartChild:
         )
 
     @classmethod
-    def decode(cls, sequence: int, body: str) -> StartChild:
+    def decode(cls, sequence: int, data: dict[str, Any]) -> StartChild:
         """The start that `encode` wrote."""
-        data = json.loads(body)
         parent = decode_parent(data["parent"])
         if parent is None:
             raise ValueError("a start without a parent")
         return cls(sequence, data["instanceId"], data["name"], decode_value(data["input"]), data["version"], parent)
+
+
+@dataclass(frozen=True, slots=True)
+class StartNew:
+    """An orchestration that an entity starts; nobody waits for it.
+
+    Its execution id is part of the message, so that starting it again is known for what it is.
+    """
+
+    sequence: int
+    instance_id: str
+    execution_id: str
+    name: str
+    input: Value
+    version: str | None
+    sent_at: datetime
+    start_at: datetime | None = None
+
+    @property
+    def target(self) -> str:
+        """The instance that it addresses."""
+        return self.instance_id
+
+    def encode(self) -> str:
+        """As the body of an outbox message."""
+        return json.dumps(
+            {
+                "instanceId": self.instance_id,
+                "executionId": self.execution_id,
+                "name": self.name,
+                "input": encode_value(self.input),
+                "version": self.version,
+                "sentAt": encode_time(self.sent_at),
+                "startAt": None if self.start_at is None else encode_time(self.start_at),
+            }
+        )
+
+    @classmethod
+    def decode(cls, sequence: int, data: dict[str, Any]) -> StartNew:
+        """The start that `encode` wrote."""
+        return cls(
+            sequence,
+            data["instanceId"],
+            data["executionId"],
+            data["name"],
+            decode_value(data["input"]),
+            data["version"],
+            decode_time(data["sentAt"]),
+            None if data["startAt"] is None else decode_time(data["startAt"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +185,7 @@ class Deliver:
     event: InboxEvent
 
 
-Send = StartChild | Deliver
+Send = StartChild | StartNew | Deliver
 Outgoing = RunActivity | WakeAt | Send
 
 
@@ -153,18 +213,47 @@ def outgoing_of(sender: Sender, decision: Event, committed_at: datetime) -> Outg
             raised = EventRaised(committed_at, decision.name, decision.data)
             event = InboxEvent(raised, sender.incarnation, sender.sequence(task_id), committed_at)
             return Deliver(event.sequence, decision.instance_id, event)
+        case EntityOperationCalled():
+            caller = _caller(sender, decision.id)
+            called = OperationArrived(
+                committed_at, decision.operation, decision.input, caller, section=decision.section
+            )
+            return _to_entity(sender, decision.id, decision.instance_id, called)
+        case EntityOperationSignaled():
+            signaled = OperationArrived(
+                committed_at, decision.operation, decision.input, signal_time=decision.signal_time
+            )
+            return _to_entity(sender, decision.id, decision.instance_id, signaled)
+        case EntityLockRequested():
+            asked = LockRequestArrived(committed_at, decision.section, _caller(sender, decision.id))
+            return _to_entity(sender, decision.id, decision.instance_id, asked)
+        case EntityLockReleased():
+            released = LockReleaseArrived(committed_at, decision.section)
+            return _to_entity(sender, decision.id, decision.instance_id, released)
         case _:
             raise TypeError(f"{type(decision).__name__} hands nothing over")
 
 
+def _caller(sender: Sender, task_id: int) -> EntityCaller:
+    return EntityCaller(sender.instance_id, sender.execution_id, sender.generation, sender.attempt, task_id)
+
+
+def _to_entity(sender: Sender, number: int, entity: str, event: Event) -> Deliver:
+    order = sender.sequence(number)
+    return Deliver(order, entity, InboxEvent(event, sender.incarnation, order, event.timestamp))
+
+
 def is_send(decision: Event) -> bool:
     """Whether the decision is to be handed over even when its orchestration has ended."""
-    return isinstance(decision, (SubOrchestrationCreated, EventSent))
+    return isinstance(decision, _SENT)
+
+
+_SENT = (SubOrchestrationCreated, EventSent, EntityOperationCalled, EntityOperationSignaled, EntityLockReleased)
 
 
 def to_message(send: Send, guard: str, committed_at: datetime) -> OutboxMessage:
     """A send as an outbox message that holds all of it."""
-    if isinstance(send, StartChild):
+    if isinstance(send, (StartChild, StartNew)):
         return OutboxMessage(send.sequence, guard, committed_at, send.target, send.encode(), start=True)
     return OutboxMessage(send.sequence, guard, committed_at, send.target, send.event.encode().decode())
 
@@ -176,7 +265,8 @@ def from_message(message: OutboxMessage) -> Send:
     """
     try:
         if message.start:
-            return StartChild.decode(message.sequence, message.body)
+            data = json.loads(message.body)
+            return (StartChild if "parent" in data else StartNew).decode(message.sequence, data)
         return Deliver(message.sequence, message.target, InboxEvent.decode(message.body.encode()))
     except (ValueError, KeyError, TypeError, MalformedMessageError) as error:
         raise CorruptRowError(f"an outbox entry cannot be read: {error!r}") from error

@@ -94,7 +94,7 @@ class ActivityRunner:
             return self._failed(task_id, error)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
-            if task is None or _is_being_cancelled(task):
+            if task is None or is_being_cancelled(task):
                 raise
             return self._failed(task_id, error)
         except BaseException as error:  # noqa: BLE001 - even SystemExit in an activity fails only the activity
@@ -132,7 +132,8 @@ def _cut(text: str, *, keep_end: bool = False) -> str:
     return "... " + text[-MAX_FAILURE_TEXT:] if keep_end else text[:MAX_FAILURE_TEXT] + " ..."
 
 
-def _is_being_cancelled(task: asyncio.Task[Any]) -> bool:
+def is_being_cancelled(task: asyncio.Task[Any]) -> bool:
+    """Whether somebody outside the task wants it to end."""
     cancelling = getattr(task, "cancelling", None)
     # Python 3.10 cannot tell; there a cancellation is taken for the worker's.
     return True if cancelling is None else cancelling() > 0

@@ -13,10 +13,13 @@ from datetime import datetime, timedelta
 
 from azure_durable_py.history import (
     ContinuedAsNew,
+    EntityLockReleased,
+    EntityLockRequested,
     Event,
     ExecutionCompleted,
     ExecutionStarted,
     ExecutionTerminated,
+    LockReleaseArrived,
     PayloadRef,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
@@ -153,6 +156,9 @@ class Draft:
         last = stored[-1] if stored else None
         self.ended_generation = isinstance(last, (ExecutionCompleted, ContinuedAsNew))
         self._add_entries(stored, sender, guard)
+        self._note_locks(stored)
+        if self.ended_generation:
+            self._release_locks(len(turn.children), sender, guard)
         self._describe(turn)
         if isinstance(last, ContinuedAsNew):
             self._continue_as_new(last, stored, sender, decision)
@@ -185,6 +191,21 @@ class Draft:
             self.new.append((sender.sequence(number), outgoing_of(sender, event, self.now)))
         if group.ids:
             self.state.groups.append(group)
+
+    def _note_locks(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if isinstance(event, EntityLockRequested):
+                self.state.locks.append((event.instance_id, event.section))
+            elif isinstance(event, EntityLockReleased) and (event.instance_id, event.section) in self.state.locks:
+                self.state.locks.remove((event.instance_id, event.section))
+
+    def _release_locks(self, children: int, sender: Sender, guard: str) -> None:
+        """Whatever ended the generation, and wherever its code stood: no lock stays behind."""
+        locks, self.state.locks = self.state.locks, []
+        first = COMPLETION_ID - children - len(locks)
+        for order, (entity, section) in enumerate(locks, sender.sequence(first)):
+            release = LockReleaseArrived(self.now, section)
+            self._send(Deliver(order, entity, InboxEvent(release, sender.incarnation, order, self.now)), guard)
 
     def _describe(self, turn: Turn) -> None:
         columns: Columns = self.columns
@@ -336,7 +357,7 @@ class Draft:
             last_updated_time=self.now,
             turn_id=self.turn_id,
             wake_time=min(wake_times, default=None),
-            has_outbox=bool(state.groups or state.messages or state.pending),
+            has_outbox=bool(state.groups or state.messages or state.pending) or self._is_unfinished(),
         )
         put = (*self._spill.rows, *self._quarantined)
         staged: list[BlobRow] = []
@@ -346,7 +367,12 @@ class Draft:
         dropped = tuple(state.garbage[: room - len(put)])
         state.garbage = state.garbage[len(dropped) :]
         header = Header(self._header.instance_id, columns, state.encode())
-        return Commit(self._header.instance_id, header, self._header.etag, self.consumed, put, dropped), staged
+        expected = self._header.etag or None
+        return Commit(self._header.instance_id, header, expected, self.consumed, put, dropped), staged
+
+    def _is_unfinished(self) -> bool:
+        """Whether something beside the outbox is still to be done."""
+        return False
 
 
 def _sends(decision: Callable[[int], Event], number: int) -> bool:

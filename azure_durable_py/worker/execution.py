@@ -82,6 +82,10 @@ class Execution:
         """Events from the inbox with the values that the function will read."""
         return await read_events(self._context.hub.store, self._instance_id, events)
 
+    async def filled_whole(self, events: Sequence[Event]) -> list[Event]:
+        """Events with all their values."""
+        return await read_events(self._context.hub.store, self._instance_id, events, everything=True)
+
     def is_open(self, task_id: int) -> bool:
         """Whether a task still waits for its answer."""
         return self._live is not None and self._live.is_open(task_id)

@@ -1,0 +1,439 @@
+"""One turn of an entity: what arrived is run, held back behind a lock, or kept until its time.
+
+Owns the order of operations (FIFO per sender, locks in the order of asking) and the bounds of a
+turn. All of it is one commit: the effects of the operations and what they send stand or fall
+together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from azure_durable_py.errors import FunctionNotFoundError, PayloadTooLargeError
+from azure_durable_py.history import (
+    EntityCaller,
+    EntityLockGranted,
+    EntityOperationCompleted,
+    EntityOperationFailed,
+    Event,
+    LockReleaseArrived,
+    LockRequestArrived,
+    OperationArrived,
+    TimerCreated,
+    decode_event,
+    encode_event,
+)
+from azure_durable_py.models import EntityId, FailureDetails
+from azure_durable_py.runtime.entities import LiveEntity, Operation, Outcome
+from azure_durable_py.runtime.entity_context import Action, SignalAction
+from azure_durable_py.taskhub.entity import EntityState, LockHolder, SenderPage, is_runnable
+from azure_durable_py.taskhub.instance import (
+    CorruptRowError,
+    InstanceState,
+    PageRef,
+    chunk_keys,
+    decode_ref,
+    from_blobs,
+    to_blobs,
+)
+from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
+from azure_durable_py.taskhub.outgoing import Deliver, Send, Sender, StartNew
+from azure_durable_py.taskhub.protocol import BlobRow, Columns, InboxRow
+from azure_durable_py.taskhub.values import read_value
+from azure_durable_py.worker.activities import is_being_cancelled, shorten
+from azure_durable_py.worker.context import WorkerContext
+from azure_durable_py.worker.entity_draft import EntityDraft
+from azure_durable_py.worker.execution import Execution
+from azure_durable_py.worker.inbox import accept
+
+logger = logging.getLogger("azure_durable_py.worker")
+SEND_BYTES_PER_TURN = 262_144
+"""A turn takes no further operation once what it sends has so many bytes (PROTOCOL R19)."""
+SEND_BYTES_PER_OPERATION = 400_000
+SECONDS_PER_TURN = 5.0
+SEAL_CHARS = 65_536
+"""The backlog is sealed into a page when its events take more characters than this."""
+MAX_SENDERS = 2_000
+"""Senders remembered in the header; of more, the older half moves to rows."""
+SENDER_MEMORY = timedelta(days=30)
+"""How long those are remembered: longer than anything stays in an outbox."""
+
+
+class EntityExecution(Execution):
+    """The live entity behind an actor: its state, kept between turns."""
+
+    def __init__(self, context: WorkerContext, instance_id: str) -> None:
+        super().__init__(context, instance_id)
+        self._entity_id = EntityId.get_entity_id(instance_id)
+        self._entity: LiveEntity | None = None
+        self._timers: dict[int, datetime] = {}
+        self._senders: dict[str, dict[str, int]] = {}
+
+    def forget(self) -> None:
+        """The header was changed by another, or a turn came to nothing: read the state again next time."""
+        self._entity = None
+
+    async def load_decisions(self, state: InstanceState) -> None:
+        """Take note of the timers."""
+        self._timers = dict(state.timers)
+
+    def decision(self, task_id: int) -> Event:
+        """The timer with this number: an entity has no other decisions.
+
+        :raises CorruptRowError: there is none.
+        """
+        fire_at = self._timers.get(task_id)
+        if fire_at is None:
+            raise CorruptRowError(f"entity {self._entity_id} has no timer {task_id}")
+        return TimerCreated(fire_at, task_id, fire_at)
+
+    async def open(self, columns: Columns) -> LiveEntity:
+        """The entity with the state that a header has.
+
+        :raises FunctionNotFoundError: the app has no such entity.
+        :raises CorruptRowError: the state cannot be read.
+        """
+        context = self._context
+        if self._entity is None:
+            definition = context.registry.entities.get(self._entity_id.name)
+            self._entity = LiveEntity(
+                self._entity_id,
+                definition,
+                context.converter,
+                await self.text(columns),
+                rollback=context.settings.rollback_entity_operations_on_exceptions,
+                new_id=context.hub.ids.new,
+            )
+        return self._entity
+
+    async def text(self, columns: Columns) -> str | None:
+        """The state that a header has, as JSON text."""
+        value = columns.output if columns.output_payload is None else decode_ref(columns.output_payload)
+        return await read_value(self._context.hub.store, self._instance_id, value)
+
+    async def remembered(self, page: SenderPage) -> dict[str, int]:
+        """The senders that were moved to these rows."""
+        found = self._senders.get(page.key)
+        if found is None:
+            found = json.loads(await self.rows(page.key, page.chunks))
+            self._senders = {**self._senders, page.key: found}
+        return found
+
+    async def rows(self, key: str, chunks: int) -> str:
+        """The text of these rows.
+
+        :raises CorruptRowError: one is missing or damaged.
+        """
+        bodies = await self._context.hub.store.get_blobs(self._instance_id, chunk_keys(key, chunks))
+        return from_blobs(key, chunks, bodies)
+
+
+class EntityTurn:
+    """One turn of one entity.
+
+    :param draft: the commit that the turn becomes.
+    :param sender: on whose behalf the entity sends.
+    """
+
+    def __init__(self, context: WorkerContext, execution: EntityExecution, draft: EntityDraft, sender: Sender) -> None:
+        self._context = context
+        self._execution = execution
+        self._draft = draft
+        self._sender = sender
+        self._entity = EntityState.of(draft.state)
+        self._deadline = context.hub.clock.monotonic() + SECONDS_PER_TURN
+        self._before: str | None = None
+        self._live: LiveEntity | None = None
+        self._missing: FunctionNotFoundError | None = None
+        self._operations = 0
+        self._sends: list[Send] = []
+        self._bytes = 0
+        self._wakes: dict[int, datetime] = {}
+
+    async def run(self, rows: Sequence[InboxRow]) -> bool:
+        """Take what there is, as far as the bounds of a turn allow. Tells whether anything changed."""
+        await self._open()
+        await self._drain()
+        await self._take_due()
+        consumed: list[str] = []
+        quarantined: list[BlobRow] = []
+        for row in rows:
+            if self._is_full or self._entity.is_runnable:
+                break
+            await self._recall(row)
+            accepted = accept(self._sender.instance_id, self._draft.state, [row], _never, self._draft.now)
+            consumed += accepted.consumed
+            quarantined += accepted.quarantined
+            for event in accepted.events:
+                self._note_sender(event)
+                await self._take(event.event)
+        self._draft.consume(consumed, quarantined)
+        return bool(consumed or self._operations or self._draft.gone)
+
+    def record(self, guard: str) -> None:
+        """Write the turn into the draft, under a guard."""
+        self._seal_backlog()
+        self._move_senders()
+        text = self._live.state if self._live is not None else self._before
+        self._draft.record_wakes(self._wakes, guard)
+        self._draft.record_entity(self._entity, self._before, text, self._sends, guard)
+
+    async def _open(self) -> None:
+        await self._execution.load_decisions(self._draft.state)
+        try:
+            self._live = await self._execution.open(self._draft.columns)
+            self._before = self._live.state
+        except FunctionNotFoundError as error:
+            self._missing = error
+            self._before = await self._execution.text(self._draft.columns)
+
+    @property
+    def _is_full(self) -> bool:
+        return (
+            self._operations >= self._context.settings.max_entity_operation_batch_size
+            or self._bytes >= SEND_BYTES_PER_TURN
+            or self._context.hub.clock.monotonic() >= self._deadline
+        )
+
+    # --- what arrives -------------------------------------------------------------------------------
+
+    async def _take(self, event: Event) -> None:
+        match event:
+            case OperationArrived(signal_time=moment) if moment is not None and moment > self._draft.now:
+                number = self._draft.number()
+                self._wakes[number] = moment
+                self._entity.scheduled[number] = encode_event(event)
+            case OperationArrived():
+                await self._admit(event)
+            case LockRequestArrived():
+                self._entity.waiters[event.section] = event.caller.instance_id
+                self._entity.tail.append(encode_event(event))
+                await self._drain()
+            case LockReleaseArrived(section=section):
+                self._entity.waiters.pop(section, None)
+                if self._entity.holder is not None and self._entity.holder.section == section:
+                    self._entity.holder = None
+                    await self._drain()
+            case _:
+                logger.warning(
+                    "Entity %s was sent %s, which is for orchestrations: it has no effect.",
+                    self._sender.instance_id,
+                    type(event).__name__,
+                )
+
+    async def _admit(self, event: OperationArrived) -> None:
+        holder = self._entity.holder
+        if (holder is None and not self._entity.is_runnable) or (holder and holder.section == event.section):
+            await self._operate(event)
+        else:
+            self._entity.tail.append(encode_event(event))
+
+    async def _take_due(self) -> None:
+        """Take the scheduled signals that are due, earliest first."""
+        state = self._draft.state
+        due = sorted((fire_at, number) for number, fire_at in state.timers.items() if fire_at <= self._draft.now)
+        for _, number in due:
+            if self._is_full:
+                return
+            self._draft.cancel_wake(number)
+            self._operations += 1
+            text = self._entity.scheduled.pop(number, None)
+            event = None if text is None else decode_event(text)
+            if isinstance(event, OperationArrived):
+                await self._admit(event)
+
+    # --- the backlog --------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Run what was held back, until the next lock is given."""
+        entity = self._entity
+        while entity.is_runnable and not self._is_full:
+            if not entity.front:
+                await self._open_page()
+            event = decode_event(entity.front.pop(0))
+            if isinstance(event, LockRequestArrived):
+                self._grant(event)
+            elif isinstance(event, OperationArrived):
+                await self._operate(event)
+
+    async def _open_page(self) -> None:
+        entity = self._entity
+        if not entity.pages:
+            entity.front, entity.tail = entity.tail, []
+            return
+        page = entity.pages.pop(0)
+        entity.front = (await self._execution.rows(page.key, page.chunks)).split("\n")
+        self._draft.state.garbage += chunk_keys(page.key, page.chunks)
+
+    def _seal_backlog(self) -> None:
+        entity = self._entity
+        if sum(map(len, entity.tail)) > SEAL_CHARS:
+            ref, rows = to_blobs(f"60-backlog-{self._draft.turn_id}", "\n".join(entity.tail))
+            entity.pages.append(PageRef(ref.key, ref.chunks, len(entity.tail)))
+            entity.tail = []
+            self._draft.put(rows)
+
+    # --- locks --------------------------------------------------------------------------------------
+
+    def _grant(self, request: LockRequestArrived) -> None:
+        if self._entity.waiters.pop(request.section, None) is None:
+            return  # Given up before it was its turn.
+        caller, now = request.caller, self._draft.now
+        self._entity.holder = LockHolder(request.section, caller.instance_id, caller.execution_id, now)
+        granted = EntityLockGranted(now, caller.task_id, self._sender.instance_id, request.section)
+        self._answer(caller, granted, self._draft.number())
+
+    # --- operations ---------------------------------------------------------------------------------
+
+    async def _operate(self, event: OperationArrived) -> None:
+        self._operations += 1
+        self._entity.last_operation = self._draft.now
+        outcome = await self._outcome(event)
+        self._draft.throw_away([event])
+        for send in self._sends_of(outcome.actions):
+            self._send(send)
+        if event.caller is not None:
+            self._answer_call(event.caller, outcome)
+        elif outcome.failure is not None:
+            logger.error(
+                "Operation %r of entity %s failed, and nobody waits for it: %s: %s\n%s",
+                event.operation,
+                self._sender.instance_id,
+                outcome.failure.error_type,
+                outcome.failure.message,
+                outcome.failure.stack_trace or "",
+            )
+
+    async def _outcome(self, event: OperationArrived) -> Outcome:
+        if self._live is None:
+            error = self._missing or FunctionNotFoundError(f"no entity {self._sender.instance_id}")
+            return Outcome(None, FailureDetails.from_exception(error))
+        [filled] = await self._execution.filled_whole([event])
+        assert isinstance(filled, OperationArrived)
+        text = filled.input if isinstance(filled.input, str) else None
+        try:
+            operation = self._live.begin(event.operation, text, self._draft.now)
+            outcome = await self._perform(operation)
+        except PayloadTooLargeError as error:
+            outcome = Outcome(None, FailureDetails.from_exception(error))
+        return outcome
+
+    async def _perform(self, operation: Operation) -> Outcome:
+        try:
+            if operation.is_async:
+                returned = await operation.call_async()
+            else:
+                returned = await self._context.run_sync(operation.call, f"entity {self._sender.instance_id}")
+            self._check_size(operation)
+            return operation.succeed(returned)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or is_being_cancelled(task):
+                raise
+            return operation.fail(error)
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises fails only the operation
+            return operation.fail(error)
+
+    def _check_size(self, operation: Operation) -> None:
+        size = sum(min(len(action.input or ""), 16_384) + 500 for action in operation.actions)
+        if size > SEND_BYTES_PER_OPERATION:
+            raise PayloadTooLargeError(
+                f"One operation of entity {self._sender.instance_id} sends {len(operation.actions)} messages of about "
+                f"{size} bytes, more than one commit can hold. Send less at a time, or let an orchestration do it."
+            )
+
+    # --- what it sends ------------------------------------------------------------------------------
+
+    def _sends_of(self, actions: Sequence[Action]) -> list[Send]:
+        sends: list[Send] = []
+        for action in actions:
+            number, now = self._draft.number(), self._draft.now
+            value = self._draft.spill_message(number, action.input)
+            if isinstance(action, SignalAction):
+                signal = OperationArrived(now, action.operation, value, signal_time=action.signal_time)
+                event = InboxEvent(signal, self._sender.incarnation, number, now)
+                sends.append(Deliver(number, str(action.entity_id), event))
+            else:
+                execution_id = self._context.hub.ids.new()
+                version = action.version or self._context.settings.default_version
+                sends.append(
+                    StartNew(
+                        number, action.instance_id, execution_id, action.name, value, version, now, action.start_at
+                    )
+                )
+        return sends
+
+    def _answer_call(self, caller: EntityCaller, outcome: Outcome) -> None:
+        number, now = self._draft.number(), self._draft.now
+        if outcome.failure is not None:
+            answer: Event = EntityOperationFailed(now, caller.task_id, shorten(outcome.failure))
+        else:
+            answer = EntityOperationCompleted(now, caller.task_id, self._draft.spill_message(number, outcome.result))
+        self._answer(caller, answer, number)
+
+    def _answer(self, caller: EntityCaller, answer: Event, number: int) -> None:
+        target = Target(caller.execution_id, caller.generation, caller.attempt)
+        event = InboxEvent(answer, self._sender.incarnation, number, self._draft.now, target)
+        self._send(Deliver(number, caller.instance_id, event))
+
+    def _send(self, send: Send) -> None:
+        self._sends.append(send)
+        body = send.event.encode() if isinstance(send, Deliver) else send.encode()
+        self._bytes += len(body)
+
+    # --- senders ------------------------------------------------------------------------------------
+
+    def _note_sender(self, event: InboxEvent) -> None:
+        """Keep the senders in the order in which they were last heard of."""
+        if not event.sender.startswith(CLIENT_SENDER):
+            senders = self._draft.state.senders
+            senders[event.sender] = senders.pop(event.sender)
+            latest = self._entity.latest_sent
+            self._entity.latest_sent = event.sent_at if latest is None else max(latest, event.sent_at)
+
+    async def _recall(self, row: InboxRow) -> None:
+        """Look for the sender of a row among those that were moved out of the header.
+
+        What was sent after all that they had sent by then cannot be one of theirs again.
+        """
+        if not self._entity.senders:
+            return
+        try:
+            event = InboxEvent.decode(row.body)
+        except MalformedMessageError:
+            return
+        state = self._draft.state
+        if event.sender in state.senders or event.sender.startswith(CLIENT_SENDER):
+            return
+        for page in self._entity.senders:
+            if event.sent_at <= page.until:
+                number = (await self._execution.remembered(page)).get(event.sender, -1)
+                if number > state.senders.get(event.sender, -1):
+                    state.senders[event.sender] = number
+
+    def _move_senders(self) -> None:
+        state, now = self._draft.state, self._draft.now
+        for page in [page for page in self._entity.senders if now - page.moved_at > SENDER_MEMORY]:
+            self._entity.senders.remove(page)
+            state.garbage += chunk_keys(page.key, page.chunks)
+        if len(state.senders) <= MAX_SENDERS:
+            return
+        older = list(state.senders)[: len(state.senders) // 2]
+        moved = {sender: state.senders.pop(sender) for sender in older}
+        ref, rows = to_blobs(f"50-senders-{self._draft.turn_id}", json.dumps(moved, ensure_ascii=False))
+        self._draft.put(rows)
+        until = self._entity.latest_sent or now
+        self._entity.senders.append(SenderPage(ref.key, ref.chunks, until, now))
+
+
+def is_unfinished(state: InstanceState, now: datetime) -> bool:
+    """Whether an entity has something to do without being told more: a backlog set free, a signal that is due."""
+    return any(fire_at <= now for fire_at in state.timers.values()) or is_runnable(state)
+
+
+def _never(_task_id: int) -> bool:
+    return False
