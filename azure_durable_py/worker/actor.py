@@ -37,6 +37,7 @@ from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.inbox import accept, completed_task, matches
 from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, parse_timer_reason
+from azure_durable_py.worker.versions import may_run, refusal
 from azure_durable_py.worker.wakeup import Wakeup
 
 logger = logging.getLogger("azure_durable_py.worker")
@@ -50,6 +51,10 @@ LONGEST_DEFERRAL = 300.0
 HORIZON = timedelta(minutes=5)
 LATE_START = timedelta(minutes=5)
 UNRESOLVED_PAUSE = 5.0
+
+
+class OtherVersionError(Exception):
+    """The instance is of a version that this worker may not run."""
 
 
 class Actor:
@@ -167,6 +172,9 @@ class Actor:
                 logger.warning("Instance %r waits %.1f s for storage: %s", self.instance_id, pause, error)
                 self._begin_again()
                 await asyncio.sleep(pause)
+            except OtherVersionError as error:
+                logger.info("Instance %r is left to another worker: %s", self.instance_id, error)
+                await self._defer()
             except Exception:
                 logger.exception("A turn of instance %r failed; its messages are put back.", self.instance_id)
                 await self._defer()
@@ -183,7 +191,7 @@ class Actor:
         idle = self._context.settings.extended_session_idle_timeout if self._context.settings.extended_sessions else 0.0
         while True:
             self._wake.clear()
-            if self._touched or not self._loaded or (self._rows and not self._parked) or self._results_decide():
+            if self._touched or (self._rows and not self._parked) or self._results_decide():
                 self._touched = False
                 return True
             timeout = None if self.is_busy or not self._mailroom.is_empty else idle
@@ -216,6 +224,7 @@ class Actor:
         held, self._held = self._held, {}
         self._drop_results()
         self._header = self._state = None
+        self._rows.clear()
         self._entries = Entries()
         self._begin_again()
         self._touched = False
@@ -405,6 +414,7 @@ class Actor:
 
     async def _load_execution(self, header: Header, state: InstanceState) -> FailureDetails | None:
         failure = next((delivery.failure for delivery in self._held.values() if delivery.failure), None)
+        failure = failure or self._wrong_version(header)
         if failure is not None:
             logger.error("Instance %r fails: %s", self.instance_id, failure.message)
             return failure
@@ -418,6 +428,18 @@ class Actor:
             logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)
             return FailureDetails.from_exception(error)
         return None
+
+    def _wrong_version(self, header: Header) -> FailureDetails | None:
+        """The failure of an instance that this worker may not run.
+
+        :raises OtherVersionError: it is to be left to another worker.
+        """
+        version, settings = header.columns.version, self._context.settings
+        if may_run(version, settings):
+            return None
+        if settings.version_failure_strategy.lower() != "fail":
+            raise OtherVersionError(refusal(version, settings))
+        return FailureDetails(refusal(version, settings), "azure_durable_py.errors.VersionMismatchError")
 
     def _next_rows(self) -> list[InboxRow]:
         rows: list[InboxRow] = []
