@@ -7,6 +7,7 @@ keep every one of them; the durable ones replace its own, which need another pac
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -40,6 +41,7 @@ from azure_durable_py.registry import Registry, place_of
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_FUNCTIONS_HOST = "azure_durable_py.hosting.functions"
 _FOREIGN = (ORCHESTRATION_TRIGGER, ACTIVITY_TRIGGER, ENTITY_TRIGGER)
 
 
@@ -149,6 +151,16 @@ class DFApp(Blueprint, FunctionApp):
             ]
             self._registry = build_registry(durable, self.client_for)
         return self._registry
+
+    def get_functions(self) -> list[Function]:
+        """What the Functions worker indexes: the ordinary functions, and those by which the host drives the hub.
+
+        :raises RegistrationError: a function is declared wrongly, or a name is taken twice.
+        :raises SettingsError: host.json has a setting that cannot be used.
+        """
+        # The worker asks the app, yet what a host needs is the host's to say: by name, as it is above us.
+        expand: Callable[[DFApp], list[Function]] = importlib.import_module(_FUNCTIONS_HOST).expand
+        return expand(self)
 
     def user_functions(self) -> list[Function]:
         """The ordinary functions of the app, their `DurableClient` bindings among their bindings.

@@ -45,6 +45,26 @@ def read_host_json(app_dir: Path, app_settings: Mapping[str, str]) -> dict[str, 
     return host_json
 
 
+def route_prefix(host_json: Mapping[str, Any]) -> str:
+    """What stands before every HTTP route, without slashes at its ends; may be empty.
+
+    :raises SettingsError: host.json says something else than a plain path.
+    """
+    section: Any = host_json
+    for name in ("extensions", "http", "routePrefix"):
+        if not isinstance(section, dict):
+            return "api"
+        found: dict[str, Any] = {str(key).lower(): value for key, value in section.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        section = found.get(name.lower())
+        if section is None:
+            return "api"
+    if not isinstance(section, str) or "{" in section:
+        raise SettingsError(
+            f"host.json: extensions.http.routePrefix is {section!r}; accepted is a plain path such as 'api'."
+        )
+    return section.strip("/")
+
+
 def read_local_settings(app_dir: Path) -> LocalSettings:
     """The content of local.settings.json; a missing file gives no settings.
 

@@ -16,10 +16,11 @@ import azure.functions as func
 from azure_durable_py.app import DFApp
 from azure_durable_py.bindings import DurableClient
 from azure_durable_py.client.client import DurableOrchestrationClient
-from azure_durable_py.client.links import HttpAnswer, ManagementUrls
+from azure_durable_py.client.links import HttpAnswer, ManagementUrls, ResponseFactory
 from azure_durable_py.settings import Settings, expand
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import HubInfo, TaskHubStore
+from azure_durable_py.worker.invocations import HostLimits, Invocations
 from azure_durable_py.worker.worker import Worker
 
 OpenStore = Callable[[str | None, Settings], TaskHubStore]
@@ -32,6 +33,7 @@ class Engine:
     :param app: the app; its clients come from here once `open` was called.
     :param store: the store of the app's own hub.
     :param other_store: makes the stores of other hubs that functions ask clients of.
+    :param respond: makes what HTTP functions return (default: `azure.functions.HttpResponse`).
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class Engine:
         settings: Settings,
         app_settings: Mapping[str, str],
         other_store: OpenStore,
+        respond: ResponseFactory | None = None,
     ) -> None:
         self.settings = settings
         self.hub = TaskHub(store)
         self._app = app
         self._app_settings = app_settings
         self._other_store = other_store
+        self._respond: ResponseFactory = respond or to_http_response
         self._client: DurableOrchestrationClient | None = None
         self._others: dict[tuple[str, str], DurableOrchestrationClient] = {}
         self._worker: Worker | None = None
@@ -72,15 +76,24 @@ class Engine:
             registry=self._app.registry,
             urls=make_urls(self.hub),
             elsewhere=self._client_of,
-            respond=to_http_response,
+            respond=self._respond,
         )
         for binding in self._app.client_bindings():
             await self.client_for(binding).hub.open()
         self._app.use_clients(self.client_for)
 
-    async def start(self) -> None:
-        """Begin to work on the app's hub."""
-        self._worker = Worker(self.hub, self._app.registry, self.settings)
+    @property
+    def invocations(self) -> Invocations:
+        """Takes what a Functions host delivers, once `start` was called with the host's limits."""
+        assert self._worker is not None
+        return self._worker.invocations
+
+    async def start(self, limits: HostLimits | None = None) -> None:
+        """Begin to work on the app's hub.
+
+        :param limits: of the Functions host that delivers messages; None: the worker takes them itself.
+        """
+        self._worker = Worker(self.hub, self._app.registry, self.settings, limits=limits)
         await self._worker.start()
 
     async def stop(self, grace: float) -> None:
@@ -112,7 +125,7 @@ class Engine:
             settings = replace(self.settings, hub_name=hub_name)
             store = OpenedWhenUsed(self._other_store(connection or None, settings))
             hub = TaskHub(cast("TaskHubStore", store))
-            self._others[key] = DurableOrchestrationClient(hub, settings, respond=to_http_response)
+            self._others[key] = DurableOrchestrationClient(hub, settings, respond=self._respond)
         return self._others[key]
 
 

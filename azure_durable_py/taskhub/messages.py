@@ -111,17 +111,20 @@ class Doorbell:
     """The message "instance X has something to do". Its id never changes, however often it is put back (R3).
 
     `why` is for people, except `timer`: such a doorbell is put back while its instance has
-    an open timer that is not due. `again` counts how often it was put back.
+    an open timer that is not due. `again` counts how often it was put back, `poisoned` how often out of
+    the poison queue of a Functions host.
     """
 
     instance_id: str
     id: str
     why: str = ""
     again: int = 0
+    poisoned: int = 0
 
     def encode(self) -> str:
         """The body of its queue message."""
-        return _dump({"instanceId": self.instance_id, "id": self.id, "why": self.why, "again": self.again})
+        message = {"instanceId": self.instance_id, "id": self.id, "why": self.why, "again": self.again}
+        return _dump(message | _poisoned(self.poisoned))
 
     @classmethod
     def decode(cls, body: str) -> Doorbell:
@@ -131,7 +134,13 @@ class Doorbell:
         """
         data = _parse(body, "doorbell")
         try:
-            return cls(_text(data["instanceId"]), _text(data["id"]), str(data.get("why", "")), int(data.get("again", 0)))
+            return cls(
+                _text(data["instanceId"]),
+                _text(data["id"]),
+                str(data.get("why", "")),
+                int(data.get("again", 0)),
+                int(data.get("poisoned", 0)),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise MalformedMessageError(f"not a doorbell of this hub: {error!r}") from error
 
@@ -155,6 +164,7 @@ class WorkItem:
     version: str | None = None
     trace_parent: str | None = None
     again: int = 0
+    poisoned: int = 0
 
     def encode(self) -> str:
         """The body of its queue message."""
@@ -171,6 +181,7 @@ class WorkItem:
                 "version": self.version,
                 "traceParent": self.trace_parent,
                 "again": self.again,
+                **_poisoned(self.poisoned),
             }
         )
 
@@ -194,9 +205,14 @@ class WorkItem:
                 version=data.get("version"),
                 trace_parent=data.get("traceParent"),
                 again=int(data.get("again", 0)),
+                poisoned=int(data.get("poisoned", 0)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise MalformedMessageError(f"not a work item of this hub: {error!r}") from error
+
+
+def _poisoned(rounds: int) -> dict[str, Any]:
+    return {"poisoned": rounds} if rounds else {}
 
 
 def _dump(data: dict[str, Any]) -> str:

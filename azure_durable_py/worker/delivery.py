@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from azure_durable_py.errors import MessageLostError, StorageError, StorageUnavailableError
+from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.worker.wakeup import Wakeup
@@ -48,7 +49,8 @@ class Delivery:
     `suspect`: it may not be the first delivery of its message, so that a fencing commit comes
     first (PROTOCOL R1); `nonce` names this delivery in it. `why` is the doorbell's. `seen`: a
     load that began after its receipt has shown the inbox;
-    `horizon` is the inbox key behind which rows are none of its business.
+    `horizon` is the inbox key behind which rows are none of its business. `failure`: why to end the
+    instance without running any more of it.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Delivery:
     why: str = ""
     seen: bool = False
     horizon: str = ""
+    failure: FailureDetails | None = None
     fenced_off: bool = False
 
     @property

@@ -16,8 +16,8 @@ from azure.functions.timer import TimerRequest
 
 from azure_durable_py.app.invocation import InvocationContext
 from azure_durable_py.clock import Clock
-from azure_durable_py.errors import SettingsError, StorageUnavailableError
-from azure_durable_py.hosting.appsettings import app_settings, read_host_json, read_local_settings
+from azure_durable_py.errors import StorageUnavailableError
+from azure_durable_py.hosting.appsettings import app_settings, read_host_json, read_local_settings, route_prefix
 from azure_durable_py.hosting.engine import Engine
 from azure_durable_py.hosting.invocation import Invoker
 from azure_durable_py.hosting.local import DEFAULT_PORT
@@ -67,7 +67,7 @@ class LocalHost:
         script = check_app_dir(self._app_dir, self._app_settings)
         host_json = read_host_json(self._app_dir, self._app_settings)
         self.settings = Settings.from_host_json(host_json, self._app_settings)
-        self._route_prefix = _route_prefix(host_json)
+        self._route_prefix = route_prefix(host_json)
         self._storage = options.storage or default_storage(self.settings, self._app_settings)
         self._store = open_store(self._storage, self.settings, self._app_settings, self._app_dir)
         # User code finds its files where Core Tools would have started it.
@@ -148,19 +148,3 @@ class LocalHost:
             await self._invoker.call(function.call, arguments)
         except Exception:
             logger.exception("Timer function %r failed.", function.name)
-
-
-def _route_prefix(host_json: dict[str, Any]) -> str:
-    section: Any = host_json
-    for name in ("extensions", "http", "routePrefix"):
-        if not isinstance(section, dict):
-            return "api"
-        found: dict[str, Any] = {str(key).lower(): value for key, value in section.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        section = found.get(name.lower())
-        if section is None:
-            return "api"
-    if not isinstance(section, str) or "{" in section:
-        raise SettingsError(
-            f"host.json: extensions.http.routePrefix is {section!r}; accepted is a plain path such as 'api'."
-        )
-    return section.strip("/")
