@@ -62,8 +62,18 @@ def follow(host: Host, step: Step) -> None:
         printed = run()
         assert step.matches(printed), f"{step.command}\n{printed}"
         return None
+    printed = ""
+
+    def look() -> bool:
+        nonlocal printed
+        printed = run()
+        return step.matches(printed)
+
     # A person may look a little later than this test does.
-    until(lambda: step.matches(run()), 40, f"{step.command}\n{run()}\n")
+    try:
+        until(look, 40, step.command)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\nIt printed:\n{printed}\nand the host:\n{host.log}") from None
     return None
 
 
