@@ -82,7 +82,10 @@ class Invocation:
                 self._over.set()
 
     async def release(self) -> None:
-        await self.put_back(0.0)
+        if self._kept is not None:
+            await self._kept.release()
+        else:
+            await self.put_back(0.0)
 
     async def _put(self, delay: float) -> None:
         hub = self._context.hub

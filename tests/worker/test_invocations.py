@@ -1,0 +1,300 @@
+"""Messages that a host delivers, at virtual time: how invocations end, and what becomes of poison."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.clock import Ids, loop_clock
+from azure_durable_py.errors import StorageUnavailableError
+from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
+from azure_durable_py.runtime.context import DurableOrchestrationContext
+from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.messages import Doorbell, WorkItem
+from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.testing.virtual_time import run_virtual
+from azure_durable_py.worker.activities import run_inline
+from azure_durable_py.worker.invocations import MOST_ROUNDS, SHORT_PATIENCE, HostLimits
+from azure_durable_py.worker.worker import Worker
+
+Routine = Generator[Any, Any, Any]
+SETTINGS = Settings(hub_name="Invoked", instance_visibility_timeout=90.0, activity_visibility_timeout=90.0)
+LIMITS = HostLimits(held_at_most=2, patience=5.0, give_up_after=60.0, local_bound=20.0)
+
+
+def slow(context: DurableOrchestrationContext) -> Routine:
+    results: list[Any] = []
+    for _ in range(2):
+        results.append((yield context.call_activity("rest", context.get_input())))
+    return results
+
+
+def caught(context: DurableOrchestrationContext) -> Routine:
+    try:
+        yield context.call_activity("rest", 0)
+    except Exception as error:
+        return str(error)
+    return None
+
+
+async def rest(seconds: float) -> str:
+    await asyncio.sleep(seconds)
+    return f"rested {seconds}"
+
+
+@dataclass
+class Scene:
+    """A worker without pumps, on a hub that only what a test does takes messages from."""
+
+    hub: TaskHub
+    client: DurableOrchestrationClient
+    worker: Worker
+
+    @property
+    def instances(self) -> str:
+        return self.hub.store.instance_queues[0]
+
+    @property
+    def activities(self) -> str:
+        return self.hub.store.activity_queue
+
+    async def receive(self, queue: str) -> QueueMessage:
+        """The next message; none but this test takes it."""
+        while not (found := await self.hub.store.receive_messages(queue, 1, 3600.0)):
+            await asyncio.sleep(0.1)
+        return found[0]
+
+    async def invoke(self, message: QueueMessage, *, suspect: bool = False) -> float:
+        """Deliver a message as a host does; gives how long the invocation took."""
+        begun = self.hub.clock.monotonic()
+        invocations = self.worker.invocations
+        deliver = invocations.deliver_doorbell if message.queue == self.instances else invocations.run_work_item
+        await deliver(message.body, suspect=suspect)
+        await self.hub.store.delete_message(message)
+        return self.hub.clock.monotonic() - begun
+
+    async def left(self, queue: str) -> int:
+        return (await self.hub.store.message_counts())[queue]
+
+    async def output(self, instance_id: str) -> Any:
+        """Deliver doorbells until an instance is finished; gives its output."""
+        while not (status := await self.client.get_status(instance_id)).is_finished:
+            for message in await self.hub.store.receive_messages(self.instances, 1, 3600.0):
+                await self.invoke(message)
+            await asyncio.sleep(0.5)
+        for message in await self.hub.store.receive_messages(self.instances, 32, 3600.0):
+            await self.invoke(message)
+        await asyncio.sleep(1.0)  # What the last turn had in hand is settled.
+        return status.output
+
+
+def play(scenario: Callable[[Scene], Awaitable[None]]) -> None:
+    """Run a scenario at virtual time."""
+
+    async def main() -> None:
+        clock, ids = loop_clock(datetime(2026, 1, 1, tzinfo=timezone.utc)), Ids(random.Random(1))
+        registry = Registry()
+        for function in (slow, caught):
+            registry.orchestrators.add(OrchestratorDefinition(function.__name__, function))
+        registry.activities.add(ActivityDefinition("rest", rest, "seconds"))
+        hub = TaskHub(SqliteStore(None, hub_name=SETTINGS.hub_name, now=clock.now, ids=ids), clock, ids)
+        await hub.open()
+        worker = Worker(hub, registry, SETTINGS, run_sync=run_inline, repair=False, limits=LIMITS)
+        await worker.start()
+        try:
+            await scenario(Scene(hub, DurableOrchestrationClient(hub, SETTINGS, registry=registry), worker))
+        finally:
+            await worker.stop(0.0)
+            await hub.close()
+
+    run_virtual(main())
+
+
+def test_an_invocation_lasts_until_its_doorbell_is_served():
+    async def scenario(scene: Scene) -> None:
+        instance_id = await scene.client.start_new("slow", client_input=1)
+        took = await scene.invoke(await scene.receive(scene.instances))
+        assert 2.0 <= took < 3.0
+        assert await scene.output(instance_id) == ["rested 1", "rested 1"]
+        assert await scene.left(scene.instances) == 0
+
+    play(scenario)
+
+
+def test_an_invocation_ends_before_a_slow_activity_and_leaves_a_guard_behind():
+    async def scenario(scene: Scene) -> None:
+        instance_id = await scene.client.start_new("slow", client_input=200)
+        message = await scene.receive(scene.instances)
+        took = await scene.invoke(message)
+        assert LIMITS.patience <= took < LIMITS.patience + 1
+        assert await scene.left(scene.instances) == 1
+        # Kept longer than its visibility: nobody else gets it while this process lives.
+        await asyncio.sleep(150)
+        assert await scene.hub.store.receive_messages(scene.instances, 1, 1.0) == []
+        item = await scene.receive(scene.activities)
+        await scene.invoke(item)
+        assert await scene.output(instance_id) == ["rested 200", "rested 200"]
+        assert await scene.left(scene.instances) == 0
+
+    play(scenario)
+
+
+def test_the_guard_that_is_left_behind_has_the_id_of_the_doorbell():
+    async def scenario(scene: Scene) -> None:
+        await scene.client.start_new("slow", client_input=1000)
+        message = await scene.receive(scene.instances)
+        await scene.invoke(message)
+        await scene.worker.stop(0.0)
+        kept = await scene.receive(scene.instances)
+        before, after = Doorbell.decode(message.body), Doorbell.decode(kept.body)
+        assert (after.id, after.again) == (before.id, before.again + 1)
+
+    play(scenario)
+
+
+def test_too_many_waiting_invocations_lose_their_patience():
+    async def scenario(scene: Scene) -> None:
+        for _ in range(3):
+            await scene.client.start_new("slow", client_input=15)
+        messages = [await scene.receive(scene.instances) for _ in range(3)]
+        durations = await asyncio.gather(*(scene.invoke(message) for message in messages))
+        assert [round(took) for took in durations] == [5, 5, round(SHORT_PATIENCE)]
+
+    play(scenario)
+
+
+def test_an_activity_that_proved_slow_goes_to_the_queue():
+    async def scenario(scene: Scene) -> None:
+        await scene.client.start_new("slow", client_input=LIMITS.local_bound + 5)
+        await scene.invoke(await scene.receive(scene.instances))
+        assert await scene.left(scene.activities) == 0
+        await asyncio.sleep(LIMITS.local_bound + 5)
+        assert WorkItem.decode((await scene.receive(scene.activities)).body).name == "rest"
+
+    play(scenario)
+
+
+def test_an_activity_whose_run_may_have_died_goes_to_the_queue():
+    async def scenario(scene: Scene) -> None:
+        instance_id = await scene.client.start_new("slow", client_input=1000)
+        await scene.invoke(await scene.receive(scene.instances))
+        kept = await scene.hub.store.load_header(instance_id)
+        assert kept is not None
+        other = Worker(scene.hub, scene.worker._context.registry, SETTINGS, repair=False, limits=LIMITS)
+        await scene.worker.stop(0.0)
+        await other.start()
+        scene.worker = other
+        await scene.invoke(await scene.receive(scene.instances), suspect=True)
+        assert WorkItem.decode((await scene.receive(scene.activities)).body).name == "rest"
+        await other.stop(0.0)
+
+    play(scenario)
+
+
+def test_a_message_of_somebody_else_is_dropped_and_told_of(caplog: pytest.LogCaptureFixture):
+    async def scenario(scene: Scene) -> None:
+        for deliver in (
+            scene.worker.invocations.deliver_doorbell,
+            scene.worker.invocations.run_work_item,
+        ):
+            await deliver("hello", suspect=False)
+        await scene.worker.invocations.put_back_doorbell("hello")
+        await scene.worker.invocations.put_back_work_item("hello")
+
+    play(scenario)
+    assert sum("not one of this task hub" in line for line in caplog.messages) == 4
+
+
+def test_a_doorbell_comes_back_from_the_poison_queue_ever_later_by_the_same_id():
+    async def scenario(scene: Scene) -> None:
+        body = Doorbell("x", "d1", "start").encode()
+        pauses: list[float] = []
+        for _ in range(3):
+            begun = scene.hub.clock.monotonic()
+            await scene.worker.invocations.put_back_doorbell(body)
+            message = await scene.receive(scene.instances)
+            pauses.append(round(scene.hub.clock.monotonic() - begun))
+            body = message.body
+        assert pauses == [30, 60, 120]
+        assert Doorbell.decode(body) == Doorbell("x", "d1", "start", again=3, poisoned=3)
+
+    play(scenario)
+
+
+def test_an_instance_whose_doorbell_is_given_up_too_often_fails_with_the_reason():
+    async def scenario(scene: Scene) -> None:
+        instance_id = await scene.client.start_new("slow", client_input=1)
+        body = (await scene.receive(scene.instances)).body
+        for _ in range(MOST_ROUNDS):
+            await scene.worker.invocations.put_back_doorbell(body)
+            body = (await scene.receive(scene.instances)).body
+        await scene.worker.invocations.deliver_doorbell(body, suspect=False)
+        status = await scene.client.get_status(instance_id)
+        assert status.runtime_status is not None
+        assert status.runtime_status.value == "Failed"
+        assert f"gave up the message for instance {instance_id!r} {MOST_ROUNDS} times" in str(status.output)
+
+    play(scenario)
+
+
+def test_an_activity_whose_message_is_given_up_too_often_fails_for_its_orchestrator():
+    async def scenario(scene: Scene) -> None:
+        scene.worker._feed._slow.add("rest")
+        instance_id = await scene.client.start_new("caught")
+        await scene.invoke(await scene.receive(scene.instances))
+        body = (await scene.receive(scene.activities)).body
+        for _ in range(MOST_ROUNDS):
+            await scene.worker.invocations.put_back_work_item(body)
+            body = (await scene.receive(scene.activities)).body
+        serving = asyncio.ensure_future(scene.worker.invocations.run_work_item(body, suspect=False))
+        output = await scene.output(instance_id)
+        await serving
+        assert f"gave up the message for activity 'rest' of instance {instance_id!r}" in output
+
+    play(scenario)
+
+
+def test_an_invocation_outlasts_storage_for_a_while_before_it_fails(monkeypatch: pytest.MonkeyPatch):
+    async def scenario(scene: Scene) -> None:
+        await scene.client.start_new("slow", client_input=1000)
+        message = await scene.receive(scene.instances)
+
+        async def unreachable(*_: Any) -> QueueMessage:
+            raise StorageUnavailableError("nobody answers")
+
+        monkeypatch.setattr(scene.hub.store, "put_message", unreachable)
+        begun = scene.hub.clock.monotonic()
+        with pytest.raises(StorageUnavailableError):
+            await scene.invoke(message)
+        assert scene.hub.clock.monotonic() - begun >= LIMITS.give_up_after
+
+    play(scenario)
+
+
+def test_an_invocation_returns_when_storage_is_back(monkeypatch: pytest.MonkeyPatch):
+    async def scenario(scene: Scene) -> None:
+        await scene.client.start_new("slow", client_input=1000)
+        message = await scene.receive(scene.instances)
+        put = scene.hub.store.put_message
+        back_at = scene.hub.clock.monotonic() + 30
+
+        async def sometimes(*args: Any) -> QueueMessage:
+            if scene.hub.clock.monotonic() < back_at:
+                raise StorageUnavailableError("nobody answers")
+            return await put(*args)
+
+        monkeypatch.setattr(scene.hub.store, "put_message", sometimes)
+        assert 30 <= await scene.invoke(message) < 40
+        monkeypatch.undo()
+        assert await scene.left(scene.instances) == 1
+
+    play(scenario)
