@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from azure_durable_py.app import Blueprint, DFApp, DurableFunction, Entity, Orchestrator
     from azure_durable_py.client.client import DurableOrchestrationClient
+    from azure_durable_py.client.entities import (
+        CleanEntityStorageResult,
+        EntityMetadata,
+        EntityPage,
+        EntityStateResponse,
+    )
     from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
     from azure_durable_py.errors import (
         DurableError,
@@ -43,6 +49,8 @@ if TYPE_CHECKING:
         RetryPolicy,
     )
     from azure_durable_py.runtime.context import DurableOrchestrationContext
+    from azure_durable_py.runtime.entity_context import DurableEntityContext, entity_context
+    from azure_durable_py.runtime.entity_proxy import operation
     from azure_durable_py.runtime.tasks import Task
     from azure_durable_py.serialization import DataConverter, JsonDataConverter
     from azure_durable_py.settings import Settings
@@ -56,6 +64,12 @@ _HOMES = {
         "Orchestrator",
     ),
     "client.client": ("DurableOrchestrationClient",),
+    "client.entities": (
+        "CleanEntityStorageResult",
+        "EntityMetadata",
+        "EntityPage",
+        "EntityStateResponse",
+    ),
     "client.status": (
         "DurableOrchestrationStatus",
         "PurgeHistoryResult",
@@ -91,6 +105,11 @@ _HOMES = {
         "RetryPolicy",
     ),
     "runtime.context": ("DurableOrchestrationContext",),
+    "runtime.entity_context": (
+        "DurableEntityContext",
+        "entity_context",
+    ),
+    "runtime.entity_proxy": ("operation",),
     "runtime.tasks": ("Task",),
     "serialization": (
         "DataConverter",
@@ -102,8 +121,10 @@ _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for nam
 
 __all__ = [
     "Blueprint",
+    "CleanEntityStorageResult",
     "DFApp",
     "DataConverter",
+    "DurableEntityContext",
     "DurableError",
     "DurableFunction",
     "DurableOrchestrationClient",
@@ -111,6 +132,9 @@ __all__ = [
     "DurableOrchestrationStatus",
     "Entity",
     "EntityId",
+    "EntityMetadata",
+    "EntityPage",
+    "EntityStateResponse",
     "FailureDetails",
     "FunctionNotFoundError",
     "HubFormatError",
@@ -140,6 +164,8 @@ __all__ = [
     "Task",
     "TaskCanceledError",
     "TaskFailedError",
+    "entity_context",
+    "operation",
 ]
 
 

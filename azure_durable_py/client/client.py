@@ -21,6 +21,7 @@ from azure_durable_py.client.arguments import (
     orchestrator_name,
     seconds,
 )
+from azure_durable_py.client.entities import EntityClient
 from azure_durable_py.client.links import (
     HttpAnswer,
     HttpRequestLike,
@@ -60,8 +61,8 @@ if TYPE_CHECKING:
 Elsewhere: TypeAlias = "Callable[[str | None, str | None], DurableOrchestrationClient]"
 
 
-class DurableOrchestrationClient:
-    """Starts, queries and steers orchestration instances of one task hub.
+class DurableOrchestrationClient(EntityClient):
+    """Starts, queries and steers orchestration instances of one task hub, and talks to its entities.
 
     Inside a function app a client comes with `durable_client_input`. Elsewhere, use one of the
     `from_...` constructors as async context managers.

@@ -6,9 +6,7 @@ Owns no web server: a host hands in a `Request` and sends the `Response`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 from azure_durable_py.client.client import DurableOrchestrationClient
@@ -26,6 +24,8 @@ from azure_durable_py.errors import (
     SerializationError,
     StorageUnavailableError,
 )
+from azure_durable_py.http.entities import EntityRoutes
+from azure_durable_py.http.routing import Call, Route, page_response
 from azure_durable_py.http.signing import Operation, UrlSigner
 from azure_durable_py.http.urls import instance_url, management_payload
 from azure_durable_py.http.wire import (
@@ -43,7 +43,6 @@ logger = logging.getLogger("azure_durable_py.http")
 
 MAX_STRANGERS_BODY = 10 * 1024 * 1024
 """Largest body taken from a caller that is not trusted, in bytes."""
-TOKEN_HEADER = "x-ms-continuation-token"  # noqa: S105 - the name of a header
 _LONGEST_WAIT = 230.0
 
 _STATUS_OF: tuple[tuple[type[DurableError], int], ...] = (
@@ -58,46 +57,6 @@ _STATUS_OF: tuple[tuple[type[DurableError], int], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request that found its route and may be answered.
-
-    `signed_until` is set where nothing but a signature allows the call: when that expires.
-    """
-
-    request: Request
-    values: dict[str, str]
-    parameters: Parameters
-    base_url: str
-    signed_until: int | None
-
-
-Handler: TypeAlias = Callable[[Call], Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A verb and path. `operation` is what a signature must allow; None: only the system key will do."""
-
-    method: str
-    path: str
-    operation: Operation | None
-    handler: Handler
-
-    def match(self, segments: Sequence[str]) -> dict[str, str] | None:
-        """The values of the path's `{names}`, or None if this is another path."""
-        pattern = self.path.split("/")
-        if len(pattern) != len(segments):
-            return None
-        values: dict[str, str] = {}
-        for wanted, found in zip(pattern, segments, strict=True):
-            if wanted.startswith("{"):
-                values[wanted[1:-1]] = found
-            elif wanted.lower() != found.lower():
-                return None
-        return values
-
-
 class ManagementApi:
     """Answers management requests for one task hub.
 
@@ -108,6 +67,7 @@ class ManagementApi:
     def __init__(self, client: DurableOrchestrationClient, signer: UrlSigner) -> None:
         self._client = client
         self._signer = signer
+        self._entities = EntityRoutes(client)
         self.routes: tuple[Route, ...] = (
             Route("POST", "orchestrators/{name}", None, self._start),
             Route("POST", "orchestrators/{name}/{id}", None, self._start),
@@ -120,6 +80,7 @@ class ManagementApi:
             Route("POST", "instances/{id}/suspend", Operation.suspend, self._suspend),
             Route("POST", "instances/{id}/resume", Operation.resume, self._resume),
             Route("POST", "instances/{id}/restart", Operation.restart, self._restart),
+            *self._entities.routes(),
         )
 
     async def handle(self, request: Request, *, trusted: bool) -> Response:
@@ -245,7 +206,6 @@ class ManagementApi:
         return json_response(202, shown, {"Location": location, "Retry-After": "5"})
 
     async def _list(self, call: Call) -> Response:
-        token = next((value for name, value in call.request.headers.items() if name.lower() == TOKEN_HEADER), "")
         page = await self._client.query_instances(
             created_time_from=call.parameters.time("createdTimeFrom"),
             created_time_to=call.parameters.time("createdTimeTo"),
@@ -253,10 +213,9 @@ class ManagementApi:
             instance_id_prefix=call.parameters.text("instanceIdPrefix"),
             show_input=call.parameters.flag("showInput", True),
             page_size=call.parameters.whole("top", 100, 1, 1000),
-            continuation_token=None if token in ("", "null") else token,
+            continuation_token=call.continuation_token,
         )
-        headers = {} if page.continuation_token is None else {TOKEN_HEADER: page.continuation_token}
-        return json_response(200, [status_json(status) for status in page.items], headers)
+        return page_response([status_json(status) for status in page.items], page.continuation_token)
 
     # --- steering --------------------------------------------------------------------------------
 

@@ -187,7 +187,7 @@ async def clear(hub: TaskHub, instance_id: str) -> Header | None:
             f"Instance {instance_id!r} is {header.columns.runtime_status}: terminate it before purging or replacing it."
         )
     header, state = await _mark(hub, header)
-    await _hand_over_rest(hub, header, state)
+    await hand_over_rest(hub, header, state)
     await _delete_rows(hub, instance_id)
     return header
 
@@ -221,7 +221,8 @@ async def commit_once(hub: TaskHub, commit: Commit) -> str:
         raise
 
 
-async def _hand_over_rest(hub: TaskHub, header: Header, state: InstanceState) -> None:
+async def hand_over_rest(hub: TaskHub, header: Header, state: InstanceState) -> None:
+    """Hand over everything that the outbox of a header names, whoever may have done so before."""
     sender = Sender.of(header.instance_id, header.columns.name, state)
     sends: list[Send] = [from_message(message) for message in state.messages]
     wanted = {decision for group in state.groups for decision in group.ids}

@@ -347,7 +347,7 @@ async def test_purging_by_filter(call: Caller, worker: Playing):
 async def test_a_stranger_may_do_nothing_unsigned(call: Caller):
     await call("POST", "/orchestrators/Hello/one")
     for route in call.api.routes:
-        path = route.path.format(name="Hello", id="one", event="Go")
+        path = route.path.format(name="Hello", id="one", event="Go", key="one")
         response = await call(route.method, path, trusted=False)
         assert response.status == 401, route.path
         assert content(response)["message"]
@@ -435,7 +435,7 @@ async def test_another_task_hub_is_refused(call: Caller):
 
 
 async def test_an_unknown_path_lists_what_there_is(call: Caller):
-    for path in ("/", "/nowhere", "/instances/one/rewind", "/entities/counter/a", "/instances//terminate/x"):
+    for path in ("/", "/nowhere", "/instances/one/rewind", "/entities/counter/a/b", "/instances//terminate/x"):
         response = await call("POST", path)
         assert response.status == 404
         assert "POST instances/{id}/raiseEvent/{event}" in content(response)["message"]

@@ -1,0 +1,104 @@
+"""The routes of entities: signal, read, list, delete.
+
+Who holds the system key, or is trusted by the host, may call them; nothing is signed for them.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.client.entities import EntityMetadata
+from azure_durable_py.client.status import plain
+from azure_durable_py.errors import InstanceNotFoundError
+from azure_durable_py.http.routing import Call, Route, page_response
+from azure_durable_py.http.wire import RefusedError, Response, json_body, json_response
+from azure_durable_py.models import EntityId
+
+
+class EntityRoutes:
+    """Answers requests about entities.
+
+    :param client: does what is asked.
+    """
+
+    def __init__(self, client: DurableOrchestrationClient) -> None:
+        self._client = client
+
+    def routes(self) -> tuple[Route, ...]:
+        """All of them."""
+        return (
+            Route("GET", "entities", None, self._list),
+            Route("GET", "entities/{name}", None, self._list),
+            Route("GET", "entities/{name}/{key}", None, self._read),
+            Route("POST", "entities/{name}/{key}", None, self._signal),
+            Route("DELETE", "entities/{name}/{key}", None, self._delete),
+        )
+
+    async def _read(self, call: Call) -> Response:
+        entity_id = _entity_id(call)
+        found = await self._client.get_entity(entity_id)
+        if not found:
+            raise InstanceNotFoundError(f"There is no entity {str(entity_id)!r} in this task hub.")
+        return json_response(200, plain(found.state_json))
+
+    async def _signal(self, call: Call) -> Response:
+        operation = call.parameters.text("op") or ""
+        signal_time = call.parameters.time("signalTime")
+        await self._client.signal_entity(_entity_id(call), operation, _body(call), signal_time=signal_time)
+        return Response(202)
+
+    async def _delete(self, call: Call) -> Response:
+        await self._client.delete_entity(_entity_id(call))
+        return Response(202)
+
+    async def _list(self, call: Call) -> Response:
+        fetch_state = call.parameters.flag("fetchState", False)
+        page = await self._client.query_entities(
+            name=call.values.get("name"),
+            last_operation_from=call.parameters.time("lastOperationTimeFrom"),
+            last_operation_to=call.parameters.time("lastOperationTimeTo"),
+            include_state=fetch_state,
+            page_size=call.parameters.whole("top", 100, 1, 1000),
+            continuation_token=call.continuation_token,
+        )
+        return page_response([_shown(item, fetch_state) for item in page.items], page.continuation_token)
+
+
+def _entity_id(call: Call) -> EntityId:
+    return EntityId(call.values["name"], call.values["key"])
+
+
+def _body(call: Call) -> Any:
+    """The body as JSON; a body of another kind is a text."""
+    body, kind = call.request.body, call.header("content-type").lower()
+    if "json" in kind or not body:
+        return json_body(body)
+    try:
+        return json.loads(body)
+    except ValueError:
+        pass
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise RefusedError(400, f"The body is not UTF-8: byte {error.start} cannot be read.") from None
+
+
+def _shown(item: EntityMetadata, fetch_state: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "entityId": {"name": item.entity_id.name, "key": item.entity_id.key},
+        "lastOperationTime": _time(item.last_operation_time),
+    }
+    if fetch_state:
+        shown["state"] = plain(item.state_json)
+    if item.locked_by is not None:
+        shown["lockedBy"] = item.locked_by
+    if item.backlog_size:
+        shown["backlogSize"] = item.backlog_size
+    return shown
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")

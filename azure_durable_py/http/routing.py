@@ -1,0 +1,67 @@
+"""Routes of the management API, and the requests that found theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from azure_durable_py.http.signing import Operation
+from azure_durable_py.http.wire import Parameters, Request, Response, json_response
+
+TOKEN_HEADER = "x-ms-continuation-token"  # noqa: S105 - the name of a header
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that found its route and may be answered.
+
+    `signed_until` is set where nothing but a signature allows the call: when that expires.
+    """
+
+    request: Request
+    values: dict[str, str]
+    parameters: Parameters
+    base_url: str
+    signed_until: int | None
+
+    def header(self, name: str) -> str:
+        """The value of a header of the request; empty if it has none."""
+        return next((value for given, value in self.request.headers.items() if given.lower() == name), "")
+
+    @property
+    def continuation_token(self) -> str | None:
+        """The continuation token that the request brings, if any."""
+        token = self.header(TOKEN_HEADER)
+        return None if token in ("", "null") else token
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A verb and path. `operation` is what a signature must allow; None: only the system key will do."""
+
+    method: str
+    path: str
+    operation: Operation | None
+    handler: Handler
+
+    def match(self, segments: Sequence[str]) -> dict[str, str] | None:
+        """The values of the path's `{names}`, or None if this is another path."""
+        pattern = self.path.split("/")
+        if len(pattern) != len(segments):
+            return None
+        values: dict[str, str] = {}
+        for wanted, found in zip(pattern, segments, strict=True):
+            if wanted.startswith("{"):
+                values[wanted[1:-1]] = found
+            elif wanted.lower() != found.lower():
+                return None
+        return values
+
+
+def page_response(items: list[Any], token: str | None) -> Response:
+    """One page of a listing; the token for the next goes into a header."""
+    return json_response(200, items, {} if token is None else {TOKEN_HEADER: token})
