@@ -17,11 +17,11 @@ from azure_durable_py.errors import InvalidRequestError
 
 
 class HttpRequestLike(Protocol):
-    """What is read of an HTTP request: `azure.functions.HttpRequest` fits."""
+    """What is read of an HTTP request: `azure.functions.HttpRequest` fits, and the requests of FastAPI."""
 
     @property
-    def url(self) -> str:
-        """The absolute URL of the request."""
+    def url(self) -> object:
+        """The absolute URL of the request: a text, or what becomes it by `str`."""
         ...
 
     @property
@@ -66,7 +66,7 @@ def accepted(payload: Mapping[str, str]) -> HttpAnswer:
     return json_answer(202, json.dumps(payload), Location=payload["statusQueryGetUri"], Retry_After="10")
 
 
-def origin_of(url: str, headers: Mapping[str, str], *, use_forwarded: bool) -> str:
+def origin_of(url: object, headers: Mapping[str, str], *, use_forwarded: bool) -> str:
     """`scheme://host[:port]` under which the caller of a request reached us.
 
     :param url: the absolute URL of the request as this process sees it.
@@ -74,9 +74,9 @@ def origin_of(url: str, headers: Mapping[str, str], *, use_forwarded: bool) -> s
     :param use_forwarded: believe `X-Forwarded-Host` and `X-Forwarded-Proto`.
     :raises InvalidRequestError: the URL is not absolute.
     """
-    parts = urlsplit(url)
+    parts = urlsplit(str(url))
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise InvalidRequestError(f"The URL of the request is {url!r}; an absolute http or https URL is needed.")
+        raise InvalidRequestError(f"The URL of the request is {str(url)!r}; an absolute http or https URL is needed.")
     scheme, host = parts.scheme, parts.netloc
     if use_forwarded:
         host = _forwarded(headers, "x-forwarded-host", r"[A-Za-z0-9.\-_:\[\]]+") or host

@@ -164,3 +164,59 @@ async def test_duplicate_deliveries_change_nothing(make_app: MakeApp, start_host
     answers = [await host.request("POST", f"start/{name}", 20) for name in ("chain", "fan_out", "family")]
     outputs = [(await finished(host, answer))["output"] for answer in answers]
     assert outputs == [["Hello a", "Hello b", "Hello c"], sum(2 * n for n in range(20)), list(range(12))]
+
+
+async def test_an_app_that_streams_http_has_its_clients_and_management_urls(make_app: MakeApp, start_host: StartHost):
+    pytest.importorskip("azurefunctions.extensions.http.fastapi", exc_type=ImportError)
+    host = await start_host(
+        make_app("""
+        import azure.functions as func
+        import azure_durable_py as df
+        from azurefunctions.extensions.http.fastapi import JSONResponse, Request, StreamingResponse
+
+        app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+        @app.route(route="start", methods=["POST"])
+        @app.durable_client_input(client_name="client")
+        async def start(req: Request, client):
+            instance_id = await client.start_new("echo", client_input=await req.json())
+            return client.create_check_status_response(req, instance_id)
+
+        @app.route(route="stream", methods=["GET"])
+        async def stream(req: Request) -> StreamingResponse:
+            async def parts():
+                yield "one "
+                yield "two"
+            return StreamingResponse(parts())
+
+        @app.orchestration_trigger(context_name="context")
+        def echo(context):
+            return context.get_input()
+    """)
+    )
+    assert (await host.request("GET", "stream"))["body"] == "one two"
+    status = await finished(host, await host.request("POST", "start", {"a": 1}))
+    assert status["output"] == {"a": 1}
+
+
+@pytest.mark.slow
+async def test_a_process_that_dies_again_and_again_sends_only_that_activity_to_poison_and_back(
+    make_app: MakeApp, start_host: StartHost
+):
+    deadly = """
+    @app.orchestration_trigger(context_name="context")
+    def doomed(context):
+        yield context.call_activity("die", None)
+
+    @app.activity_trigger(input_name="nothing")
+    def die(nothing) -> None:
+        os._exit(1)
+    """
+    directory = make_app(APP + deadly)
+    host = await start_host(directory, visibility=2)
+    await host.request("POST", "start/doomed")
+    while "The message for activity 'die'" not in (log := host.worker.log()):
+        await asyncio.sleep(0.2)
+    assert "(round 1 of 5)" in log
+    assert "The message for instance" not in log
+    assert (await finished(host, await host.request("POST", "start/chain")))["runtimeStatus"] == "Completed"

@@ -79,7 +79,7 @@ async def _event(host: EmulatedHost, answer: dict[str, Any], name: str, value: A
 
 async def _waiting_for(host: EmulatedHost, answer: dict[str, Any], status: Any) -> None:
     url = json.loads(answer["body"])["statusQueryGetUri"]
-    while json.loads((await host.request("GET", url))["body"])["customStatus"] != status:  # noqa: ASYNC110 - over HTTP
+    while json.loads((await host.request("GET", url))["body"])["customStatus"] != status:
         await asyncio.sleep(0.1)
 
 

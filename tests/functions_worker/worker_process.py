@@ -11,6 +11,9 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -55,6 +58,9 @@ class WorkerProcess:
             raise RuntimeError(f"the worker did not start:\n{self.log()}")
         self.started = json.loads(line)
         self._reading = asyncio.create_task(self._read())
+        address = self.started.get("capabilities", {}).get("HttpUri")
+        if address is not None:
+            await _listening(urlsplit(address).port)
         return self.started
 
     @property
@@ -62,7 +68,9 @@ class WorkerProcess:
         """The bindings of every function, by name."""
         return {function["name"]: function["bindings"] for function in self.started.get("functions", [])}
 
-    async def invoke(self, function: str, inputs: Mapping[str, Any], metadata: Mapping[str, Any]) -> Any:
+    async def invoke(
+        self, function: str, inputs: Mapping[str, Any], metadata: Mapping[str, Any], invocation_id: str = ""
+    ) -> Any:
         """Invoke a function and give what it returned.
 
         :raises InvocationError: it raised.
@@ -70,7 +78,12 @@ class WorkerProcess:
         """
         if self._process is None or self._process.stdin is None or self._process.returncode is not None:
             raise ConnectionError("the worker is gone")
-        call = {"id": str(uuid.uuid4()), "function": function, "inputs": dict(inputs), "metadata": dict(metadata)}
+        call = {
+            "id": invocation_id or str(uuid.uuid4()),
+            "function": function,
+            "inputs": dict(inputs),
+            "metadata": dict(metadata),
+        }
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[call["id"]] = answer
         self._process.stdin.write(json.dumps(call).encode() + b"\n")
@@ -93,7 +106,24 @@ class WorkerProcess:
             "query": query,
             "body": base64.b64encode(body).decode(),
         }
-        return await self.invoke(function, {trigger["name"]: {"kind": "http", "value": http}}, {})
+        inputs = {trigger["name"]: {"kind": "http", "value": http}}
+        address = self.started["capabilities"].get("HttpUri")
+        if address is None:
+            return await self.invoke(function, inputs, {})
+        return await self._forwarded(function, inputs, address + urlsplit(url)._replace(scheme="", netloc="").geturl())
+
+    async def _forwarded(self, function: str, inputs: Mapping[str, Any], address: str) -> dict[str, Any]:
+        """To an app that streams HTTP the host forwards the request itself, beside the invocation."""
+        http = inputs[next(iter(inputs))]["value"]
+        invocation_id = str(uuid.uuid4())
+        headers = {**http["headers"], "x-ms-invocation-id": invocation_id, "host": urlsplit(http["url"]).netloc}
+        invocation = asyncio.create_task(self.invoke(function, inputs, {}, invocation_id))
+        async with aiohttp.ClientSession() as session:
+            body = base64.b64decode(http["body"])
+            async with session.request(http["method"], address, data=body, headers=headers) as response:
+                answer = {"status": response.status, "headers": dict(response.headers), "body": await response.text()}
+        await invocation
+        return answer
 
     async def kill(self) -> None:
         """End the process at once, as a crash does."""
@@ -122,3 +152,15 @@ class WorkerProcess:
             if not waiting.done():
                 waiting.set_exception(ConnectionError("the worker is gone"))
         self._waiting.clear()
+
+
+async def _listening(port: int | None) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            await writer.wait_closed()
+            return

@@ -13,7 +13,7 @@ import pytest
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Ids, loop_clock
-from azure_durable_py.errors import StorageUnavailableError
+from azure_durable_py.errors import StorageUnavailableError, TaskFailedError
 from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.settings import Settings
@@ -32,16 +32,15 @@ LIMITS = HostLimits(held_at_most=2, patience=5.0, give_up_after=60.0, local_boun
 
 
 def slow(context: DurableOrchestrationContext) -> Routine:
-    results: list[Any] = []
-    for _ in range(2):
-        results.append((yield context.call_activity("rest", context.get_input())))
-    return results
+    first = yield context.call_activity("rest", context.get_input())
+    second = yield context.call_activity("rest", context.get_input())
+    return [first, second]
 
 
 def caught(context: DurableOrchestrationContext) -> Routine:
     try:
         yield context.call_activity("rest", 0)
-    except Exception as error:
+    except TaskFailedError as error:
         return str(error)
     return None
 
