@@ -107,11 +107,15 @@ class ExecutionTerminated(Event):
 
 @dataclass(frozen=True, slots=True)
 class ExecutionSuspended(Event):
+    """Asked to hold: what arrives is kept, and shown to the function after `ExecutionResumed`."""
+
     reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionResumed(Event):
+    """Asked to go on after `ExecutionSuspended`."""
+
     reason: str | None = None
 
 
@@ -129,12 +133,16 @@ class TaskScheduled(Event):
 
 @dataclass(frozen=True, slots=True)
 class TaskCompleted(Event):
+    """An activity returned."""
+
     task_id: int
     result: Value = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFailed(Event):
+    """An activity raised."""
+
     task_id: int
     failure: FailureDetails
 
@@ -150,12 +158,16 @@ class TimerCreated(Event):
 
 @dataclass(frozen=True, slots=True)
 class TimerFired(Event):
+    """A timer was due."""
+
     task_id: int
     fire_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class SubOrchestrationCreated(Event):
+    """The start of a sub-orchestration was decided."""
+
     id: int
     name: str
     instance_id: str
@@ -165,12 +177,16 @@ class SubOrchestrationCreated(Event):
 
 @dataclass(frozen=True, slots=True)
 class SubOrchestrationCompleted(Event):
+    """A sub-orchestration returned."""
+
     task_id: int
     result: Value = None
 
 
 @dataclass(frozen=True, slots=True)
 class SubOrchestrationFailed(Event):
+    """A sub-orchestration failed, was terminated or could not be started."""
+
     task_id: int
     failure: FailureDetails
 
@@ -237,12 +253,16 @@ class EntityOperationSignaled(Event):
 
 @dataclass(frozen=True, slots=True)
 class EntityOperationCompleted(Event):
+    """An entity operation that was called returned."""
+
     task_id: int
     result: Value = None
 
 
 @dataclass(frozen=True, slots=True)
 class EntityOperationFailed(Event):
+    """An entity operation that was called raised."""
+
     task_id: int
     failure: FailureDetails
 
@@ -393,7 +413,7 @@ def encode_value(value: Value) -> Any:
 
 def decode_value(data: Any) -> Value:
     """The value that `encode_value` gave."""
-    return PayloadRef(**data) if isinstance(data, dict) else cast("str | None", data)
+    return PayloadRef(**cast("dict[str, Any]", data)) if isinstance(data, dict) else cast("str | None", data)
 
 
 def encode_failure(failure: FailureDetails | None) -> Any:
@@ -418,7 +438,10 @@ def encode_parent(parent: ParentInstance | None) -> Any:
 
 def decode_parent(data: Any) -> ParentInstance | None:
     """The parent that `encode_parent` gave."""
-    return None if data is None else ParentInstance(**{**data, "sent_at": decode_time(data["sent_at"])})
+    if data is None:
+        return None
+    fields: dict[str, Any] = {**data, "sent_at": decode_time(data["sent_at"])}
+    return ParentInstance(**fields)
 
 
 def encode_caller(caller: EntityCaller | None) -> Any:
@@ -494,7 +517,7 @@ class _Shapes:
 
 def _encode_fields(value: Any) -> dict[str, Any]:
     encoded: dict[str, Any] = {}
-    for name, default in _Shapes.of(type(value)):
+    for name, default in _Shapes.of(cast("type[Any]", type(value))):
         content = getattr(value, name)
         if content is not default and content != default:
             encoded[name] = _encode_any(content)
@@ -516,5 +539,6 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
 
 _VALUE_NAMES = ("input", "result", "data")
 _VALUE_FIELDS: dict[type[Event], tuple[str, ...]] = {
-    cls: tuple(field.name for field in dataclasses.fields(cls) if field.name in _VALUE_NAMES) for cls in _EVENTS.values()
+    cls: tuple(field.name for field in dataclasses.fields(cls) if field.name in _VALUE_NAMES)
+    for cls in _EVENTS.values()
 }

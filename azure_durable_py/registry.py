@@ -40,7 +40,7 @@ class ActivityDefinition:
 
 @dataclass(frozen=True, slots=True)
 class EntityDefinition:
-    """An entity: `function(context)`, sync or async, or a class whose methods are operations. Its name is lower case."""
+    """An entity: `function(context)`, sync or async, or a class whose methods are operations. Lower-case name."""
 
     name: str
     function: Callable[..., Any]

@@ -14,7 +14,7 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.instance import InstanceState
 from azure_durable_py.taskhub.lifecycle import BLOB_PREFIXES, hand_over_rest, is_terminal
 from azure_durable_py.taskhub.messages import InboxEvent
-from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, BlobRow, Commit
+from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit
 
 QUIET = timedelta(minutes=10)
 """An entity that changed within this time stays: a late repetition of what it took may be under way."""

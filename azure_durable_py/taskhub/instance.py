@@ -102,9 +102,10 @@ class InstanceState:
     rewinds. `turn_time` is the time of the last turn. `sequence` numbers what is sent as
     `messages`. `pending` are events accepted but not yet shown to the function (encoded; the
     start of a generation), or a reference to them. `start_at` is set until a delayed start is
-    due. `timers` (task id to fire time) and `children` (task ids) are the open ones. `tail` are the newest history events, encoded; `pages` the sealed older ones.
-    `locks` are the entities (instance id, critical section) that this generation asked for their
-    lock and has not released. `garbage` are rows of this partition that may be deleted with any later commit.
+    due. `timers` (task id to fire time) and `children` (task ids) are the open ones. `tail` are
+    the newest history events, encoded; `pages` the sealed older ones. `locks` are the entities
+    (instance id, critical section) that this generation asked for their lock and has not
+    released. `garbage` are rows of this partition that may be deleted with any later commit.
     `entity` is the JSON-ready state of an entity (see the entity modules).
     """
 
@@ -178,7 +179,7 @@ class InstanceState:
             "entity": self.entity,
         }
         head = _dump({name: value for name, value in state.items() if value or name == "executionId"})
-        body = pack(f'[{head},[{",".join(self.tail)}]]')
+        body = pack(f"[{head},[{','.join(self.tail)}]]")
         if len(body) > MAX_BODY_BYTES:
             raise PayloadTooLargeError(
                 f"The state of the instance takes {len(body)} bytes compressed; a header holds {MAX_BODY_BYTES}."
@@ -203,7 +204,8 @@ class InstanceState:
                 start_at=decode_time(data["startAt"]) if data.get("startAt") else None,
                 pending=_decode_pending(data.get("pending", [])),
                 groups=[
-                    OutboxGroup(guard, decode_time(at), IdSet.from_json(ids)) for guard, at, ids in data.get("groups", ())
+                    OutboxGroup(guard, decode_time(at), IdSet.from_json(ids))
+                    for guard, at, ids in data.get("groups", ())
                 ],
                 messages=[
                     OutboxMessage(sequence, guard, decode_time(at), target, text, start)

@@ -88,7 +88,10 @@ async def read_events(
     """
     given = list(events)
     wanted = {
-        ref.key: ref for event in given if everything or isinstance(event, _READ_ON_REPLAY) for ref in payload_refs([event])
+        ref.key: ref
+        for event in given
+        if everything or isinstance(event, _READ_ON_REPLAY)
+        for ref in payload_refs([event])
     }
     if not wanted:
         return given

@@ -252,7 +252,9 @@ class Draft:
         first = COMPLETION_ID - len(turn.children)
         for order, child in enumerate(turn.children.values(), sender.sequence(first)):
             stop = ExecutionTerminated(self.now, event.reason, recurse=True)
-            self._send(Deliver(order, child, InboxEvent(stop, sender.incarnation, order, self.now, control=True)), guard)
+            self._send(
+                Deliver(order, child, InboxEvent(stop, sender.incarnation, order, self.now, control=True)), guard
+            )
 
     def _answer_parent(self, turn: Turn, sender: Sender, guard: str) -> None:
         parent = self.state.parent
@@ -269,9 +271,7 @@ class Draft:
             )
             answer = SubOrchestrationFailed(self.now, parent.task_id, failure)
         order = sender.sequence(COMPLETION_ID)
-        target = Sender(
-            parent.instance_id, parent.name, parent.execution_id, parent.generation, parent.attempt
-        ).target
+        target = Sender(parent.instance_id, parent.name, parent.execution_id, parent.generation, parent.attempt).target
         event = InboxEvent(answer, sender.incarnation, order, self.now, target)
         self._send(Deliver(order, parent.instance_id, event), guard)
 
@@ -287,7 +287,9 @@ class Draft:
         for group in self.state.groups:
             for number in group.ids:
                 order = sender.sequence(number)
-                outgoing = new.get(order) or outgoing_of(sender, self._spill.event(decision(number)), group.committed_at)
+                outgoing = new.get(order) or outgoing_of(
+                    sender, self._spill.event(decision(number)), group.committed_at
+                )
                 if isinstance(outgoing, (RunActivity, WakeAt)):
                     self.gone.append(order)
                 else:

@@ -58,6 +58,7 @@ class _HandBack:
         self.adopted.set()
 
     async def put_back(self, delay: float) -> None:
+        del delay  # whoever has the work item itself puts it back
         self.lost = True
         self.adopted.set()
 

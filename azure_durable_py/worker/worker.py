@@ -144,7 +144,7 @@ class Worker:
     async def _let_actors_finish(self, grace: float) -> None:
         """Let results that are in hand be committed."""
         deadline = self._hub.clock.monotonic() + min(grace, 5.0)
-        while any(actor.has_results for actor in self._actors.values()):  # noqa: ASYNC110 - polls briefly, once
+        while any(actor.has_results for actor in self._actors.values()):
             if self._hub.clock.monotonic() > deadline:
                 break
             await asyncio.sleep(0.01)

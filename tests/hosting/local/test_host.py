@@ -147,7 +147,7 @@ async def test_a_hub_named_while_running_is_opened_when_used(host: LocalHost) ->
 
 async def test_timers_run_and_get_their_context(host: LocalHost) -> None:
     await host.start()
-    while "TIMER_RAN" not in os.environ:  # noqa: ASYNC110 - user code signals by the environment only
+    while "TIMER_RAN" not in os.environ:
         await asyncio.sleep(0.01)
     assert os.environ["TIMER_RAN"] == "on_start"
 
