@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from azure_durable_py.cli.repair import repair
 from azure_durable_py.cli.start import start
 
 
@@ -17,3 +18,4 @@ def cli() -> None:
 
 
 cli.add_command(start)
+cli.add_command(repair)
