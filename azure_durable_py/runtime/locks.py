@@ -44,7 +44,13 @@ class CriticalSection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        self.leave(kind)
+
+    def leave(self, kind: type[BaseException] | None) -> None:
+        """The block is left, with an error of this kind or without one."""
+        # Code that the engine drops decides nothing: whoever ends the orchestration releases its locks.
+        if kind is not GeneratorExit:
+            self.release()
 
     def release(self) -> None:
         """Give back every lock that was asked for. Without effect the second time."""
@@ -133,7 +139,7 @@ class LockTask(ParentTask[CriticalSection]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._section.release()
+        self._section.leave(kind)
 
     def child_done(self, child: Task[Any]) -> None:
         """A lock is granted."""

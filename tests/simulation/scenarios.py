@@ -13,6 +13,7 @@ from azure_durable_py.models import RetryOptions
 from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.taskhub.lifecycle import purge
 from azure_durable_py.taskhub.protocol import Header
+from tests.simulation.entity_scenarios import ENTITY_SCENARIOS, add_entities
 from tests.simulation.world import World
 
 Scenario = Callable[[World], Awaitable[None]]
@@ -132,6 +133,7 @@ def app() -> Registry:
     orchestrators = (chain, fan_out, race, parent, broken, collector, eternal, ping, big, echo, waits)
     for orchestrator in orchestrators:
         registry.orchestrators.add(OrchestratorDefinition(orchestrator.__name__, orchestrator))
+    add_entities(registry)
     return registry
 
 
@@ -257,5 +259,8 @@ async def _wake_children(world: World, instance_id: str) -> None:
 
 SCENARIOS: dict[str, Scenario] = {
     scenario.__name__: scenario
-    for scenario in (chains, fans, timers, families, events, generations, conversations, payloads, endings)
+    for scenario in (
+        *(chains, fans, timers, families, events, generations, conversations, payloads, endings),
+        *ENTITY_SCENARIOS,
+    )
 }
