@@ -13,11 +13,20 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from azure_durable_py.clock import Ids, loop_clock
-from azure_durable_py.history import Event, EventRaised, ExecutionResumed, ExecutionSuspended, ExecutionTerminated
+from azure_durable_py.history import (
+    ContinuedAsNew,
+    Event,
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionSuspended,
+    ExecutionTerminated,
+)
 from azure_durable_py.registry import Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.instance import InstanceState
+from azure_durable_py.taskhub.lifecycle import read_history
 from azure_durable_py.taskhub.messages import ANY, InboxEvent, Target
 from azure_durable_py.taskhub.protocol import Header, InstanceQuery, Kind, Listed
 from azure_durable_py.taskhub.sqlite import SqliteStore
@@ -168,6 +177,17 @@ class World:
         assert not loaded.inbox, f"left in the inbox of {listed.instance_id}: {loaded.inbox}"
         assert loaded.header is not None
         assert loaded.header.columns.runtime_status == listed.columns.runtime_status
+        await self._history_is_sound(loaded.header)
+
+    async def _history_is_sound(self, header: Header) -> None:
+        """Every task was decided once and answered at most once; there is one end."""
+        events = await read_history(self.store, header.instance_id, InstanceState.decode(header.body))
+        decided = [event.id for event in events if hasattr(event, "id")]
+        answered = [event.task_id for event in events if hasattr(event, "task_id")]
+        ends = [event for event in events if isinstance(event, (ExecutionCompleted, ContinuedAsNew))]
+        assert len(set(decided)) == len(decided), f"{header.instance_id} decided twice: {decided}"
+        assert len(set(answered)) == len(answered), f"{header.instance_id} was answered twice: {answered}"
+        assert len(ends) <= 1, f"{header.instance_id} ended twice: {ends}"
 
 
 def settings() -> Settings:
