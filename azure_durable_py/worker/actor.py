@@ -191,7 +191,7 @@ class Actor:
         idle = self._context.settings.extended_session_idle_timeout if self._context.settings.extended_sessions else 0.0
         while True:
             self._wake.clear()
-            if self._touched or (self._rows and not self._parked) or self._results_decide():
+            if self._touched or ((self._rows or self._more) and not self._parked) or self._results_decide():
                 self._touched = False
                 return True
             timeout = None if self.is_busy or not self._mailroom.is_empty else idle
