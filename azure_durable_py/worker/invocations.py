@@ -235,7 +235,7 @@ class Invocations:
 
     async def _put_back(self, queue: str, body: str, what: str, rounds: int) -> None:
         hub = self._context.hub
-        delay = min(FIRST_POISON_DELAY * 2 ** (rounds - 1), LONGEST_POISON_DELAY)
+        delay = min(FIRST_POISON_DELAY * 2 ** min(rounds - 1, 10), LONGEST_POISON_DELAY)
         logger.error(
             "The message for %s was given up by the host (round %d of %d): deliveries ended with the process, by "
             "functionTimeout, or without storage. It is put back for in %.0f s.",
