@@ -1,4 +1,4 @@
-"""The sample app: every pattern of Durable Functions that needs no entity, one module each.
+"""The sample app: every pattern of Durable Functions, one module each.
 
 `make run` serves it on this machine, `func start` on the Azure Functions Core Tools, and a
 deployment on Azure, all from this file.
@@ -11,6 +11,7 @@ from sample_function_app import (
     approval,
     async_http_api,
     cleanup,
+    entities,
     external_events,
     fan_out_fan_in,
     hello_cities,
@@ -34,3 +35,4 @@ app.register_functions(trip_booking.bp)
 app.register_functions(cleanup.bp)
 app.register_functions(external_events.bp)
 app.register_functions(sub_orchestrations.bp)
+app.register_functions(entities.bp)

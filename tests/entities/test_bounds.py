@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -26,9 +25,9 @@ def counter(context: DurableEntityContext) -> None:
 
 
 @pytest.fixture
-def few_senders(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def few_senders(monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(entity_turn, "MAX_SENDERS", 20)
-    yield 20
+    return 20
 
 
 def test_a_signal_costs_three_queue_and_three_table_operations():

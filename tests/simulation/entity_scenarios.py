@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+from azure_durable_py.errors import TaskFailedError
 from azure_durable_py.history import OperationArrived
 from azure_durable_py.models import EntityId
 from azure_durable_py.registry import EntityDefinition, OrchestratorDefinition, Registry
@@ -56,7 +57,7 @@ async def adds(context: DurableOrchestrationContext) -> Any:
     failed = 0
     try:
         await context.call_entity(EntityId("tally", "t"), "fail")
-    except Exception:
+    except TaskFailedError:
         failed += 1
     await context.call_entity(EntityId("tally", "t"), "add", 1)
     return failed
