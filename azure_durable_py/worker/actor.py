@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from azure_durable_py.errors import (
     ConcurrencyConflictError,
     PayloadTooLargeError,
+    StorageError,
     StorageUnavailableError,
 )
 from azure_durable_py.history import Event, ExecutionTerminated, TaskFailed
@@ -37,6 +38,7 @@ from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.inbox import accept, completed_task, matches
 from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, parse_timer_reason
+from azure_durable_py.worker.repair import REPAIR
 from azure_durable_py.worker.versions import may_run, refusal
 from azure_durable_py.worker.wakeup import Wakeup
 
@@ -47,6 +49,8 @@ LINGER_SECONDS = 0.5
 """How long results that do not let the function go on may wait for others before they are committed."""
 ADOPT_AFTER = timedelta(minutes=2)
 ADOPT_ABOVE = 50
+ADOPT_ACTIVITY_AFTER = timedelta(days=1)
+"""When an activity that another worker may be running locally is taken for lost."""
 LONGEST_DEFERRAL = 300.0
 HORIZON = timedelta(minutes=5)
 LATE_START = timedelta(minutes=5)
@@ -85,6 +89,7 @@ class Actor:
         self._unclaimed = False
         self._stopping = False
         self._entries = Entries()
+        self._orphans: list[str] = []
         self._is_entity = is_entity(instance_id)
         self._execution = EntityExecution(context, instance_id) if self._is_entity else Execution(context, instance_id)
         self._turns = context.entity_turns if self._is_entity else context.turns
@@ -168,7 +173,7 @@ class Actor:
                 self._begin_again()
             except StorageUnavailableError as error:
                 failures += 1
-                pause = self._hub.ids.jitter(min(0.5 * 2**failures, 30.0))
+                pause = self._hub.ids.jitter(min(0.5 * 2 ** min(failures, 10), 30.0))
                 logger.warning("Instance %r waits %.1f s for storage: %s", self.instance_id, pause, error)
                 self._begin_again()
                 await asyncio.sleep(pause)
@@ -239,9 +244,7 @@ class Actor:
             await self._load()
         if self._header is None and self._is_entity and self._rows:
             # Whoever is first to say something to an entity brings it into being.
-            self._header, self._state = new_entity_header(
-                self.instance_id, self._hub.ids.new(), self._hub.clock.now()
-            )
+            self._header, self._state = new_entity_header(self.instance_id, self._hub.ids.new(), self._hub.clock.now())
         if self._header is None or self._state is None:
             await self._drop_inbox()
             self._drop_results()
@@ -318,11 +321,15 @@ class Actor:
         guards = {guard for guard, _ in entries_of(state)}
         suspects = [delivery for delivery in self._held.values() if delivery.suspect]
         fencing = [delivery for delivery in suspects if delivery.id in guards]
-        if fencing:
-            draft = self._draft(header, state)
-            for delivery in fencing:
-                draft.fence(delivery.id, delivery.nonce)
+        draft = self._draft(header, state)
+        for delivery in fencing:
+            draft.fence(delivery.id, delivery.nonce)
+        if guards and self._is_being_repaired():
+            await self._execution.load_decisions(state)
+            self._tidy_outbox(draft, self._newest_guard())
+        if draft.changed:
             await self._commit(draft)
+            self._unclaimed = True
         self._trust(suspects)
 
     @staticmethod
@@ -346,11 +353,10 @@ class Actor:
             guard = await (self._run_entity(draft) if isinstance(draft, EntityDraft) else self._run_turn(header, draft))
             if not self._loaded:
                 return
-        if draft.changed:
+        if draft.changed or self._is_being_repaired():
             guard = guard or self._newest_guard()
-            if guard is not None:
-                self._adopt(draft, guard)
-            draft.drop(self._entries.handed_over.intersection(entry for _, entry in entries_of(draft.state)))
+            self._tidy_outbox(draft, guard)
+        if draft.changed:
             try:
                 await self._commit(draft)
             except PayloadTooLargeError as error:
@@ -511,12 +517,21 @@ class Actor:
         self._held[delivery.id] = delivery
         return delivery
 
+    def _is_being_repaired(self) -> bool:
+        """Whether a scan found no life in the instance: what other workers left behind is taken over (PROTOCOL R8)."""
+        return any(delivery.why == REPAIR for delivery in self._held.values())
+
+    def _tidy_outbox(self, draft: Draft, guard: Delivery | None) -> None:
+        if guard is not None:
+            self._adopt(draft, guard)
+        draft.drop(self._entries.handed_over.intersection(entry for _, entry in entries_of(draft.state)))
+
     def _adopt(self, draft: Draft, guard: Delivery) -> None:
         """Take over entries that another worker left behind (PROTOCOL R5)."""
         foreign = [
             (entry, committed_at, outgoing)
             for entry, committed_at, outgoing in self._foreign(draft)
-            if not isinstance(outgoing, RunActivity)
+            if not isinstance(outgoing, RunActivity) or draft.now - committed_at > ADOPT_ACTIVITY_AFTER
         ]
         addressed = {_target(outgoing) for _, outgoing in draft.new}
         adopted = [
@@ -593,7 +608,9 @@ class Actor:
         # Later than the last turn: ids and order are made from the time of turns.
         now = max(self._hub.clock.now(), state.turn_time + timedelta(microseconds=1))
         make = EntityDraft if self._is_entity else Draft
-        return make(header, state.copy(), self._hub.ids.short(), now)
+        draft = make(header, state.copy(), self._hub.ids.short(), now)
+        draft.state.garbage += self._orphans
+        return draft
 
     async def _commit(self, draft: Draft) -> None:
         """Make a draft true.
@@ -601,10 +618,16 @@ class Actor:
         :raises ConcurrencyConflictError: another was quicker; nothing of it is true.
         """
         commit, staged = draft.commit()
-        if staged:
-            await self._hub.store.put_blobs(self.instance_id, staged)
         assert commit.header is not None
-        etag = await self._resolve(commit)
+        try:
+            if staged:
+                await self._hub.store.put_blobs(self.instance_id, staged)
+            etag = await self._resolve(commit)
+        except StorageError:
+            # The commit never lands, whatever its answer was: its rows go with the next one (PROTOCOL R18).
+            self._orphans += [row.key for row in staged]
+            raise
+        self._orphans = []
         self._header = replace(commit.header, etag=etag)
         self._state = draft.state
         for _ in commit.consumed:

@@ -103,6 +103,7 @@ class Draft:
             self._discard(entry - self._base)
         self.state.messages = [message for message in self.state.messages if message.sequence not in entries]
         self.gone += entries
+        self.changed = self.changed or bool(entries)
         self._tidy_groups()
 
     def adopt(self, entries: Iterable[int], guard: str) -> None:

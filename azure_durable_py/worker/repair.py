@@ -17,6 +17,8 @@ from azure_durable_py.taskhub.protocol import InstanceQuery, Kind, Listed
 logger = logging.getLogger("azure_durable_py.worker")
 QUIET = timedelta(minutes=10)
 OVERDUE = timedelta(minutes=5)
+REPAIR = "repair"
+"""Why a doorbell of the scan is rung: who gets it takes over what the instance still has to hand over."""
 ACTIVE = tuple(status.value for status in OrchestrationRuntimeStatus if not status.is_terminal)
 
 
@@ -46,7 +48,7 @@ async def _ring_quiet(hub: TaskHub, query: InstanceQuery, quiet: timedelta, rung
         page = await hub.retry(lambda: hub.store.query(_with_token(query, token)))  # noqa: B023 - awaited here
         for listed in page.items:
             if listed.instance_id not in rung and _is_quiet(hub, listed, quiet):
-                await hub.retry(lambda: hub.ring(listed.instance_id, "repair"))  # noqa: B023 - awaited here
+                await hub.retry(lambda: hub.ring(listed.instance_id, REPAIR))  # noqa: B023 - awaited here
                 rung.add(listed.instance_id)
         token = page.continuation_token
         if token is None:

@@ -1,0 +1,299 @@
+"""A stage for exact interleavings: workers on one hub and one virtual clock, each behind a store of its own.
+
+A test says which call of which worker waits, is lost, or is the last thing that its process did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Generator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from azure_durable_py.clock import Ids, loop_clock
+from azure_durable_py.errors import StorageError, StorageUnavailableError
+from azure_durable_py.history import Event, EventRaised
+from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
+from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.hub import StartRequest, TaskHub
+from azure_durable_py.taskhub.instance import InstanceState
+from azure_durable_py.taskhub.messages import ANY, InboxEvent, Target
+from azure_durable_py.taskhub.protocol import Header, TaskHubStore
+from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.testing.virtual_time import run_virtual
+from azure_durable_py.worker.activities import run_inline
+from azure_durable_py.worker.worker import Worker
+
+EPOCH = datetime(2026, 1, 1, tzinfo=timezone.utc)
+PATIENCE = 900.0
+"""Virtual seconds after which an instance that has not ended is stuck."""
+Routine = Generator[Any, Any, Any]
+Matches = Callable[..., bool]
+
+
+def always(*_: Any, **__: Any) -> bool:
+    """Matches any call."""
+    return True
+
+
+class Cue:
+    """One call that a test has a say in: `reached` when it is made, made to go on by `go`."""
+
+    def __init__(self, method: str, matches: Matches, play: Callable[[Cue, Callable[[], Awaitable[Any]]], Any]) -> None:
+        self.method = method
+        self.matches = matches
+        self.play = play
+        self.times = 1
+        self.reached = asyncio.Event()
+        self.go = asyncio.Event()
+
+
+class ScriptedStore:
+    """The store as one worker sees it."""
+
+    def __init__(self, inner: TaskHubStore) -> None:
+        self._inner = inner
+        self._cues: list[Cue] = []
+        self._running = asyncio.Event()
+        self._running.set()
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._inner, name)
+        if not asyncio.iscoroutinefunction(real):
+            return real
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await self._call(name, args, lambda: real(*args, **kwargs))
+
+        return call
+
+    async def _call(self, name: str, args: tuple[Any, ...], real: Callable[[], Awaitable[Any]]) -> Any:
+        self.calls[name] += 1
+        await self._running.wait()
+        cue = next((cue for cue in self._cues if cue.method == name and cue.times and cue.matches(*args)), None)
+        try:
+            result = await (real() if cue is None else self._play(cue, real))
+        except StorageError:
+            await self._running.wait()
+            raise
+        await self._running.wait()
+        return result
+
+    @staticmethod
+    async def _play(cue: Cue, real: Callable[[], Awaitable[Any]]) -> Any:
+        cue.times -= 1
+        cue.reached.set()
+        return await cue.play(cue, real)
+
+    # --- the whole process ---------------------------------------------------------------------------
+
+    def freeze(self) -> None:
+        """From now on no call begins and no answer arrives. For good, it is the death of the process."""
+        self._running.clear()
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._running.set()
+
+    # --- single calls ----------------------------------------------------------------------------------
+
+    def hold(self, method: str, matches: Matches = always) -> Cue:
+        """The next such call waits for `go` before it takes effect."""
+
+        async def play(cue: Cue, real: Callable[[], Awaitable[Any]]) -> Any:
+            await cue.go.wait()
+            return await real()
+
+        return self._add(method, matches, play)
+
+    def last(self, method: str, matches: Matches = always) -> Cue:
+        """The next such call takes effect and is the last thing that the process does."""
+
+        async def play(cue: Cue, real: Callable[[], Awaitable[Any]]) -> Any:
+            del cue
+            self.freeze()
+            return await real()
+
+        return self._add(method, matches, play)
+
+    def refuse(self, method: str, matches: Matches = always, *, times: int = 1) -> Cue:
+        """The next such calls take no effect."""
+
+        async def play(cue: Cue, real: Callable[[], Awaitable[Any]]) -> Any:
+            del cue, real
+            raise StorageUnavailableError(f"{method} does not get through.")
+
+        return self._add(method, matches, play, times)
+
+    def lose_answer(self, method: str, matches: Matches = always, *, times: int = 1) -> Cue:
+        """The next such calls take effect, but nobody hears of it."""
+
+        async def play(cue: Cue, real: Callable[[], Awaitable[Any]]) -> Any:
+            del cue
+            await real()
+            raise StorageUnavailableError(f"{method} is not answered.")
+
+        return self._add(method, matches, play, times)
+
+    def delay(self, method: str, matches: Matches = always) -> Cue:
+        """The next such call is not answered, and takes effect only after `go`."""
+
+        async def land(cue: Cue, real: Callable[[], Awaitable[Any]]) -> None:
+            await cue.go.wait()
+            try:
+                await real()
+            except StorageError:
+                return
+
+        async def play(cue: Cue, real: Callable[[], Awaitable[Any]]) -> Any:
+            cue.landing = asyncio.ensure_future(land(cue, real))  # type: ignore[attr-defined]
+            raise StorageUnavailableError(f"{method} is under way.")
+
+        return self._add(method, matches, play)
+
+    def _add(self, method: str, matches: Matches, play: Any, times: int = 1) -> Cue:
+        cue = Cue(method, matches, play)
+        cue.times = times
+        self._cues.append(cue)
+        return cue
+
+
+class Cast:
+    """One worker of a stage."""
+
+    def __init__(self, hub: TaskHub, store: ScriptedStore, worker: Worker) -> None:
+        self.hub = hub
+        self.store = store
+        self.worker = worker
+
+
+class Stage:
+    """One hub, its app, and who works on it. `runs` are the activity runs: (worker, input)."""
+
+    def __init__(self, *orchestrators: Callable[[Any], Any]) -> None:
+        self.clock = loop_clock(EPOCH)
+        self.store = SqliteStore(None, hub_name="Rules", now=self.clock.now, ids=Ids(random.Random(1)))
+        self.hub = TaskHub(self.store, self.clock, Ids(random.Random(2)))
+        self.orchestrators = orchestrators
+        self.runs: list[tuple[str, Any]] = []
+        self._sent = 0
+
+    async def worker(self, name: str, *, ahead: float = 0.0, start: bool = True, **more: Any) -> Cast:
+        """Start another worker, whose clock is `ahead` by some seconds."""
+        store = ScriptedStore(self.store)
+        hub = TaskHub(store, loop_clock(EPOCH + timedelta(seconds=ahead)), Ids(random.Random(name)))  # type: ignore[arg-type]
+        await hub.open()
+        options: dict[str, Any] = {
+            "instance_visibility_timeout": 10.0,
+            "activity_visibility_timeout": 10.0,
+            "max_queue_polling_interval": 2.0,
+            "max_concurrent_activities": 4,
+        }
+        settings = Settings(**{**options, **more})
+        cast = Cast(hub, store, Worker(hub, self._registry(name), settings, run_sync=run_inline, repair=False))
+        if start:
+            await cast.worker.start()
+        return cast
+
+    def _registry(self, worker: str) -> Registry:
+        async def rest(number: float) -> float:
+            """Take so many seconds."""
+            self.runs.append((worker, number))
+            await asyncio.sleep(number)
+            return number
+
+        registry = Registry()
+        registry.activities.add(ActivityDefinition("rest", rest, "number"))
+        for function in self.orchestrators:
+            registry.orchestrators.add(OrchestratorDefinition(function.__name__, function))
+        return registry
+
+    # --- what clients do -------------------------------------------------------------------------------
+
+    async def start(self, name: str, instance_id: str, value: Any = None, **more: Any) -> None:
+        """Start an instance."""
+        request = StartRequest(instance_id, self.hub.ids.new(), name, self.clock.now(), json.dumps(value), **more)
+        assert await self.hub.start(request) is None
+
+    async def raise_event(self, instance_id: str, name: str, value: Any = None) -> None:
+        """Raise an external event."""
+        await self.hub.deliver(instance_id, [self.message(EventRaised(self.clock.now(), name, json.dumps(value)))], "")
+
+    def message(self, event: Event, target: Target = ANY, *, control: bool = False) -> InboxEvent:
+        """An event as a client sends it."""
+        self._sent += 1
+        return InboxEvent(event, "client:test", self._sent, self.clock.now(), target, control)
+
+    # --- what is to be seen ------------------------------------------------------------------------------
+
+    async def header(self, instance_id: str) -> Header:
+        """The header of an instance that is there."""
+        found = await self.store.load_header(instance_id)
+        assert found is not None, f"{instance_id} is gone"
+        return found
+
+    async def state(self, instance_id: str) -> InstanceState:
+        """What the header of an instance holds."""
+        return InstanceState.decode((await self.header(instance_id)).body)
+
+    async def until(self, what: Callable[[], bool], within: float = PATIENCE) -> None:
+        """Wait until something is so."""
+        deadline = self.clock.monotonic() + within
+        while not what():
+            assert self.clock.monotonic() < deadline, "it never came to be: stuck"
+            await asyncio.sleep(0.05)
+
+    async def waiting(self, instance_id: str) -> None:
+        """Wait until an instance has taken a turn and runs."""
+        deadline = self.clock.monotonic() + PATIENCE
+        while (await self.header(instance_id)).columns.runtime_status != "Running":
+            assert self.clock.monotonic() < deadline, f"{instance_id} never ran: stuck"
+            await asyncio.sleep(0.05)
+
+    async def finished(self, instance_id: str, within: float = PATIENCE) -> Any:
+        """The output of an instance, when it has ended."""
+        deadline = self.clock.monotonic() + within
+        while True:
+            header = await self.store.load_header(instance_id)
+            if header is not None and header.columns.completed_time is not None:
+                return json.loads(header.columns.output or "null")
+            assert self.clock.monotonic() < deadline, f"{instance_id} is stuck: {header and header.columns}"
+            await asyncio.sleep(1.0)
+
+    async def quiet(self) -> None:
+        """Wait until every queue is empty."""
+        deadline = self.clock.monotonic() + PATIENCE
+        while any((await self.store.message_counts()).values()):
+            assert self.clock.monotonic() < deadline, f"queues are stuck: {await self.store.message_counts()}"
+            await asyncio.sleep(1.0)
+
+
+def play(scene: Callable[[], Awaitable[None]]) -> None:
+    """Play a scene at virtual time."""
+
+    async def main() -> None:
+        await scene()
+
+    run_virtual(main())
+
+
+# --- what calls are about ------------------------------------------------------------------------------
+
+
+def commit_of(instance_id: str) -> Matches:
+    """Commits of one instance."""
+    return lambda commit: commit.instance_id == instance_id
+
+
+def to(instance_id: str) -> Matches:
+    """Calls whose first argument is this instance."""
+    return lambda first, *rest: first == instance_id
+
+
+def doorbell_for(instance_id: str) -> Matches:
+    """Puts of doorbells for one instance."""
+    return lambda queue, body, *rest: queue.endswith("-instances") and f'"instanceId":"{instance_id}"' in body

@@ -1,0 +1,451 @@
+"""PROTOCOL R1 to R8: what guards unfinished work, and who may delete it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from azure_durable_py.taskhub.hub import StartRequest, TaskHub
+from azure_durable_py.taskhub.instance import InstanceState
+from azure_durable_py.taskhub.messages import Doorbell
+from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit
+from azure_durable_py.worker import actor
+from azure_durable_py.worker.actor import Actor
+from azure_durable_py.worker.draft import Draft
+from azure_durable_py.worker.entries import Entries
+from azure_durable_py.worker.feed import ActivityFeed
+from azure_durable_py.worker.repair import repair
+from tests.protocol.staging import Routine, Stage, commit_of, play, to
+
+
+def two_rests(context: Any) -> Routine:
+    first = yield context.call_activity("rest", 1)
+    second = yield context.call_activity("rest", 2)
+    return first + second
+
+
+def one_rest(context: Any) -> Routine:
+    result = yield context.call_activity("rest", context.get_input())
+    return result
+
+
+def collects(context: Any) -> Routine:
+    found = yield context.task_all([context.wait_for_external_event("item") for _ in range(context.get_input())])
+    return found
+
+
+def tells(context: Any) -> Routine:
+    """Tells `to` something at once and at each event "go", and ends with the event "end"."""
+    told = context.get_input()
+    for number, target in enumerate(told):
+        context.send_event(target, "item", number)
+        yield context.wait_for_external_event("go")
+    return len(told)
+
+
+def tells_many(context: Any) -> Routine:
+    for number in range(60):
+        context.send_event(f"nobody-{number}", "item", number)
+    yield context.wait_for_external_event("go")
+    yield context.wait_for_external_event("go")
+
+
+# --- R1 --------------------------------------------------------------------------------------------------
+
+
+async def stalled_worker_names_a_guard_of_another() -> None:
+    stage = Stage(two_rests, one_rest)
+    second = await stage.worker("W2", max_concurrent_activities=1, instance_visibility_timeout=3600.0)
+    await stage.start("one_rest", "busy", 300)
+    await stage.until(lambda: ("W2", 300) in stage.runs)
+    second.store.freeze()
+    first = await stage.worker("W1")
+    await stage.start("two_rests", "one")
+    await stage.until(lambda: ("W1", 1) in stage.runs)
+    pause = first.store.hold("commit", commit_of("one"))
+    # The result of the first activity is about to be committed, when the worker stalls.
+    await pause.reached.wait()
+    first.store.freeze()
+    # The other gets the doorbell again, and has no slot: what it guards goes to the queue, and it is deleted.
+    second.store.thaw()
+    await stage.until(lambda: second.store.calls["delete_message"] > 0, within=60.0)
+    # The stalled commit arrives; it is the last thing that its worker did.
+    pause.go.set()
+    assert await stage.finished("one") == 3
+
+
+def test_r1_a_stalled_worker_cannot_name_a_guard_that_another_has_fenced() -> None:
+    play(stalled_worker_names_a_guard_of_another)
+
+
+def test_without_r1_the_instance_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Draft, "fence", lambda *_: None)
+    with pytest.raises(AssertionError, match="one is stuck"):
+        play(stalled_worker_names_a_guard_of_another)
+
+
+# --- R2 --------------------------------------------------------------------------------------------------
+
+
+async def hand_over_dies() -> None:
+    stage = Stage(tells, collects)
+    first = await stage.worker("W1")
+    await stage.start("collects", "hears", 1)
+    await stage.waiting("hears")
+    await stage.quiet()
+    blocked = first.store.hold("insert_inbox", to("hears"))
+    await stage.start("tells", "says", ["hears"])
+    await blocked.reached.wait()
+    await asyncio.sleep(5.0)
+    first.store.freeze()
+    await stage.worker("W2")
+    assert await stage.finished("hears") == [0]
+
+
+def test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over() -> None:
+    play(hand_over_dies)
+
+
+def test_without_waiting_for_the_hand_over_what_was_sent_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Entries, "waits", lambda *_: False)
+    with pytest.raises(AssertionError, match="hears is stuck"):
+        play(hand_over_dies)
+
+
+def test_without_handing_over_what_another_committed_it_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def claim(self: Actor, new: frozenset[int] = frozenset()) -> None:
+        self._unclaimed = False
+
+    monkeypatch.setattr(Actor, "_claim", claim)
+    with pytest.raises(AssertionError, match="hears is stuck"):
+        play(hand_over_dies)
+
+
+async def late_commit() -> None:
+    stage = Stage(one_rest)
+    first = await stage.worker("W1")
+    late = first.store.delay("commit", commit_of("one"))
+    first.store.refuse("commit", commit_of("one"), times=20)
+    await stage.start("one_rest", "one", 1)
+    await late.reached.wait()
+    await asyncio.sleep(20.0)
+    assert first.store.calls["delete_message"] == 0
+    late.go.set()
+    assert await stage.finished("one") == 1
+    assert stage.runs == [("W1", 1)]
+    await stage.quiet()
+
+
+def test_r2_nothing_is_deleted_while_a_commit_is_unresolved_and_a_late_one_is_known_by_its_turn_id() -> None:
+    play(late_commit)
+
+
+# --- R3 --------------------------------------------------------------------------------------------------
+
+
+async def deferrals() -> list[tuple[Doorbell, float]]:
+    stage = Stage(one_rest)
+    first = await stage.worker("W1")
+    put: list[tuple[Doorbell, float]] = []
+
+    def note(queue: str, body: str, delay: float = 0.0) -> bool:
+        put.append((Doorbell.decode(body), delay))
+        return False
+
+    first.store.hold("put_message", note)
+    await stage.start("one_rest", "one", 1)
+    header = await stage.header("one")
+    await stage.store.commit(Commit("one", replace(header, body=b"broken"), header.etag))
+    await asyncio.sleep(1200.0)
+    return put
+
+
+def test_r3_a_message_put_back_keeps_its_id_says_again_and_waits_ever_longer() -> None:
+    put: list[tuple[Doorbell, float]] = []
+
+    async def scene() -> None:
+        put.extend(await deferrals())
+
+    play(scene)
+    assert len(put) > 5
+    assert len({doorbell.id for doorbell, _ in put}) == 1
+    assert [doorbell.again for doorbell, _ in put] == list(range(1, len(put) + 1))
+    delays = [delay for _, delay in put]
+    assert delays == sorted(delays)
+    assert delays[-1] >= 60.0
+
+
+# --- R4 --------------------------------------------------------------------------------------------------
+
+
+def tells_after_work(context: Any) -> Routine:
+    yield context.task_all([context.call_activity("rest", 5), context.call_activity("rest", 1)])
+    yield context.call_activity("rest", 3)
+    context.send_event("hears", "item", "told")
+    yield context.wait_for_external_event("never")
+
+
+async def work_item_guards() -> None:
+    stage = Stage(tells_after_work, collects)
+    first = await stage.worker("W1", max_concurrent_activities=1)
+    await stage.start("collects", "hears", 1)
+    await stage.waiting("hears")
+    # The result of a work item, given to the live instance in memory, lets it go on: its message is the only guard.
+    await stage.start("tells_after_work", "says")
+    first.store.last("commit", lambda commit: commit.instance_id == "says" and _sends(commit))
+    await asyncio.sleep(60.0)
+    await stage.worker("W2")
+    assert await stage.finished("hears") == ["told"]
+
+
+def _sends(commit: Commit) -> bool:
+    assert commit.header is not None
+    return any('"EventSent"' in text for text in InstanceState.decode(commit.header.body).tail)
+
+
+def test_r4_what_a_work_item_guards_is_handed_over_by_who_gets_it_again() -> None:
+    play(work_item_guards)
+
+
+def test_without_r4_what_it_guarded_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_adoption(*_: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(ActivityFeed, "_may_run_again", no_adoption)
+    with pytest.raises(AssertionError, match="hears is stuck"):
+        play(work_item_guards)
+
+
+# --- R5 --------------------------------------------------------------------------------------------------
+
+
+async def second_message_does_not_overtake_the_first() -> None:
+    stage = Stage(tells, collects)
+    first = await stage.worker("W1", instance_visibility_timeout=100.0)
+    await stage.start("collects", "hears", 2)
+    await stage.waiting("hears")
+    await stage.quiet()
+    first.store.last("commit", commit_of("says"))
+    await stage.start("tells", "says", ["hears", "hears"])
+    await asyncio.sleep(5.0)
+    # The first message waits under the doorbell of a dead worker, for another 100 seconds.
+    await stage.worker("W2")
+    await stage.raise_event("says", "go")
+    assert await stage.finished("hears") == [0, 1]
+
+
+def test_r5_a_commit_adopts_entries_to_a_target_that_it_addresses_itself() -> None:
+    play(second_message_does_not_overtake_the_first)
+
+
+def test_without_r5_the_first_message_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Actor, "_adopt", lambda *_: None)
+    with pytest.raises(AssertionError, match="hears is stuck"):
+        play(second_message_does_not_overtake_the_first)
+
+
+async def entries_of_a_dead_worker(name: str, value: Any, age: float) -> None:
+    stage = Stage(tells, tells_many, collects)
+    first = await stage.worker("W1")
+    if name == "tells":
+        await stage.start("collects", "hears", 2)
+    await stage.start(name, "says", value)
+    await stage.waiting("says")
+    await stage.quiet()
+    first.store.freeze()
+    assert (await stage.state("says")).groups
+    await asyncio.sleep(age)
+    second = await stage.worker("W2")
+    if name == "tells":
+        await stage.raise_event("hears", "item", "other")
+        assert await stage.finished("hears") == [0, "other"]
+    await stage.raise_event("says", "go")
+    await asyncio.sleep(60.0)
+    await stage.raise_event("says", "go")
+    await stage.finished("says")
+    await stage.hub.ring("says")
+    await stage.quiet()
+    state = await stage.state("says")
+    assert not state.groups, f"it is stuck in the outbox: {state.groups}"
+    assert not state.messages
+    assert second.store.calls["commit"]
+
+
+def test_r5_entries_handed_over_by_a_dead_worker_are_adopted_after_two_minutes() -> None:
+    play(lambda: entries_of_a_dead_worker("tells", ["hears", "nobody"], 150.0))
+
+
+def test_r5_more_than_fifty_entries_are_adopted_at_once() -> None:
+    play(lambda: entries_of_a_dead_worker("tells_many", None, 10.0))
+
+
+@pytest.mark.parametrize(("name", "value", "age"), [("tells", ["hears", "nobody"], 150.0), ("tells_many", None, 10.0)])
+def test_without_r5_entries_stay_for_ever(monkeypatch: pytest.MonkeyPatch, name: str, value: Any, age: float) -> None:
+    monkeypatch.setattr(actor, "ADOPT_AFTER", timedelta(days=1))
+    monkeypatch.setattr(actor, "ADOPT_ABOVE", 10_000)
+    with pytest.raises(AssertionError, match="stuck in the outbox"):
+        play(lambda: entries_of_a_dead_worker(name, value, age))
+
+
+# --- R6 --------------------------------------------------------------------------------------------------
+
+
+async def dies_between_row_and_ring() -> None:
+    stage = Stage(tells, collects)
+    first = await stage.worker("W1")
+    await stage.start("collects", "hears", 1)
+    await stage.waiting("hears")
+    await stage.quiet()
+    first.store.last("insert_inbox", to("hears"))
+    await stage.start("tells", "says", ["hears"])
+    await asyncio.sleep(5.0)
+    await stage.worker("W2")
+    assert await stage.finished("hears") == [0]
+
+
+def test_r6_a_row_that_is_there_already_is_still_rung_for() -> None:
+    play(dies_between_row_and_ring)
+
+
+def test_without_r6_nobody_reads_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def deliver(self: TaskHub, target: str, events: Any, why: str) -> None:
+        rows = [event.row() for event in events][:MAX_COMMIT_ROWS]
+        if len(await self.store.insert_inbox(target, rows)) < len(rows):
+            await self.ring(target, why)
+
+    monkeypatch.setattr(TaskHub, "deliver", deliver)
+    with pytest.raises(AssertionError, match="hears is stuck"):
+        play(dies_between_row_and_ring)
+
+
+# --- R7 --------------------------------------------------------------------------------------------------
+
+
+def test_r7_a_turn_driven_by_several_doorbells_names_the_newest() -> None:
+    async def scene() -> None:
+        stage = Stage(one_rest)
+        await stage.hub.open()
+        await stage.start("one_rest", "one", 30)
+        newest = Doorbell("one", "newest", "look again")
+        await stage.hub.put(stage.store.instance_queue("one"), newest.encode())
+        await stage.worker("W1")
+        await stage.until(lambda: bool(stage.runs))
+        assert [group.guard for group in (await stage.state("one")).groups] == ["newest"]
+
+    play(scene)
+
+
+# --- R8 --------------------------------------------------------------------------------------------------
+
+
+async def lost_message(name: str, value: Any) -> Stage:
+    """An instance whose every message was lost when its worker died."""
+    stage = Stage(tells, collects, one_rest, says_once)
+    first = await stage.worker("W1")
+    await stage.start("collects", "hears", 1)
+    await stage.waiting("hears")
+    await stage.quiet()
+    first.store.last("commit", commit_of("one"))
+    await stage.start(name, "one", value)
+    await asyncio.sleep(30.0)
+    for queue in (stage.store.instance_queue("one"), stage.store.activity_queue):
+        for message in await stage.store.receive_messages(queue, 32, 1.0):
+            await stage.store.delete_message(message)
+    return stage
+
+
+def test_r8_the_scan_rings_an_instance_whose_start_was_never_rung() -> None:
+    async def scene() -> None:
+        stage = Stage(one_rest)
+        stage_client = await stage.worker("client", start=False)
+        stage_client.store.hold("put_message")
+        starting = asyncio.ensure_future(_start(stage, stage_client.hub))
+        await asyncio.sleep(700.0)
+        starting.cancel()
+        await stage.worker("W1")
+        assert await repair(stage.hub) == 1
+        assert await stage.finished("one") == 1
+
+    play(scene)
+
+
+async def _start(stage: Stage, hub: TaskHub) -> None:
+    await hub.start(StartRequest("one", hub.ids.new(), "one_rest", stage.clock.now(), json.dumps(1)))
+
+
+async def repaired() -> None:
+    stage = await lost_message("tells", ["hears"])
+    await asyncio.sleep(700.0)
+    await stage.worker("W2")
+    assert await repair(stage.hub) == 2
+    assert await stage.finished("hears") == [0]
+
+
+def test_r8_what_a_lost_message_guarded_is_handed_over_after_a_repair() -> None:
+    play(repaired)
+
+
+def test_without_r8_it_is_never_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Actor, "_is_being_repaired", lambda _: False)
+    with pytest.raises(AssertionError, match="hears is stuck"):
+        play(repaired)
+
+
+def says_once(context: Any) -> None:
+    context.send_event(context.get_input(), "item", "bye")
+
+
+def test_r8_what_a_finished_instance_had_to_say_is_handed_over_after_a_repair_and_once_only() -> None:
+    async def scene() -> None:
+        stage = await lost_message("says_once", "hears")
+        await asyncio.sleep(700.0)
+        await stage.worker("W2")
+        await repair(stage.hub)
+        assert await stage.finished("hears") == ["bye"]
+        await stage.quiet()
+        await asyncio.sleep(700.0)
+        assert not (await stage.header("one")).columns.has_outbox
+        assert await repair(stage.hub) == 0
+
+    play(scene)
+
+
+def test_r8_an_activity_whose_message_was_lost_runs_again_a_day_later() -> None:
+    async def scene() -> None:
+        stage = await lost_message("one_rest", 2)
+        await stage.worker("W2")
+        await asyncio.sleep(700.0)
+        await repair(stage.hub)
+        await asyncio.sleep(700.0)
+        assert ("W2", 2) not in stage.runs, "it may still be running where it was begun"
+        await asyncio.sleep(86_400.0)
+        await repair(stage.hub)
+        assert await stage.finished("one") == 2
+
+    play(scene)
+
+
+def test_r8_an_instance_that_waits_for_a_timer_is_left_alone() -> None:
+    def waits(context: Any) -> Routine:
+        yield context.wait_for_external_event("go")
+        yield context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+
+    async def scene() -> None:
+        stage = Stage(waits)
+        await stage.worker("W1")
+        await stage.start("waits", "one")
+        await stage.waiting("one")
+        await stage.raise_event("one", "go")
+        await asyncio.sleep(1200.0)
+        assert (await stage.state("one")).timers
+        # Its timer was handed over, but no commit has come since that could say so: it is rung once, and says so.
+        assert await repair(stage.hub) == 1
+        await asyncio.sleep(1200.0)
+        assert await repair(stage.hub) == 0
+
+    play(scene)
