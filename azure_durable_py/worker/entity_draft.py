@@ -62,7 +62,7 @@ class EntityDraft(Draft):
             self._throw_away_values(message)
 
     def _throw_away_values(self, message: OutboxMessage) -> None:
-        if '"chunks":' not in message.body.replace(" ", ""):
+        if '"chunks":' not in message.body:
             return
         send = from_message(message)
         if isinstance(send, Deliver):

@@ -150,6 +150,7 @@ class EntityTurn:
         self._live: LiveEntity | None = None
         self._missing: FunctionNotFoundError | None = None
         self._operations = 0
+        self._drained = False
         self._sends: list[Send] = []
         self._bytes = 0
         self._wakes: dict[int, datetime] = {}
@@ -172,7 +173,7 @@ class EntityTurn:
                 self._note_sender(event)
                 await self._take(event.event)
         self._draft.consume(consumed, quarantined)
-        return bool(consumed or self._operations or self._draft.gone)
+        return bool(consumed or self._operations or self._drained)
 
     def record(self, guard: str) -> None:
         """Write the turn into the draft, under a guard."""
@@ -255,6 +256,7 @@ class EntityTurn:
             if not entity.front:
                 await self._open_page()
             event = decode_event(entity.front.pop(0))
+            self._drained = True
             if isinstance(event, LockRequestArrived):
                 self._grant(event)
             elif isinstance(event, OperationArrived):

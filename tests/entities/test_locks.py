@@ -227,6 +227,36 @@ def test_signals_wait_for_the_end_of_a_section():
     play(script)
 
 
+def test_a_backlog_is_worked_off_over_many_turns_in_order():
+    async def signal(context: DurableOrchestrationContext) -> None:
+        for _ in range(3):
+            context.signal_entity(A, "add", 1)
+
+    async def script(game: Game) -> None:
+        await started(game, signal)
+        await game.client.start_new("hold", "holder")
+        await inside(game, "holder")
+        await game.run("signal")
+        await asyncio.sleep(1)
+        await game.client.start_new("hold", "second")
+        await asyncio.sleep(1)
+        await game.client.start_new("hold", "third")
+        await asyncio.sleep(1)
+        await game.run("signal")
+        await asyncio.sleep(1)
+        await game.client.terminate("second")
+        await game.client.wait_for_completion("second", SOON)
+        await game.client.raise_event("holder", "then", "leave")
+        await inside(game, "third")
+        assert await game.state("account", "a") == 3
+        await game.client.raise_event("third", "then", "leave")
+        await game.at_rest()
+        assert await game.state("account", "a") == 6
+        await no_locks(game, "a", "b")
+
+    play(script, max_entity_operation_batch_size=1)
+
+
 def test_a_lock_granted_to_nobody_is_given_back():
     async def script(game: Game) -> None:
         await started(game)
