@@ -46,6 +46,12 @@ EXPECTED: dict[str, tuple[str, Any, Any]] = {
     ),
     "eternal": ("clean_up_forever", {"every_minutes": 0.01, "older_than_days": 1}, 0),
     "events": ("ship_order", {"parcels": 2}, {"to": "Quay 7", "parcels": ["books", "tea"]}),
+    "locks": (
+        "transfer",
+        {"from": "alice", "to": "bob", "amount": 30},
+        {"moved": 30, "alice": 70, "bob": 130},
+    ),
+    "class entity": ("limited", "carol", True),
     "children": ("set_up_devices", ["fan", "kiln"], {"fan": "fan-1.2 works", "kiln": "kiln-1.2 works"}),
 }
 
@@ -100,6 +106,8 @@ async def test_every_pattern_completes_though_one_of_two_instances_dies(
         host = (doomed, other)[number % 2]
         answers[pattern] = await host.request("POST", f"orchestrators/{name}", value)
         assert answers[pattern]["status"] == 202, answers[pattern]
+    for host in (doomed, other) * 3:
+        assert (await host.request("POST", "counters/visits/add", 5))["status"] == 202
     watch = {"url": address, "every_seconds": 0.5, "for_minutes": 5}
     monitor = await doomed.request("POST", "orchestrators/wait_for_website", watch)
     await _event(doomed, answers["events"], "Packed", "books")
@@ -119,4 +127,7 @@ async def test_every_pattern_completes_though_one_of_two_instances_dies(
     outputs = {pattern: (await finished(other, answer))["output"] for pattern, answer in answers.items()}
     assert outputs == {pattern: output for pattern, (_, _, output) in EXPECTED.items()}
     assert (await finished(other, monitor))["output"]["up"] is True
+    async with asyncio.timeout(40):
+        while (await other.request("GET", "counters/visits"))["body"] != "30":
+            await asyncio.sleep(0.1)
     assert other.failures == []
