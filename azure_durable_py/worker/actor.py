@@ -28,11 +28,13 @@ from azure_durable_py.taskhub.lifecycle import commit_once, is_terminal
 from azure_durable_py.taskhub.messages import Doorbell, InboxEvent, MalformedMessageError
 from azure_durable_py.taskhub.outgoing import Outgoing, RunActivity, Sender, WakeAt, from_message, outgoing_of
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, InboxRow
+from azure_durable_py.worker.children import is_wanted
 from azure_durable_py.worker.context import TaskResult, WorkerContext
 from azure_durable_py.worker.delivery import Delivery
 from azure_durable_py.worker.draft import Draft
 from azure_durable_py.worker.entity_draft import EntityDraft
-from azure_durable_py.worker.entity_turn import EntityExecution, EntityTurn, is_unfinished
+from azure_durable_py.worker.entity_execution import EntityExecution
+from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.entries import Entries, entries_of
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.inbox import accept, completed_task, matches
@@ -485,13 +487,8 @@ class Actor:
         parent = state.parent
         if parent is None or not state.pending or state.generation or draft.now - parent.sent_at < LATE_START:
             return False
-        found = await self._hub.store.load_header(parent.instance_id)
-        if found is not None:
-            known = InstanceState.decode(found.body)
-            if known.execution_id == parent.execution_id:
-                answered = known.generation == parent.generation and parent.task_id not in known.children
-                if is_terminal(found) or not answered:
-                    return False
+        if await is_wanted(self._hub.store, parent):
+            return False
         logger.warning("Sub-orchestration %r is not started: its parent no longer waits for it.", self.instance_id)
         assert self._header is not None
         await self._hub.store.commit(Commit(self.instance_id, None, self._header.etag))
