@@ -23,31 +23,26 @@ from azure_durable_py.history import (
     LockReleaseArrived,
     LockRequestArrived,
     OperationArrived,
-    TimerCreated,
     decode_event,
     encode_event,
 )
-from azure_durable_py.models import EntityId, FailureDetails
+from azure_durable_py.models import FailureDetails
 from azure_durable_py.runtime.entities import LiveEntity, Operation, Outcome
 from azure_durable_py.runtime.entity_context import Action, SignalAction
 from azure_durable_py.taskhub.entity import EntityState, LockHolder, SenderPage, is_runnable
 from azure_durable_py.taskhub.instance import (
-    CorruptRowError,
     InstanceState,
     PageRef,
     chunk_keys,
-    decode_ref,
-    from_blobs,
     to_blobs,
 )
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
 from azure_durable_py.taskhub.outgoing import Deliver, Send, Sender, StartNew
-from azure_durable_py.taskhub.protocol import BlobRow, Columns, InboxRow
-from azure_durable_py.taskhub.values import read_value
+from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
 from azure_durable_py.worker.activities import is_being_cancelled, shorten
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.entity_draft import EntityDraft
-from azure_durable_py.worker.execution import Execution
+from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.inbox import accept
 
 logger = logging.getLogger("azure_durable_py.worker")
@@ -61,75 +56,6 @@ MAX_SENDERS = 2_000
 """Senders remembered in the header; of more, the older half moves to rows."""
 SENDER_MEMORY = timedelta(days=30)
 """How long those are remembered: longer than anything stays in an outbox."""
-
-
-class EntityExecution(Execution):
-    """The live entity behind an actor: its state, kept between turns."""
-
-    def __init__(self, context: WorkerContext, instance_id: str) -> None:
-        super().__init__(context, instance_id)
-        self._entity_id = EntityId.get_entity_id(instance_id)
-        self._entity: LiveEntity | None = None
-        self._timers: dict[int, datetime] = {}
-        self._senders: dict[str, dict[str, int]] = {}
-
-    def forget(self) -> None:
-        """The header was changed by another, or a turn came to nothing: read the state again next time."""
-        self._entity = None
-
-    async def load_decisions(self, state: InstanceState) -> None:
-        """Take note of the timers."""
-        self._timers = dict(state.timers)
-
-    def decision(self, task_id: int) -> Event:
-        """The timer with this number: an entity has no other decisions.
-
-        :raises CorruptRowError: there is none.
-        """
-        fire_at = self._timers.get(task_id)
-        if fire_at is None:
-            raise CorruptRowError(f"entity {self._entity_id} has no timer {task_id}")
-        return TimerCreated(fire_at, task_id, fire_at)
-
-    async def open(self, columns: Columns) -> LiveEntity:
-        """The entity with the state that a header has.
-
-        :raises FunctionNotFoundError: the app has no such entity.
-        :raises CorruptRowError: the state cannot be read.
-        """
-        context = self._context
-        if self._entity is None:
-            definition = context.registry.entities.get(self._entity_id.name)
-            self._entity = LiveEntity(
-                self._entity_id,
-                definition,
-                context.converter,
-                await self.text(columns),
-                rollback=context.settings.rollback_entity_operations_on_exceptions,
-                new_id=context.hub.ids.new,
-            )
-        return self._entity
-
-    async def text(self, columns: Columns) -> str | None:
-        """The state that a header has, as JSON text."""
-        value = columns.output if columns.output_payload is None else decode_ref(columns.output_payload)
-        return await read_value(self._context.hub.store, self._instance_id, value)
-
-    async def remembered(self, page: SenderPage) -> dict[str, int]:
-        """The senders that were moved to these rows."""
-        found = self._senders.get(page.key)
-        if found is None:
-            found = json.loads(await self.rows(page.key, page.chunks))
-            self._senders = {**self._senders, page.key: found}
-        return found
-
-    async def rows(self, key: str, chunks: int) -> str:
-        """The text of these rows.
-
-        :raises CorruptRowError: one is missing or damaged.
-        """
-        bodies = await self._context.hub.store.get_blobs(self._instance_id, chunk_keys(key, chunks))
-        return from_blobs(key, chunks, bodies)
 
 
 class EntityTurn:
