@@ -1,0 +1,317 @@
+"""PROTOCOL R16 to R20: time, deletion, size."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from azure_durable_py.errors import TaskFailedError
+from azure_durable_py.history import EventRaised, ExecutionTerminated
+from azure_durable_py.taskhub import instance, lifecycle
+from azure_durable_py.taskhub.lifecycle import purge
+from azure_durable_py.taskhub.messages import Target
+from azure_durable_py.taskhub.protocol import Commit
+from azure_durable_py.worker import actor, draft
+from azure_durable_py.worker.actor import Actor
+from tests.protocol.staging import EPOCH, Routine, Stage, commit_of, play
+
+
+def collects(context: Any) -> Routine:
+    found = yield context.task_all([context.wait_for_external_event("item") for _ in range(context.get_input())])
+    return found
+
+
+def waits(context: Any) -> Routine:
+    found = yield context.wait_for_external_event("item")
+    return found
+
+
+def calls(context: Any) -> Routine:
+    try:
+        answer = yield context.call_sub_orchestrator("waits", None, "child")
+    except TaskFailedError as error:
+        return str(error)
+    return answer
+
+
+def alarm(context: Any) -> Routine:
+    begun = context.current_utc_datetime
+    yield context.create_timer(begun + timedelta(seconds=100))
+    return (context.current_utc_datetime - begun).total_seconds()
+
+
+def clocks(context: Any) -> Routine:
+    times = [context.current_utc_datetime]
+    for _ in range(2):
+        yield context.wait_for_external_event("item")
+        times.append(context.current_utc_datetime)
+    return [time.isoformat() for time in times]
+
+
+# --- R16 -------------------------------------------------------------------------------------------------
+
+
+def test_r16_a_timer_doorbell_that_comes_early_is_put_back_until_it_is_due() -> None:
+    play(_only_doorbell_is_early)
+
+
+async def _only_doorbell_is_early() -> None:
+    stage = Stage(alarm)
+    # Of two workers, the one that is ahead puts the timer's doorbell; the other gets it, and is behind.
+    first = await stage.worker("W1", ahead=40.0)
+    await stage.start("alarm", "one")
+    await stage.waiting("one")
+    await stage.until(lambda: first.store.calls["delete_message"] > 0)
+    first.store.freeze()
+    await stage.worker("W2", ahead=-40.0)
+    assert await stage.finished("one") >= 100.0
+
+
+def test_without_r16_the_timer_never_fires(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Actor, "_early_by", lambda *_: 0.0)
+    with pytest.raises(AssertionError, match="one is stuck"):
+        play(_only_doorbell_is_early)
+
+
+def test_r16_every_turn_fires_all_timers_that_are_due() -> None:
+    async def scene() -> None:
+        stage = Stage(alarm)
+        first = await stage.worker("W1")
+        first.store.refuse("put_message", lambda queue, body, *_: "timer" in body, times=10_000)
+        await stage.start("alarm", "one")
+        await stage.waiting("one")
+        await asyncio.sleep(101.0)
+        await stage.hub.ring("one", "anything")
+        assert await stage.finished("one", within=30.0) >= 100.0
+
+    play(scene)
+
+
+async def clock_goes_back() -> None:
+    stage = Stage(clocks)
+    first = await stage.worker("W1", ahead=3600.0)
+    await stage.start("clocks", "one")
+    await stage.waiting("one")
+    await stage.quiet()
+    first.store.freeze()
+    await stage.worker("W2")
+    for _ in range(2):
+        await stage.raise_event("one", "item")
+        await asyncio.sleep(10.0)
+    times = [datetime.fromisoformat(text) for text in await stage.finished("one")]
+    assert times == sorted(times)
+    assert times[0] >= EPOCH + timedelta(seconds=3600)
+
+
+def test_r16_the_time_of_turns_never_goes_back() -> None:
+    play(clock_goes_back)
+
+
+# --- R17 -------------------------------------------------------------------------------------------------
+
+
+async def dying_child_is_purged() -> None:
+    stage = Stage(calls, waits)
+    first = await stage.worker("W1")
+    await stage.start("calls", "parent")
+    await stage.until(lambda: first.store.calls["delete_message"] >= 2)
+    await stage.waiting("child")
+    # The child is terminated, and its worker dies before it tells the parent; then all messages are lost.
+    header = await stage.header("child")
+    first.store.last("commit", commit_of("child"))
+    stop = ExecutionTerminated(stage.clock.now(), "enough", recurse=False)
+    control = stage.message(stop, Target(header.columns.execution_id), control=True)
+    await stage.hub.deliver("child", [control], "")
+    await stage.finished("child")
+    await asyncio.sleep(60.0)
+    for message in await stage.store.receive_messages(stage.store.instance_queue("child"), 32, 1.0):
+        await stage.store.delete_message(message)
+    await stage.worker("W2")
+    assert await purge(stage.hub, "child")
+    assert "terminated" in await stage.finished("parent")
+
+
+def test_r17_a_child_that_is_purged_still_tells_its_parent() -> None:
+    play(dying_child_is_purged)
+
+
+def test_without_r17_the_parent_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr(lifecycle, "hand_over_rest", nothing)
+    with pytest.raises(AssertionError, match="parent is stuck"):
+        play(dying_child_is_purged)
+
+
+def test_r17_a_purge_that_died_half_way_is_finished_by_the_next() -> None:
+    async def scene() -> None:
+        stage = Stage(waits)
+        worker = await stage.worker("W1")
+        await stage.start("waits", "one", "x" * 30_000)
+        await stage.raise_event("one", "item", "y" * 30_000)
+        await stage.finished("one")
+        await stage.quiet()
+        worker.store.last("delete_blobs")
+        half = asyncio.ensure_future(purge(worker.hub, "one"))
+        await asyncio.sleep(30.0)
+        half.cancel()
+        assert (await stage.state("one")).purging
+        assert await purge(stage.hub, "one")
+        assert await stage.store.load_header("one") is None
+        for prefix in lifecycle.BLOB_PREFIXES:
+            assert not await stage.store.list_blobs("one", prefix)
+        await stage.start("waits", "one", "again")
+
+    play(scene)
+
+
+# --- R18 -------------------------------------------------------------------------------------------------
+
+
+async def staged_rows_of_a_lost_commit() -> None:
+    stage = Stage(collects)
+    first = await stage.worker("W1")
+    await stage.start("collects", "one", 4)
+    await stage.waiting("one")
+    await stage.quiet()
+    # Another worker's commit comes between the staging of rows and the commit that would name them.
+    pause = first.store.hold("commit", commit_of("one"))
+    for number in range(3):
+        await stage.raise_event("one", "item", number)
+    await pause.reached.wait()
+    header = await stage.header("one")
+    await stage.store.commit(Commit("one", header, header.etag))
+    pause.go.set()
+    await asyncio.sleep(10.0)
+    await stage.raise_event("one", "item", 3)
+    assert await stage.finished("one") == [0, 1, 2, 3]
+    await stage.hub.ring("one")
+    await stage.quiet()
+    state = await stage.state("one")
+    known = {name for page in state.pages for name in instance.chunk_keys(page.key, page.chunks)}
+    left = {row.key for row in await stage.store.list_blobs("one", "20-")} - known - set(state.garbage)
+    assert not left, f"orphans: {left}"
+
+
+def _stage_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seal and stage after every turn, as only large turns do."""
+    monkeypatch.setattr(draft, "SEAL_CHARS", 10)
+    monkeypatch.setattr(draft, "MAX_COMMIT_BYTES", 0)
+
+
+def test_r18_rows_staged_for_a_commit_that_lost_go_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    _stage_everything(monkeypatch)
+    play(staged_rows_of_a_lost_commit)
+
+
+def test_without_r18_they_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    _stage_everything(monkeypatch)
+    real = Actor._draft
+
+    def forgetful(self: Actor, *args: Any) -> draft.Draft:
+        self._orphans = []
+        return real(self, *args)
+
+    monkeypatch.setattr(Actor, "_draft", forgetful)
+    with pytest.raises(AssertionError, match="orphans"):
+        play(staged_rows_of_a_lost_commit)
+
+
+def test_r18_pages_are_named_by_the_turn_that_wrote_them() -> None:
+    assert instance.page_key(3, "turn", 0) != instance.page_key(3, "other", 0)
+    assert instance.payload_key("turn", 0) != instance.payload_key("other", 0)
+
+
+# --- R19 -------------------------------------------------------------------------------------------------
+
+
+def test_r19_a_turn_that_cannot_be_stored_fails_the_instance_and_not_its_doorbell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(instance, "MAX_BODY_BYTES", 700)
+
+    async def scene() -> None:
+        stage = Stage(grows_little)
+        await stage.worker("W1")
+        await stage.start("grows_little", "one")
+        assert "a header holds" in await stage.finished("one")
+        await stage.quiet()
+
+    play(scene)
+
+
+def grows_little(context: Any) -> Routine:
+    begin = context.current_utc_datetime
+    yield context.task_all([context.create_timer(begin + timedelta(days=1, seconds=n * n)) for n in range(200)])
+
+
+# --- R20 -------------------------------------------------------------------------------------------------
+
+
+def drains(context: Any) -> Routine:
+    count = 0
+    while count < context.get_input():
+        yield context.wait_for_external_event("item")
+        count += 1
+    return count
+
+
+def test_r20_a_backlog_is_loaded_once_and_not_at_every_turn() -> None:
+    async def scene() -> None:
+        stage = Stage(drains)
+        await stage.hub.open()
+        await stage.start("drains", "one", 900)
+        now = stage.clock.now()
+        await stage.hub.deliver("one", [stage.message(EventRaised(now, "item", "1")) for _ in range(900)], "")
+        first = await stage.worker("W1")
+        assert await stage.finished("one") == 900
+        assert first.store.calls["load"] <= 3
+        assert first.store.calls["commit"] <= 12
+
+    play(scene)
+
+
+async def constant_stream() -> None:
+    stage = Stage(drains)
+    first = await stage.worker("W1")
+    await stage.start("drains", "one", 100_000)
+    await stage.waiting("one")
+    await stage.quiet()
+    commit = first.store.commit
+
+    async def slow_commit(change: Commit) -> str:
+        await asyncio.sleep(6.0)
+        return await commit(change)
+
+    first.store.commit = slow_commit  # type: ignore[attr-defined]
+    stream = asyncio.ensure_future(_stream(stage))
+    await asyncio.sleep(100.0)
+    deleted = first.store.calls["delete_message"]
+    await asyncio.sleep(600.0)
+    assert not stream.done()
+    assert (await stage.store.load("one")).inbox
+    assert first.store.calls["delete_message"] > deleted, "the doorbell is held for ever"
+    stream.cancel()
+
+
+async def _stream(stage: Stage) -> None:
+    """Events come faster than they can be taken, each with its doorbell."""
+    while True:
+        await stage.raise_event("one", "item", 1)
+        await asyncio.sleep(4.0)
+
+
+def test_r20_a_constant_stream_does_not_hold_a_doorbell_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actor, "ROWS_PER_TURN", 1)
+    play(constant_stream)
+
+
+def test_without_r20_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actor, "ROWS_PER_TURN", 1)
+    monkeypatch.setattr(actor, "HORIZON", timedelta(days=1))
+    with pytest.raises(AssertionError, match="held for ever"):
+        play(constant_stream)
