@@ -34,8 +34,11 @@ def at_virtual_time(slots: int, scenario: Callable[[Measured], Awaitable[T]], wo
     async def main() -> T:
         clock = loop_clock(START)
         store = SqliteStore(None, hub_name="Budgets", now=clock.now)
-        async with Measured(store, settings(slots), clock, work_seconds).working() as measured:
-            return await scenario(measured)
+        try:
+            async with Measured(store, settings(slots), clock, work_seconds).working() as measured:
+                return await scenario(measured)
+        finally:
+            await store.close()
 
     return run_virtual(main())
 

@@ -110,5 +110,6 @@ def play(script: Callable[[Game], Awaitable[None]], **settings: Any) -> None:
             await game.at_rest()
         finally:
             await game.stop()
+            await game.hub.close()
 
     run_virtual(main())

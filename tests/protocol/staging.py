@@ -171,12 +171,17 @@ class Cast:
         self.worker = worker
 
 
+_OPEN: list[SqliteStore] = []
+"""The stores of the scene that is being played."""
+
+
 class Stage:
     """One hub, its app, and who works on it. `runs` are the activity runs: (worker, input)."""
 
     def __init__(self, *orchestrators: Callable[[Any], Any]) -> None:
         self.clock = loop_clock(EPOCH)
         self.store = SqliteStore(None, hub_name="Rules", now=self.clock.now, ids=Ids(random.Random(1)))
+        _OPEN.append(self.store)
         self.hub = TaskHub(self.store, self.clock, Ids(random.Random(2)))
         self.orchestrators = orchestrators
         self.runs: list[tuple[str, Any]] = []
@@ -276,7 +281,11 @@ def play(scene: Callable[[], Awaitable[None]]) -> None:
     """Play a scene at virtual time."""
 
     async def main() -> None:
-        await scene()
+        try:
+            await scene()
+        finally:
+            while _OPEN:
+                await _OPEN.pop().close()
 
     run_virtual(main())
 

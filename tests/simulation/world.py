@@ -166,6 +166,11 @@ class World:
             for listed in page.items:
                 await self._nothing_left(listed)
 
+    async def story(self) -> list[tuple[str, str, str | None]]:
+        """What became of every orchestration: equal for two runs that went the same way."""
+        page = await self.store.query(InstanceQuery(page_size=1000))
+        return [(item.instance_id, item.columns.turn_id, item.columns.output) for item in page.items]
+
     async def _nothing_left(self, listed: Listed) -> None:
         """A row that storage took late, after its repetition was consumed, may be left: it must be inert."""
         loaded = await self.store.load(listed.instance_id)
