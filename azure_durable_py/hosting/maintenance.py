@@ -5,7 +5,7 @@ Owns the way from an app directory to its open hub. It never loads the app's cod
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from azure_durable_py.taskhub.hub import TaskHub
 
 
 @asynccontextmanager
-async def open_hub(app_dir: Path, storage: str | None, environ: Mapping[str, str]) -> AsyncIterator[TaskHub]:
+async def open_hub(app_dir: Path, storage: str | None, environ: Mapping[str, str]) -> AsyncGenerator[TaskHub, None]:
     """The task hub that the app in `app_dir` works on, open.
 
     :param storage: as for `azure-durable start`.
