@@ -97,10 +97,13 @@ async def clock_goes_back() -> None:
     await stage.waiting("one")
     await stage.quiet()
     first.store.freeze()
+    last = (await stage.state("one")).turn_time
     await stage.worker("W2")
     for _ in range(2):
         await stage.raise_event("one", "item")
         await asyncio.sleep(10.0)
+        assert (await stage.state("one")).turn_time > last, "the turn's time went back"
+        last = (await stage.state("one")).turn_time
     times = [datetime.fromisoformat(text) for text in await stage.finished("one")]
     assert times == sorted(times)
     assert times[0] >= EPOCH + timedelta(seconds=3600)
