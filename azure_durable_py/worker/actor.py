@@ -12,7 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from azure_durable_py.errors import (
     ConcurrencyConflictError,
@@ -26,7 +26,7 @@ from azure_durable_py.taskhub.entity import is_entity, new_entity_header
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
 from azure_durable_py.taskhub.lifecycle import commit_once, is_terminal
 from azure_durable_py.taskhub.messages import Doorbell, InboxEvent, MalformedMessageError
-from azure_durable_py.taskhub.outgoing import Outgoing, RunActivity, Sender, WakeAt, from_message, outgoing_of
+from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, InboxRow
 from azure_durable_py.worker.children import is_wanted
 from azure_durable_py.worker.context import TaskResult, WorkerContext
@@ -35,11 +35,12 @@ from azure_durable_py.worker.draft import Draft
 from azure_durable_py.worker.entity_draft import EntityDraft
 from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
-from azure_durable_py.worker.entries import Entries, entries_of
+from azure_durable_py.worker.entries import entries_of
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.inbox import accept, completed_task, matches
 from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, parse_timer_reason
+from azure_durable_py.worker.outbox import Outbox
 from azure_durable_py.worker.repair import REPAIR
 from azure_durable_py.worker.versions import may_run, refusal
 from azure_durable_py.worker.wakeup import Wakeup
@@ -49,10 +50,6 @@ ROWS_PER_TURN = 90
 BYTES_PER_TURN = 1_000_000
 LINGER_SECONDS = 0.5
 """How long results that do not let the function go on may wait for others before they are committed."""
-ADOPT_AFTER = timedelta(minutes=2)
-ADOPT_ABOVE = 50
-ADOPT_ACTIVITY_AFTER = timedelta(days=1)
-"""When an activity that another worker may be running locally is taken for lost."""
 LONGEST_DEFERRAL = 300.0
 HORIZON = timedelta(minutes=5)
 LATE_START = timedelta(minutes=5)
@@ -88,14 +85,13 @@ class Actor:
         self._loaded = False
         self._touched = False
         self._parked = False
-        self._unclaimed = False
         self._stopping = False
-        self._entries = Entries()
         self._orphans: list[str] = []
         self._is_entity = is_entity(instance_id)
         self._execution = EntityExecution(context, instance_id) if self._is_entity else Execution(context, instance_id)
         self._turns = context.entity_turns if self._is_entity else context.turns
         self._mailroom = Mailroom(context, instance_id, self.handed_over, self.finish)
+        self._outbox = Outbox(context, self, self._held, self._execution, self._mailroom)
 
     # --- what others tell it -----------------------------------------------------------------------
 
@@ -117,12 +113,12 @@ class Actor:
     def handed_over(self, sender: Sender, entry: int) -> None:
         """An outbox entry is handed over."""
         if self._is_current(sender):
-            self._entries.hand_over(entry)
+            self._outbox.hand_over(entry)
             self._touch()
 
     def wants(self, sender: Sender, entry: int) -> bool:
         """Whether this process is still to hand the entry over."""
-        return not self._stopping and self._is_current(sender) and self._entries.is_open(entry)
+        return not self._stopping and self._is_current(sender) and self._outbox.is_open(entry)
 
     def _is_current(self, sender: Sender) -> bool:
         """Whether it is still the execution that sent something; a replaced one counts from the start again."""
@@ -228,14 +224,15 @@ class Actor:
 
     async def _defer(self) -> None:
         """Something is wrong with this instance that trying at once will not mend: put it off (PROTOCOL R3)."""
-        held, self._held = self._held, {}
+        held = list(self._held.values())
+        self._held.clear()
         self._drop_results()
         self._header = self._state = None
         self._rows.clear()
-        self._entries = Entries()
+        self._outbox.forget()
         self._begin_again()
         self._touched = False
-        for delivery in held.values():
+        for delivery in held:
             delay = min(2.0 ** min(delivery.again, 10), LONGEST_DEFERRAL)
             await delivery.settlement.put_back(delay)
 
@@ -255,7 +252,8 @@ class Actor:
             await self._serve_finished(self._header, self._state)
         else:
             await self._take_turn(self._header, self._state)
-        await self._claim()
+        if self._state is not None:
+            await self._outbox.claim(self._state, self.sender)
         self._settle()
 
     async def _load(self) -> None:
@@ -269,7 +267,7 @@ class Actor:
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
         self._results_checked = results
-        self._unclaimed = True
+        self._outbox.look_again()
         if not self._loaded or _etag(loaded.header) != _etag(self._header):
             self._take_header(loaded.header)
         self._loaded = True
@@ -281,10 +279,10 @@ class Actor:
         self._header = header
         self._state = None if header is None else InstanceState.decode(header.body)
         if before is None or self._state is None or before.execution_id != self._state.execution_id:
-            self._entries = Entries()
+            self._outbox.forget()
         if self._state is None:
             return
-        self._entries.keep(entry for _, entry in entries_of(self._state))
+        self._outbox.keep(self._state)
         for delivery in self._held.values():
             fence = self._state.fences.get(delivery.id)
             if fence is not None and fence.nonce != delivery.nonce and not delivery.suspect:
@@ -328,10 +326,10 @@ class Actor:
             draft.fence(delivery.id, delivery.nonce)
         if guards and self._is_being_repaired():
             await self._execution.load_decisions(state)
-            self._tidy_outbox(draft, self._newest_guard())
+            self._outbox.tidy(draft, self._newest_guard(), self.sender)
         if draft.changed:
             await self._commit(draft)
-            self._unclaimed = True
+            self._outbox.look_again()
         self._trust(suspects)
 
     @staticmethod
@@ -357,7 +355,7 @@ class Actor:
                 return
         if draft.changed or self._is_being_repaired():
             guard = guard or self._newest_guard()
-            self._tidy_outbox(draft, guard)
+            self._outbox.tidy(draft, guard, self.sender)
         if draft.changed:
             try:
                 await self._commit(draft)
@@ -368,9 +366,9 @@ class Actor:
                 await self._commit(draft)
             self._trust(suspects)
             # Older entries to the same targets go first (PROTOCOL R9).
-            await self._claim(frozenset(entry for entry, _ in draft.new))
+            await self._outbox.claim(draft.state, self.sender, frozenset(entry for entry, _ in draft.new))
             if guard is not None:
-                self._dispatch_new(draft, guard)
+                self._outbox.dispatch_new(draft, guard, self.sender)
         else:
             self._forget_taken_results()
             self._trust(suspects)
@@ -518,87 +516,6 @@ class Actor:
         """Whether a scan found no life in the instance: what other workers left behind is taken over (PROTOCOL R8)."""
         return any(delivery.why == REPAIR for delivery in self._held.values())
 
-    def _tidy_outbox(self, draft: Draft, guard: Delivery | None) -> None:
-        if guard is not None:
-            self._adopt(draft, guard)
-        draft.drop(self._entries.handed_over.intersection(entry for _, entry in entries_of(draft.state)))
-
-    def _adopt(self, draft: Draft, guard: Delivery) -> None:
-        """Take over entries that another worker left behind (PROTOCOL R5)."""
-        foreign = [
-            (entry, committed_at, outgoing)
-            for entry, committed_at, outgoing in self._foreign(draft)
-            if not isinstance(outgoing, RunActivity) or draft.now - committed_at > ADOPT_ACTIVITY_AFTER
-        ]
-        addressed = {_target(outgoing) for _, outgoing in draft.new}
-        adopted = [
-            (entry, outgoing)
-            for entry, committed_at, outgoing in foreign
-            if len(foreign) > ADOPT_ABOVE or draft.now - committed_at > ADOPT_AFTER or _target(outgoing) in addressed
-        ]
-        if adopted:
-            draft.adopt([entry for entry, _ in adopted], guard.id)
-            draft.new[:0] = sorted(adopted, key=lambda item: item[0])
-
-    def _foreign(self, draft: Draft) -> list[tuple[int, datetime, Outgoing]]:
-        """Entries in the outbox that are under no guard of ours, and that we did not hand over."""
-        state, sender = draft.state, self.sender
-        new = {entry for entry, _ in draft.new}
-        found: list[tuple[int, datetime, Outgoing]] = []
-        for group in state.groups:
-            if group.guard in self._held or state.generation != sender.generation:
-                continue
-            for decision in group.ids:
-                entry = sender.sequence(decision)
-                if entry not in new and not self._entries.knows(entry):
-                    outgoing = outgoing_of(sender, self._execution.decision(decision), group.committed_at)
-                    found.append((entry, group.committed_at, outgoing))
-        for message in state.messages:
-            if message.guard in self._held or message.sequence in new or self._entries.knows(message.sequence):
-                continue
-            found.append((message.sequence, message.committed_at, from_message(message)))
-        return found
-
-    async def _claim(self, new: frozenset[int] = frozenset()) -> None:
-        """Hand over what the header names under guards that we hold, whoever committed it (PROTOCOL R2).
-
-        :param new: entries that were committed just now.
-        """
-        if not self._unclaimed or self._state is None:
-            return
-        state, sender = self._state, self.sender
-        claimed = [
-            entry
-            for guard, entry in entries_of(state)
-            if guard in self._held and not self._held[guard].lost and self._entries.claim(guard, entry)
-        ]
-        self._unclaimed = False
-        if not claimed:
-            return
-        await self._execution.load_decisions(state)
-        messages = {message.sequence: message for message in state.messages}
-        times = {decision: group.committed_at for group in state.groups for decision in group.ids}
-        for entry in sorted(claimed):
-            if entry in messages:
-                self._dispatch(entry, from_message(messages[entry]), again=entry not in new)
-            else:
-                number = entry & 0xFFFFFFFF
-                outgoing = outgoing_of(sender, self._execution.decision(number), times[number])
-                self._dispatch(entry, outgoing, again=entry not in new)
-
-    def _dispatch_new(self, draft: Draft, guard: Delivery) -> None:
-        for entry, outgoing in draft.new:
-            if entry not in draft.gone and self._entries.claim(guard.id, entry):
-                self._dispatch(entry, outgoing, again=False)
-
-    def _dispatch(self, entry: int, outgoing: Outgoing, *, again: bool) -> None:
-        if isinstance(outgoing, RunActivity):
-            self._context.activities.offer(self, entry, outgoing, again=again)
-        elif isinstance(outgoing, WakeAt):
-            self._mailroom.wake(self.sender, entry, outgoing)
-        else:
-            self._mailroom.send(self.sender, entry, outgoing)
-
     # --- the commit ------------------------------------------------------------------------------------
 
     def _draft(self, header: Header, state: InstanceState) -> Draft:
@@ -629,7 +546,7 @@ class Actor:
         self._state = draft.state
         for _ in commit.consumed:
             self._rows.popleft()
-        self._entries.drop(draft.gone)
+        self._outbox.drop(draft)
         self._forget_taken_results()
         if draft.ended_generation:
             self._execution.forget()
@@ -669,7 +586,7 @@ class Actor:
         self._context.room_made()
 
     def _is_done(self, delivery: Delivery) -> bool:
-        if not delivery.seen or delivery.suspect or self._entries.waits(delivery.id):
+        if not delivery.seen or delivery.suspect or self._outbox.waits(delivery.id):
             return False
         if self._parked or self._state is None:
             return True
@@ -698,10 +615,6 @@ class Actor:
 
 def _etag(header: Header | None) -> str | None:
     return None if header is None else header.etag
-
-
-def _target(outgoing: Outgoing) -> str | None:
-    return None if isinstance(outgoing, (RunActivity, WakeAt)) else outgoing.target
 
 
 def _is_termination(row: InboxRow) -> bool:
