@@ -128,7 +128,7 @@ async def _refuse(hub: TaskHub, start: StartChild) -> None:
         sender=f"{start.instance_id}:refused",
         sequence=start.sequence,
         sent_at=parent.sent_at,
-        target=Target(parent.execution_id, parent.generation, parent.attempt),
+        target=Target.answering(parent),
     )
     await hub.retry(lambda: hub.deliver(parent.instance_id, [event], f"{start.instance_id} not started"))
 

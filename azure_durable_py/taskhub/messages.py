@@ -14,7 +14,9 @@ from typing import Any, cast
 
 from azure_durable_py.errors import DurableError
 from azure_durable_py.history import (
+    EntityCaller,
     Event,
+    ParentInstance,
     Value,
     decode_time,
     decode_value,
@@ -37,6 +39,11 @@ class Target:
     execution_id: str | None = None
     generation: int | None = None
     attempt: int | None = None
+
+    @classmethod
+    def answering(cls, asker: ParentInstance | EntityCaller) -> Target:
+        """What an answer must match to reach the incarnation that asked, and no other (PROTOCOL R13)."""
+        return cls(asker.execution_id, asker.generation, asker.attempt)
 
 
 ANY = Target()

@@ -44,7 +44,7 @@ from azure_durable_py.taskhub.instance import (
     page_key,
     to_blobs,
 )
-from azure_durable_py.taskhub.messages import InboxEvent
+from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.outgoing import (
     COMPLETION_ID,
     Deliver,
@@ -272,8 +272,7 @@ class Draft:
             )
             answer = SubOrchestrationFailed(self.now, parent.task_id, failure)
         order = sender.sequence(COMPLETION_ID)
-        target = Sender(parent.instance_id, parent.name, parent.execution_id, parent.generation, parent.attempt).target
-        event = InboxEvent(answer, sender.incarnation, order, self.now, target)
+        event = InboxEvent(answer, sender.incarnation, order, self.now, Target.answering(parent))
         self._send(Deliver(order, parent.instance_id, event), guard)
 
     def _send(self, send: Deliver, guard: str) -> None:

@@ -304,7 +304,7 @@ class EntityTurn:
         self._answer(caller, answer, number)
 
     def _answer(self, caller: EntityCaller, answer: Event, number: int) -> None:
-        target = Target(caller.execution_id, caller.generation, caller.attempt)
+        target = Target.answering(caller)
         event = InboxEvent(answer, self._sender.incarnation, number, self._draft.now, target)
         self._send(Deliver(number, caller.instance_id, event))
 

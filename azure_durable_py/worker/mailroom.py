@@ -15,7 +15,7 @@ from azure_durable_py.errors import DurableError, StorageUnavailableError
 from azure_durable_py.history import SubOrchestrationFailed, encode_time
 from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.lifecycle import hand_over
-from azure_durable_py.taskhub.messages import Doorbell
+from azure_durable_py.taskhub.messages import Doorbell, Target
 from azure_durable_py.taskhub.outgoing import Send, Sender, StartChild, WakeAt
 from azure_durable_py.worker.context import TaskResult, WorkerContext
 from azure_durable_py.worker.taskset import TaskSet
@@ -107,10 +107,7 @@ class Mailroom:
         if isinstance(send, StartChild):
             parent = send.parent
             event = SubOrchestrationFailed(parent.sent_at, parent.task_id, FailureDetails.from_exception(error))
-            target = Sender(
-                parent.instance_id, parent.name, parent.execution_id, parent.generation, parent.attempt
-            ).target
-            self._failed(TaskResult(target, parent.task_id, event))
+            self._failed(TaskResult(Target.answering(parent), parent.task_id, event))
 
 
 def timer_reason(generation: int, timer: WakeAt) -> str:
