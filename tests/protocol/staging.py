@@ -277,6 +277,24 @@ class Stage:
             await asyncio.sleep(1.0)
 
 
+class Settled:
+    """Notes how a message was settled."""
+
+    lost = False
+
+    def __init__(self) -> None:
+        self.how: list[str] = []
+
+    async def ack(self) -> None:
+        self.how.append("deleted")
+
+    async def put_back(self, delay: float) -> None:
+        self.how.append(f"put back for {delay}")
+
+    async def release(self) -> None:
+        self.how.append("released")
+
+
 def play(scene: Callable[[], Awaitable[None]]) -> None:
     """Play a scene at virtual time."""
 
