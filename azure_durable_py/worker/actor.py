@@ -251,9 +251,10 @@ class Actor:
     async def _is_woken_from_idleness(self) -> bool:
         self._context.sessions.idle(self)
         try:
-            return not self._ending and (await self._wake.wait(self._idle_seconds()) and not self._ending)
+            woken = not self._ending and await self._wake.wait(self._idle_seconds())
+            # What comes at the moment at which it is told to leave keeps it.
+            return self._touched or self.is_busy or (woken and not self._ending)
         finally:
-            # Woken by what came at the same moment, it stays.
             self._ending = False
             self._context.sessions.leave(self)
 
