@@ -24,6 +24,7 @@ from azure_durable_py.history import (
     encode_time,
     encode_value,
 )
+from azure_durable_py.shape import LARGEST
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, BlobRow
 
@@ -214,7 +215,7 @@ class InstanceState:
                 fences={guard: Fence(nonce, decode_time(at)) for guard, (nonce, at) in data.get("fences", {}).items()},
                 senders=data.get("senders", {}),
                 clients={
-                    name: ClientMemory(IdSet.from_json(seen), decode_time(last))
+                    name: ClientMemory(IdSet.from_json(seen, highest=LARGEST, most=LARGEST), decode_time(last))
                     for name, (seen, last) in data.get("clients", {}).items()
                 },
                 timers={

@@ -17,6 +17,7 @@ from azure_durable_py.errors import (
     SettingsError,
     StorageRejectedError,
 )
+from azure_durable_py.shape import MAX_INSTANCE_ID_CHARS
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     MAX_BODY_BYTES,
@@ -33,7 +34,6 @@ from azure_durable_py.taskhub.protocol import (
     InstanceQuery,
 )
 
-MAX_INSTANCE_ID_CHARS = 1024
 MAX_QUEUES = 16
 MAX_RECEIVE = 32
 MAX_TRANSACTION_ROWS = 100
