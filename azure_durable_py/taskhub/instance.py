@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
 
+from azure_durable_py import shape
 from azure_durable_py.errors import PayloadTooLargeError, StorageError
 from azure_durable_py.history import (
     ParentInstance,
@@ -24,7 +25,7 @@ from azure_durable_py.history import (
     encode_time,
     encode_value,
 )
-from azure_durable_py.shape import LARGEST
+from azure_durable_py.shape import LARGEST, ShapeError
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, BlobRow
 
@@ -32,6 +33,8 @@ MAX_INLINE_BYTES = 16_384
 """A value whose JSON is longer than this (UTF-8) goes to payload rows."""
 MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
 """Largest value that we store."""
+MAX_STATE_BYTES = 64 * 1024 * 1024
+"""Largest body of a header before it is compressed."""
 
 
 class CorruptRowError(StorageError):
@@ -180,7 +183,10 @@ class InstanceState:
             "entity": self.entity,
         }
         head = _dump({name: value for name, value in state.items() if value or name == "executionId"})
-        body = pack(f"[{head},[{','.join(self.tail)}]]")
+        text = f"[{head},[{','.join(self.tail)}]]"
+        if len(text) > MAX_STATE_BYTES // 4 and len(text.encode("utf-8", "surrogatepass")) > MAX_STATE_BYTES:
+            raise PayloadTooLargeError(f"The state of the instance takes over {MAX_STATE_BYTES} bytes.")
+        body = pack(text)
         if len(body) > MAX_BODY_BYTES:
             raise PayloadTooLargeError(
                 f"The state of the instance takes {len(body)} bytes compressed; a header holds {MAX_BODY_BYTES}."
@@ -194,7 +200,7 @@ class InstanceState:
         :raises CorruptRowError: it is damaged or not ours.
         """
         try:
-            data, tail = json.loads(unpack(body))
+            data, tail = json.loads(unpack(body, MAX_STATE_BYTES))
             return cls(
                 execution_id=str(data["executionId"]),
                 turn_time=decode_time(data["turnTime"]),
@@ -231,7 +237,7 @@ class InstanceState:
                 purging=data.get("purging", False),
                 entity=data.get("entity"),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CorruptRowError(f"the body of the header cannot be read: {error!r}") from error
 
 
@@ -282,9 +288,10 @@ def to_blobs(key: str, text: str) -> tuple[PayloadRef, list[BlobRow]]:
     return ref, [BlobRow(name, piece) for name, piece in zip(chunk_keys(key, len(pieces)), pieces, strict=True)]
 
 
-def from_blobs(key: str, chunks: int, bodies: dict[str, bytes]) -> str:
+def from_blobs(key: str, chunks: int, bodies: dict[str, bytes], size: int = MAX_PAYLOAD_BYTES) -> str:
     """The text behind `to_blobs`, from the bodies of its rows.
 
+    :param size: characters that it has at most.
     :raises CorruptRowError: a row is missing or damaged.
     """
     names = chunk_keys(key, chunks)
@@ -292,9 +299,9 @@ def from_blobs(key: str, chunks: int, bodies: dict[str, bytes]) -> str:
     if missing:
         raise CorruptRowError(f"row {missing[0]!r} is missing")
     try:
-        return unpack(b"".join(bodies[name] for name in names))
-    except (ValueError, zlib.error) as error:
-        raise CorruptRowError(f"rows {key!r} cannot be read: {error!r}") from error
+        return unpack(b"".join(bodies[name] for name in names), 4 * size)
+    except ShapeError as error:
+        raise CorruptRowError(f"rows {key!r} cannot be read: {error}") from error
 
 
 def encode_ref(value: PayloadRef) -> str:
@@ -308,9 +315,9 @@ def decode_ref(text: str) -> PayloadRef:
     :raises CorruptRowError: it is damaged.
     """
     try:
-        value: Value = decode_value(json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise CorruptRowError(f"a payload reference cannot be read: {error!r}") from error
+        value: Value = decode_value(shape.parse(text))
+    except ShapeError as error:
+        raise CorruptRowError(f"a payload reference cannot be read: {error}") from error
     if not isinstance(value, PayloadRef):
         raise CorruptRowError(f"not a payload reference: {text[:80]!r}")
     return value
@@ -326,21 +333,33 @@ def pack(text: str) -> bytes:
     return _PLAIN + raw if len(raw) < _COMPRESS_FROM else _ZLIB + zlib.compress(raw, 1)
 
 
-def unpack(body: bytes) -> str:
+def unpack(body: bytes, limit: int) -> str:
     """The text that `pack` packed.
 
-    :raises ValueError: unknown first byte or bad UTF-8. :raises zlib.error: damaged.
+    :param limit: bytes of UTF-8 that it has at most; no more than that is ever decompressed.
+    :raises ShapeError: it is damaged, or longer.
     """
     mark, rest = body[:1], body[1:]
-    if mark == _ZLIB:
-        inflate = zlib.decompressobj()
-        raw = inflate.decompress(rest, 4 * MAX_PAYLOAD_BYTES)
-        if not inflate.eof:
-            raise ValueError("compressed data is cut off or too large")
+    try:
+        raw = rest if mark == _PLAIN else _inflate(rest, limit) if mark == _ZLIB else None
+        if raw is None:
+            raise ShapeError(f"unknown encoding mark {mark!r}")
+        if len(raw) > limit:
+            raise ShapeError(f"{len(raw)} bytes where at most {limit} are possible")
         return raw.decode("utf-8", "surrogatepass")
-    if mark == _PLAIN:
-        return rest.decode("utf-8", "surrogatepass")
-    raise ValueError(f"unknown encoding mark {mark!r}")
+    except UnicodeDecodeError as error:
+        raise ShapeError(f"not UTF-8: {error}") from error
+
+
+def _inflate(packed: bytes, limit: int) -> bytes:
+    inflate = zlib.decompressobj()
+    try:
+        raw = inflate.decompress(packed, max(1, limit))
+    except zlib.error as error:
+        raise ShapeError(f"damaged compressed data: {error}") from error
+    if not inflate.eof:
+        raise ShapeError(f"compressed data that is cut off, or has more than {limit} bytes")
+    return raw
 
 
 def _dump(data: Any) -> str:
