@@ -21,6 +21,9 @@ from typing import Annotated, Any, ClassVar, TypeAlias, cast
 from azure_durable_py import shape
 from azure_durable_py.models import FailureDetails
 
+MAX_CHUNKS = 2_000
+"""Rows of one page or payload at most: more than the largest value takes."""
+
 TaskId: TypeAlias = Annotated[int, shape.whole(0, 0xFFFFFFFF)]
 Count: TypeAlias = Annotated[int, shape.whole(0, 0x7FFFFFFF)]
 Address: TypeAlias = Annotated[str, shape.instance_id]
@@ -33,7 +36,7 @@ class PayloadRef:
 
     key: Annotated[str, shape.blob_key]
     size: Annotated[int, shape.whole(0, 256 * 1024 * 1024)]
-    chunks: Annotated[int, shape.whole(1, 2_000)]
+    chunks: Annotated[int, shape.whole(1, MAX_CHUNKS)]
 
 
 Value: TypeAlias = str | PayloadRef | None
