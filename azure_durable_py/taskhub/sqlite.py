@@ -220,7 +220,7 @@ class SqliteStore:
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete inbox rows without touching a header."""
         layout.check_id(instance_id)
-        layout.check_keys(keys)
+        layout.check_deleted(keys)
         with self._database.write() as db:
             db.executemany(_DELETE_INBOX, [(self._hub, instance_id, key) for key in keys])
 

@@ -37,7 +37,7 @@ from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.entries import entries_of
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
-from azure_durable_py.worker.inbox import accept, completed_task, matches
+from azure_durable_py.worker.inbox import accept, completed_task, matches, without_lost
 from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, parse_timer_reason
 from azure_durable_py.worker.outbox import Outbox
@@ -386,7 +386,7 @@ class Actor:
 
     async def _run_turn(self, header: Header, draft: Draft) -> Delivery | None:
         """Advance the orchestration over what there is; returns the guard of what it decided."""
-        failure = await self._load_execution(header, draft.state)
+        events, failure = await self._load_execution(header, draft.state)
         rows = self._next_rows()
         await self._give_locks_back(rows, draft.state)
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
@@ -394,9 +394,9 @@ class Actor:
         if results is None:
             self._loaded, self._touched = False, True
             return None
+        filled = await self._execution.filled([event.event for event in accepted.events])
+        events += without_lost(self.instance_id, accepted, filled)
         draft.consume(accepted.consumed, accepted.quarantined)
-        events: list[Event] = await self._execution.pending(draft.state)
-        events += await self._execution.filled([event.event for event in accepted.events])
         events += [result.event for result in results]
         events += due_timers(draft.state, draft.now)
         draft.state.start_at = None
@@ -418,22 +418,23 @@ class Actor:
         turn.record(guard.id)
         return guard
 
-    async def _load_execution(self, header: Header, state: InstanceState) -> FailureDetails | None:
+    async def _load_execution(self, header: Header, state: InstanceState) -> tuple[list[Event], FailureDetails | None]:
+        """What the function has not seen yet of its start; or why the instance fails."""
         failure = next((delivery.failure for delivery in self._held.values() if delivery.failure), None)
         failure = failure or self._wrong_version(header)
         if failure is not None:
             logger.error("Instance %r fails: %s", self.instance_id, failure.message)
-            return failure
+            return [], failure
         try:
             await self._execution.load(state)
+            return await self._execution.pending(state), None
         except CorruptRowError as error:
             # Another worker may just have replaced the rows that we read.
             current = await self._hub.store.load_header(self.instance_id)
             if _etag(current) != header.etag:
                 raise ConcurrencyConflictError("the header changed while its history was read") from error
             logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)
-            return FailureDetails.from_exception(error)
-        return None
+            return [], FailureDetails.from_exception(error)
 
     def _wrong_version(self, header: Header) -> FailureDetails | None:
         """The failure of an instance that this worker may not run.
