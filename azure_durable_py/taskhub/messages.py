@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -118,21 +118,29 @@ CLIENT_SENDER = "client:"
 class Doorbell:
     """The message "instance X has something to do". Its id never changes, however often it is put back (R3).
 
-    `why` is for people, except `timer`: such a doorbell is put back while its instance has
-    an open timer that is not due. `again` counts how often it was put back, `poisoned` how often out of
-    the poison queue of a Functions host.
+    `why` is for people. `due`: it was put for a timer, and comes when that is due. `again` counts how
+    often it was put back and `tag` tells apart two that were put back at once: both rank its deliveries.
+    `poisoned` counts how often it came out of the poison queue of a Functions host.
     """
 
     instance_id: str
     id: str
     why: str = ""
+    due: datetime | None = None
     again: int = 0
+    tag: str = ""
     poisoned: int = 0
+
+    def put_back(self, tag: str) -> Doorbell:
+        """The message to put in the place of this one."""
+        return replace(self, again=self.again + 1, tag=tag)
 
     def encode(self) -> str:
         """The body of its queue message."""
-        message = {"instanceId": self.instance_id, "id": self.id, "why": self.why, "again": self.again}
-        return _dump(message | _poisoned(self.poisoned))
+        message = {"instanceId": self.instance_id, "id": self.id, "why": self.why}
+        if self.due is not None:
+            message["due"] = encode_time(self.due)
+        return _dump(message | _again(self))
 
     @classmethod
     def decode(cls, body: str) -> Doorbell:
@@ -146,7 +154,9 @@ class Doorbell:
                 data.read("instanceId", shape.instance_id),
                 data.read("id", _ID),
                 data.get("why", _WHY, ""),
+                data.get("due", shape.optional(shape.time), None),
                 data.get("again", _COUNT, 0),
+                data.get("tag", _TAG, ""),
                 data.get("poisoned", _COUNT, 0),
             )
         except ShapeError as error:
@@ -158,7 +168,8 @@ class WorkItem:
     """One activity that any worker may run, and which execution awaits it.
 
     `id` is unique to the putting of it and never changes when it is put back. A large `input`
-    is a reference into the payload rows of the instance's partition.
+    is a reference into the payload rows of the instance's partition. `ready_at`: when the activity was
+    decided. `tries`: how often it was begun before it was put, by processes that did not end it.
     """
 
     id: str
@@ -169,10 +180,15 @@ class WorkItem:
     task_id: int
     name: str
     input: Value = None
-    version: str | None = None
-    trace_parent: str | None = None
+    ready_at: datetime | None = None
+    tries: int = 0
     again: int = 0
+    tag: str = ""
     poisoned: int = 0
+
+    def put_back(self, tag: str) -> WorkItem:
+        """The message to put in the place of this one."""
+        return replace(self, again=self.again + 1, tag=tag)
 
     def encode(self) -> str:
         """The body of its queue message."""
@@ -186,10 +202,9 @@ class WorkItem:
                 "taskId": self.task_id,
                 "name": self.name,
                 "input": encode_value(self.input),
-                "version": self.version,
-                "traceParent": self.trace_parent,
-                "again": self.again,
-                **_poisoned(self.poisoned),
+                "readyAt": None if self.ready_at is None else encode_time(self.ready_at),
+                "tries": self.tries,
+                **_again(self),
             }
         )
 
@@ -210,17 +225,19 @@ class WorkItem:
                 task_id=data.read("taskId", _TASK_ID),
                 name=data.read("name", shape.text),
                 input=data.read("input", decode_value),
-                version=data.get("version", shape.optional(shape.text), None),
-                trace_parent=data.get("traceParent", shape.optional(shape.text), None),
+                ready_at=data.get("readyAt", shape.optional(shape.time), None),
+                tries=data.get("tries", _COUNT, 0),
                 again=data.get("again", _COUNT, 0),
+                tag=data.get("tag", _TAG, ""),
                 poisoned=data.get("poisoned", _COUNT, 0),
             )
         except ShapeError as error:
             raise MalformedMessageError(f"not a work item of this hub: {error}") from error
 
 
-def _poisoned(rounds: int) -> dict[str, Any]:
-    return {"poisoned": rounds} if rounds else {}
+def _again(message: Doorbell | WorkItem) -> dict[str, Any]:
+    fields = {"again": message.again, "tag": message.tag, "poisoned": message.poisoned}
+    return {name: value for name, value in fields.items() if value}
 
 
 def _dump(data: dict[str, Any]) -> str:
@@ -236,6 +253,7 @@ def _dump(data: dict[str, Any]) -> str:
 # --- shapes ------------------------------------------------------------------------------------------
 
 _ID = shape.word(256)
+_TAG = shape.word(256, least=0)
 _WHY = shape.word(1_000, least=0)
 _SENDER = shape.word(2 * shape.MAX_INSTANCE_ID_CHARS)
 _COUNT = shape.whole(0, 0x7FFFFFFF)

@@ -67,8 +67,8 @@ EVENTS: list[Event] = [
     OperationArrived(T0, "add", "1", CALLER, T0, "section"),
     LockRequestArrived(T0, "section", CALLER),
 ]
-DOORBELL = Doorbell("one", "id", "timer 0 3 x", again=2, poisoned=1)
-ITEM = WorkItem("i", "one", "e1", 0, 0, 3, "hello", REF, "1.0", "00-trace", 1, 2)
+DOORBELL = Doorbell("one", "id", "timer", T0, again=2, tag="x", poisoned=1)
+ITEM = WorkItem("i", "one", "e1", 0, 0, 3, "hello", REF, T0, 1, 2, "tag", 3)
 INBOX = [InboxEvent(event, "client:x", 5, T0, Target("e1", 2, 0), control=True) for event in EVENTS]
 
 
