@@ -85,6 +85,11 @@ def parse(text: str | bytes) -> Any:
 # --- single values -------------------------------------------------------------------------------
 
 
+def anything(value: Any) -> Any:
+    """Any JSON value: whoever uses it looks what it is."""
+    return value
+
+
 def text(value: Any) -> str:
     """A text of any length."""
     if type(value) is not str:
@@ -232,6 +237,9 @@ class Fields:
 
     def __init__(self, value: Any) -> None:
         self._values = _object(value)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
 
     def read(self, name: str, reader: Reader[_T]) -> _T:
         """A field that must be there.

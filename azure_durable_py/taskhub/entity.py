@@ -92,7 +92,7 @@ class EntityState:
             "front": self.front,
             "pages": [[page.key, page.chunks, page.events] for page in self.pages],
             "tail": self.tail,
-            "scheduled": list(self.scheduled.items()),
+            "scheduled": [list(item) for item in self.scheduled.items()],
             "latest": _time(self.latest_sent),
             "senders": [[p.key, p.chunks, encode_time(p.until), encode_time(p.moved_at)] for p in self.senders],
         }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
@@ -15,18 +16,18 @@ from typing import Any, cast
 from azure_durable_py import shape
 from azure_durable_py.errors import PayloadTooLargeError, StorageError
 from azure_durable_py.history import (
+    MAX_CHUNKS,
     ParentInstance,
     PayloadRef,
     Value,
     decode_parent,
-    decode_time,
     decode_value,
     encode_parent,
     encode_time,
     encode_value,
 )
-from azure_durable_py.shape import LARGEST, ShapeError
-from azure_durable_py.taskhub.idset import IdSet
+from azure_durable_py.shape import LARGEST, Fields, ShapeError
+from azure_durable_py.taskhub.idset import MAX_IDS, IdSet
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, BlobRow
 
 MAX_INLINE_BYTES = 16_384
@@ -281,67 +282,142 @@ class InstanceState:
         :raises CorruptRowError: it is damaged or not ours.
         """
         try:
-            data, tail = json.loads(unpack(body))
-            return cls(
-                execution_id=str(data["executionId"]),
-                turn_time=decode_time(data["turnTime"]),
-                generation=data.get("generation", 0),
-                attempt=data.get("attempt", 0),
-                sequence=data.get("sequence", 0),
-                parent=decode_parent(data.get("parent")),
-                start_at=decode_time(data["startAt"]) if data.get("startAt") else None,
-                pending=_decode_pending(data.get("pending", [])),
-                activities=[
-                    ActivityGroup(guard, decode_time(at), IdSet.from_json(ids))
-                    for guard, at, ids in data.get("activities", ())
-                ],
-                sends=[SendGroup(decode_time(at), IdSet.from_json(ids)) for at, ids in data.get("sends", ())],
-                messages=[
-                    OutboxMessage(sequence, target, text, start)
-                    for sequence, target, text, start in data.get("messages", ())
-                ],
-                queue_guard=data.get("queueGuard", ""),
-                queued_at=decode_time(data["queuedAt"]) if data.get("queuedAt") else None,
-                arming=_decode_arming(data.get("arming")),
-                alarm=_decode_alarm(data.get("alarm")),
-                marks={
-                    guard: Mark((again, tag, count), decode_time(at))
-                    for guard, (again, tag, count, at) in data.get("marks", {}).items()
-                },
-                senders=data.get("senders", {}),
-                clients={
-                    name: ClientMemory(IdSet.from_json(seen, highest=LARGEST, most=LARGEST), decode_time(last))
-                    for name, (seen, last) in data.get("clients", {}).items()
-                },
-                timers={
-                    task_id: decode_time(fire_at)
-                    for fire_at, ids in data.get("timers", ())
-                    for task_id in IdSet.from_json(ids)
-                },
-                children=IdSet.from_json(data.get("children", [])),
-                pages=[PageRef(key, chunks, events, tuple(p)) for key, chunks, events, p in data.get("pages", ())],
+            head, tail = _BODY(shape.parse(unpack(body)))
+            data = Fields(head)
+            state = cls(
+                execution_id=data.read("executionId", _ID),
+                turn_time=data.read("turnTime", _turn_time),
+                generation=data.get("generation", _COUNT, 0),
+                attempt=data.get("attempt", _COUNT, 0),
+                sequence=data.get("sequence", _NUMBER, 0),
+                parent=data.get("parent", decode_parent, None),
+                start_at=data.get("startAt", _MOMENT, None),
+                pending=data.get("pending", _pending, []),
+                activities=[ActivityGroup(*group) for group in data.get("activities", _ACTIVITIES, [])],
+                sends=[SendGroup(*group) for group in data.get("sends", _SENDS, [])],
+                messages=[OutboxMessage(*message) for message in data.get("messages", _MESSAGES, [])],
+                queue_guard=data.get("queueGuard", _ID, ""),
+                queued_at=data.get("queuedAt", _MOMENT, None),
+                arming=data.get("arming", _arming, None),
+                alarm=data.get("alarm", _alarm, None),
+                marks=data.get("marks", _MARKS, {}),
+                senders=data.get("senders", _SENDERS, {}),
+                clients=data.get("clients", _CLIENTS, {}),
+                timers=data.get("timers", _timers, {}),
+                children=data.get("children", IdSet.from_json, IdSet()),
+                pages=[PageRef(*page) for page in data.get("pages", _PAGES, [])],
                 tail=[_dump(event) for event in tail],
-                locks=[(entity, section) for entity, section in data.get("locks", ())],
-                garbage=data.get("garbage", []),
-                purging=data.get("purging", False),
-                entity=data.get("entity"),
+                locks=data.get("locks", _LOCKS, []),
+                garbage=data.get("garbage", _KEYS, []),
+                purging=data.get("purging", shape.flag, False),
+                entity=data.get("entity", _ENTITY, None),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise CorruptRowError(f"the body of the header cannot be read: {error!r}") from error
+            _check_totals(state)
+            return state
+        except (ShapeError, RecursionError) as error:
+            raise CorruptRowError(f"the body of the header cannot be read: {error}") from error
 
 
-def _decode_arming(data: Any) -> Arming | None:
-    if data is None:
-        return None
-    guard, due = data
-    return Arming(guard, decode_time(due))
+# --- shapes ------------------------------------------------------------------------------------------
+
+MAX_HISTORY_CHUNKS = 100_000
+"""Rows of all sealed pages of one generation at most."""
 
 
-def _decode_alarm(data: Any) -> Alarm | None:
-    if data is None:
-        return None
-    doorbell, due, handle = data
-    return Alarm(doorbell, decode_time(due), None if handle is None else tuple(handle))
+def _turn_time(value: Any) -> datetime:
+    moment = shape.time(value)
+    if moment.year >= 9999:
+        raise ShapeError(f"a turn in the year {moment.year}: no turn can follow it")
+    return moment
+
+
+def _pending(value: Any) -> list[str] | PayloadRef:
+    if isinstance(value, list):
+        return _TEXTS(value)
+    ref = decode_value(value)
+    if not isinstance(ref, PayloadRef):
+        raise shape.refused("a list of events, or a reference to one", value)
+    return ref
+
+
+def _arming(value: Any) -> Arming:
+    return Arming(*_ARMING(value))
+
+
+def _alarm(value: Any) -> Alarm:
+    return Alarm(*_ALARM(value))
+
+
+def _mark(value: Any) -> Mark:
+    again, tag, count, at = _MARK(value)
+    return Mark((again, tag, count), at)
+
+
+def _memory(value: Any) -> ClientMemory:
+    return ClientMemory(*_MEMORY(value))
+
+
+def _seen(value: Any) -> IdSet:
+    # A client that lives for long sends any number of events; nobody goes through them one by one.
+    return IdSet.from_json(value, highest=LARGEST, most=LARGEST)
+
+
+def _timers(value: Any) -> dict[int, datetime]:
+    groups = _TIMERS(value)
+    _check_count((ids for _, ids in groups), "timers")
+    return {task_id: fire_at for fire_at, ids in groups for task_id in ids}
+
+
+def _part_of_handle(value: Any) -> str | int:
+    return value if isinstance(value, str) else _NUMBER(value)
+
+
+def _check_totals(state: InstanceState) -> None:
+    """Refuse what is within bounds in each of its parts, but not together.
+
+    :raises ShapeError: there is too much of something.
+    """
+    _check_count((group.ids for group in state.activities), "activities")
+    _check_count((group.ids for group in state.sends), "sends")
+    chunks = sum(page.chunks for page in state.pages)
+    if chunks > MAX_HISTORY_CHUNKS:
+        raise ShapeError(f"a history of {chunks} rows; at most {MAX_HISTORY_CHUNKS} are possible")
+
+
+def _check_count(sets: Iterable[IdSet], what: str) -> None:
+    count = sum(map(len, sets))
+    if count > MAX_IDS:
+        raise ShapeError(f"{count} {what}; at most {MAX_IDS} are possible")
+
+
+def _page(value: Any) -> tuple[str, int, int, tuple[str, ...]]:
+    key, chunks, events, payloads = _PAGE(value)
+    return key, chunks, events, tuple(payloads)
+
+
+_ID = shape.word(256)
+_COUNT = shape.whole(0, 0x7FFFFFFF)
+_NUMBER = shape.whole(0, LARGEST)
+_MOMENT = shape.optional(shape.time)
+_TEXTS = shape.items(shape.text)
+_KEYS = shape.items(shape.blob_key)
+_ENTITY = shape.optional(shape.mapping(shape.text, shape.anything))
+_BODY = shape.row(shape.anything, shape.items(shape.anything))
+_ACTIVITIES = shape.items(shape.row(_ID, shape.time, IdSet.from_json))
+_SENDS = shape.items(shape.row(shape.time, IdSet.from_json))
+_MESSAGES = shape.items(shape.row(_NUMBER, shape.text, shape.text, shape.flag))
+_ARMING = shape.row(_ID, shape.time)
+_HANDLE = shape.row(_part_of_handle, _part_of_handle)
+_ALARM = shape.row(shape.word(256, least=0), shape.time, shape.optional(_HANDLE))
+_MARK = shape.row(_COUNT, shape.word(256, least=0), _COUNT, shape.time)
+_MARKS = shape.mapping(_ID, _mark)
+_SENDERS = shape.mapping(shape.text, _NUMBER)
+_MEMORY = shape.row(_seen, shape.time)
+_CLIENTS = shape.mapping(shape.text, _memory)
+_TIMERS = shape.items(shape.row(shape.time, IdSet.from_json))
+_PAGE = shape.row(shape.blob_key, shape.whole(1, MAX_CHUNKS), _NUMBER, _KEYS)
+_PAGES = shape.items(_page)
+_LOCKS = shape.items(shape.row(shape.text, shape.text))
 
 
 def _by_time(timers: dict[int, datetime]) -> dict[datetime, IdSet]:
@@ -349,15 +425,6 @@ def _by_time(timers: dict[int, datetime]) -> dict[datetime, IdSet]:
     for task_id, fire_at in timers.items():
         grouped.setdefault(fire_at, IdSet()).add(task_id)
     return grouped
-
-
-def _decode_pending(data: Any) -> list[str] | PayloadRef:
-    if isinstance(data, list):
-        return [str(item) for item in cast("list[Any]", data)]
-    ref = decode_value(data)
-    if not isinstance(ref, PayloadRef):
-        raise ValueError("pending events are neither a list nor a reference")
-    return ref
 
 
 # --- rows ----------------------------------------------------------------------------------------
