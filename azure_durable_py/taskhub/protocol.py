@@ -8,6 +8,7 @@ Failure modes, for every call:
 
 - `StorageUnavailableError`: no usable answer. The call may have taken effect, or may still.
 - `StorageRejectedError`: refused for good; nothing took effect.
+- `DamagedHeaderError`, where a header is returned: its columns are not ours. A listing goes on.
 - Anything else a method raises is listed with it, is definite, and means nothing took effect.
 """
 
@@ -148,10 +149,14 @@ class InstanceQuery:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One header in a listing: its columns, never its body."""
+    """One header in a listing: its columns, never its body.
+
+    `damaged` tells what of the columns cannot be read, and why; such columns hold nothing (see `columns.py`).
+    """
 
     instance_id: str
     columns: Columns
+    damaged: str = ""
 
 
 @dataclass(frozen=True, slots=True)

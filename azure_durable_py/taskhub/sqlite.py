@@ -15,10 +15,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from azure_durable_py import shape
 from azure_durable_py.clock import Clock, Ids
 from azure_durable_py.errors import ConcurrencyConflictError
 from azure_durable_py.models import UTC
+from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub.columns import body_of, header_of, read_columns
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     BlobRow,
@@ -28,7 +31,6 @@ from azure_durable_py.taskhub.protocol import (
     HubInfo,
     InboxRow,
     InstanceQuery,
-    Kind,
     Listed,
     Loaded,
     Page,
@@ -41,6 +43,7 @@ _COLUMNS = (
     "custom_status, input, input_payload, output, output_payload, version, tags, parent_instance_id, wake_time, "
     "has_outbox"
 )
+_NAMES = _COLUMNS.split(", ")
 _NO_VALUES = _COLUMNS.replace("custom_status, input,", "NULL, NULL,").replace("output, ", "NULL, ", 1)
 _SELECT_HEADER = f"SELECT etag, body, {_COLUMNS} FROM instances WHERE hub = ? AND instance_id = ?"  # noqa: S608
 _INSERT_HEADER = f"INSERT INTO instances (hub, instance_id, etag, body, {_COLUMNS}) VALUES ({', '.join('?' * 23)})"  # noqa: S608
@@ -55,6 +58,8 @@ _DELETE_BLOB = "DELETE FROM blobs WHERE hub = ? AND instance_id = ? AND key = ?"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MICROS = shape.whole(-62_135_596_800_000_000, 253_402_300_799_999_999)
+"""The microseconds from the year 1 to the year 9999."""
 
 
 class _Handle(NamedTuple):
@@ -157,7 +162,7 @@ class SqliteStore:
                 (*key, layout.LOAD_ROWS),
             ).fetchall()
         room = layout.LOAD_ROWS - 1
-        inbox = tuple(InboxRow(row[0], row[1], _time(row[2])) for row in rows[:room])
+        inbox = tuple(InboxRow(row[0], body_of(row[1]), _taken(row[2])) for row in rows[:room])
         return Loaded(_header(instance_id, header), inbox, len(rows) > room)
 
     async def load_header(self, instance_id: str) -> Header | None:
@@ -215,7 +220,7 @@ class SqliteStore:
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete inbox rows without touching a header."""
         layout.check_id(instance_id)
-        layout.check_keys(keys)
+        layout.check_deleted(keys)
         with self._database.write() as db:
             db.executemany(_DELETE_INBOX, [(self._hub, instance_id, key) for key in keys])
 
@@ -237,7 +242,7 @@ class SqliteStore:
                     (self._hub, instance_id, key),
                 ).fetchone()
                 if row is not None:
-                    found[key] = row[0]
+                    found[key] = body_of(row[0])
         return found
 
     async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
@@ -250,7 +255,7 @@ class SqliteStore:
                 "ORDER BY key",
                 (self._hub, instance_id, *layout.prefix_range(prefix)),
             ).fetchall()
-        return tuple(BlobRow(row[0], row[1], _time(row[2])) for row in rows)
+        return tuple(BlobRow(row[0], body_of(row[1]), _taken(row[2])) for row in rows)
 
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete blob rows without touching a header."""
@@ -277,7 +282,7 @@ class SqliteStore:
         after = "" if query.continuation_token is None else _decode_token(query.continuation_token)
         with self._database.read() as db:
             rows = db.execute(statement, (self._hub, after, *values, query.page_size + 1)).fetchall()
-        items = tuple(Listed(row[0], _columns(row[1:])) for row in rows[: query.page_size])
+        items = tuple(_listed(row) for row in rows[: query.page_size])
         more = len(rows) > query.page_size
         return Page(items, _encode_token(items[-1].instance_id) if more else None)
 
@@ -314,7 +319,7 @@ class SqliteStore:
                 "UPDATE messages SET visible_at = ?, receipt = ?, dequeue_count = ? WHERE id = ?",
                 [(now + _duration(visibility), row[1], row[2], row[0]) for row in rows],
             )
-        return [QueueMessage(queue, row[4], row[2], _Handle(row[0], row[1]), _time(row[3])) for row in rows]
+        return [QueueMessage(queue, _text(row[4]), row[2], _Handle(row[0], row[1]), _taken(row[3])) for row in rows]
 
     async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
         """Keep a message invisible for `visibility` seconds from now."""
@@ -364,8 +369,21 @@ def _to_micros(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _time(micros: int) -> datetime:
-    return _EPOCH + micros * _MICROSECOND
+def _time(micros: Any) -> datetime:
+    """:raises ShapeError: it is not a time."""
+    return _EPOCH + _MICROS(micros) * _MICROSECOND
+
+
+def _taken(micros: Any) -> datetime | None:
+    """When storage took a row; None where that cannot be read: nothing hangs on it."""
+    try:
+        return _time(micros)
+    except ShapeError:
+        return None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else body_of(value).decode(errors="replace")
 
 
 def _optional(moment: datetime | None) -> int | None:
@@ -401,26 +419,18 @@ def _values(columns: Columns) -> tuple[Any, ...]:
     )
 
 
-def _columns(row: Sequence[Any]) -> Columns:
-    kind, name, status, created, updated, execution_id, turn_id, generation, completed, *texts, wake, outbox = row
-    return Columns(
-        Kind(kind),
-        name,
-        status,
-        _time(created),
-        _time(updated),
-        execution_id,
-        turn_id,
-        generation,
-        None if completed is None else _time(completed),
-        *texts,
-        wake_time=None if wake is None else _time(wake),
-        has_outbox=bool(outbox),
-    )
+def _columns(instance_id: str, row: Sequence[Any]) -> tuple[Columns, str]:
+    return read_columns(instance_id, dict(zip(_NAMES, row, strict=True)), _time)
 
 
 def _header(instance_id: str, row: Sequence[Any] | None) -> Header | None:
-    return None if row is None else Header(instance_id, _columns(row[2:]), row[1], row[0])
+    """:raises DamagedHeaderError: its columns cannot be read."""
+    return None if row is None else header_of(instance_id, _columns(instance_id, row[2:]), body_of(row[1]), row[0])
+
+
+def _listed(row: Sequence[Any]) -> Listed:
+    instance_id: str = row[0]
+    return Listed(instance_id, *_columns(instance_id, row[1:]))
 
 
 # --- listing ---------------------------------------------------------------------------------------
@@ -458,11 +468,12 @@ def _encode_token(instance_id: str) -> str:
 
 def _decode_token(token: str) -> str:
     try:
-        word, instance_id = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
-        # A lone surrogate is valid JSON, but no id.
-        instance_id.encode()
-    except (ValueError, TypeError, AttributeError) as error:
+        word, instance_id = _TOKEN(shape.parse(base64.b64decode(token, altchars=b"-_", validate=True)))
+    except ValueError as error:
         raise layout.unknown_token(token) from error
     if word != "after":
         raise layout.unknown_token(token)
     return instance_id
+
+
+_TOKEN = shape.row(shape.text, shape.word(shape.MAX_INSTANCE_ID_CHARS))

@@ -79,6 +79,8 @@ class Database:
                 isolation_level=None,
                 check_same_thread=False,
             )
+            # One row whose text is damaged must not end the reading of all others.
+            self._connection.text_factory = _text
             if self._path is not None:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 # Survives the death of the process, which is what recovery is built for.
@@ -152,3 +154,7 @@ class Database:
         if any(words in text for words in _FOR_GOOD):
             return StorageRejectedError(f"SQLite refused a call on {self._where}: {text}.")
         return StorageUnavailableError(f"SQLite gave no answer from {self._where}: {text}.")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")

@@ -60,7 +60,7 @@ from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.guards import Guards
-from azure_durable_py.worker.inbox import accept, completed_task
+from azure_durable_py.worker.inbox import accept, completed_task, without_lost
 from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, Pauses
 from azure_durable_py.worker.outbox import Outbox
@@ -483,15 +483,15 @@ class Actor:
 
     async def _run_turn(self, header: Header, draft: Draft, guard: Delivery) -> None:
         """Advance the orchestration over what there is."""
-        failure = await self._load_execution(header, draft.state)
+        events, failure = await self._load_execution(header, draft.state)
         rows = self._next_rows()
         await self._give_locks_back(rows, draft.state)
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
         answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
         results = self._results.usable(draft.state, answered, self._execution.is_open)
+        filled = await self._execution.filled([event.event for event in accepted.events])
+        events += without_lost(self.instance_id, accepted, filled)
         draft.consume(accepted.consumed, accepted.quarantined)
-        events: list[Event] = await self._execution.pending(draft.state)
-        events += await self._execution.filled([event.event for event in accepted.events])
         events += [result.event for result in results]
         events += due_timers(draft.state, draft.now)
         draft.state.start_at = None
@@ -500,22 +500,23 @@ class Actor:
         turn = failed_turn(failure, draft.now) if failure else self._execution.advance(events, draft.now)
         draft.record(turn, self.sender, guard.id, self._execution.decision)
 
-    async def _load_execution(self, header: Header, state: InstanceState) -> FailureDetails | None:
+    async def _load_execution(self, header: Header, state: InstanceState) -> tuple[list[Event], FailureDetails | None]:
+        """What the function has not seen yet of its start; or why the instance fails."""
         failure = next((delivery.failure for delivery in self._guards if delivery.failure), None)
         failure = failure or self._wrong_version(header)
         if failure is not None:
             logger.error("Instance %r fails: %s", self.instance_id, failure.message)
-            return failure
+            return [], failure
         try:
             await self._execution.load(state)
+            return await self._execution.pending(state), None
         except CorruptRowError as error:
             # Another worker may just have replaced the rows that we read.
             current = await self._hub.store.load_header(self.instance_id)
             if _etag(current) != header.etag:
                 raise ConcurrencyConflictError("the header changed while its history was read") from error
             logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)
-            return FailureDetails.from_exception(error)
-        return None
+            return [], FailureDetails.from_exception(error)
 
     def _wrong_version(self, header: Header) -> FailureDetails | None:
         """The failure of an instance that this worker may not run.
