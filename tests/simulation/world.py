@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from azure_durable_py.clock import Clock, Ids, loop_clock
+from azure_durable_py.clock import Clock, Ids
 from azure_durable_py.history import (
     Event,
     EventRaised,
@@ -158,7 +158,7 @@ class World:
 
     def __init__(self, seed: str, registry: Registry, plan: Plan) -> None:
         self.dice = random.Random(seed)
-        self.clock = loop_clock(EPOCH)
+        self.clock = Clock(lambda: EPOCH + timedelta(seconds=self.sky.loop.time()))
         self.registry = registry
         self.plan = plan
         self.until = STORM
@@ -181,6 +181,7 @@ class World:
     async def open(self) -> None:
         """Start the world's workers; each is started again some time after it died."""
         the_world.set(self)
+        self.sky.loop = asyncio.get_running_loop()
         await self.hub.open()
         self._plan_spells()
         for number in range(self.plan.workers):
@@ -195,7 +196,7 @@ class World:
     @property
     def now(self) -> float:
         """Virtual seconds since the beginning."""
-        return asyncio.get_running_loop().time()
+        return self.sky.loop.time()
 
     def did(self, *what: Any) -> None:
         """User code had an effect."""
@@ -271,7 +272,7 @@ class World:
         due = (moment - EPOCH).total_seconds()
         if due < self._next_look.get(queue, float("inf")):
             self._next_look[queue] = due
-            asyncio.get_running_loop().call_at(due + 1e-5, self._look, queue, due)
+            self.sky.loop.call_at(due + 1e-5, self._look, queue, due)
 
     def _look(self, queue: str, due: float) -> None:
         if self._next_look.get(queue) != due:
