@@ -25,7 +25,7 @@ FUNCTION_TIMEOUT = 300.0
 MOST_DELIVERIES = 5
 BATCH = 16
 
-Handle = Callable[[str, bool], Awaitable[None]]
+Handle = Callable[[str, int], Awaitable[None]]
 
 
 class FunctionsHost:
@@ -52,11 +52,11 @@ class FunctionsHost:
         self._wakes: dict[str, Wakeup] = {}
         self._handlers: dict[str, Handle] = {}
         for queue in hub_store.instance_queues:
-            self._handlers[queue] = lambda body, suspect: invocations.deliver_doorbell(body, suspect=suspect)
-            self._handlers[poison_queue(queue)] = lambda body, suspect: invocations.put_back_doorbell(body)
+            self._handlers[queue] = invocations.deliver_doorbell
+            self._handlers[poison_queue(queue)] = lambda body, _: invocations.put_back_doorbell(body)
         activities = hub_store.activity_queue
-        self._handlers[activities] = lambda body, suspect: invocations.run_work_item(body, suspect=suspect)
-        self._handlers[poison_queue(activities)] = lambda body, suspect: invocations.put_back_work_item(body)
+        self._handlers[activities] = invocations.run_work_item
+        self._handlers[poison_queue(activities)] = lambda body, _: invocations.put_back_work_item(body)
         listeners.append(self._heard)
 
     def _heard(self, queue: str, delay: float) -> None:
@@ -121,7 +121,7 @@ class FunctionsHost:
 
     async def _call(self, message: QueueMessage, handle: Handle) -> bool:
         try:
-            await handle(message.body, message.dequeue_count != 1)
+            await handle(message.body, message.dequeue_count)
         except Exception:  # noqa: BLE001 - whatever it is, the host delivers the message again
             return False
         return True

@@ -333,7 +333,7 @@ class MemoryStore:
 
     def _held(self, message: QueueMessage) -> tuple[Queue, Message]:
         self._open_partitions()
-        handle: _Handle = message.handle
+        handle = _Handle(*message.handle)
         found = self.queue(message.queue)
         kept = found.messages.get(handle.id)
         if kept is None or kept.receipt != handle.receipt:
