@@ -134,6 +134,8 @@ class Outbox:
             else:
                 self._armed.remove((arming, alarm))
                 self.silence(alarm)
+                if self._arming == arming:
+                    self._arming = None
 
     def take_over(self, draft: Draft, guard: str, *, repair: bool) -> None:
         """Take over what is under a guard that nobody may have any more (PROTOCOL R8).
