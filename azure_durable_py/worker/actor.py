@@ -155,6 +155,10 @@ class Actor:
         """Whether this process is still to hand the entry over."""
         return not self._stopping and self._is_current(sender) and self._outbox.is_open(entry)
 
+    def look_again(self) -> None:
+        """Something that it has in hand is no longer its own."""
+        self._touch()
+
     def end(self) -> None:
         """Leave memory now if there is nothing to do."""
         self._ending = True
