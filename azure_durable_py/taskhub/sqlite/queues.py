@@ -16,6 +16,7 @@ from azure_durable_py.taskhub.sqlite.values import duration, to_time
 
 _INSERT = "INSERT INTO messages (queue, visible_at, dequeue_count, receipt, inserted, body) VALUES (?, ?, 0, 0, ?, ?)"
 _NEXT_VISIBLE = "SELECT min(visible_at) FROM messages WHERE queue = ?"
+_IS_ANY_VISIBLE = "SELECT 1 FROM messages WHERE queue = ? AND visible_at <= ? LIMIT 1"
 _SELECT_VISIBLE = (
     "SELECT id, receipt + 1, dequeue_count + 1, inserted, body FROM messages "
     "WHERE queue = ? AND visible_at <= ? ORDER BY visible_at, id LIMIT ?"
@@ -45,6 +46,11 @@ def put(db: sqlite3.Connection, queue: str, body: str, delay: float, now: int) -
 def next_visible(db: sqlite3.Connection, queue: str) -> int | None:
     """When the first message is or becomes visible; None: there is no message."""
     return db.execute(_NEXT_VISIBLE, (queue,)).fetchone()[0]
+
+
+def is_any_visible(db: sqlite3.Connection, queue: str, now: int) -> bool:
+    """Whether there is a message to receive."""
+    return db.execute(_IS_ANY_VISIBLE, (queue, now)).fetchone() is not None
 
 
 def receive(

@@ -206,9 +206,9 @@ class SqliteStore:
         """Take up to `limit` messages, the longest visible first."""
         layout.check_receive(limit, visibility)
         # Most polls find nothing: looking takes no lock that writers would wait for.
-        if await self.next_visible(queue) != 0.0:
-            return []
         lane = self._open
+        if not await lane.read(lambda db: queues.is_any_visible(db, queue, self._micros())):
+            return []
         return await lane.write(lambda db: queues.receive(db, queue, limit, visibility, self._micros(), lane.owner))
 
     async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import queue
 import sqlite3
@@ -128,7 +129,7 @@ class _Work:
         self._path = path
         self._connect = connect
         self._neighbours = neighbours
-        self._look_at = 0.0
+        self._look_at = -math.inf
         # None: there will be no more.
         self._calls: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._submitting = threading.Lock()
@@ -176,10 +177,10 @@ class _Work:
         try:
             more = True
             while more:
-                calls, more = self._waiting(max(0.0, self._look_at - time.monotonic()))
-                self._do(db, calls)
                 if time.monotonic() >= self._look_at:
                     self._look(db)
+                calls, more = self._waiting(max(0.0, self._look_at - time.monotonic()))
+                self._do(db, calls)
         finally:
             with contextlib.suppress(StorageError):
                 self._neighbours.leave(db)
