@@ -234,7 +234,7 @@ async def on(store: SqliteStore, statement: str) -> Any:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes of files")
-async def test_nobody_else_may_read_a_hub(tmp_path: Path):
+async def test_nobody_else_may_read_a_hub(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     umask = os.umask(0)
     try:
         async with opened(tmp_path) as store:
@@ -244,6 +244,8 @@ async def test_nobody_else_may_read_a_hub(tmp_path: Path):
             assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
     finally:
         os.umask(umask)
+    # At no time.
+    assert caplog.text == ""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes of files")

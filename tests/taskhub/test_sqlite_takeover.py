@@ -247,6 +247,25 @@ def refuse(*_: object, **__: object) -> FileLock:
     raise OSError(errno.ENOLCK, "No locks available")
 
 
+async def test_one_who_is_buried_while_it_arrives_arrives_again(files: Files, monkeypatch: pytest.MonkeyPatch):
+    """Between the making of its file and its lock, an owner looks dead."""
+    take = FileLock.take
+    made: list[Path] = []
+
+    def buried(path: Path, *, create: bool = False) -> FileLock | None:
+        made.append(path)
+        lock = take(path, create=create)
+        if len(made) == 1:
+            path.unlink()
+            path.parent.rmdir()
+        return lock
+
+    monkeypatch.setattr(FileLock, "take", buried)
+    store = await files.open()
+    assert len(made) == 2
+    assert files.owners == [store._open.owner]
+
+
 async def test_a_hub_in_memory_has_no_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     store = SqliteStore(None, hub_name="Memory")

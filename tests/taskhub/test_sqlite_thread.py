@@ -153,35 +153,49 @@ def together(db: sqlite3.Connection, *statements: str) -> list[Any]:
 @pytest.fixture
 def db() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, body, other REFERENCES t DEFERRABLE INITIALLY DEFERRED)"
-    )
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, body)")
     yield connection
     connection.close()
 
 
 def test_what_sqlite_refuses_is_refused_alone(db: sqlite3.Connection):
     db.execute("PRAGMA max_page_count = 20")
-    full = "INSERT INTO t VALUES (2, zeroblob(1000000), NULL)"
-    first, second, third = together(db, "INSERT INTO t VALUES (1, 1, NULL)", full, "INSERT INTO t VALUES (3, 3, NULL)")
+    full = "INSERT INTO t VALUES (2, zeroblob(1000000))"
+    first, second, third = together(db, "INSERT INTO t VALUES (1, 1)", full, "INSERT INTO t VALUES (3, 3)")
     assert (first, third) == (1, 1)
     assert isinstance(second, StorageRejectedError)
     assert [row[0] for row in db.execute("SELECT id FROM t")] == [1, 3]
 
 
-def test_where_the_commit_itself_fails_nobody_has_an_answer(db: sqlite3.Connection):
-    outcomes = together(db, "INSERT INTO t VALUES (1, 1, NULL)", "INSERT INTO t VALUES (2, 2, 77)")
-    assert [type(outcome) for outcome in outcomes] == [StorageUnavailableError] * 2
-    assert together(db, "INSERT INTO t VALUES (3, 3, NULL)") == [1]
+class FullAtCommit:
+    """A connection whose disk is full when it comes to the commit."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def execute(self, statement: str) -> Any:
+        if statement == "COMMIT":
+            raise sqlite3.OperationalError("database or disk is full")
+        return self._db.execute(statement)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_where_the_commit_itself_fails_nobody_has_an_answer(db: sqlite3.Connection, count: int):
+    full: Any = FullAtCommit(db)
+    outcomes = together(full, *(f"INSERT INTO t VALUES ({number}, 1)" for number in range(count)))
+    assert [type(outcome) for outcome in outcomes] == [StorageUnavailableError] * count
+    assert together(db, "INSERT INTO t VALUES (9, 9)") == [1]
 
 
 def test_a_job_that_breaks_off_leaves_nothing_in_the_transaction(db: sqlite3.Connection):
     def breaks_off(db: sqlite3.Connection) -> None:
-        db.execute("INSERT INTO t VALUES (2, 2, NULL)")
+        db.execute("INSERT INTO t VALUES (2, 2)")
         raise ConcurrencyConflictError
 
-    calls = [Call(breaks_off), Call(lambda db: db.execute("INSERT INTO t VALUES (1, 1, NULL)").rowcount)]
+    calls = [Call(breaks_off), Call(lambda db: db.execute("INSERT INTO t VALUES (1, 1)").rowcount)]
     write_together(db, calls, "memory")
     assert isinstance(calls[0].error, ConcurrencyConflictError)
     assert [row[0] for row in db.execute("SELECT id FROM t")] == [1]
