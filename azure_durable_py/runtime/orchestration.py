@@ -14,7 +14,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from azure_durable_py.errors import DurableError, FunctionNotFoundError
+from azure_durable_py.errors import FunctionNotFoundError
 from azure_durable_py.history import (
     ContinuedAsNew,
     Event,
@@ -257,6 +257,10 @@ class Orchestration:
             applied.extend(event for event in ordinary if self._take(event))
         except Halt:
             pass
+        except Exception:
+            raise
+        except BaseException as error:  # noqa: BLE001 - user code beside the function itself: predicates, conversions
+            self._decisions.error = error
         if self._leaving is not None and self._end is None:
             self._end = self._continued(self._leaving)
         return applied
@@ -339,7 +343,9 @@ class Orchestration:
     def _complete(self, value: Any) -> None:
         try:
             text = self._text(value)
-        except DurableError as error:
+        except Halt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the value's own conversion to JSON is user code
             self._fail(error)
         else:
             self._end = ExecutionCompleted(self._execution.now, Status.Completed.value, text)

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
+from weakref import WeakSet
+
+ENDED: WeakSet[asyncio.Task[Any]] = WeakSet()
+"""Tasks that a worker has ended: what they were doing was not cancelled by user code."""
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    left = [task for task in tasks if not task.done()]
+    for task in left:
+        ENDED.add(task)
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 class TaskSet:
@@ -32,10 +45,7 @@ class TaskSet:
 
     async def cancel(self) -> None:
         """Cancel all of them and wait until they have ended."""
-        left = tuple(self._tasks)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await end(self)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 from azure_durable_py.errors import StorageError
 from azure_durable_py.registry import Registry
@@ -25,6 +24,7 @@ from azure_durable_py.worker.feed import ActivityFeed
 from azure_durable_py.worker.invocations import HostLimits, Invocations
 from azure_durable_py.worker.poison import set_aside
 from azure_durable_py.worker.pump import Pump
+from azure_durable_py.worker.taskset import end
 
 logger = logging.getLogger("azure_durable_py.worker")
 REPAIR_EVERY = timedelta(days=1)
@@ -130,13 +130,13 @@ class Worker:
         if self._unlisten is not None:
             self._unlisten()
             self._unlisten = None
-        await _cancel(self._loops)
+        await end(self._loops)
         await self._feed.drain(grace)
         await self._let_actors_finish(grace)
-        await _cancel(self._actor_tasks.values())
+        await end(self._actor_tasks.values())
         await asyncio.gather(*(actor.stop() for actor in self._actors.values()))
         await self._context.settling.cancel()
-        await _cancel([self._renewing] if self._renewing else [])
+        await end([self._renewing] if self._renewing else [])
         self._actors.clear()
         self._actor_tasks.clear()
         self._loops = []
@@ -217,10 +217,3 @@ class Worker:
             except StorageError as error:
                 logger.warning("Instances without life could not be looked for: %s", error)
             await asyncio.sleep(self._hub.ids.jitter(REPAIR_EVERY.total_seconds()))
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    cancelled = [task for task in tasks if not task.done()]
-    for task in cancelled:
-        task.cancel()
-    await asyncio.gather(*cancelled, return_exceptions=True)
