@@ -386,8 +386,11 @@ class Actor:
 
     async def _run_turn(self, header: Header, draft: Draft) -> Delivery | None:
         """Advance the orchestration over what there is; returns the guard of what it decided."""
-        failure = await self._load_execution(header, draft.state)
         rows = self._next_rows()
+        given_up = self._given_up(draft.state)
+        if given_up is not None and not self._has_work(draft, rows):
+            return None
+        failure = await self._load_execution(header, draft.state, given_up)
         await self._give_locks_back(rows, draft.state)
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
         results = self._usable_results(draft.state, accepted.events)
@@ -411,16 +414,41 @@ class Actor:
     async def _run_entity(self, draft: EntityDraft) -> Delivery | None:
         """Run the operations of an entity; returns the guard of what they send."""
         assert isinstance(self._execution, EntityExecution)
-        turn = EntityTurn(self._context, self._execution, draft, self.sender)
+        deliveries = self._held.values()
+        given_up = next((d.failure or d.exhausted for d in deliveries if d.failure or d.exhausted), None)
+        turn = EntityTurn(
+            self._context,
+            self._execution,
+            draft,
+            self.sender,
+            given_up=given_up,
+            one_by_one=any(d.last for d in deliveries),
+        )
+        # One operation pays for it, the one that is first now; those behind it are to be run.
+        for delivery in deliveries:
+            delivery.failure = delivery.exhausted = None
         if not await turn.run(self._next_rows()):
             return None
         guard = await self._guard()
         turn.record(guard.id)
         return guard
 
-    async def _load_execution(self, header: Header, state: InstanceState) -> FailureDetails | None:
-        failure = next((delivery.failure for delivery in self._held.values() if delivery.failure), None)
-        failure = failure or self._wrong_version(header)
+    def _given_up(self, state: InstanceState) -> FailureDetails | None:
+        """Why to run no more of the instance: deliveries for it end with their process.
+
+        While a message guards something, that is given up first: it may be an activity that kills the process.
+        """
+        guards = {guard for guard, _ in entries_of(state)}
+        reasons = (d.failure or (None if d.id in guards else d.exhausted) for d in self._held.values())
+        return next((reason for reason in reasons if reason is not None), None)
+
+    def _has_work(self, draft: Draft, rows: list[InboxRow]) -> bool:
+        return bool(rows or self._results or draft.state.pending or due_timers(draft.state, draft.now))
+
+    async def _load_execution(
+        self, header: Header, state: InstanceState, given_up: FailureDetails | None
+    ) -> FailureDetails | None:
+        failure = given_up or self._wrong_version(header)
         if failure is not None:
             logger.error("Instance %r fails: %s", self.instance_id, failure.message)
             return failure

@@ -38,7 +38,7 @@ class Settlement(Protocol):
         ...
 
     async def release(self) -> None:
-        """Let go of it: it is to be delivered again soon, to anybody."""
+        """Let go of it in good order: it is to be delivered again soon, to anybody, as if for the first time."""
         ...
 
 
@@ -49,8 +49,9 @@ class Delivery:
     `suspect`: it may not be the first delivery of its message, so that a fencing commit comes
     first (PROTOCOL R1); `nonce` names this delivery in it. `why` is the doorbell's. `seen`: a
     load that began after its receipt has shown the inbox;
-    `horizon` is the inbox key behind which rows are none of its business. `failure`: why to end the
-    instance without running any more of it.
+    `horizon` is the inbox key behind which rows are none of its business. `last`: host.json allows no
+    other. `exhausted`: there was one too many: why to fail what it guards, or else the instance.
+    `failure`: why to end the instance without running any more of it.
     """
 
     id: str
@@ -61,6 +62,8 @@ class Delivery:
     why: str = ""
     seen: bool = False
     horizon: str = ""
+    last: bool = False
+    exhausted: FailureDetails | None = None
     failure: FailureDetails | None = None
     fenced_off: bool = False
 
@@ -87,18 +90,27 @@ class Held:
         await self._quietly(lambda: self.holder.hub.store.delete_message(self.message))
 
     async def put_back(self, delay: float) -> None:
-        # A new message first: were it the other way round, a crash between would lose the guard.
-        try:
-            await self.holder.hub.retry(lambda: self.holder.hub.put(self.message.queue, self.again(), delay))
-        except StorageError as error:
-            logger.warning("A message in %s is not put back and comes again as it is: %s", self.message.queue, error)
-            self.holder.forget(self)
-        else:
-            await self.ack()
+        await self._put_anew(delay)
 
     async def release(self) -> None:
-        self.holder.forget(self)
-        await self._quietly(lambda: self.holder.hub.store.extend_message(self.message, 0))
+        # Made visible it would count as one more delivery, as if this process had died with it.
+        if self.lost or not await self._put_anew(0.0, attempts=3):
+            self.holder.forget(self)
+            await self._quietly(lambda: self.holder.hub.store.extend_message(self.message, 0))
+
+    async def _put_anew(self, delay: float, attempts: int = 8) -> bool:
+        # A new message first: were it the other way round, a crash between would lose the guard.
+        hub = self.holder.hub
+        try:
+            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay), attempts=attempts)
+        except StorageError as error:
+            logger.warning("A message in %s is not put back and comes again as it is: %s", self.message.queue, error)
+            return False
+        else:
+            await self.ack()
+            return True
+        finally:
+            self.holder.forget(self)
 
     async def renew(self) -> None:
         """Keep it invisible for another `visibility` seconds."""

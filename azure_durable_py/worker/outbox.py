@@ -6,12 +6,15 @@ worker left behind, and the way of each entry to where it goes. Commits nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from azure_durable_py.history import TaskFailed
+from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.instance import InstanceState
 from azure_durable_py.taskhub.outgoing import Outgoing, RunActivity, Sender, WakeAt, from_message, outgoing_of
-from azure_durable_py.worker.context import ActivityJob, WorkerContext
+from azure_durable_py.worker.context import ActivityJob, TaskResult, WorkerContext
 from azure_durable_py.worker.delivery import Delivery
 from azure_durable_py.worker.draft import Draft
 from azure_durable_py.worker.entity_execution import EntityExecution
@@ -19,6 +22,7 @@ from azure_durable_py.worker.entries import Entries, entries_of
 from azure_durable_py.worker.execution import Execution
 from azure_durable_py.worker.mailroom import Mailroom
 
+logger = logging.getLogger("azure_durable_py.worker")
 ADOPT_AFTER = timedelta(minutes=2)
 ADOPT_ABOVE = 50
 ADOPT_ACTIVITY_AFTER = timedelta(days=1)
@@ -143,13 +147,32 @@ class Outbox:
         await self._execution.load_decisions(state)
         messages = {message.sequence: message for message in state.messages}
         times = {decision: group.committed_at for group in state.groups for decision in group.ids}
+        given_up = self._take_exhausted(state, claimed)
         for entry in sorted(claimed):
             if entry in messages:
                 self._dispatch(sender, entry, from_message(messages[entry]), again=entry not in new)
             else:
                 number = entry & 0xFFFFFFFF
                 outgoing = outgoing_of(sender, self._execution.decision(number), times[number])
-                self._dispatch(sender, entry, outgoing, again=entry not in new)
+                reason = given_up.get(entry)
+                if reason is not None and isinstance(outgoing, RunActivity):
+                    self._fail(sender, outgoing, reason)
+                else:
+                    self._dispatch(sender, entry, outgoing, again=entry not in new)
+
+    def _take_exhausted(self, state: InstanceState, claimed: list[int]) -> dict[int, FailureDetails]:
+        """Why activities are given up, by entry: their guard was delivered too often. Told once per delivery."""
+        wanted = set(claimed)
+        guards = {entry: self._held[guard] for guard, entry in entries_of(state) if entry in wanted}
+        reasons = {entry: guard.exhausted for entry, guard in guards.items() if guard.exhausted is not None}
+        for guard in guards.values():
+            guard.exhausted = None
+        return reasons
+
+    def _fail(self, sender: Sender, activity: RunActivity, reason: FailureDetails) -> None:
+        logger.error("Activity %r of instance %r fails: %s", activity.name, sender.instance_id, reason.message)
+        event = TaskFailed(self._context.hub.clock.now(), activity.task_id, reason)
+        self._job.finish(TaskResult(sender.target, activity.task_id, event))
 
     def dispatch_new(self, draft: Draft, guard: Delivery, sender: Sender) -> None:
         """Hand over what a commit that is true has decided."""

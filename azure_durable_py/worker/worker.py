@@ -21,6 +21,7 @@ from azure_durable_py.worker.actor import Actor
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.delivery import Delivery, Holder
 from azure_durable_py.worker.feed import ActivityFeed
+from azure_durable_py.worker.given_up import after_deliveries
 from azure_durable_py.worker.invocations import HostLimits, Invocations
 from azure_durable_py.worker.poison import set_aside
 from azure_durable_py.worker.pump import Pump
@@ -184,15 +185,20 @@ class Worker:
         except MalformedMessageError as error:
             self._context.settling.start(set_aside(self._hub, message, error), "set aside")
             return
+        count, limit = message.dequeue_count, self._settings.max_dequeue_count
+        reason = after_deliveries(f"instance {doorbell.instance_id!r}", count, limit)
         again = replace(doorbell, again=doorbell.again + 1)
         held = self._holder.hold(message, self._settings.instance_visibility_timeout, again.encode)
         delivery = Delivery(
             doorbell.id,
             self._hub.ids.short(),
-            suspect=message.dequeue_count > 1 or doorbell.again > 0,
+            suspect=count > 1 or doorbell.again > 0,
             settlement=held,
             again=doorbell.again,
             why=doorbell.why,
+            last=count >= limit,
+            exhausted=reason,
+            failure=reason if count > limit + 1 else None,
         )
         self._ring(doorbell.instance_id, delivery)
 
