@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 from azure_durable_py.errors import StorageError
@@ -25,6 +24,7 @@ from azure_durable_py.worker.given_up import after_deliveries
 from azure_durable_py.worker.invocations import HostLimits, Invocations
 from azure_durable_py.worker.poison import set_aside
 from azure_durable_py.worker.pump import Pump
+from azure_durable_py.worker.sessions import Sessions
 from azure_durable_py.worker.taskset import end
 
 logger = logging.getLogger("azure_durable_py.worker")
@@ -71,6 +71,7 @@ class Worker:
             settings.activity_visibility_timeout,
             self._actors.get,
             self._ring,
+            settings.max_dequeue_count,
         )
         turns = settings.max_concurrent_orchestrators
         self._context = WorkerContext(
@@ -80,6 +81,7 @@ class Worker:
             converter=converter,
             activities=self._feed,
             holder=self._holder,
+            sessions=Sessions(settings.max_extended_sessions),
             turns=asyncio.Semaphore(turns),
             entity_turns=asyncio.Semaphore(settings.max_concurrent_entities),
             run_sync=run_sync,
@@ -177,7 +179,7 @@ class Worker:
     # --- doorbells ---------------------------------------------------------------------------------------
 
     def _room(self) -> int:
-        return self._most_busy - sum(actor.is_waiting_for_turn for actor in self._actors.values())
+        return self._most_busy - self._context.touched
 
     def _take_doorbell(self, message: QueueMessage) -> None:
         try:
@@ -185,20 +187,18 @@ class Worker:
         except MalformedMessageError as error:
             self._context.settling.start(set_aside(self._hub, message, error), "set aside")
             return
+        ids = self._hub.ids
+        visibility = self._settings.instance_visibility_timeout
+        held = self._holder.hold(message, visibility, lambda: doorbell.put_back(ids.short()).encode())
         count, limit = message.dequeue_count, self._settings.max_dequeue_count
-        reason = after_deliveries(f"instance {doorbell.instance_id!r}", count, limit)
-        again = replace(doorbell, again=doorbell.again + 1)
-        held = self._holder.hold(message, self._settings.instance_visibility_timeout, again.encode)
         delivery = Delivery(
             doorbell.id,
-            self._hub.ids.short(),
-            suspect=count > 1 or doorbell.again > 0,
-            settlement=held,
-            again=doorbell.again,
-            why=doorbell.why,
+            (doorbell.again, doorbell.tag, count),
+            held,
+            doorbell.why,
+            doorbell.due,
+            failure=after_deliveries(f"instance {doorbell.instance_id!r}", count, limit),
             last=count >= limit,
-            exhausted=reason,
-            failure=reason if count > limit + 1 else None,
         )
         self._ring(doorbell.instance_id, delivery)
 

@@ -33,6 +33,7 @@ class Mortal:
         self.entities: list[EntityDefinition] = []
         self._settings = settings
         self._cast: Cast | None = None
+        self._dead: list[Cast] = []
 
     def die(self) -> None:
         assert self._cast is not None
@@ -51,6 +52,13 @@ class Mortal:
             await self._cast.worker.start()
             before = self.deaths
             await self.stage.until(lambda before=before: self.deaths > before, within=1e9)
+            self._dead.append(self._cast)
+
+    async def bury(self) -> None:
+        """Let what is left of the dead end."""
+        for cast in self._dead:
+            cast.store.thaw()
+            await cast.worker.stop(0.0)
 
 
 def test_an_orchestrator_that_kills_its_process_fails() -> None:
@@ -71,6 +79,7 @@ def test_an_orchestrator_that_kills_its_process_fails() -> None:
         assert mortal.deaths == 5
         await mortal.stage.quiet()
         living.cancel()
+        await mortal.bury()
 
     play(scene)
 
@@ -90,6 +99,7 @@ def test_the_limit_is_the_settings() -> None:
         assert "delivered 2 times" in await mortal.stage.finished("one")
         assert mortal.deaths == 2
         living.cancel()
+        await mortal.bury()
 
     play(scene)
 
@@ -114,6 +124,7 @@ def test_an_activity_that_kills_its_process_fails_and_its_orchestrator_goes_on()
         assert mortal.deaths == 5
         await mortal.stage.quiet()
         living.cancel()
+        await mortal.bury()
 
     play(scene)
 
@@ -136,6 +147,7 @@ def test_an_orchestrator_that_kills_its_process_when_an_activity_fails_fails_nex
         assert REASON in await mortal.stage.finished("one")
         assert mortal.deaths == 6
         living.cancel()
+        await mortal.bury()
 
     play(scene)
 
@@ -166,6 +178,7 @@ def test_an_entity_operation_that_kills_its_process_fails_and_its_neighbours_do_
         # Once the first is known, each further one costs a process of its own.
         assert mortal.deaths == 6
         living.cancel()
+        await mortal.bury()
 
     play(scene)
 
