@@ -108,6 +108,7 @@ class Actor:
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
+        self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
         self._is_entity = is_entity(instance_id)
         self._execution = EntityExecution(context, instance_id) if self._is_entity else Execution(context, instance_id)
@@ -119,6 +120,7 @@ class Actor:
             handed_over=self.handed_over,
             armed=self.armed,
             failed=self.finish,
+            broken=self._break,
         )
         self._outbox = Outbox(context, instance_id, self, self._guards, self._execution, self._mailroom)
 
@@ -181,6 +183,11 @@ class Actor:
         """Whether results wait to be committed."""
         return bool(len(self._results))
 
+    def _break(self, _task: str, error: BaseException) -> None:
+        """A part of it has failed in a way that nobody foresaw: so has the whole."""
+        self._broken = error
+        self._wake.set()
+
     def _touch(self) -> None:
         if not self._touched:
             self._touched = True
@@ -235,6 +242,8 @@ class Actor:
         monotonic = self._hub.clock.monotonic
         while True:
             self._wake.clear()
+            if self._broken is not None:
+                raise self._broken
             if self._touched or self._has_rows() or self._results.worth_a_turn(self._execution.decided_by):
                 self._untouch()
                 return True
@@ -303,7 +312,19 @@ class Actor:
         self._header = self._state = None
         self._execution.forget()
         self._let_go()
-        for delivery in held:
+        await self._put_back(held)
+
+    async def abandon(self) -> None:
+        """It has failed in a way that nobody foresaw: what it has in hand comes again, later each time, to another."""
+        self._stopping = True
+        self._untouch()
+        self._context.sessions.leave(self)
+        await self._mailroom.stop()
+        await self._put_back([*self._guards.let_go(), *self._arrived])
+        self._execution.forget()
+
+    async def _put_back(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
             delay = min(2.0 ** min(delivery.rank[0], 10), LONGEST_DEFERRAL)
             await delivery.settlement.put_back(delay)
 

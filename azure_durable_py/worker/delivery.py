@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,7 @@ from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.instance import Rank
 from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.worker.taskset import TaskSet
 from azure_durable_py.worker.wakeup import Wakeup
 
 logger = logging.getLogger("azure_durable_py.worker")
@@ -139,11 +141,15 @@ class Held:
 
 
 class Holder:
-    """Renews the visibility of every message in hand at a third of its time."""
+    """Renews the visibility of every message in hand at a third of its time, each on its own.
 
-    def __init__(self, hub: TaskHub) -> None:
+    :param on_failure: told of a renewal that failed in a way that nobody foresaw.
+    """
+
+    def __init__(self, hub: TaskHub, on_failure: Callable[[str, BaseException], None] | None = None) -> None:
         self.hub = hub
         self._held: dict[Held, None] = {}
+        self._renewing = TaskSet(on_failure=on_failure)
         self._changed = Wakeup()
 
     def hold(self, message: QueueMessage, visibility: float, again: Callable[[], str]) -> Held:
@@ -158,30 +164,39 @@ class Holder:
         """Renew it no longer."""
         self._held.pop(held, None)
 
+    def forget_message(self, message: QueueMessage) -> None:
+        """Renew a message no longer that was held and not settled."""
+        for held in [held for held in self._held if held.message is message]:
+            self.forget(held)
+
     async def run(self) -> None:
         """Renew until cancelled."""
-        while True:
-            self._changed.clear()
-            now = self.hub.clock.monotonic()
-            due = [held for held in self._held if held.renew_at <= now]
-            if due:
-                await asyncio.gather(*(self._renew(held) for held in due))
-                continue
-            until = min((held.renew_at for held in self._held), default=None)
-            await self._changed.wait(None if until is None else until - now)
+        try:
+            while True:
+                self._changed.clear()
+                now = self.hub.clock.monotonic()
+                for held in [held for held in self._held if held.renew_at <= now]:
+                    held.renew_at = math.inf
+                    self._renewing.start(self._renew(held), "renew hold")
+                until = min((held.renew_at for held in self._held), default=math.inf)
+                await self._changed.wait(None if until == math.inf else until - now)
+        finally:
+            await self._renewing.cancel()
 
     async def _renew(self, held: Held) -> None:
+        pause = held.visibility / 10
         try:
             await held.renew()
+            pause = held.visibility / 3
         except MessageLostError:
             held.lost = True
             self.forget(held)
             logger.warning("A message in %s went to another worker while it was held here.", held.message.queue)
         except StorageUnavailableError as error:
-            held.renew_at = self.hub.clock.monotonic() + held.visibility / 10
             logger.warning("A hold on a message in %s is not renewed (%s); trying again.", held.message.queue, error)
         except StorageError as error:
-            held.renew_at = self.hub.clock.monotonic() + held.visibility / 3
+            pause = held.visibility / 3
             logger.error("The hold on a message in %s cannot be renewed: %s", held.message.queue, error)
-        else:
-            held.renew_at = self.hub.clock.monotonic() + held.visibility / 3
+        finally:
+            held.renew_at = self.hub.clock.monotonic() + pause
+            self._changed.set()

@@ -20,15 +20,37 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*left, return_exceptions=True)
 
 
+def is_ended(task: asyncio.Task[Any] | None) -> bool:
+    """Whether somebody wants a task to end: else a `CancelledError` in it comes from what it does itself."""
+    if task is None or task in ENDED:
+        return True
+    # Python 3.10 cannot tell.
+    cancelling = getattr(task, "cancelling", None)
+    return cancelling is None or cancelling() > 0
+
+
+def failure_of(task: asyncio.Task[Any]) -> BaseException | None:
+    """What a finished task has failed with; None: it came to its end, or somebody ended it."""
+    if not task.cancelled():
+        return task.exception()
+    return None if is_ended(task) else asyncio.CancelledError()
+
+
 class TaskSet:
     """Tasks under way; a finished one leaves it by itself.
 
     :param on_done: told each time one has finished.
+    :param on_failure: told the name and the error of each that failed; by default the event loop's handler is.
     """
 
-    def __init__(self, on_done: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        on_done: Callable[[], None] | None = None,
+        on_failure: Callable[[str, BaseException], None] | None = None,
+    ) -> None:
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._on_done = on_done
+        self._on_failure = on_failure
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -49,7 +71,10 @@ class TaskSet:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = failure_of(task)
+        if error is not None and self._on_failure is not None:
+            self._on_failure(task.get_name(), error)
+        elif error is not None:
             task.get_loop().call_exception_handler(
                 {"message": f"{task.get_name()} failed", "exception": error, "task": task}
             )
