@@ -75,6 +75,10 @@ def test_a_pump_that_fails_is_told_of_and_starts_again(name: str, caplog: pytest
         failing_since = health.tasks[name].since
         await stage.start("rests", "one", 1)
         assert await stage.finished("one") == 1
+        await stage.until(lambda: health.tasks[name].restarts == 3)
+        # It runs again, but who knows for how long.
+        await asyncio.sleep(20.0)
+        assert not health.is_healthy
         await stage.until(lambda: health.is_healthy)
         assert health.tasks[name].restarts == 3
         assert health.tasks[name].since - failing_since > SETTLED_AFTER
@@ -164,6 +168,7 @@ def test_a_doorbell_that_cannot_be_taken_is_set_aside_and_stops_no_other(body: s
         await stage.start("rests", "one", 1)
         assert await stage.finished("one") == 1
         await stage.quiet()
+        assert not cast.worker._holder._held
         [message] = await stage.store.receive_messages(f"{queue}-poison", 32, 1.0)
         assert message.body == body
         assert cast.worker.health.is_healthy
