@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import dataclasses
+import math
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -20,6 +21,7 @@ from azure_durable_py.models import FailureDetails, cut_text
 from azure_durable_py.registry import ActivityDefinition, Definitions
 from azure_durable_py.serialization import DataConverter
 from azure_durable_py.worker.taskset import ENDED
+from azure_durable_py.worker.watchdog import Watchdog
 
 MAX_FAILURE_TEXT = 8_000
 """Characters kept of a failure's message and of its stack trace."""
@@ -77,7 +79,9 @@ class ActivityRunner:
         converter: DataConverter,
         now: Callable[[], datetime],
         run_sync: SyncRunner = run_in_thread,
+        watchdog: Watchdog | None = None,
     ) -> None:
+        self._watchdog = watchdog
         self._activities = activities
         self._converter = converter
         self._now = now
@@ -106,7 +110,12 @@ class ActivityRunner:
         value = None if text is None else self._converter.deserialize(text, definition.input_type)
         arguments = {definition.input_name: value}
         if definition.is_async:
-            return await definition.function(**arguments)
+            work = definition.function(**arguments)
+            if self._watchdog is None:
+                return await work
+            # Told of, but not interrupted: it may be in the middle of something that cannot be begun again.
+            what = f"`async def` activity {definition.name!r}"
+            return await self._watchdog.steps(work, lambda: what, math.inf)
         return await self._run_sync(lambda: definition.function(**arguments), f"activity {definition.name}")
 
     def _failed(self, task_id: int, error: BaseException) -> TaskFailed:

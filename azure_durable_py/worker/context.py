@@ -19,6 +19,7 @@ from azure_durable_py.worker.delivery import Delivery, Holder
 from azure_durable_py.worker.sessions import Sessions
 from azure_durable_py.worker.supervision import Supervisor
 from azure_durable_py.worker.taskset import TaskSet
+from azure_durable_py.worker.watchdog import Watchdog
 
 PARALLEL_SENDS = 32
 """Storage calls that one worker has under way at once for handing over."""
@@ -79,6 +80,7 @@ class WorkerContext:
     holder: Holder
     sessions: Sessions
     supervisor: Supervisor
+    watchdog: Watchdog
     settling: TaskSet
     turns: asyncio.Semaphore
     entity_turns: asyncio.Semaphore

@@ -269,7 +269,8 @@ class EntityTurn:
     async def _perform(self, operation: Operation) -> Outcome:
         try:
             if operation.is_async:
-                returned = await operation.call_async()
+                name = self._sender.instance_id
+                returned = await self._context.watchdog.steps(operation.call_async(), lambda: f"entity {name}")
             else:
                 returned = await self._context.run_sync(operation.call, f"entity {self._sender.instance_id}")
             self._check_size(operation)

@@ -28,6 +28,7 @@ from azure_durable_py.worker.pump import Pump
 from azure_durable_py.worker.sessions import Sessions
 from azure_durable_py.worker.supervision import Health, Supervisor
 from azure_durable_py.worker.taskset import TaskSet, end, failure_of
+from azure_durable_py.worker.watchdog import Watchdog
 
 logger = logging.getLogger("azure_durable_py.worker")
 REPAIR_EVERY = timedelta(days=1)
@@ -66,11 +67,12 @@ class Worker:
         self._actors: dict[str, Actor] = {}
         self._actor_tasks: dict[str, asyncio.Task[None]] = {}
         self._supervisor = supervisor = Supervisor(hub)
+        self._watchdog = Watchdog(settings.max_turn_time)
         self._holder = Holder(hub, supervisor.reporter(HOLDS, "the hold is renewed later"))
         converter = converter or JsonDataConverter()
         self._feed = ActivityFeed(
             hub,
-            ActivityRunner(registry.activities, converter, hub.clock.now, run_sync),
+            ActivityRunner(registry.activities, converter, hub.clock.now, run_sync, self._watchdog),
             self._holder,
             settings.max_concurrent_activities,
             settings.activity_visibility_timeout,
@@ -89,6 +91,7 @@ class Worker:
             holder=self._holder,
             sessions=Sessions(settings.max_extended_sessions),
             supervisor=supervisor,
+            watchdog=self._watchdog,
             settling=TaskSet(on_failure=supervisor.reporter("settlements", "its message comes again")),
             turns=asyncio.Semaphore(turns),
             entity_turns=asyncio.Semaphore(settings.max_concurrent_entities),
@@ -119,6 +122,7 @@ class Worker:
         """Begin to work. Returns at once."""
         if self._invocations is None:
             self._make_pumps()
+        self._watchdog.start()
         begin = self._supervisor.begin
         self._renewing = begin(HOLDS, self._holder.run, essential=True)
         if self._repairs:
@@ -158,6 +162,7 @@ class Worker:
         self._actors.clear()
         self._actor_tasks.clear()
         self._loops = []
+        self._watchdog.stop()
 
     async def _let_actors_finish(self, grace: float) -> None:
         """Let results that are in hand be committed."""
