@@ -108,6 +108,7 @@ class Actor:
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
+        self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
         self._is_entity = is_entity(instance_id)
         self._execution = EntityExecution(context, instance_id) if self._is_entity else Execution(context, instance_id)
@@ -119,6 +120,7 @@ class Actor:
             handed_over=self.handed_over,
             armed=self.armed,
             failed=self.finish,
+            broken=self._break,
         )
         self._outbox = Outbox(context, instance_id, self, self._guards, self._execution, self._mailroom)
 
@@ -185,6 +187,11 @@ class Actor:
         """Whether results wait to be committed."""
         return bool(len(self._results))
 
+    def _break(self, _task: str, error: BaseException) -> None:
+        """A part of it has failed in a way that nobody foresaw: so has the whole."""
+        self._broken = error
+        self._wake.set()
+
     def _touch(self) -> None:
         if not self._touched:
             self._touched = True
@@ -239,6 +246,8 @@ class Actor:
         monotonic = self._hub.clock.monotonic
         while True:
             self._wake.clear()
+            if self._broken is not None:
+                raise self._broken
             if self._touched or self._has_rows() or self._results.worth_a_turn(self._execution.decided_by):
                 self._untouch()
                 return True
@@ -308,7 +317,19 @@ class Actor:
         self._header = self._state = None
         self._execution.forget()
         self._let_go()
-        for delivery in held:
+        await self._put_back(held)
+
+    async def abandon(self) -> None:
+        """It has failed in a way that nobody foresaw: what it has in hand comes again, later each time, to another."""
+        self._stopping = True
+        self._untouch()
+        self._context.sessions.leave(self)
+        await self._mailroom.stop()
+        await self._put_back([*self._guards.let_go(), *self._arrived])
+        self._execution.forget()
+
+    async def _put_back(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
             delay = min(2.0 ** min(delivery.rank[0], 10), LONGEST_DEFERRAL)
             await delivery.settlement.put_back(delay)
 
@@ -449,7 +470,14 @@ class Actor:
         """Run what there is to run, and write it into a draft."""
         if isinstance(draft, EntityDraft):
             assert isinstance(self._execution, EntityExecution)
-            turn = EntityTurn(self._context, self._execution, draft, self.sender)
+            turn = EntityTurn(
+                self._context,
+                self._execution,
+                draft,
+                self.sender,
+                given_up=self._take_failure(),
+                one_by_one=any(delivery.last for delivery in self._guards),
+            )
             if await turn.run(self._next_rows()):
                 turn.record(guard.id)
             return draft
@@ -468,8 +496,14 @@ class Actor:
             or len(self._results)
             or state.pending
             or (state.earliest is not None and state.earliest <= draft.now)
-            or any(delivery.failure for delivery in self._guards)
         )
+
+    def _take_failure(self) -> FailureDetails | None:
+        """Why to fail what is first now: one operation pays for it, and those behind it are to be run."""
+        failure = next((delivery.failure for delivery in self._guards if delivery.failure), None)
+        for delivery in self._guards:
+            delivery.failure = None
+        return failure
 
     def _fail_instead(
         self, header: Header, state: InstanceState, draft: Draft, guard: Delivery, error: PayloadTooLargeError
