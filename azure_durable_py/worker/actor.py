@@ -35,7 +35,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from azure_durable_py.errors import (
     ConcurrencyConflictError,
@@ -108,6 +108,7 @@ class Actor:
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
+        self._latest = context.hub.clock.now()
         self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
         self._is_entity = is_entity(instance_id)
@@ -620,11 +621,17 @@ class Actor:
                 return
         draft.see_to_timers(guard.id, self._guards.ids, woken=woken)
 
+    def _now(self) -> datetime:
+        # A timer that was due once is due, although the machine's clock may be set back: a commit that fired it may be
+        # under way without an answer.
+        self._latest = max(self._latest, self._hub.clock.now())
+        return self._latest
+
     # --- the commit ------------------------------------------------------------------------------------
 
     def _draft(self, header: Header, state: InstanceState) -> Draft:
         # Later than the last turn: ids and order are made from the time of turns.
-        now = max(self._hub.clock.now(), state.turn_time + timedelta(microseconds=1))
+        now = max(self._now(), state.turn_time + timedelta(microseconds=1))
         make = EntityDraft if self._is_entity else Draft
         draft = make(header, state.copy(), self._hub.ids.short(), now)
         draft.state.garbage += self._orphans(header)
@@ -712,7 +719,7 @@ class Actor:
 
     def _has_due_timers(self, state: InstanceState) -> bool:
         """Whether a timer fell due since the turn looked at the clock: the next turn fires it."""
-        if state.earliest is None or state.earliest > self._hub.clock.now():
+        if state.earliest is None or state.earliest > self._now():
             return False
         self._touch()
         return True
