@@ -92,7 +92,10 @@ class StorageUnavailableError(StorageError):
 
 
 class StorageRejectedError(StorageError):
-    """Storage refused the call for good (credentials, size, malformed); nothing took effect."""
+    """Storage refused the call (credentials, no room, size, malformed); nothing took effect.
+
+    Definite about this call, not about the next: a refusal that is not about the call itself may pass.
+    """
 
 
 class ConcurrencyConflictError(StorageError):

@@ -82,12 +82,16 @@ class Delivery:
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A message of our own pump: kept invisible until it is settled."""
+    """A message of our own pump: kept invisible until it is settled.
+
+    `when_lost` is called when it is found to have gone to another receiver.
+    """
 
     holder: Holder
     message: QueueMessage
     visibility: float
     again: Callable[[], str]
+    when_lost: Callable[[], None] = lambda: None
     lost: bool = False
     renew_at: float = 0.0
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -167,6 +171,7 @@ class Holder:
             held.lost = True
             self.forget(held)
             logger.warning("A message in %s went to another worker while it was held here.", held.message.queue)
+            held.when_lost()
         except StorageUnavailableError as error:
             held.renew_at = self.hub.clock.monotonic() + held.visibility / 10
             logger.warning("A hold on a message in %s is not renewed (%s); trying again.", held.message.queue, error)

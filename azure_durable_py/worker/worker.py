@@ -188,6 +188,7 @@ class Worker:
         ids = self._hub.ids
         visibility = self._settings.instance_visibility_timeout
         held = self._holder.hold(message, visibility, lambda: doorbell.put_back(ids.short()).encode())
+        held.when_lost = lambda: self._look_again(doorbell.instance_id)
         rank = (doorbell.again, doorbell.tag, message.dequeue_count)
         self._ring(doorbell.instance_id, Delivery(doorbell.id, rank, held, doorbell.why, doorbell.due))
 
@@ -198,6 +199,12 @@ class Worker:
             task = asyncio.get_running_loop().create_task(actor.run(), name=f"instance {instance_id}")
             self._actor_tasks[instance_id] = task
         actor.ring(delivery)
+
+    def _look_again(self, instance_id: str) -> None:
+        """A message of an instance went to another worker: it must not wait for ever with empty hands."""
+        actor = self._actors.get(instance_id)
+        if actor is not None:
+            actor.look_again()
 
     def _retire(self, instance_id: str) -> None:
         del self._actors[instance_id]
