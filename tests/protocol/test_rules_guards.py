@@ -498,7 +498,7 @@ def test_r8_sends_under_a_lost_message_are_taken_over_by_the_next_commit_after_t
 def test_r8_an_activity_whose_message_was_lost_runs_again_a_day_later() -> None:
     async def scene() -> None:
         stage = await lost_message("one_rest", 2)
-        await stage.worker("W2")
+        await stage.worker("W2", max_queue_polling_interval=600.0)
         await asyncio.sleep(700.0)
         await repair(stage.hub)
         await asyncio.sleep(700.0)
