@@ -108,7 +108,7 @@ class Actor:
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
-        self._latest = context.hub.clock.now()
+        self._latest = self._seen_until = context.hub.clock.now()
         self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
         self._is_entity = is_entity(instance_id)
@@ -366,9 +366,11 @@ class Actor:
             self._guards.hold(delivery)
         results = self._results.look()
         self._loaded = False
+        began = self._hub.clock.now()
         loaded = await self._hub.store.load(self.instance_id)
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
+        self._seen_until = began
         self._results.looked(results)
         if self._state is None or _etag(loaded.header) != _etag(self._header):
             self._take_header(loaded.header)
@@ -640,7 +642,7 @@ class Actor:
 
     def _draft(self, header: Header, state: InstanceState) -> Draft:
         # Later than the last turn: ids and order are made from the time of turns.
-        now = max(self._now(), state.turn_time + timedelta(microseconds=1))
+        now = self._latest = max(self._now(), state.turn_time + timedelta(microseconds=1))
         make = EntityDraft if self._is_entity else Draft
         draft = make(header, state.copy(), self._hub.ids.short(), now)
         draft.state.garbage += self._orphans(header)
@@ -663,6 +665,8 @@ class Actor:
 
         :raises ConcurrencyConflictError: another was quicker, or it is not known: nothing of it counts.
         """
+        if not self._more and len(draft.consumed) == len(self._rows):
+            draft.seen_until = self._seen_until
         commit, staged = draft.commit()
         assert commit.header is not None
         if staged:
