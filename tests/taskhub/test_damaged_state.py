@@ -38,8 +38,11 @@ from azure_durable_py.taskhub.instance import (
     to_blobs,
     unpack,
 )
+from azure_durable_py.taskhub.lifecycle import read_pages
 from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.outgoing import Deliver, StartChild, StartNew, from_message, to_message
+from azure_durable_py.taskhub.sqlite import SqliteStore
+from tests.counting import CountingStore
 from tests.taskhub.building import T0
 from tests.taskhub.mutating import damaged
 
@@ -204,6 +207,16 @@ def test_a_state_of_few_bytes_and_much_content_is_refused_at_once(changes: dict[
 def test_a_client_may_have_sent_any_number_of_events():
     state = InstanceState("e1", T0, clients={"client:x": ClientMemory(IdSet.from_json([0, 10**7], most=10**8), T0)})
     assert len(InstanceState.decode(state.encode()).clients["client:x"].seen) == 10**7
+
+
+async def test_a_long_history_that_is_lost_is_given_up_at_its_first_pages():
+    store = CountingStore(SqliteStore(None, hub_name="Long"))
+    await store.open()
+    pages = [PageRef(f"20-history-{number}", 2_000, 1) for number in range(50)]
+    with pytest.raises(CorruptRowError, match="row '20-history-0-0000' is missing"):
+        await read_pages(store, "one", pages)
+    assert store.calls["get_blobs"] == 1
+    await store.close()
 
 
 def bomb(size: int) -> bytes:
