@@ -40,20 +40,27 @@ class Violation:
 
 
 class Audit:
-    """Compares a hub with what the scenes promised."""
+    """Compares a hub with what the scenes promised. `finished` are the instances that were, when last looked at."""
 
     def __init__(self, hub: TaskHub, stage: Stage) -> None:
         self._hub = hub
         self._stage = stage
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self.finished: set[str] = set()
 
     # --- instances -------------------------------------------------------------------------------------
 
-    async def unfinished(self, instance_ids: Iterable[str]) -> list[str]:
-        """Those of the instances that are not finished yet (one that may be absent is, while it is)."""
-        named = list(instance_ids)
-        finished = await asyncio.gather(*(self._is_finished(name) for name in named))
-        return [name for name, done in zip(named, finished, strict=True) if not done]
+    async def look(self) -> None:
+        """Look at every instance that was not finished at the last look, or is new."""
+        names = [name for name in self._stage.expected if name not in self.finished]
+        done = await asyncio.gather(*(self._is_finished(name) for name in names))
+        self.finished |= {name for name, is_done in zip(names, done, strict=True) if is_done}
+
+    async def unfinished(self) -> list[str]:
+        """Look at all instances, and name those that are not finished."""
+        self.finished.clear()
+        await self.look()
+        return [name for name in self._stage.expected if name not in self.finished]
 
     async def _is_finished(self, instance_id: str) -> bool:
         header = await self._header(instance_id)

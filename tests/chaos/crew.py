@@ -6,7 +6,6 @@ Owns the processes. Whoever dies is replaced; whoever ends without being told is
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
 import subprocess
@@ -50,7 +49,7 @@ class Member:
 
     @property
     def is_ready(self) -> bool:
-        """Whether its process runs and takes work."""
+        """Whether its process runs and has begun to take work."""
         running = self._process is not None and self.code is None
         return running and ready_file(self._directory, self.pid).exists()
 
@@ -120,7 +119,7 @@ class Crew:
 
     async def kill(self, first: int) -> None:
         """Kill a worker: this one, or the next that takes work."""
-        victim = await self._victim(first, lambda member: member.is_ready)
+        victim = await self._victim(first, lambda member: member.is_ready and member.pid not in self.killed)
         self.kills += 1
         self.killed[victim.pid] = time.time()
         self._say(f"kill {victim.name} ({victim.pid}){' while it is stopped' if victim.is_stopped else ''}")
@@ -191,12 +190,3 @@ def has_died_in_silence(log: Path) -> list[str]:
     """What a log tells of tasks that ended with an exception that nobody looked at."""
     text = log.read_text(encoding="utf-8", errors="replace")
     return [line for line in text.splitlines() if "exception was never retrieved" in line]
-
-
-def is_alive(pid: int) -> bool:
-    """Whether there is a process with this id."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

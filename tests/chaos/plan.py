@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass
 
 WORKERS = 3
-SECONDS_PER_KILL, SECONDS_PER_STOP, SECONDS_PER_CUT = 4.5, 9.0, 8.0
+SECONDS_PER_KILL, SECONDS_PER_STOP, SECONDS_PER_CUT = 4.5, 9.0, 12.0
 INSTANCES_PER_SECOND = 12
 LEAST_SECONDS = 10.0
 
@@ -78,24 +78,26 @@ def blows(plan: Plan) -> list[Blow]:
     return sorted(made)
 
 
-def _cuts(dice: random.Random, plan: Plan, count: int) -> list[Blow]:
-    """Windows in which workers do not get to storage as they should; every third refuses, now and then all at once."""
-    most = plan.seconds / 2
-    made: list[Blow] = []
-    for number, at in enumerate(_spread(dice, count, 0.9 * plan.seconds)):
-        name, shortest, longest = ("refused", 8.0, 40.0) if number % 3 == 0 else dice.choice(_OTHER_CUTS)
-        everybody = dice.random() < 0.25
-        workers = tuple(range(WORKERS)) if everybody else (dice.randrange(WORKERS),)
-        made.append(Blow(at, name, workers, min(most, dice.uniform(shortest, longest))))
-    return made
-
-
-_OTHER_CUTS = (
-    ("out of reach", 3.0, 20.0),
+_REFUSED = ("refused", 8.0, 30.0)
+_CUTS = (
+    _REFUSED,
+    ("out of reach", 3.0, 15.0),
     ("losing answers", 3.0, 12.0),
     ("busy", 3.0, 12.0),
-    ("slow", 5.0, 15.0),
+    ("slow", 5.0, 12.0),
 )
+
+
+def _cuts(dice: random.Random, plan: Plan, count: int) -> list[Blow]:
+    """Windows in which workers do not get to storage as they should: one at a time, now and then for all of them."""
+    made: list[Blow] = []
+    for number, at in enumerate(_spread(dice, count, plan.seconds)):
+        # The first of all refuses everybody, as after a change of keys: however short the run is.
+        kind, shortest, longest = dice.choice(_CUTS) if number else _REFUSED
+        everybody = number == 0 or dice.random() < 0.15
+        workers = tuple(range(WORKERS)) if everybody else (dice.randrange(WORKERS),)
+        made.append(Blow(at, kind, workers, min(plan.seconds / 2, dice.uniform(shortest, longest))))
+    return made
 
 
 def _locks(dice: random.Random, plan: Plan, count: int) -> list[Blow]:

@@ -124,7 +124,10 @@ class Run:
         crew = Crew(members, self._plan.dice("crew"), self._say)
         stage = Stage(DurableOrchestrationClient(hub, SETTINGS), self._plan.dice("scenes"))
         audit = Audit(hub, stage)
-        progress = asyncio.create_task(self._show_progress(stage, crew, place, audit))
+        watching = [
+            asyncio.create_task(self._look(audit)),
+            asyncio.create_task(self._show_progress(stage, crew, place, audit)),
+        ]
         playing = _Playing()
         try:
             crew.start()
@@ -134,9 +137,10 @@ class Run:
             await self._storm(place, crew)
             self._say("calm: every fault is over")
             await self._settle(place, hub, stage, audit, playing)
+            await _cancel(*watching)
             await self._judge(place, hub, crew, stage, audit)
         finally:
-            await _cancel(progress, *playing.tasks)
+            await _cancel(*watching, *playing.tasks)
             await crew.remove()
 
     # --- storm -----------------------------------------------------------------------------------------
@@ -176,17 +180,20 @@ class Run:
         finally:
             place.calm()
 
+    async def _look(self, audit: Audit) -> None:
+        """Keep looking at what has finished, without taking much of the time that there is."""
+        while True:
+            began = time.monotonic()
+            await audit.look()
+            await asyncio.sleep(max(0.5, 4 * (time.monotonic() - began)))
+
     async def _show_progress(self, stage: Stage, crew: Crew, place: Place, audit: Audit) -> None:
-        finished: set[str] = set()
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
-            waiting = [name for name in stage.expected if name not in finished]
-            finished |= set(waiting) - set(await audit.unfinished(waiting))
-            cuts = sum(self.report.cuts.values())
             self._say(
-                f"{stage.started} started, {len(finished)} finished; "
+                f"{stage.started} started, {len(audit.finished)} of {len(stage.expected)} finished; "
                 f"{crew.kills} kills, {crew.suicides} by activities, {crew.stops} stops, "
-                f"{cuts} cuts, {sum(place.faults.values())} faults"
+                f"{sum(self.report.cuts.values())} cuts, {sum(place.faults.values())} faults"
             )
 
     # --- calm ------------------------------------------------------------------------------------------
@@ -202,23 +209,17 @@ class Run:
 
     async def _unfinished(self, stage: Stage, audit: Audit, playing: _Playing) -> list[str]:
         """Wait until all scenes are over and all their instances finished; returns the instances that never are."""
-        finished: set[str] = set()
+        last: tuple[int, int] | None = None
         last_move = time.monotonic()
         while time.monotonic() - last_move < PATIENCE_SECONDS:
-            names = [name for name in stage.expected if name not in finished]
-            undone = playing.undone
-            left = await audit.unfinished(names)
-            finished |= set(names) - set(left)
-            if not left and not undone:
-                # An id that is started again may have been finished before.
-                left = await audit.unfinished(stage.expected)
-                if not left:
-                    return []
-                finished -= set(left)
-            if len(left) < len(names):
-                last_move = time.monotonic()
-            await asyncio.sleep(0.5)
-        return await audit.unfinished(stage.expected)
+            undone, left = playing.undone, len(stage.expected) - len(audit.finished)
+            # An id that is started again may have been finished at an earlier look.
+            if not undone and not left and not await audit.unfinished():
+                return []
+            if last != (undone, left):
+                last, last_move = (undone, left), time.monotonic()
+            await asyncio.sleep(0.2)
+        return await audit.unfinished()
 
     async def _idle(self, place: Place, hub: TaskHub, stage: Stage) -> None:
         """Wait until queues and inboxes are empty but for long timers, or nothing goes any more."""

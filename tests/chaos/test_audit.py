@@ -54,7 +54,7 @@ async def test_it_finds_nothing_wrong_where_nothing_is(hub: Hub):
     hub.stage.expect("chain", "a", 2)
     await hub.stage.start("chain", "a", ["a", [0.0, 0.0]])
     await hub.stage.finished("a")
-    assert await hub.audit.unfinished(["a"]) == []
+    assert await hub.audit.unfinished() == []
     assert await hub.audit.outcomes() == []
     assert await hub.audit.entities() == []
     assert hub.audit.effects(effects.read(hub.directory)) == []
@@ -64,7 +64,7 @@ async def test_it_finds_nothing_wrong_where_nothing_is(hub: Hub):
 async def test_an_instance_that_is_not_finished(hub: Hub):
     hub.stage.expect("chain", "a", 2)
     await hub.stage.start("chain", "a", ["a", [0.0, 0.0]])
-    assert await hub.audit.unfinished(["a"]) == ["a"]
+    assert await hub.audit.unfinished() == ["a"]
     assert await hub.audit.outcomes() == [Violation("chain: is Pending, not Completed", "a")]
 
 
