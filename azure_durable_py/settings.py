@@ -40,6 +40,7 @@ class Settings:
     max_orchestration_actions: int = 100_000
     extended_sessions: bool = True
     extended_session_idle_timeout: float = 30.0
+    max_extended_sessions: int = 2_000
     overridable_existing_instance_states: str = "NonRunningStates"
     rollback_entity_operations_on_exceptions: bool = True
     http_async_sleep: float = 30.0
@@ -264,6 +265,7 @@ _DURABLE: Mapping[str, _Key] = {
     "maxOrchestrationActions": _Key("max_orchestration_actions", _whole(1)),
     "extendedSessionsEnabled": _Key("extended_sessions", _flag),
     "extendedSessionIdleTimeoutInSeconds": _Key("extended_session_idle_timeout", _scaled(_whole(0), 1.0)),
+    "maxExtendedSessions": _Key("max_extended_sessions", _whole(0)),
     "overridableExistingInstanceStates": _Key(
         "overridable_existing_instance_states", _choice("NonRunningStates", "AnyState")
     ),

@@ -206,9 +206,14 @@ class Orchestration:
             custom_status=self._execution.custom_status,
             output=output if isinstance(output, str) else None,
             failure=completed.failure if completed is not None else None,
-            timers=MappingProxyType({} if end is not None else dict(self._decisions.timers)),
+            timers=MappingProxyType({} if end is not None else self._open_timers()),
             children=MappingProxyType(dict(self._decisions.children)),
         )
+
+    def _open_timers(self) -> dict[int, datetime]:
+        # A timer that fired while the instance is suspended has fired: nobody need be woken for it again.
+        timers = self._decisions.timers
+        return {task_id: timers[task_id] for task_id in timers if task_id not in self._held_ids}
 
     # --- replay -----------------------------------------------------------------------------------
 

@@ -37,6 +37,14 @@ class CorruptRowError(StorageError):
     """A row of the hub cannot be read: damaged, or written by something else."""
 
 
+def is_final(error: Exception) -> bool:
+    """Whether an error is about the thing itself, so that trying again can never help.
+
+    Storage that refuses or does not answer may take the same thing later (PROTOCOL I10).
+    """
+    return not isinstance(error, StorageError) or isinstance(error, CorruptRowError)
+
+
 @dataclass(frozen=True, slots=True)
 class PageRef:
     """A sealed history page: the RowKey stem and number of its rows, and how many events it holds.
@@ -51,11 +59,10 @@ class PageRef:
 
 
 @dataclass(slots=True)
-class OutboxGroup:
-    """Tasks decided by one or more turns that are still to be handed over, under one guard.
+class ActivityGroup:
+    """Activities that were decided and have no result yet, under the guard that their turn named.
 
-    `ids` are the ids of history events (activities, timers, sub-orchestrations, sent events ...)
-    of the current generation; what to hand over is read from the history.
+    `ids` are the ids of history events of the current generation; what to run is read from the history.
     """
 
     guard: str
@@ -63,26 +70,61 @@ class OutboxGroup:
     ids: IdSet
 
 
+@dataclass(slots=True)
+class SendGroup:
+    """Sends that one turn decided (sub-orchestrations, sent events, entity calls ...), not known to be handed over.
+
+    `ids` are the ids of history events of the current generation; what to send is read from the history.
+    """
+
+    sent_at: datetime
+    ids: IdSet
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    """One message whose content is not in the history (any more): kept here in full.
+    """One send whose content is not in the history (any more): kept here in full.
 
-    `start` tells that `body` is an encoded start of a sub-orchestration, else an inbox event.
+    `start` tells that `body` is an encoded start of an orchestration, else it is an inbox event.
     """
 
     sequence: int
-    guard: str
-    committed_at: datetime
     target: str
     body: str
     start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Fence:
-    """A delivery that may not have been the first took this guard over (PROTOCOL R1)."""
+class Arming:
+    """A delayed doorbell for the earliest timer is to be put, by whoever holds the message `guard`."""
 
-    nonce: str
+    guard: str
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """The delayed doorbell that was put for the earliest timer: it comes at `due` at the latest.
+
+    `doorbell` is its id; empty for the ring of a delayed start, whose id is not known. `handle` is the
+    store's for the message, so that a doorbell which nobody needs any more can be deleted.
+    """
+
+    doorbell: str
+    due: datetime
+    handle: tuple[str | int, ...] | None = None
+
+
+Rank = tuple[int, str, int]
+"""Orders the deliveries of the messages under one id: how often it was put back, a tag that tells apart two messages
+that were put back at once, and how often this message was delivered. The higher is the newer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The newest delivery of a guard that is known to have taken it over (PROTOCOL R1)."""
+
+    rank: Rank
     at: datetime
 
 
@@ -102,10 +144,12 @@ class InstanceState:
     rewinds. `turn_time` is the time of the last turn. `sequence` numbers what is sent as
     `messages`. `pending` are events accepted but not yet shown to the function (encoded; the
     start of a generation), or a reference to them. `start_at` is set until a delayed start is
-    due. `timers` (task id to fire time) and `children` (task ids) are the open ones. `tail` are
-    the newest history events, encoded; `pages` the sealed older ones. `locks` are the entities
-    (instance id, critical section) that this generation asked for their lock and has not
-    released. `garbage` are rows of this partition that may be deleted with any later commit.
+    due. `activities` each name their guard; `sends` and `messages` together are the queue of sends,
+    under the one guard `queue_guard`, last added to at `queued_at`. `arming` and `alarm`: who sees to
+    it that the instance is woken for its earliest timer. `timers` (task id to fire time) and `children`
+    (task ids) are the open ones. `tail` are the newest history events, encoded; `pages` the sealed older ones.
+    `locks` are the entities (instance id, critical section) that this generation asked for their lock and has
+    not released. `garbage` are rows of this partition that may be deleted with any later commit.
     `entity` is the JSON-ready state of an entity (see the entity modules).
     """
 
@@ -117,9 +161,14 @@ class InstanceState:
     parent: ParentInstance | None = None
     start_at: datetime | None = None
     pending: list[str] | PayloadRef = field(default_factory=lambda: [])
-    groups: list[OutboxGroup] = field(default_factory=lambda: [])
+    activities: list[ActivityGroup] = field(default_factory=lambda: [])
+    sends: list[SendGroup] = field(default_factory=lambda: [])
     messages: list[OutboxMessage] = field(default_factory=lambda: [])
-    fences: dict[str, Fence] = field(default_factory=lambda: {})
+    queue_guard: str = ""
+    queued_at: datetime | None = None
+    arming: Arming | None = None
+    alarm: Alarm | None = None
+    marks: dict[str, Mark] = field(default_factory=lambda: {})
     senders: dict[str, int] = field(default_factory=lambda: {})
     clients: dict[str, ClientMemory] = field(default_factory=lambda: {})
     timers: dict[int, datetime] = field(default_factory=lambda: {})
@@ -136,9 +185,10 @@ class InstanceState:
         return replace(
             self,
             pending=self.pending if isinstance(self.pending, PayloadRef) else list(self.pending),
-            groups=[OutboxGroup(group.guard, group.committed_at, group.ids.copy()) for group in self.groups],
+            activities=[ActivityGroup(group.guard, group.committed_at, group.ids.copy()) for group in self.activities],
+            sends=[SendGroup(group.sent_at, group.ids.copy()) for group in self.sends],
             messages=list(self.messages),
-            fences=dict(self.fences),
+            marks=dict(self.marks),
             senders=dict(self.senders),
             clients={name: ClientMemory(memory.seen.copy(), memory.last) for name, memory in self.clients.items()},
             timers=dict(self.timers),
@@ -148,6 +198,30 @@ class InstanceState:
             locks=list(self.locks),
             garbage=list(self.garbage),
         )
+
+    # --- who guards what -------------------------------------------------------------------------
+
+    @property
+    def has_sends(self) -> bool:
+        """Whether the queue of sends is not empty."""
+        return bool(self.sends or self.messages)
+
+    def names(self, guard: str) -> bool:
+        """Whether something is to be done by who holds this message: it must not be deleted."""
+        return (
+            (self.queue_guard == guard and self.has_sends)
+            or any(group.guard == guard for group in self.activities)
+            or (self.arming is not None and self.arming.guard == guard)
+            or (self.alarm is not None and self.alarm.doorbell == guard)
+        )
+
+    @property
+    def earliest(self) -> datetime | None:
+        """When the instance is to be woken: for its earliest timer, or its delayed start."""
+        times = [*self.timers.values(), *([self.start_at] if self.start_at is not None else [])]
+        return min(times, default=None)
+
+    # --- encoding --------------------------------------------------------------------------------
 
     def encode(self) -> bytes:
         """The body of the header, compressed.
@@ -163,11 +237,18 @@ class InstanceState:
             "parent": encode_parent(self.parent),
             "startAt": None if self.start_at is None else encode_time(self.start_at),
             "pending": encode_value(self.pending) if isinstance(self.pending, PayloadRef) else self.pending,
-            "groups": [[group.guard, encode_time(group.committed_at), group.ids.to_json()] for group in self.groups],
-            "messages": [
-                [m.sequence, m.guard, encode_time(m.committed_at), m.target, m.body, m.start] for m in self.messages
+            "activities": [
+                [group.guard, encode_time(group.committed_at), group.ids.to_json()] for group in self.activities
             ],
-            "fences": {guard: [fence.nonce, encode_time(fence.at)] for guard, fence in self.fences.items()},
+            "sends": [[encode_time(group.sent_at), group.ids.to_json()] for group in self.sends],
+            "messages": [[m.sequence, m.target, m.body, m.start] for m in self.messages],
+            "queueGuard": self.queue_guard if self.has_sends else "",
+            "queuedAt": encode_time(self.queued_at) if self.has_sends and self.queued_at is not None else None,
+            "arming": None if self.arming is None else [self.arming.guard, encode_time(self.arming.due)],
+            "alarm": None
+            if self.alarm is None
+            else [self.alarm.doorbell, encode_time(self.alarm.due), self.alarm.handle],
+            "marks": {guard: [*mark.rank, encode_time(mark.at)] for guard, mark in self.marks.items()},
             "senders": self.senders,
             "clients": {name: [c.seen.to_json(), encode_time(c.last)] for name, c in self.clients.items()},
             "timers": [[encode_time(fire_at), ids.to_json()] for fire_at, ids in _by_time(self.timers).items()],
@@ -203,15 +284,23 @@ class InstanceState:
                 parent=decode_parent(data.get("parent")),
                 start_at=decode_time(data["startAt"]) if data.get("startAt") else None,
                 pending=_decode_pending(data.get("pending", [])),
-                groups=[
-                    OutboxGroup(guard, decode_time(at), IdSet.from_json(ids))
-                    for guard, at, ids in data.get("groups", ())
+                activities=[
+                    ActivityGroup(guard, decode_time(at), IdSet.from_json(ids))
+                    for guard, at, ids in data.get("activities", ())
                 ],
+                sends=[SendGroup(decode_time(at), IdSet.from_json(ids)) for at, ids in data.get("sends", ())],
                 messages=[
-                    OutboxMessage(sequence, guard, decode_time(at), target, text, start)
-                    for sequence, guard, at, target, text, start in data.get("messages", ())
+                    OutboxMessage(sequence, target, text, start)
+                    for sequence, target, text, start in data.get("messages", ())
                 ],
-                fences={guard: Fence(nonce, decode_time(at)) for guard, (nonce, at) in data.get("fences", {}).items()},
+                queue_guard=data.get("queueGuard", ""),
+                queued_at=decode_time(data["queuedAt"]) if data.get("queuedAt") else None,
+                arming=_decode_arming(data.get("arming")),
+                alarm=_decode_alarm(data.get("alarm")),
+                marks={
+                    guard: Mark((again, tag, count), decode_time(at))
+                    for guard, (again, tag, count, at) in data.get("marks", {}).items()
+                },
                 senders=data.get("senders", {}),
                 clients={
                     name: ClientMemory(IdSet.from_json(seen), decode_time(last))
@@ -232,6 +321,20 @@ class InstanceState:
             )
         except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
             raise CorruptRowError(f"the body of the header cannot be read: {error!r}") from error
+
+
+def _decode_arming(data: Any) -> Arming | None:
+    if data is None:
+        return None
+    guard, due = data
+    return Arming(guard, decode_time(due))
+
+
+def _decode_alarm(data: Any) -> Alarm | None:
+    if data is None:
+        return None
+    doorbell, due, handle = data
+    return Alarm(doorbell, decode_time(due), None if handle is None else tuple(handle))
 
 
 def _by_time(timers: dict[int, datetime]) -> dict[datetime, IdSet]:

@@ -23,9 +23,7 @@ from azure_durable_py.taskhub.outgoing import (
     Sender,
     StartChild,
     StartNew,
-    from_message,
-    is_send,
-    outgoing_of,
+    queued_sends,
 )
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, TaskHubStore
 from azure_durable_py.taskhub.values import read_events, read_value
@@ -224,18 +222,13 @@ async def commit_once(hub: TaskHub, commit: Commit) -> str:
 async def hand_over_rest(hub: TaskHub, header: Header, state: InstanceState) -> None:
     """Hand over everything that the outbox of a header names, whoever may have done so before."""
     sender = Sender.of(header.instance_id, header.columns.name, state)
-    sends: list[Send] = [from_message(message) for message in state.messages]
-    wanted = {decision for group in state.groups for decision in group.ids}
-    if wanted:
-        committed_at = {decision: group.committed_at for group in state.groups for decision in group.ids}
-        for event in await read_history(hub.store, header.instance_id, state):
-            decision = getattr(event, "id", None)
-            if decision in wanted and is_send(event):
-                outgoing = outgoing_of(sender, event, committed_at[decision])
-                assert isinstance(outgoing, (StartChild, StartNew, Deliver))
-                sends.append(outgoing)
+    decisions: dict[int, Event] = {}
+    if state.sends:
+        events = await read_history(hub.store, header.instance_id, state)
+        decisions = {event.id: event for event in events if hasattr(event, "id")}  # type: ignore[attr-defined]
+    sends = queued_sends(sender, state, decisions.__getitem__)
     by_target: dict[str, list[Send]] = {}
-    for send in sorted(sends, key=lambda send: send.sequence):
+    for send in sends:
         by_target.setdefault(send.target, []).append(send)
     for group in by_target.values():
         await hand_over(hub, sender, group)

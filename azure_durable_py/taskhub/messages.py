@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -117,21 +117,29 @@ CLIENT_SENDER = "client:"
 class Doorbell:
     """The message "instance X has something to do". Its id never changes, however often it is put back (R3).
 
-    `why` is for people, except `timer`: such a doorbell is put back while its instance has
-    an open timer that is not due. `again` counts how often it was put back, `poisoned` how often out of
-    the poison queue of a Functions host.
+    `why` is for people. `due`: it was put for a timer, and comes when that is due. `again` counts how
+    often it was put back and `tag` tells apart two that were put back at once: both rank its deliveries.
+    `poisoned` counts how often it came out of the poison queue of a Functions host.
     """
 
     instance_id: str
     id: str
     why: str = ""
+    due: datetime | None = None
     again: int = 0
+    tag: str = ""
     poisoned: int = 0
+
+    def put_back(self, tag: str) -> Doorbell:
+        """The message to put in the place of this one."""
+        return replace(self, again=self.again + 1, tag=tag)
 
     def encode(self) -> str:
         """The body of its queue message."""
-        message = {"instanceId": self.instance_id, "id": self.id, "why": self.why, "again": self.again}
-        return _dump(message | _poisoned(self.poisoned))
+        message = {"instanceId": self.instance_id, "id": self.id, "why": self.why}
+        if self.due is not None:
+            message["due"] = encode_time(self.due)
+        return _dump(message | _again(self))
 
     @classmethod
     def decode(cls, body: str) -> Doorbell:
@@ -145,10 +153,12 @@ class Doorbell:
                 _text(data["instanceId"]),
                 _text(data["id"]),
                 str(data.get("why", "")),
+                None if data.get("due") is None else decode_time(data["due"]),
                 int(data.get("again", 0)),
+                str(data.get("tag", "")),
                 int(data.get("poisoned", 0)),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise MalformedMessageError(f"not a doorbell of this hub: {error!r}") from error
 
 
@@ -157,7 +167,8 @@ class WorkItem:
     """One activity that any worker may run, and which execution awaits it.
 
     `id` is unique to the putting of it and never changes when it is put back. A large `input`
-    is a reference into the payload rows of the instance's partition.
+    is a reference into the payload rows of the instance's partition. `ready_at`: when the activity was
+    decided. `tries`: how often it was begun before it was put, by processes that did not end it.
     """
 
     id: str
@@ -168,10 +179,15 @@ class WorkItem:
     task_id: int
     name: str
     input: Value = None
-    version: str | None = None
-    trace_parent: str | None = None
+    ready_at: datetime | None = None
+    tries: int = 0
     again: int = 0
+    tag: str = ""
     poisoned: int = 0
+
+    def put_back(self, tag: str) -> WorkItem:
+        """The message to put in the place of this one."""
+        return replace(self, again=self.again + 1, tag=tag)
 
     def encode(self) -> str:
         """The body of its queue message."""
@@ -185,10 +201,9 @@ class WorkItem:
                 "taskId": self.task_id,
                 "name": self.name,
                 "input": encode_value(self.input),
-                "version": self.version,
-                "traceParent": self.trace_parent,
-                "again": self.again,
-                **_poisoned(self.poisoned),
+                "readyAt": None if self.ready_at is None else encode_time(self.ready_at),
+                "tries": self.tries,
+                **_again(self),
             }
         )
 
@@ -209,17 +224,19 @@ class WorkItem:
                 task_id=int(data["taskId"]),
                 name=_text(data["name"]),
                 input=decode_value(data["input"]),
-                version=data.get("version"),
-                trace_parent=data.get("traceParent"),
+                ready_at=None if data.get("readyAt") is None else decode_time(data["readyAt"]),
+                tries=int(data.get("tries", 0)),
                 again=int(data.get("again", 0)),
+                tag=str(data.get("tag", "")),
                 poisoned=int(data.get("poisoned", 0)),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise MalformedMessageError(f"not a work item of this hub: {error!r}") from error
 
 
-def _poisoned(rounds: int) -> dict[str, Any]:
-    return {"poisoned": rounds} if rounds else {}
+def _again(message: Doorbell | WorkItem) -> dict[str, Any]:
+    fields = {"again": message.again, "tag": message.tag, "poisoned": message.poisoned}
+    return {name: value for name, value in fields.items() if value}
 
 
 def _dump(data: dict[str, Any]) -> str:

@@ -7,7 +7,8 @@ instances, and the numbering of what is sent. It hands nothing over itself.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,8 @@ from azure_durable_py.history import (
     EntityLockReleased,
     EntityLockRequested,
     EntityOperationCalled,
+    EntityOperationCompleted,
+    EntityOperationFailed,
     EntityOperationSignaled,
     Event,
     EventRaised,
@@ -24,9 +27,10 @@ from azure_durable_py.history import (
     LockRequestArrived,
     OperationArrived,
     ParentInstance,
+    SubOrchestrationCompleted,
     SubOrchestrationCreated,
+    SubOrchestrationFailed,
     TaskScheduled,
-    TimerCreated,
     Value,
     decode_parent,
     decode_time,
@@ -35,6 +39,7 @@ from azure_durable_py.history import (
     encode_time,
     encode_value,
 )
+from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, OutboxMessage
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target
 
@@ -79,14 +84,6 @@ class RunActivity:
     task_id: int
     name: str
     input: Value
-
-
-@dataclass(frozen=True, slots=True)
-class WakeAt:
-    """A timer: a delayed doorbell is to be put."""
-
-    task_id: int
-    fire_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +183,7 @@ class Deliver:
 
 
 Send = StartChild | StartNew | Deliver
-Outgoing = RunActivity | WakeAt | Send
+Outgoing = RunActivity | Send
 
 
 def outgoing_of(sender: Sender, decision: Event, committed_at: datetime) -> Outgoing:
@@ -194,8 +191,6 @@ def outgoing_of(sender: Sender, decision: Event, committed_at: datetime) -> Outg
     match decision:
         case TaskScheduled(id=task_id, name=name, input=value):
             return RunActivity(task_id, name, value)
-        case TimerCreated(id=task_id, fire_at=fire_at):
-            return WakeAt(task_id, fire_at)
         case SubOrchestrationCreated(id=task_id):
             parent = ParentInstance(
                 instance_id=sender.instance_id,
@@ -244,18 +239,59 @@ def _to_entity(sender: Sender, number: int, entity: str, event: Event) -> Delive
 
 
 def is_send(decision: Event) -> bool:
+    """Whether the decision is handed over to another instance: it goes into the queue of sends."""
+    return isinstance(decision, (*_OUTLIVING, EntityLockRequested))
+
+
+def outlives(decision: Event) -> bool:
     """Whether the decision is to be handed over even when its orchestration has ended."""
-    return isinstance(decision, _SENT)
+    return isinstance(decision, _OUTLIVING)
 
 
-_SENT = (SubOrchestrationCreated, EventSent, EntityOperationCalled, EntityOperationSignaled, EntityLockReleased)
+_OUTLIVING = (SubOrchestrationCreated, EventSent, EntityOperationCalled, EntityOperationSignaled, EntityLockReleased)
 
 
-def to_message(send: Send, guard: str, committed_at: datetime) -> OutboxMessage:
+def to_message(send: Send) -> OutboxMessage:
     """A send as an outbox message that holds all of it."""
     if isinstance(send, (StartChild, StartNew)):
-        return OutboxMessage(send.sequence, guard, committed_at, send.target, send.encode(), start=True)
-    return OutboxMessage(send.sequence, guard, committed_at, send.target, send.event.encode().decode())
+        return OutboxMessage(send.sequence, send.target, send.encode(), start=True)
+    return OutboxMessage(send.sequence, send.target, send.event.encode().decode())
+
+
+def replacement(send: Send, error: Exception) -> Deliver | None:
+    """What to send in the place of an answer that cannot be delivered: a failure of the same task that says so.
+
+    None: nobody waits for this send.
+    """
+    if not isinstance(send, Deliver):
+        return None
+    failure = FailureDetails.from_exception(error)
+    answer = send.event.event
+    match answer:
+        case SubOrchestrationCompleted() | SubOrchestrationFailed():
+            smaller: Event = SubOrchestrationFailed(answer.timestamp, answer.task_id, failure)
+        case EntityOperationCompleted() | EntityOperationFailed():
+            smaller = EntityOperationFailed(answer.timestamp, answer.task_id, failure)
+        case _:
+            return None
+    if smaller == answer:
+        return None
+    return replace(send, event=replace(send.event, event=smaller))
+
+
+def queued_sends(sender: Sender, state: InstanceState, decision: Callable[[int], Event]) -> list[Send]:
+    """The queue of sends of a header, in order.
+
+    :param decision: what was decided under an id.
+    :raises CorruptRowError: an entry cannot be read.
+    """
+    sends: list[Send] = [from_message(message) for message in state.messages]
+    for group in state.sends:
+        for number in group.ids:
+            outgoing = outgoing_of(sender, decision(number), group.sent_at)
+            if not isinstance(outgoing, RunActivity):
+                sends.append(outgoing)
+    return sorted(sends, key=lambda send: send.sequence)
 
 
 def from_message(message: OutboxMessage) -> Send:

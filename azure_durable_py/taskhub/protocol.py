@@ -167,13 +167,13 @@ class QueueMessage:
     """A message received, or one that we put and still hold.
 
     `dequeue_count` is 1 on its first delivery (0 when put by us and never received).
-    `handle` is the store's: message id and pop receipt.
+    `handle` is the store's: message id and pop receipt, as texts and numbers, so that a row can keep it.
     """
 
     queue: str
     body: str
     dequeue_count: int
-    handle: Any = field(repr=False, compare=False)
+    handle: tuple[Any, ...] = field(repr=False, compare=False)
     inserted_on: datetime | None = None
 
 

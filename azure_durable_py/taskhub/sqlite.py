@@ -319,7 +319,7 @@ class SqliteStore:
     async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
         """Keep a message invisible for `visibility` seconds from now."""
         layout.check_visibility(visibility)
-        handle: _Handle = message.handle
+        handle = _Handle(*message.handle)
         with self._database.write() as db:
             updated = db.execute(
                 "UPDATE messages SET visible_at = ?, receipt = receipt + 1 WHERE id = ? AND queue = ? AND receipt = ?",
@@ -332,7 +332,7 @@ class SqliteStore:
 
     async def delete_message(self, message: QueueMessage) -> None:
         """Delete a message that we hold."""
-        handle: _Handle = message.handle
+        handle = _Handle(*message.handle)
         with self._database.write() as db:
             deleted = db.execute(
                 "DELETE FROM messages WHERE id = ? AND queue = ? AND receipt = ?",

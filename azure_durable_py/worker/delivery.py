@@ -10,11 +10,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from azure_durable_py.errors import MessageLostError, StorageError, StorageUnavailableError
 from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.instance import Rank
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.worker.wakeup import Wakeup
 
@@ -46,28 +48,36 @@ class Settlement(Protocol):
 class Delivery:
     """One delivery of a doorbell or work item.
 
-    `suspect`: it may not be the first delivery of its message, so that a fencing commit comes
-    first (PROTOCOL R1); `nonce` names this delivery in it. `why` is the doorbell's. `seen`: a
-    load that began after its receipt has shown the inbox;
-    `horizon` is the inbox key behind which rows are none of its business. `failure`: why to end the
-    instance without running any more of it.
+    `rank` orders the deliveries of messages under one id. `due`: the doorbell was put for a timer.
+    `why` is the doorbell's. `suspect`: it may not be the first delivery, and nothing in the header says yet
+    that it is the newest (PROTOCOL R1). `outranked`: the header says that it is not. `horizon` is the
+    inbox key behind which rows are none of its business. `failure`: why to end the instance without running any
+    more of it.
     """
 
     id: str
-    nonce: str
-    suspect: bool
+    rank: Rank
     settlement: Settlement
-    again: int = 0
     why: str = ""
-    seen: bool = False
-    horizon: str = ""
+    due: datetime | None = None
     failure: FailureDetails | None = None
-    fenced_off: bool = False
+    horizon: str = ""
+    outranked: bool = False
+    suspect: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        again, _, count = self.rank
+        self.suspect = again > 0 or count > 1
 
     @property
     def lost(self) -> bool:
-        """Whether another delivery of the same message took it over: it must not be named as guard."""
-        return self.fenced_off or self.settlement.lost
+        """Whether another delivery took over: it must not be named as guard, and what it guards is another's."""
+        return self.outranked or self.settlement.lost
+
+    @property
+    def deliveries(self) -> int:
+        """How often the message was delivered since it was put (back)."""
+        return self.rank[2]
 
 
 @dataclass(slots=True, eq=False)

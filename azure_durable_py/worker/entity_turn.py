@@ -106,7 +106,7 @@ class EntityTurn:
         self._seal_backlog()
         self._move_senders()
         text = self._live.state if self._live is not None else self._before
-        self._draft.record_wakes(self._wakes, guard)
+        self._draft.record_wakes(self._wakes)
         self._draft.record_entity(self._entity, self._before, text, self._sends, guard)
 
     async def _open(self) -> None:

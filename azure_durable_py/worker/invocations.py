@@ -40,13 +40,15 @@ class HostLimits:
     `held_at_most`: invocations that may wait at once for what their message guards; `patience`:
     how long each of them may; `give_up_after`: how long an invocation outlasts a storage that does
     not answer; `local_bound`: an activity that ran longer than this is a slow one, whose further calls
-    go to the queue, where the host knows of them.
+    go to the queue, where the host knows of them. `drop_after`, `take_over_after`: see `WorkerContext`.
     """
 
     held_at_most: int = 12
     patience: float = 5.0
     give_up_after: float = 120.0
     local_bound: float = 60.0
+    drop_after: float = 0.05
+    take_over_after: float = 900.0
 
 
 class Invocation:
@@ -155,12 +157,15 @@ class Invocations:
         self._limits = limits
         self._held = 0
         feed.local_bound = limits.local_bound
+        # An invocation that waits is one that the host cannot give to others.
+        context.drop_after = limits.drop_after
+        context.take_over_after = limits.take_over_after
 
-    async def deliver_doorbell(self, body: str, *, suspect: bool) -> None:
+    async def deliver_doorbell(self, body: str, dequeue_count: int) -> None:
         """Let an instance do what it has to do.
 
         :param body: the message.
-        :param suspect: this may not be its first delivery.
+        :param dequeue_count: how often it was delivered, this time included.
         :raises StorageError: storage is out of reach; waited for already.
         """
         doorbell = _read(Doorbell.decode, body)
@@ -171,26 +176,20 @@ class Invocations:
             self._context,
             hub.store.instance_queue(doorbell.instance_id),
             self._context.settings.instance_visibility_timeout,
-            lambda puts: replace(doorbell, again=doorbell.again + puts).encode(),
+            lambda puts: replace(doorbell, again=doorbell.again + puts, tag=hub.ids.short()).encode(),
         )
         what = f"instance {doorbell.instance_id!r}"
-        delivery = Delivery(
-            doorbell.id,
-            hub.ids.short(),
-            suspect=suspect or doorbell.again > 0,
-            settlement=settlement,
-            again=doorbell.again,
-            why=doorbell.why,
-            failure=_failure(what, doorbell.poisoned),
-        )
+        rank = (doorbell.again, doorbell.tag, dequeue_count)
+        failure = _failure(what, doorbell.poisoned)
+        delivery = Delivery(doorbell.id, rank, settlement, doorbell.why, doorbell.due, failure)
         self._ring(doorbell.instance_id, delivery)
         await self._wait(settlement)
 
-    async def run_work_item(self, body: str, *, suspect: bool) -> None:
+    async def run_work_item(self, body: str, dequeue_count: int) -> None:
         """Run an activity.
 
         :param body: the message.
-        :param suspect: this may not be its first delivery.
+        :param dequeue_count: how often it was delivered, this time included.
         :raises StorageError: storage is out of reach; waited for already.
         """
         item = _read(WorkItem.decode, body)
@@ -201,10 +200,9 @@ class Invocations:
             self._context,
             hub.store.activity_queue,
             self._context.settings.activity_visibility_timeout,
-            lambda puts: replace(item, again=item.again + puts).encode(),
+            lambda puts: replace(item, again=item.again + puts, tag=hub.ids.short()).encode(),
         )
-        suspect = suspect or item.again > 0
-        delivery = Delivery(item.id, hub.ids.short(), suspect=suspect, settlement=settlement, again=item.again)
+        delivery = Delivery(item.id, (item.again, item.tag, dequeue_count), settlement)
         failure = _failure(f"activity {item.name!r} of instance {item.instance_id!r}", item.poisoned)
         await self._feed.run(item, delivery, failure)
         await self._wait(settlement)
@@ -218,7 +216,7 @@ class Invocations:
         if doorbell is None:
             return
         queue = self._context.hub.store.instance_queue(doorbell.instance_id)
-        again = replace(doorbell, again=doorbell.again + 1, poisoned=doorbell.poisoned + 1)
+        again = replace(doorbell.put_back(self._context.hub.ids.short()), poisoned=doorbell.poisoned + 1)
         await self._put_back(queue, again.encode(), f"instance {doorbell.instance_id!r}", again.poisoned)
 
     async def put_back_work_item(self, body: str) -> None:
@@ -229,7 +227,7 @@ class Invocations:
         item = _read(WorkItem.decode, body)
         if item is None:
             return
-        again = replace(item, again=item.again + 1, poisoned=item.poisoned + 1)
+        again = replace(item.put_back(self._context.hub.ids.short()), poisoned=item.poisoned + 1)
         what = f"activity {item.name!r} of instance {item.instance_id!r}"
         await self._put_back(self._context.hub.store.activity_queue, again.encode(), what, again.poisoned)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +24,7 @@ from azure_durable_py.worker.feed import ActivityFeed
 from azure_durable_py.worker.invocations import HostLimits, Invocations
 from azure_durable_py.worker.poison import set_aside
 from azure_durable_py.worker.pump import Pump
+from azure_durable_py.worker.sessions import Sessions
 
 logger = logging.getLogger("azure_durable_py.worker")
 REPAIR_EVERY = timedelta(days=1)
@@ -79,6 +79,7 @@ class Worker:
             converter=converter,
             activities=self._feed,
             holder=self._holder,
+            sessions=Sessions(settings.max_extended_sessions),
             turns=asyncio.Semaphore(turns),
             entity_turns=asyncio.Semaphore(settings.max_concurrent_entities),
             run_sync=run_sync,
@@ -176,7 +177,7 @@ class Worker:
     # --- doorbells ---------------------------------------------------------------------------------------
 
     def _room(self) -> int:
-        return self._most_busy - sum(actor.is_waiting_for_turn for actor in self._actors.values())
+        return self._most_busy - self._context.touched
 
     def _take_doorbell(self, message: QueueMessage) -> None:
         try:
@@ -184,17 +185,11 @@ class Worker:
         except MalformedMessageError as error:
             self._context.settling.start(set_aside(self._hub, message, error), "set aside")
             return
-        again = replace(doorbell, again=doorbell.again + 1)
-        held = self._holder.hold(message, self._settings.instance_visibility_timeout, again.encode)
-        delivery = Delivery(
-            doorbell.id,
-            self._hub.ids.short(),
-            suspect=message.dequeue_count > 1 or doorbell.again > 0,
-            settlement=held,
-            again=doorbell.again,
-            why=doorbell.why,
-        )
-        self._ring(doorbell.instance_id, delivery)
+        ids = self._hub.ids
+        visibility = self._settings.instance_visibility_timeout
+        held = self._holder.hold(message, visibility, lambda: doorbell.put_back(ids.short()).encode())
+        rank = (doorbell.again, doorbell.tag, message.dequeue_count)
+        self._ring(doorbell.instance_id, Delivery(doorbell.id, rank, held, doorbell.why, doorbell.due))
 
     def _ring(self, instance_id: str, delivery: Delivery) -> None:
         actor = self._actors.get(instance_id)

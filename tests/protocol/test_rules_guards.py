@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from azure_durable_py.worker.entries import Entries
 
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.instance import InstanceState
@@ -17,7 +18,6 @@ from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit
 from azure_durable_py.worker import outbox
 from azure_durable_py.worker.actor import Actor
 from azure_durable_py.worker.draft import Draft
-from azure_durable_py.worker.entries import Entries
 from azure_durable_py.worker.feed import ActivityFeed
 from azure_durable_py.worker.outbox import Outbox
 from azure_durable_py.worker.repair import repair
