@@ -91,12 +91,12 @@ _CUTS = (
 def _cuts(dice: random.Random, plan: Plan, count: int) -> list[Blow]:
     """Windows in which workers do not get to storage as they should: one at a time, now and then for all of them."""
     made: list[Blow] = []
-    for number, at in enumerate(_spread(dice, count, plan.seconds)):
+    for number, at in enumerate(_spread(dice, count, 0.8 * plan.seconds)):
         # The first of all refuses everybody, as after a change of keys: however short the run is.
         kind, shortest, longest = dice.choice(_CUTS) if number else _REFUSED
         everybody = number == 0 or dice.random() < 0.15
         workers = tuple(range(WORKERS)) if everybody else (dice.randrange(WORKERS),)
-        made.append(Blow(at, kind, workers, min(plan.seconds / 2, dice.uniform(shortest, longest))))
+        made.append(Blow(at, kind, workers, min(plan.seconds - at, dice.uniform(shortest, longest))))
     return made
 
 
