@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import shutil
 import signal
 import sys
@@ -46,6 +47,9 @@ async def _play(plan: Plan) -> Report:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     directory = Path(tempfile.mkdtemp(prefix=f"chaos-{plan.store}-"))
+    logging.basicConfig(
+        filename=directory / "driver.log", format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
     print(f"\nchaos on {plan.store}: seed {plan.seed}; hub, logs and notes are in {directory}", flush=True)
     report = await Run(plan, directory, lambda text: print(text, flush=True)).play()
     print(report.summary(), flush=True)

@@ -7,15 +7,17 @@ read from storage itself, past the engine: rows that no header knows of are what
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sqlite3
 import time
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
 from azure.data.tables.aio import TableClient
 
+from azure_durable_py.errors import StorageUnavailableError
 from azure_durable_py.settings import DEFAULT_CONNECTION
 from azure_durable_py.taskhub.azure import AzureStore, StorageConnection
 from azure_durable_py.taskhub.protocol import TaskHubStore
@@ -108,7 +110,9 @@ class OneFile:
         return Orders(str(self._directory), f"sqlite:{self._file}")
 
     def store(self) -> TaskHubStore:
-        return SqliteStore(str(self._file), hub_name=HUB)
+        # A stopped worker may have locked the file: the driver, who is to wake it, must not wait in a call.
+        store = SqliteStore(str(self._file), hub_name=HUB, busy_timeout=0.0)
+        return cast("TaskHubStore", Patient(store))
 
     async def cut(self, blow: Blow) -> None:
         self.faults["lock"] += 1
@@ -150,6 +154,27 @@ class OneFile:
 
     async def close(self) -> None:
         pass
+
+
+class Patient:
+    """A store that asks again until the file is free: what a locked file refuses did not take effect."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._store, name)
+        if not inspect.iscoroutinefunction(attribute):
+            return attribute
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            while True:
+                try:
+                    return await attribute(*args, **kwargs)
+                except StorageUnavailableError:
+                    await asyncio.sleep(0.05)
+
+        return call
 
 
 class OnAzurite:

@@ -78,9 +78,9 @@ def blows(plan: Plan) -> list[Blow]:
     return sorted(made)
 
 
-_REFUSED = ("refused", 8.0, 30.0)
+_FIRST_CUTS = (("refused", 8.0, 30.0), ("refused now and then", 8.0, 30.0))
 _CUTS = (
-    _REFUSED,
+    *_FIRST_CUTS,
     ("out of reach", 3.0, 15.0),
     ("losing answers", 3.0, 12.0),
     ("busy", 3.0, 12.0),
@@ -92,9 +92,10 @@ def _cuts(dice: random.Random, plan: Plan, count: int) -> list[Blow]:
     """Windows in which workers do not get to storage as they should: one at a time, now and then for all of them."""
     made: list[Blow] = []
     for number, at in enumerate(_spread(dice, count, 0.8 * plan.seconds)):
-        # The first of all refuses everybody, as after a change of keys: however short the run is.
-        kind, shortest, longest = dice.choice(_CUTS) if number else _REFUSED
-        everybody = number == 0 or dice.random() < 0.15
+        # The first two refuse everybody, as after a change of keys or rights: however short the run is.
+        is_first = number < len(_FIRST_CUTS)
+        kind, shortest, longest = _FIRST_CUTS[number] if is_first else dice.choice(_CUTS)
+        everybody = is_first or dice.random() < 0.15
         workers = tuple(range(WORKERS)) if everybody else (dice.randrange(WORKERS),)
         made.append(Blow(at, kind, workers, min(plan.seconds - at, dice.uniform(shortest, longest))))
     return made

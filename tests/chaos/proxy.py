@@ -55,6 +55,7 @@ WEATHERS = {
     "out of reach": Weather(reset=1.0),
     "busy": Weather(busy=0.9),
     "refused": Weather(refused=1.0),
+    "refused now and then": Weather(refused=0.3),
     "losing answers": Weather(lost=0.2, failed=0.1, late=0.1),
 }
 

@@ -24,8 +24,9 @@ def alive(pid: int) -> bool:
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a stopped process outlives a killed driver")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_workers_end_with_the_driver(number: signal.Signals, tmp_path: Path):
+def test_workers_end_with_the_driver_even_if_they_are_stopped(number: signal.Signals, tmp_path: Path):
     output = tmp_path / "output"
     with output.open("wb") as file:
         driver = subprocess.Popen(
@@ -42,6 +43,7 @@ def test_workers_end_with_the_driver(number: signal.Signals, tmp_path: Path):
         workers = [int(file.stem) for file in Path(found[1]).glob("*.ready")]
         assert len(workers) == 3
         assert all(map(alive, workers))
+        os.kill(workers[0], signal.SIGSTOP)
         driver.send_signal(number)
         assert driver.wait(30) == (-number if number is signal.SIGKILL else 130)
         until(lambda: not any(map(alive, workers)), 10, "no worker is left")

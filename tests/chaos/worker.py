@@ -1,11 +1,13 @@
 """A worker process: runs the app on the hub until it is killed, or told to end (SIGTERM).
 
-It ends when the driver does: its standard input is a pipe that the driver holds open.
+It ends when the driver does, whichever way: its standard input is a pipe that the driver holds open, and Linux is asked
+to kill it as well, since a stopped process reads nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import logging
 import os
@@ -24,6 +26,7 @@ from tests.chaos.app import build
 from tests.chaos.effects import Effects
 
 HUB = "Chaos"
+_SIGNAL_AT_PARENTS_DEATH = 1
 SETTINGS = Settings(
     hub_name=HUB,
     # Few slots: the surplus of a fan-out goes through the queue.
@@ -62,6 +65,8 @@ def ready_file(directory: Path, pid: int) -> Path:
 def main() -> None:
     """Do what the command line says."""
     orders = Orders(**json.loads(sys.argv[1]))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGKILL)
     threading.Thread(target=_end_with_driver, daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("azure.core", "azure_durable_py.orchestrator"):
