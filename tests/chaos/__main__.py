@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.plan import Plan
-from tests.chaos.run import Report, Run
+from tests.chaos.report import Report
+from tests.chaos.run import play
 
 STORES = ("sqlite", "azurite")
 
@@ -51,7 +52,7 @@ async def _play(plan: Plan) -> Report:
         filename=directory / "driver.log", format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     print(f"\nchaos on {plan.store}: seed {plan.seed}; hub, logs and notes are in {directory}", flush=True)
-    report = await Run(plan, directory, lambda text: print(text, flush=True)).play()
+    report = await play(plan, directory, lambda text: print(text, flush=True))
     print(report.summary(), flush=True)
     if not report.violations:
         shutil.rmtree(directory)

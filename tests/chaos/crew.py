@@ -18,7 +18,7 @@ from tests.chaos.worker import Orders, ready_file
 
 _ROOT = Path(__file__).parent.parent.parent
 _LOOK_SECONDS = 0.03
-END_SECONDS = 20.0
+END_SECONDS, WORK_SECONDS = 20.0, 1.5
 
 
 class Member:
@@ -52,6 +52,11 @@ class Member:
         """Whether its process runs and has begun to take work."""
         running = self._process is not None and self.code is None
         return running and ready_file(self._directory, self.pid).exists()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it has been taking work for a while: on a slow machine, too, something is to be under way."""
+        return self.is_ready and time.time() - ready_file(self._directory, self.pid).stat().st_mtime > WORK_SECONDS
 
     def launch(self) -> None:
         """Start a process."""
@@ -118,8 +123,8 @@ class Crew:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def kill(self, first: int) -> None:
-        """Kill a worker: this one, or the next that takes work."""
-        victim = await self._victim(first, lambda member: member.is_ready and member.pid not in self.killed)
+        """Kill a worker: this one, or the next that is at work."""
+        victim = await self._victim(first, lambda member: member.is_at_work and member.pid not in self.killed)
         self.kills += 1
         self.killed[victim.pid] = time.time()
         self._say(f"kill {victim.name} ({victim.pid}){' while it is stopped' if victim.is_stopped else ''}")
@@ -127,7 +132,7 @@ class Crew:
 
     async def stop(self, first: int, seconds: float) -> None:
         """Stop a worker for so long."""
-        victim = await self._victim(first, lambda member: member.is_ready and not member.is_stopped)
+        victim = await self._victim(first, lambda member: member.is_at_work and not member.is_stopped)
         pid = victim.pid
         self.stops += 1
         self._say(f"stop {victim.name} ({pid}) for {seconds:.1f} s")

@@ -78,7 +78,7 @@ def blows(plan: Plan) -> list[Blow]:
     return sorted(made)
 
 
-_FIRST_CUTS = (("refused", 8.0, 30.0), ("refused now and then", 8.0, 30.0))
+_FIRST_CUTS = (("refused", 8.0, 25.0), ("refused now and then", 8.0, 25.0))
 _CUTS = (
     *_FIRST_CUTS,
     ("out of reach", 3.0, 15.0),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.plan import Plan
-from tests.chaos.run import Run
+from tests.chaos.run import play
 
 SHORT = {"instances": 60, "kills": 3, "stops": 1}
 
@@ -16,7 +16,7 @@ SHORT = {"instances": 60, "kills": 3, "stops": 1}
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("store", ["sqlite", pytest.param("azurite", marks=pytest.mark.azurite)])
 async def test_nothing_is_lost_nothing_stuck_nothing_left(store: str, tmp_path: Path):
-    report = await Run(Plan(store, **SHORT), tmp_path, print).play()
+    report = await play(Plan(store, **SHORT), tmp_path, print)
     print(report.summary())
     assert not report.violations
     assert (report.kills, report.stops) == (SHORT["kills"], SHORT["stops"])
