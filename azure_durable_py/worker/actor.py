@@ -251,9 +251,10 @@ class Actor:
     async def _is_woken_from_idleness(self) -> bool:
         self._context.sessions.idle(self)
         try:
-            return not self._ending and (await self._wake.wait(self._idle_seconds()) and not self._ending)
+            woken = not self._ending and await self._wake.wait(self._idle_seconds())
+            # What comes at the moment at which it is told to leave keeps it.
+            return self._touched or self.is_busy or (woken and not self._ending)
         finally:
-            # Woken by what came at the same moment, it stays.
             self._ending = False
             self._context.sessions.leave(self)
 
@@ -311,6 +312,8 @@ class Actor:
 
     async def _step(self) -> None:
         self._early_until = None
+        if not self.is_busy:
+            return
         if self._arrived or not self._loaded or (self._more and not self._rows):
             await self._load()
         if not self._guards:
@@ -387,7 +390,8 @@ class Actor:
         rows = self._next_rows()
         await self._give_locks_back(rows, None)
         draft.consume([row.key for row in rows])
-        self._outbox.take_over(draft, guard.id, repair=self._is_being_repaired())
+        if self._is_being_repaired():
+            self._outbox.repair(draft, guard.id)
         self._see_to_timers(draft, guard)
         if draft.changed:
             await self._commit(draft)
@@ -409,13 +413,16 @@ class Actor:
             draft.mark(delivery.id, delivery.rank)
         guard = self._chosen(state)
         self._outbox.drop_into(draft)
+        abandoned = self._outbox.is_abandoned(draft)
         self._parked = self._is_early(state, draft)
         if not self._parked:
             if await self._is_unwanted_child(state, draft):
                 return
             draft = await self._advance(header, state, draft, guard)
-        if draft.changed or self._is_being_repaired():
-            self._outbox.take_over(draft, guard.id, repair=self._is_being_repaired())
+        if self._is_being_repaired():
+            self._outbox.repair(draft, guard.id)
+        elif abandoned and draft.changed:
+            self._outbox.take_over(draft, guard.id)
         self._see_to_timers(draft, guard)
         if draft.changed:
             if guard.lost:
@@ -616,7 +623,7 @@ class Actor:
         self._results.forget_taken()
         if draft.ended_generation or not self._context.settings.extended_sessions:
             self._execution.forget()
-        if draft.ended_generation or self._is_unfinished():
+        if draft.state.pending or self._is_unfinished():
             self._touch()
 
     async def _commit_once(self, commit: Commit, turn_id: str) -> str:
