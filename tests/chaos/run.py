@@ -14,6 +14,7 @@ from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.taskhub.hub import TaskHub
 from tests.chaos.audit import Audit, Violation
 from tests.chaos.crew import Crew, Member
+from tests.chaos.pace import Pace
 from tests.chaos.place import Place, Row, place_of
 from tests.chaos.plan import WORKERS, Blow, Plan, blows
 from tests.chaos.report import Report
@@ -22,6 +23,8 @@ from tests.chaos.verdict import Verdict
 from tests.chaos.worker import SETTINGS
 
 PROGRESS_SECONDS = 5.0
+MOST_UNDER_WAY = 400
+"""While more instances than this are under way, the storm stands still."""
 PATIENCE_SECONDS = 60.0
 """An instance that is not finished when nothing has finished for so long is stuck."""
 IDLE_SECONDS, TIMERS_SECONDS = 30.0, 5.0
@@ -63,6 +66,8 @@ class _Run:
         self._stage = Stage(DurableOrchestrationClient(hub, SETTINGS), plan.dice("scenes"))
         self._audit = Audit(hub, self._stage)
         self._playing: list[asyncio.Task[None]] = []
+        self._striking: list[asyncio.Task[None]] = []
+        self._pace = Pace(lambda: len(self._stage.expected) - len(self._audit.finished) > MOST_UNDER_WAY)
 
     def _say(self, text: str) -> None:
         self._say_to(f"[{time.monotonic() - self._began:6.1f} s] {text}")
@@ -74,7 +79,6 @@ class _Run:
             self._crew.start()
             await self._crew.ready()
             self._say(f"three workers are ready; the storm lasts {self._plan.seconds:.0f} s (seed {self._plan.seed})")
-            self._playing = [asyncio.create_task(self._scene(*item)) for item in programme(self._plan)]
             await self._storm()
             self._say("calm: every fault is over")
             await self._settle()
@@ -84,7 +88,7 @@ class _Run:
             self._report.seconds = time.monotonic() - self._began
             return self._report
         finally:
-            await _cancel([*watching, *self._playing])
+            await _cancel([*watching, *self._playing, *self._striking])
             await self._crew.remove()
 
     async def _look(self) -> None:
@@ -106,24 +110,33 @@ class _Run:
 
     # --- storm -----------------------------------------------------------------------------------------
 
-    async def _scene(self, at: float, scene: Scene, name: str) -> None:
-        await asyncio.sleep(at)
+    async def _storm(self) -> None:
+        """Play all scenes and strike all blows, each at its time."""
+        self._place.storm()
+        passing = [asyncio.create_task(self._pace.run()), asyncio.create_task(self._strikes())]
+        try:
+            for at, scene, name in programme(self._plan):
+                await self._pace.until(at)
+                self._playing.append(asyncio.create_task(self._scene(scene, name)))
+            await passing[1]
+            await asyncio.gather(*self._striking)
+            await self._pace.until(self._plan.seconds)
+        finally:
+            self._place.calm()
+            await _cancel(passing)
+
+    async def _scene(self, scene: Scene, name: str) -> None:
         try:
             await scene(self._stage, name)
         except Exception as error:  # noqa: BLE001 - what a client is told is part of the verdict
             self._stage.complaints.append((name, f"the client was told {type(error).__name__}: {error}"))
 
-    async def _storm(self) -> None:
-        self._place.storm()
-        began = time.monotonic()
-        try:
-            await asyncio.gather(*(self._strike(blow, began) for blow in blows(self._plan)))
-            await asyncio.sleep(max(0.0, began + self._plan.seconds - time.monotonic()))
-        finally:
-            self._place.calm()
+    async def _strikes(self) -> None:
+        for blow in blows(self._plan):
+            await self._pace.until(blow.at)
+            self._striking.append(asyncio.create_task(self._strike(blow)))
 
-    async def _strike(self, blow: Blow, began: float) -> None:
-        await asyncio.sleep(max(0.0, began + blow.at - time.monotonic()))
+    async def _strike(self, blow: Blow) -> None:
         if blow.kind == "kill":
             await self._crew.kill(blow.workers[0])
         elif blow.kind == "stop":
