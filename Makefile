@@ -4,6 +4,7 @@
 #   VENV         where the virtual environment lives
 #   PYTEST_ARGS, RUN_ARGS, BENCH_ARGS   more arguments for the command behind the target
 #   STORES, INSTANCES, KILLS, STOPS, SEED   what `make chaos` does: on which stores, how much, and which run
+#   SEEDS, SCENARIOS, JOBS, TABLES      what to simulate, in how many processes, whether to show coverage in full
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,6 +21,10 @@ INSTANCES ?= 2000
 KILLS ?= 40
 STOPS ?= 20
 SEED ?= $(shell date +%s)
+SEEDS ?= 0-2000
+SCENARIOS ?=
+JOBS ?=
+TABLES ?=
 
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
 VENV_READY := $(VENV)/.ready-$(or $(PYTHON_VERSION),none)
@@ -41,6 +46,10 @@ test: $(VENV_READY) $(NODE_READY) ## run the whole test suite
 .PHONY: chaos
 chaos: $(VENV_READY) $(NODE_READY) ## kill, stop and cut off real workers, and look that nothing is lost
 	@exec $(VENV)/bin/python -m tests.chaos --stores $(STORES) --instances $(INSTANCES) --kills $(KILLS) --stops $(STOPS) --seed $(SEED)
+
+.PHONY: simulate
+simulate: $(VENV_READY) ## play simulated runs: SEEDS=0-2000 [SCENARIOS=chains,fans] [JOBS=2] [TABLES=1]
+	@$(VENV)/bin/python -m tests.simulation --seeds=$(SEEDS) --scenarios=$(SCENARIOS) $(if $(JOBS),--jobs=$(JOBS)) $(if $(TABLES),--tables)
 
 .PHONY: coverage
 coverage: $(VENV_READY) $(NODE_READY) ## run the whole test suite and show the lines it does not reach

@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
+from azure_durable_py import shape
 from azure_durable_py.history import (
     EntityCaller,
     EntityLockReleased,
@@ -33,13 +33,13 @@ from azure_durable_py.history import (
     TaskScheduled,
     Value,
     decode_parent,
-    decode_time,
     decode_value,
     encode_parent,
     encode_time,
     encode_value,
 )
 from azure_durable_py.models import FailureDetails
+from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, OutboxMessage
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target
 
@@ -115,12 +115,22 @@ class StartChild:
         )
 
     @classmethod
-    def decode(cls, sequence: int, data: dict[str, Any]) -> StartChild:
-        """The start that `encode` wrote."""
-        parent = decode_parent(data["parent"])
+    def decode(cls, sequence: int, data: Fields) -> StartChild:
+        """The start that `encode` wrote.
+
+        :raises ShapeError: it is none.
+        """
+        parent = data.read("parent", decode_parent)
         if parent is None:
-            raise ValueError("a start without a parent")
-        return cls(sequence, data["instanceId"], data["name"], decode_value(data["input"]), data["version"], parent)
+            raise ShapeError("a start without a parent")
+        return cls(
+            sequence,
+            data.read("instanceId", shape.instance_id),
+            data.read("name", shape.text),
+            data.read("input", decode_value),
+            data.read("version", _VERSION),
+            parent,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +169,20 @@ class StartNew:
         )
 
     @classmethod
-    def decode(cls, sequence: int, data: dict[str, Any]) -> StartNew:
-        """The start that `encode` wrote."""
+    def decode(cls, sequence: int, data: Fields) -> StartNew:
+        """The start that `encode` wrote.
+
+        :raises ShapeError: it is none.
+        """
         return cls(
             sequence,
-            data["instanceId"],
-            data["executionId"],
-            data["name"],
-            decode_value(data["input"]),
-            data["version"],
-            decode_time(data["sentAt"]),
-            None if data["startAt"] is None else decode_time(data["startAt"]),
+            data.read("instanceId", shape.instance_id),
+            data.read("executionId", shape.word(256)),
+            data.read("name", shape.text),
+            data.read("input", decode_value),
+            data.read("version", _VERSION),
+            data.read("sentAt", shape.time),
+            data.read("startAt", shape.optional(shape.time)),
         )
 
 
@@ -301,8 +314,11 @@ def from_message(message: OutboxMessage) -> Send:
     """
     try:
         if message.start:
-            data = json.loads(message.body)
+            data = Fields(shape.parse(message.body))
             return (StartChild if "parent" in data else StartNew).decode(message.sequence, data)
-        return Deliver(message.sequence, message.target, InboxEvent.decode(message.body.encode()))
-    except (ValueError, KeyError, TypeError, MalformedMessageError) as error:
-        raise CorruptRowError(f"an outbox entry cannot be read: {error!r}") from error
+        return Deliver(message.sequence, message.target, InboxEvent.decode(message.body.encode(errors="surrogatepass")))
+    except (ShapeError, MalformedMessageError) as error:
+        raise CorruptRowError(f"an outbox entry cannot be read: {error}") from error
+
+
+_VERSION = shape.optional(shape.text)

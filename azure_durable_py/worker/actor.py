@@ -60,7 +60,7 @@ from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.guards import Guards
-from azure_durable_py.worker.inbox import accept, completed_task
+from azure_durable_py.worker.inbox import accept, completed_task, without_lost
 from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, Pauses
 from azure_durable_py.worker.outbox import Outbox
@@ -108,6 +108,7 @@ class Actor:
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
+        self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
         self._is_entity = is_entity(instance_id)
         self._execution = EntityExecution(context, instance_id) if self._is_entity else Execution(context, instance_id)
@@ -119,6 +120,7 @@ class Actor:
             handed_over=self.handed_over,
             armed=self.armed,
             failed=self.finish,
+            broken=self._break,
         )
         self._outbox = Outbox(context, instance_id, self, self._guards, self._execution, self._mailroom)
 
@@ -155,6 +157,10 @@ class Actor:
         """Whether this process is still to hand the entry over."""
         return not self._stopping and self._is_current(sender) and self._outbox.is_open(entry)
 
+    def look_again(self) -> None:
+        """Something that it has in hand is no longer its own."""
+        self._touch()
+
     def end(self) -> None:
         """Leave memory now if there is nothing to do."""
         self._ending = True
@@ -180,6 +186,11 @@ class Actor:
     def has_results(self) -> bool:
         """Whether results wait to be committed."""
         return bool(len(self._results))
+
+    def _break(self, _task: str, error: BaseException) -> None:
+        """A part of it has failed in a way that nobody foresaw: so has the whole."""
+        self._broken = error
+        self._wake.set()
 
     def _touch(self) -> None:
         if not self._touched:
@@ -235,6 +246,8 @@ class Actor:
         monotonic = self._hub.clock.monotonic
         while True:
             self._wake.clear()
+            if self._broken is not None:
+                raise self._broken
             if self._touched or self._has_rows() or self._results.worth_a_turn(self._execution.decided_by):
                 self._untouch()
                 return True
@@ -304,7 +317,19 @@ class Actor:
         self._header = self._state = None
         self._execution.forget()
         self._let_go()
-        for delivery in held:
+        await self._put_back(held)
+
+    async def abandon(self) -> None:
+        """It has failed in a way that nobody foresaw: what it has in hand comes again, later each time, to another."""
+        self._stopping = True
+        self._untouch()
+        self._context.sessions.leave(self)
+        await self._mailroom.stop()
+        await self._put_back([*self._guards.let_go(), *self._arrived])
+        self._execution.forget()
+
+    async def _put_back(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
             delay = min(2.0 ** min(delivery.rank[0], 10), LONGEST_DEFERRAL)
             await delivery.settlement.put_back(delay)
 
@@ -445,7 +470,14 @@ class Actor:
         """Run what there is to run, and write it into a draft."""
         if isinstance(draft, EntityDraft):
             assert isinstance(self._execution, EntityExecution)
-            turn = EntityTurn(self._context, self._execution, draft, self.sender)
+            turn = EntityTurn(
+                self._context,
+                self._execution,
+                draft,
+                self.sender,
+                given_up=self._take_failure(),
+                one_by_one=any(delivery.last for delivery in self._guards),
+            )
             if await turn.run(self._next_rows()):
                 turn.record(guard.id)
             return draft
@@ -464,8 +496,14 @@ class Actor:
             or len(self._results)
             or state.pending
             or (state.earliest is not None and state.earliest <= draft.now)
-            or any(delivery.failure for delivery in self._guards)
         )
+
+    def _take_failure(self) -> FailureDetails | None:
+        """Why to fail what is first now: one operation pays for it, and those behind it are to be run."""
+        failure = next((delivery.failure for delivery in self._guards if delivery.failure), None)
+        for delivery in self._guards:
+            delivery.failure = None
+        return failure
 
     def _fail_instead(
         self, header: Header, state: InstanceState, draft: Draft, guard: Delivery, error: PayloadTooLargeError
@@ -483,15 +521,15 @@ class Actor:
 
     async def _run_turn(self, header: Header, draft: Draft, guard: Delivery) -> None:
         """Advance the orchestration over what there is."""
-        failure = await self._load_execution(header, draft.state)
+        events, failure = await self._load_execution(header, draft.state)
         rows = self._next_rows()
         await self._give_locks_back(rows, draft.state)
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
         answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
         results = self._results.usable(draft.state, answered, self._execution.is_open)
+        filled = await self._execution.filled([event.event for event in accepted.events])
+        events += without_lost(self.instance_id, accepted, filled)
         draft.consume(accepted.consumed, accepted.quarantined)
-        events: list[Event] = await self._execution.pending(draft.state)
-        events += await self._execution.filled([event.event for event in accepted.events])
         events += [result.event for result in results]
         events += due_timers(draft.state, draft.now)
         draft.state.start_at = None
@@ -500,22 +538,23 @@ class Actor:
         turn = failed_turn(failure, draft.now) if failure else self._execution.advance(events, draft.now)
         draft.record(turn, self.sender, guard.id, self._execution.decision)
 
-    async def _load_execution(self, header: Header, state: InstanceState) -> FailureDetails | None:
+    async def _load_execution(self, header: Header, state: InstanceState) -> tuple[list[Event], FailureDetails | None]:
+        """What the function has not seen yet of its start; or why the instance fails."""
         failure = next((delivery.failure for delivery in self._guards if delivery.failure), None)
         failure = failure or self._wrong_version(header)
         if failure is not None:
             logger.error("Instance %r fails: %s", self.instance_id, failure.message)
-            return failure
+            return [], failure
         try:
             await self._execution.load(state)
+            return await self._execution.pending(state), None
         except CorruptRowError as error:
             # Another worker may just have replaced the rows that we read.
             current = await self._hub.store.load_header(self.instance_id)
             if _etag(current) != header.etag:
                 raise ConcurrencyConflictError("the header changed while its history was read") from error
             logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)
-            return FailureDetails.from_exception(error)
-        return None
+            return [], FailureDetails.from_exception(error)
 
     def _wrong_version(self, header: Header) -> FailureDetails | None:
         """The failure of an instance that this worker may not run.

@@ -5,17 +5,22 @@ Owns reading. It runs no operation and commits nothing.
 
 from __future__ import annotations
 
-import json
+import logging
 
+from azure_durable_py import shape
 from azure_durable_py.history import Event
 from azure_durable_py.models import EntityId
 from azure_durable_py.runtime.entities import LiveEntity
+from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub.entity import SenderPage
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, chunk_keys, decode_ref, from_blobs
 from azure_durable_py.taskhub.protocol import Columns
 from azure_durable_py.taskhub.values import read_value
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.execution import Execution
+
+logger = logging.getLogger("azure_durable_py.worker")
+_SENDERS = shape.mapping(shape.text, shape.whole(0, shape.LARGEST))
 
 
 class EntityExecution(Execution):
@@ -67,10 +72,14 @@ class EntityExecution(Execution):
         return await read_value(self._context.hub.store, self._instance_id, value)
 
     async def remembered(self, page: SenderPage) -> dict[str, int]:
-        """The senders that were moved to these rows."""
+        """The senders that were moved to these rows. Rows that cannot be read are forgotten: nobody waits for them."""
         found = self._senders.get(page.key)
         if found is None:
-            found = json.loads(await self.rows(page.key, page.chunks))
+            try:
+                found = _SENDERS(shape.parse(await self.rows(page.key, page.chunks)))
+            except (CorruptRowError, ShapeError) as error:
+                logger.error("Entity %s forgets senders of long ago: %s", self._entity_id, error)
+                found = {}
             self._senders = {**self._senders, page.key: found}
         return found
 

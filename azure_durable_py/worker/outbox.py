@@ -135,6 +135,8 @@ class Outbox:
             else:
                 self._armed.remove((arming, alarm))
                 self.silence(alarm)
+                if self._arming == arming:
+                    self._arming = None
 
     def is_abandoned(self, draft: Draft) -> bool:
         """Whether the queue of sends is under a message that nobody may have any more (PROTOCOL R8)."""

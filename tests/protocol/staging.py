@@ -61,6 +61,8 @@ class ScriptedStore:
         self._running.set()
         self._refusal: type[StorageError] | None = None
         self.calls: Counter[str] = Counter()
+        self.seconds: dict[str, float] = {}
+        """How long calls take, by method."""
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._inner, name)
@@ -75,6 +77,7 @@ class ScriptedStore:
     async def _call(self, name: str, args: tuple[Any, ...], real: Callable[[], Awaitable[Any]]) -> Any:
         self.calls[name] += 1
         await self._running.wait()
+        await asyncio.sleep(self.seconds.get(name, 0.0))
         if self._refusal is not None:
             raise self._refusal(f"{name} is refused.")
         cue = next((cue for cue in self._cues if cue.method == name and cue.times and cue.matches(*args)), None)

@@ -16,7 +16,7 @@ from azure_durable_py.taskhub.entity import EntityState
 from azure_durable_py.taskhub.instance import InstanceState
 from azure_durable_py.taskhub.lifecycle import purge
 from azure_durable_py.taskhub.protocol import InstanceQuery, Kind
-from tests.simulation.world import REST, STORM, World
+from tests.simulation.world import REST, World
 
 # --- the app -------------------------------------------------------------------------------------------
 
@@ -175,7 +175,8 @@ async def _state(world: World, instance_id: str) -> Any:
 
 async def _settled(world: World, instance_id: str, wanted: Any) -> Any:
     """The state once it is as wanted, or when there has been time enough for that."""
-    while asyncio.get_running_loop().time() < STORM + REST:
+    deadline = world.until + REST
+    while world.now < deadline:
         if await world.store.load_header(instance_id) is not None and await _state(world, instance_id) == wanted:
             break
         await asyncio.sleep(10.0)

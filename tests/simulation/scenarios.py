@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +14,7 @@ from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition
 from azure_durable_py.taskhub.lifecycle import purge
 from azure_durable_py.taskhub.protocol import Header
 from tests.simulation.entity_scenarios import ENTITY_SCENARIOS, add_entities
-from tests.simulation.world import World
-
-Scenario = Callable[[World], Awaitable[None]]
-
+from tests.simulation.world import Plan, Play, World
 
 # --- the app -------------------------------------------------------------------------------------------
 
@@ -257,8 +254,22 @@ async def _wake_children(world: World, instance_id: str) -> None:
         await world.raise_event(f"{instance_id}-{number}", "item", "2")
 
 
+@dataclass(frozen=True)
+class Scenario:
+    """What is played, and what it asks of the world that it is played in."""
+
+    play: Play
+
+    def plan(self, plan: Plan) -> Plan:
+        """Bend the set-up of a world to what the scenario needs."""
+        bend = getattr(self.play, "bend", None)
+        if bend is not None:
+            bend(plan)
+        return plan
+
+
 SCENARIOS: dict[str, Scenario] = {
-    scenario.__name__: scenario
+    scenario.__name__: Scenario(scenario)
     for scenario in (
         *(chains, fans, timers, families, events, generations, conversations, payloads, endings),
         *ENTITY_SCENARIOS,
