@@ -35,7 +35,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from azure_durable_py.errors import (
     ConcurrencyConflictError,
@@ -108,6 +108,7 @@ class Actor:
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
+        self._latest = context.hub.clock.now()
         self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
         self._is_entity = is_entity(instance_id)
@@ -457,7 +458,7 @@ class Actor:
             except PayloadTooLargeError as error:
                 if self._is_entity:
                     raise
-                draft = self._fail_instead(header, state, draft, guard, error)
+                draft = await self._fail_instead(header, state, draft, guard, error)
                 await self._commit(draft)
         else:
             self._results.forget_taken()
@@ -485,7 +486,7 @@ class Actor:
             try:
                 await self._run_turn(header, draft, guard)
             except PayloadTooLargeError as error:
-                return self._fail_instead(header, state, draft, guard, error)
+                return await self._fail_instead(header, state, draft, guard, error)
         return draft
 
     def _has_work(self, draft: Draft) -> bool:
@@ -505,12 +506,13 @@ class Actor:
             delivery.failure = None
         return failure
 
-    def _fail_instead(
+    async def _fail_instead(
         self, header: Header, state: InstanceState, draft: Draft, guard: Delivery, error: PayloadTooLargeError
     ) -> Draft:
         """A turn that cannot be stored fails the instance, never its doorbell (PROTOCOL R19)."""
         logger.error("Instance %r fails: %s", self.instance_id, error)
         self._execution.forget()
+        await self._read_decisions(state)
         failing = self._draft(header, state)
         failing.state.marks = draft.state.marks
         failing.consume(draft.consumed)
@@ -518,6 +520,13 @@ class Actor:
         failing.record(turn, self.sender, guard.id, self._execution.decision)
         self._see_to_timers(failing, guard)
         return failing
+
+    async def _read_decisions(self, state: InstanceState) -> None:
+        """Read what an instance that is about to fail has decided: what it still has to send, it sends."""
+        try:
+            await self._execution.load_decisions(state)
+        except CorruptRowError as error:
+            logger.error("What instance %r still had to send cannot be read: %s", self.instance_id, error)
 
     async def _run_turn(self, header: Header, draft: Draft, guard: Delivery) -> None:
         """Advance the orchestration over what there is."""
@@ -544,6 +553,7 @@ class Actor:
         failure = failure or self._wrong_version(header)
         if failure is not None:
             logger.error("Instance %r fails: %s", self.instance_id, failure.message)
+            await self._read_decisions(state)
             return [], failure
         try:
             await self._execution.load(state)
@@ -620,11 +630,17 @@ class Actor:
                 return
         draft.see_to_timers(guard.id, self._guards.ids, woken=woken)
 
+    def _now(self) -> datetime:
+        # A timer that was due once is due, although the machine's clock may be set back: a commit that fired it may be
+        # under way without an answer.
+        self._latest = max(self._latest, self._hub.clock.now())
+        return self._latest
+
     # --- the commit ------------------------------------------------------------------------------------
 
     def _draft(self, header: Header, state: InstanceState) -> Draft:
         # Later than the last turn: ids and order are made from the time of turns.
-        now = max(self._hub.clock.now(), state.turn_time + timedelta(microseconds=1))
+        now = max(self._now(), state.turn_time + timedelta(microseconds=1))
         make = EntityDraft if self._is_entity else Draft
         draft = make(header, state.copy(), self._hub.ids.short(), now)
         draft.state.garbage += self._orphans(header)
@@ -712,7 +728,7 @@ class Actor:
 
     def _has_due_timers(self, state: InstanceState) -> bool:
         """Whether a timer fell due since the turn looked at the clock: the next turn fires it."""
-        if state.earliest is None or state.earliest > self._hub.clock.now():
+        if state.earliest is None or state.earliest > self._now():
             return False
         self._touch()
         return True
