@@ -1,0 +1,88 @@
+"""Timers and their one doorbell."""
+
+from __future__ import annotations
+
+from tests.mutants.planting import Mutant
+
+MUTANTS = (
+    Mutant(
+        "due_timer_loses_its_doorbell",
+        "A timer that falls due between the turn and its end loses its only doorbell.",
+        "worker/actor.py",
+        "if state.earliest is None or state.earliest > self._hub.clock.now():",
+        "if True:",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "due_timers_fire_only_by_their_doorbell",
+        "A turn for another reason leaves timers alone that are due.",
+        "worker/actor.py",
+        "        events += due_timers(draft.state, draft.now)\n",
+        "        if any(delivery.due for delivery in self._guards):\n            events += due_timers(draft.state, draft.now)\n",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "no_alarm",
+        "No doorbell is put for a timer.",
+        "worker/draft.py",
+        "            state.arming = Arming(guard, earliest)\n",
+        "            pass\n",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "alarm_too_late_counted_on",
+        "A doorbell that comes later than the earliest timer is counted on.",
+        "worker/draft.py",
+        "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due <= earliest:",
+        "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due:",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "lost_alarm_counted_on",
+        "A doorbell that should have come long ago is counted on.",
+        "worker/draft.py",
+        "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due <= earliest:",
+        "elif state.alarm is not None and state.alarm.due <= earliest:",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "alarm_not_armed_again",
+        "A timer's doorbell that has come is still counted on for the next timer.",
+        "worker/draft.py",
+        "if state.alarm is not None and (state.alarm.doorbell in in_hand or (woken and not state.alarm.doorbell)):",
+        "if state.alarm is not None and False:",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "alarm_not_silenced",
+        "The doorbell of a timer that nobody waits for stays in the queue for days.",
+        "worker/draft.py",
+        "        if self.state.alarm is not None and self.state.alarm.handle is not None:\n",
+        "        if False:\n",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "arming_guards_nothing",
+        "The message that guards the putting of a timer's doorbell is not known as its guard.",
+        "taskhub/instance.py",
+        "or (self.arming is not None and self.arming.guard == guard)",
+        "",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "alarm_of_another_forgotten",
+        "A timer's doorbell that is put although somebody else had one put stays in the queue.",
+        "worker/outbox.py",
+        "                self.silence(alarm)\n                if self._arming == arming:\n",
+        "                if self._arming == arming:\n",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "delayed_start_at_once",
+        "A delayed start begins when it is inserted.",
+        "worker/actor.py",
+        "        if state.start_at is None or draft.now >= state.start_at:\n            return False\n",
+        "        return False\n",
+        ("tests/client/test_starting.py", "tests/protocol", "tests/entities"),
+    ),
+)
