@@ -28,8 +28,7 @@ _STATUSES = frozenset(status.value for status in OrchestrationRuntimeStatus)
 class DamagedHeaderError(CorruptRowError):
     """The columns of a header cannot be read.
 
-    `header` is what could be: a column that could not holds nothing, an instance whose status cannot be
-    read counts as running. `reason` names the columns.
+    `header` is what could be; a column that could not holds nothing. `reason` names those columns.
     """
 
     def __init__(self, header: Header, reason: str) -> None:
@@ -78,9 +77,7 @@ def _missing(name: str, instance_id: str) -> Any:
     match name:
         case "kind":
             return Kind.entity if instance_id.startswith("@") else Kind.orchestration
-        case "runtime_status":
-            return OrchestrationRuntimeStatus.Running.value
-        case "name" | "execution_id" | "turn_id":
+        case "name" | "runtime_status" | "execution_id" | "turn_id":
             return ""
         case "created_time" | "last_updated_time":
             return UNKNOWN_TIME
@@ -135,7 +132,7 @@ def _reference(value: Any) -> str:
     return value
 
 
-_TEXT = shape.word(shape.LARGEST, least=0)
+_TEXT = shape.word(32_768, least=0)
 _OPTIONAL_TEXT = shape.optional(_TEXT)
 _TIMES = ("created_time", "last_updated_time")
 _LATE_TIMES = ("completed_time", "wake_time")

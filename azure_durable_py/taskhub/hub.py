@@ -23,7 +23,8 @@ from azure_durable_py.errors import (
     StorageUnavailableError,
 )
 from azure_durable_py.history import ExecutionStarted, ParentInstance, PayloadRef, encode_event
-from azure_durable_py.taskhub.instance import Alarm, InstanceState, encode_ref, is_final
+from azure_durable_py.taskhub.columns import DamagedHeaderError
+from azure_durable_py.taskhub.instance import Alarm, CorruptRowError, InstanceState, encode_ref, is_final
 from azure_durable_py.taskhub.messages import Doorbell, InboxEvent
 from azure_durable_py.taskhub.protocol import (
     MAX_COMMIT_ROWS,
@@ -160,11 +161,18 @@ class TaskHub:
                 await self.retry(lambda commit=commit: self.store.commit(commit))
                 return None
             except ConcurrencyConflictError:
-                found = await self.retry(lambda: self.store.load_header(request.instance_id))
+                found = await self.salvage(request.instance_id)
                 if found is not None:
                     return found
                 # Deleted meanwhile: what we wanted to replace is gone, so this is a plain insert.
                 commit = replace(commit, expected=None)
+
+    async def salvage(self, instance_id: str) -> Header | None:
+        """The header of an instance, as far as its columns can be read."""
+        try:
+            return await self.retry(lambda: self.store.load_header(instance_id))
+        except DamagedHeaderError as error:
+            return error.header
 
     async def _ring_start(self, request: StartRequest) -> None:
         if request.start_at is None:
@@ -292,7 +300,10 @@ def _same_start(found: Header, request: StartRequest) -> bool:
         return True
     if request.parent is None:
         return False
-    origin = InstanceState.decode(found.body).parent
+    try:
+        origin = InstanceState.decode(found.body).parent
+    except CorruptRowError:
+        return False
     return origin is not None and (
         (origin.instance_id, origin.execution_id, origin.generation, origin.attempt, origin.task_id)
         == (

@@ -7,14 +7,15 @@ messages. It never interprets the bodies that it keeps.
 Failure modes, for every call:
 
 - `StorageUnavailableError`: no usable answer. The call may have taken effect, or may still.
-- `StorageRejectedError`: refused for good; nothing took effect.
+- `StorageRejectedError`: a definite no; nothing took effect. It says nothing of the future: what is refused now
+  (no access, no room on the disk) may be taken later.
 - `DamagedHeaderError`, where a header is returned: its columns are not ours. A listing goes on.
 - Anything else a method raises is listed with it, is definite, and means nothing took effect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -330,6 +331,22 @@ class TaskHubStore(Protocol):
         """Delete a message that we hold.
 
         :raises MessageLostError: it was deleted or delivered to somebody else.
+        """
+        ...
+
+    async def next_visible(self, queue: str) -> float | None:
+        """Seconds until the first message of a queue is visible (0: one is now), by the clock of the store.
+
+        None: there is no message, or the store cannot tell (Azure). An answer may be outdated by any later call;
+        it saves polls, and never takes their place.
+        """
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` on the running loop whenever there may be messages that another process put or let go.
+
+        A store that cannot know of other processes (Azure), or that has none (in memory), never calls it. The store
+        must be open. Returns the way to stop.
         """
         ...
 

@@ -35,7 +35,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from azure_durable_py.errors import (
     ConcurrencyConflictError,
@@ -108,6 +108,8 @@ class Actor:
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
+        self._latest = context.hub.clock.now()
+        self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
         self._is_entity = is_entity(instance_id)
         self._execution = EntityExecution(context, instance_id) if self._is_entity else Execution(context, instance_id)
@@ -119,6 +121,7 @@ class Actor:
             handed_over=self.handed_over,
             armed=self.armed,
             failed=self.finish,
+            broken=self._break,
         )
         self._outbox = Outbox(context, instance_id, self, self._guards, self._execution, self._mailroom)
 
@@ -185,6 +188,11 @@ class Actor:
         """Whether results wait to be committed."""
         return bool(len(self._results))
 
+    def _break(self, _task: str, error: BaseException) -> None:
+        """A part of it has failed in a way that nobody foresaw: so has the whole."""
+        self._broken = error
+        self._wake.set()
+
     def _touch(self) -> None:
         if not self._touched:
             self._touched = True
@@ -239,6 +247,8 @@ class Actor:
         monotonic = self._hub.clock.monotonic
         while True:
             self._wake.clear()
+            if self._broken is not None:
+                raise self._broken
             if self._touched or self._has_rows() or self._results.worth_a_turn(self._execution.decided_by):
                 self._untouch()
                 return True
@@ -308,7 +318,19 @@ class Actor:
         self._header = self._state = None
         self._execution.forget()
         self._let_go()
-        for delivery in held:
+        await self._put_back(held)
+
+    async def abandon(self) -> None:
+        """It has failed in a way that nobody foresaw: what it has in hand comes again, later each time, to another."""
+        self._stopping = True
+        self._untouch()
+        self._context.sessions.leave(self)
+        await self._mailroom.stop()
+        await self._put_back([*self._guards.let_go(), *self._arrived])
+        self._execution.forget()
+
+    async def _put_back(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
             delay = min(2.0 ** min(delivery.rank[0], 10), LONGEST_DEFERRAL)
             await delivery.settlement.put_back(delay)
 
@@ -436,7 +458,7 @@ class Actor:
             except PayloadTooLargeError as error:
                 if self._is_entity:
                     raise
-                draft = self._fail_instead(header, state, draft, guard, error)
+                draft = await self._fail_instead(header, state, draft, guard, error)
                 await self._commit(draft)
         else:
             self._results.forget_taken()
@@ -449,7 +471,14 @@ class Actor:
         """Run what there is to run, and write it into a draft."""
         if isinstance(draft, EntityDraft):
             assert isinstance(self._execution, EntityExecution)
-            turn = EntityTurn(self._context, self._execution, draft, self.sender)
+            turn = EntityTurn(
+                self._context,
+                self._execution,
+                draft,
+                self.sender,
+                given_up=self._take_failure(),
+                one_by_one=any(delivery.last for delivery in self._guards),
+            )
             if await turn.run(self._next_rows()):
                 turn.record(guard.id)
             return draft
@@ -457,7 +486,7 @@ class Actor:
             try:
                 await self._run_turn(header, draft, guard)
             except PayloadTooLargeError as error:
-                return self._fail_instead(header, state, draft, guard, error)
+                return await self._fail_instead(header, state, draft, guard, error)
         return draft
 
     def _has_work(self, draft: Draft) -> bool:
@@ -468,15 +497,22 @@ class Actor:
             or len(self._results)
             or state.pending
             or (state.earliest is not None and state.earliest <= draft.now)
-            or any(delivery.failure for delivery in self._guards)
         )
 
-    def _fail_instead(
+    def _take_failure(self) -> FailureDetails | None:
+        """Why to fail what is first now: one operation pays for it, and those behind it are to be run."""
+        failure = next((delivery.failure for delivery in self._guards if delivery.failure), None)
+        for delivery in self._guards:
+            delivery.failure = None
+        return failure
+
+    async def _fail_instead(
         self, header: Header, state: InstanceState, draft: Draft, guard: Delivery, error: PayloadTooLargeError
     ) -> Draft:
         """A turn that cannot be stored fails the instance, never its doorbell (PROTOCOL R19)."""
         logger.error("Instance %r fails: %s", self.instance_id, error)
         self._execution.forget()
+        await self._read_decisions(state)
         failing = self._draft(header, state)
         failing.state.marks = draft.state.marks
         failing.consume(draft.consumed)
@@ -484,6 +520,13 @@ class Actor:
         failing.record(turn, self.sender, guard.id, self._execution.decision)
         self._see_to_timers(failing, guard)
         return failing
+
+    async def _read_decisions(self, state: InstanceState) -> None:
+        """Read what an instance that is about to fail has decided: what it still has to send, it sends."""
+        try:
+            await self._execution.load_decisions(state)
+        except CorruptRowError as error:
+            logger.error("What instance %r still had to send cannot be read: %s", self.instance_id, error)
 
     async def _run_turn(self, header: Header, draft: Draft, guard: Delivery) -> None:
         """Advance the orchestration over what there is."""
@@ -510,6 +553,7 @@ class Actor:
         failure = failure or self._wrong_version(header)
         if failure is not None:
             logger.error("Instance %r fails: %s", self.instance_id, failure.message)
+            await self._read_decisions(state)
             return [], failure
         try:
             await self._execution.load(state)
@@ -586,11 +630,17 @@ class Actor:
                 return
         draft.see_to_timers(guard.id, self._guards.ids, woken=woken)
 
+    def _now(self) -> datetime:
+        # A timer that was due once is due, although the machine's clock may be set back: a commit that fired it may be
+        # under way without an answer.
+        self._latest = max(self._latest, self._hub.clock.now())
+        return self._latest
+
     # --- the commit ------------------------------------------------------------------------------------
 
     def _draft(self, header: Header, state: InstanceState) -> Draft:
         # Later than the last turn: ids and order are made from the time of turns.
-        now = max(self._hub.clock.now(), state.turn_time + timedelta(microseconds=1))
+        now = max(self._now(), state.turn_time + timedelta(microseconds=1))
         make = EntityDraft if self._is_entity else Draft
         draft = make(header, state.copy(), self._hub.ids.short(), now)
         draft.state.garbage += self._orphans(header)
@@ -678,7 +728,7 @@ class Actor:
 
     def _has_due_timers(self, state: InstanceState) -> bool:
         """Whether a timer fell due since the turn looked at the clock: the next turn fires it."""
-        if state.earliest is None or state.earliest > self._hub.clock.now():
+        if state.earliest is None or state.earliest > self._now():
             return False
         self._touch()
         return True

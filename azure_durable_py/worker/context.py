@@ -17,7 +17,9 @@ from azure_durable_py.taskhub.outgoing import RunActivity, Sender
 from azure_durable_py.worker.activities import SyncRunner, run_in_thread
 from azure_durable_py.worker.delivery import Delivery, Holder
 from azure_durable_py.worker.sessions import Sessions
+from azure_durable_py.worker.supervision import Supervisor
 from azure_durable_py.worker.taskset import TaskSet
+from azure_durable_py.worker.watchdog import Watchdog
 
 PARALLEL_SENDS = 32
 """Storage calls that one worker has under way at once for handing over."""
@@ -77,11 +79,13 @@ class WorkerContext:
     activities: Activities
     holder: Holder
     sessions: Sessions
+    supervisor: Supervisor
+    watchdog: Watchdog
+    settling: TaskSet
     turns: asyncio.Semaphore
     entity_turns: asyncio.Semaphore
     run_sync: SyncRunner = run_in_thread
     sends: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_SENDS))
-    settling: TaskSet = field(default_factory=TaskSet)
     room_made: Callable[[], None] = lambda: None
     touched: int = 0
     """Instances that were told something which no turn has taken up yet."""

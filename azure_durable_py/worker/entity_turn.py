@@ -68,10 +68,23 @@ class EntityTurn:
 
     :param draft: the commit that the turn becomes.
     :param sender: on whose behalf the entity sends.
+    :param given_up: why the first operation is to fail without being run.
+    :param one_by_one: whether to take one operation only, so that the one that kills the process will be the first.
     """
 
-    def __init__(self, context: WorkerContext, execution: EntityExecution, draft: EntityDraft, sender: Sender) -> None:
+    def __init__(
+        self,
+        context: WorkerContext,
+        execution: EntityExecution,
+        draft: EntityDraft,
+        sender: Sender,
+        *,
+        given_up: FailureDetails | None = None,
+        one_by_one: bool = False,
+    ) -> None:
         self._context = context
+        self._given_up = given_up
+        self._most_operations = 1 if one_by_one else context.settings.max_entity_operation_batch_size
         self._execution = execution
         self._draft = draft
         self._sender = sender
@@ -140,7 +153,7 @@ class EntityTurn:
     @property
     def _is_full(self) -> bool:
         return (
-            self._operations >= self._context.settings.max_entity_operation_batch_size
+            self._operations >= self._most_operations
             or self._bytes >= SEND_BYTES_PER_TURN
             or self._context.hub.clock.monotonic() >= self._deadline
         )
@@ -274,6 +287,9 @@ class EntityTurn:
             )
 
     async def _outcome(self, event: OperationArrived) -> Outcome:
+        if self._given_up is not None:
+            failure, self._given_up = self._given_up, None
+            return Outcome(None, failure)
         if self._live is None and event.operation == DELETE:
             self._text = None
             return Outcome(None, None)
@@ -296,7 +312,8 @@ class EntityTurn:
     async def _perform(self, operation: Operation) -> Outcome:
         try:
             if operation.is_async:
-                returned = await operation.call_async()
+                name = self._sender.instance_id
+                returned = await self._context.watchdog.steps(operation.call_async(), lambda: f"entity {name}")
             else:
                 returned = await self._context.run_sync(operation.call, f"entity {self._sender.instance_id}")
             self._check_size(operation)

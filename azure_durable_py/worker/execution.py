@@ -58,7 +58,12 @@ class Execution:
             context.converter,
             events,
             generation=state.generation,
+            guard=context.watchdog.guard(self._what),
         )
+
+    def _what(self) -> str:
+        name = f" {self._live.name!r}" if self._live is not None else ""
+        return f"orchestrator{name} of instance {self._instance_id!r}"
 
     async def load_decisions(self, state: InstanceState) -> None:
         """Read what was decided, without running user code."""

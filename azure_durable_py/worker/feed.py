@@ -27,10 +27,14 @@ from azure_durable_py.taskhub.values import Spill, read_value
 from azure_durable_py.worker.activities import ActivityRunner
 from azure_durable_py.worker.context import ActivityJob, TaskResult
 from azure_durable_py.worker.delivery import Delivery, Holder
+from azure_durable_py.worker.given_up import after_deliveries
 from azure_durable_py.worker.poison import set_aside
+from azure_durable_py.worker.supervision import Supervisor
 from azure_durable_py.worker.taskset import TaskSet
 
 logger = logging.getLogger("azure_durable_py.worker")
+ACTIVITIES = "activities"
+"""What the running of activities is called in the worker's health."""
 PARALLEL_PUTS = 8
 MOST_AHEAD = 16
 """Work items that may be taken from the queue although no slot is free for them yet."""
@@ -100,6 +104,7 @@ class ActivityFeed:
         visibility: float,
         live: Callable[[str], ActivityJob | None],
         adopt: Callable[[str, Delivery], None],
+        supervisor: Supervisor,
         most_deliveries: int = 5,
     ) -> None:
         self._hub = hub
@@ -109,9 +114,11 @@ class ActivityFeed:
         self._visibility = visibility
         self._live = live
         self._adopt = adopt
+        self._supervisor = supervisor
         self._most_deliveries = most_deliveries
-        self._running = TaskSet(self._freed)
-        self._putting = TaskSet(self._fill)
+        report = supervisor.reporter(ACTIVITIES, "its message comes again")
+        self._running = TaskSet(self._freed, report)
+        self._putting = TaskSet(self._fill, report)
         self._waiting: deque[_Offer] = deque()
         self._for_queue: deque[_Offer] = deque()
         self._taken: deque[_Taken] = deque()
@@ -177,7 +184,8 @@ class ActivityFeed:
             self._running.start(self.run_item(taken.item, taken.delivery), f"activity {taken.item.name}")
         else:
             offer = self._waiting.popleft()
-            self._running.start(self._run_here(offer), f"activity {offer.activity.name}")
+            work = self._supervisor.keep(ACTIVITIES, lambda: self._run_here(offer))
+            self._running.start(work, f"activity {offer.activity.name}")
 
     def _freed(self) -> None:
         self._fill()
@@ -209,7 +217,8 @@ class ActivityFeed:
 
     def _put(self, offer: _Offer) -> None:
         if offer.is_wanted:
-            self._putting.start(self._put_item(offer), f"queue {offer.activity.name}")
+            work = self._supervisor.keep(ACTIVITIES, lambda: self._put_item(offer))
+            self._putting.start(work, f"queue {offer.activity.name}")
 
     async def _put_item(self, offer: _Offer) -> None:
         sender, activity = offer.sender, offer.activity
@@ -281,19 +290,19 @@ class ActivityFeed:
             delay = min(2.0 ** min(item.again, 8), 300.0)
             logger.error("%s is put off: %s", what, error)
             await delivery.settlement.put_back(delay)
+        except Exception as error:  # noqa: BLE001 - its message must not be held for ever
+            self._supervisor.report(ACTIVITIES, "the message is put back", error)
+            self._supervisor.health.resumed(ACTIVITIES)
+            await delivery.settlement.put_back(min(2.0 ** min(item.again, 8), 300.0))
 
     def _given_up(self, item: WorkItem, delivery: Delivery) -> FailureDetails | None:
         """Why not to begin once more what has ended its process each time."""
-        begun = item.tries + delivery.deliveries - 1
-        if begun < self._most_deliveries:
-            return None
-        return FailureDetails(
-            message=(
-                f"Activity {item.name!r} was begun {begun} times, and each time its process ended before it did (out "
-                "of memory, a crash in native code, or a stop from outside). It is not begun again."
-            ),
-            error_type="azure_durable_py.errors.WorkerDiedError",
-        )
+        what, deliveries = f"activity {item.name!r} of instance {item.instance_id!r}", item.tries + delivery.deliveries
+        reason = after_deliveries(what, deliveries, self._most_deliveries)
+        if deliveries > self._most_deliveries + 1:
+            # It was told before that the activity has failed, and its process ended with that, too.
+            delivery.failure = reason
+        return reason
 
     async def _may_run_again(self, item: WorkItem, delivery: Delivery, what: str) -> bool:
         """Have what the item guards handed over (PROTOCOL R4), and look whether its result is still wanted (I6)."""

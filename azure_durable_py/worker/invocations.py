@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from azure_durable_py.errors import StorageError
-from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError, WorkItem
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.delivery import Delivery, Held
 from azure_durable_py.worker.feed import ActivityFeed
+from azure_durable_py.worker.given_up import after_rounds
 
 logger = logging.getLogger("azure_durable_py.worker")
 _Envelope = TypeVar("_Envelope", Doorbell, WorkItem)
@@ -180,7 +180,7 @@ class Invocations:
         )
         what = f"instance {doorbell.instance_id!r}"
         rank = (doorbell.again, doorbell.tag, dequeue_count)
-        failure = _failure(what, doorbell.poisoned)
+        failure = after_rounds(what, doorbell.poisoned, MOST_ROUNDS)
         delivery = Delivery(doorbell.id, rank, settlement, doorbell.why, doorbell.due, failure)
         self._ring(doorbell.instance_id, delivery)
         await self._wait(settlement)
@@ -203,7 +203,8 @@ class Invocations:
             lambda puts: replace(item, again=item.again + puts, tag=hub.ids.short()).encode(),
         )
         delivery = Delivery(item.id, (item.again, item.tag, dequeue_count), settlement)
-        failure = _failure(f"activity {item.name!r} of instance {item.instance_id!r}", item.poisoned)
+        what = f"activity {item.name!r} of instance {item.instance_id!r}"
+        failure = after_rounds(what, item.poisoned, MOST_ROUNDS)
         await self._feed.run(item, delivery, failure)
         await self._wait(settlement)
 
@@ -256,19 +257,6 @@ class Invocations:
             yield self._limits.patience if self._held <= self._limits.held_at_most else SHORT_PATIENCE
         finally:
             self._held -= 1
-
-
-def _failure(what: str, rounds: int) -> FailureDetails | None:
-    """Why to give up something that went through the poison queue too often."""
-    if rounds < MOST_ROUNDS:
-        return None
-    return FailureDetails(
-        message=(
-            f"The host gave up the message for {what} {rounds} times: no delivery of it came to its end. Either the "
-            "process died (out of memory, a crash in native code), or functionTimeout in host.json passed."
-        ),
-        error_type="azure_durable_py.errors.StorageError",
-    )
 
 
 def _read(decode: Callable[[str], _Envelope], body: str) -> _Envelope | None:

@@ -45,6 +45,7 @@ class Mailroom:
     :param handed_over: told of each entry that is handed over.
     :param armed: told of the doorbell that was put for a timer.
     :param failed: told of the start of a sub-orchestration that can never succeed.
+    :param broken: told of an error that nobody foresaw: what was to be sent is not.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Mailroom:
         handed_over: Callable[[Sender, int], None],
         armed: Callable[[Arming, Alarm], None],
         failed: Callable[[TaskResult], None],
+        broken: Callable[[str, BaseException], None],
     ) -> None:
         self._context = context
         self._instance_id = instance_id
@@ -64,7 +66,7 @@ class Mailroom:
         self._armed = armed
         self._failed = failed
         self._waiting: dict[str, _Waiting] = {}
-        self._tasks = TaskSet()
+        self._tasks = TaskSet(on_failure=broken)
 
     @property
     def is_empty(self) -> bool:

@@ -208,6 +208,7 @@ class Stage:
         self.entities: list[Callable[[Any], Any]] = []
         self.runs: list[tuple[str, Any]] = []
         self._sent = 0
+        self._casts: list[Cast] = []
 
     async def worker(self, name: str, *, ahead: float = 0.0, start: bool = True, **more: Any) -> Cast:
         """Start another worker, whose clock is `ahead` by some seconds."""
@@ -222,6 +223,8 @@ class Stage:
         }
         settings = Settings(**{**options, **more})
         cast = Cast(hub, store, Worker(hub, self._registry(name), settings, run_sync=run_inline, repair=False))
+        # Nobody else refers to what a frozen worker has under way.
+        self._casts.append(cast)
         if start:
             await cast.worker.start()
         return cast

@@ -14,6 +14,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 import azure_durable_py
+from tests.simulation.faults import READS
 from tests.simulation.weather import KINDS
 
 FAULTS = (*KINDS, "outage")
@@ -47,9 +48,8 @@ def fault_table(calls: Counter[tuple[str, str, str]]) -> Table:
 def hit(calls: Counter[tuple[str, str, str]]) -> tuple[int, int]:
     """How many combinations of call, place and fault were hit, of how many that there are."""
     rows = {(name, where) for name, where, _ in calls}
-    reads = {"load", "load_header", "get_blobs", "list_blobs", "query", "message_counts"}
     possible = [
-        (name, where, kind) for name, where in rows for kind in FAULTS if name not in reads or kind not in _READS_NEVER
+        (name, where, kind) for name, where in rows for kind in FAULTS if name not in READS or kind not in _READS_NEVER
     ]
     return sum(1 for combination in possible if calls[combination]), len(possible)
 

@@ -38,9 +38,10 @@ CALLS = (
     "receive_messages",
     "extend_message",
     "delete_message",
+    "next_visible",
     "message_counts",
 )
-READS = frozenset({"load", "load_header", "get_blobs", "list_blobs", "query", "message_counts"})
+READS = frozenset({"load", "load_header", "get_blobs", "list_blobs", "query", "next_visible", "message_counts"})
 
 
 class Process:

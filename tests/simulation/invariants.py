@@ -25,32 +25,32 @@ SOON = 900.0
 
 async def come_to_rest(world: World) -> None:
     """Wait until nothing is under way, and look."""
-    await _no_needless_message(world)
-    await _quiet(world)
+    await no_needless_message(world)
+    await quiet(world)
     before = _truths(world)
     while left := [name for name, partition in world.store.partitions.items() if partition.inbox]:
         late = all(set(world.store.partitions[name].inbox) <= world.sky.came_late for name in left)
         for name in left:
             await world.hub.ring(name, "look again")
-        await _quiet(world)
+        await quiet(world)
         again = [name for name in left if world.store.partitions[name].inbox]
         assert not again, f"left in the inbox of {again[0]}: {world.store.partitions[again[0]].inbox}"
         if late:
             assert _truths(world) == before, f"a row that came late had an effect: {before} {_truths(world)}"
         before = _truths(world)
-    await _nothing_in_memory(world)
+    await nothing_in_memory(world)
     for name, partition in sorted(world.store.partitions.items()):
         await _partition_is_sound(world, name, partition)
 
 
-async def _quiet(world: World) -> None:
+async def quiet(world: World) -> None:
     """Wait until the queues are empty and no write is still to take effect."""
     from tests.simulation.world import LONGEST_REST
 
-    deadline = world.now + LONGEST_REST
+    began, deadline = world.now, world.now + LONGEST_REST
     while world.sky.late or any((await world.store.message_counts()).values()):
         assert world.now < deadline, f"no rest: {_messages(world)}"
-        await asyncio.sleep(30.0)
+        await asyncio.sleep(5.0 + (world.now - began) / 50)
 
 
 def _truths(world: World) -> dict[str, tuple[str, str | None]]:
@@ -71,7 +71,7 @@ def _messages(world: World) -> list[tuple[str, str]]:
     ]
 
 
-async def _no_needless_message(world: World) -> None:
+async def no_needless_message(world: World) -> None:
     """Where nothing went wrong, the only messages are soon the doorbells of instances that wait for a timer."""
     if not world.plan.weather.is_fair:
         return
@@ -83,7 +83,7 @@ async def _no_needless_message(world: World) -> None:
         assert waits, f"a message in {queue} that nobody needs: {body}\n{looking.describe(header)}"
 
 
-async def _nothing_in_memory(world: World) -> None:
+async def nothing_in_memory(world: World) -> None:
     """What is idle is not in memory."""
     deadline = world.now + world.plan.settings.extended_session_idle_timeout + 60.0
     while any(looking.actors(life.worker) for life in world.lives.values() if not life.process.dead):

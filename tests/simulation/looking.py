@@ -11,9 +11,10 @@ from typing import Any
 
 from azure_durable_py.history import Event
 from azure_durable_py.taskhub.entity import EntityState
-from azure_durable_py.taskhub.instance import InstanceState, unpack
+from azure_durable_py.taskhub.instance import InstanceState, decode_ref, unpack
 from azure_durable_py.taskhub.lifecycle import is_terminal, read_history
 from azure_durable_py.taskhub.protocol import Header, TaskHubStore
+from azure_durable_py.taskhub.values import read_value
 from azure_durable_py.worker.worker import Worker
 from tests.simulation.memory import Partition
 
@@ -79,6 +80,9 @@ def _inflated(body: bytes) -> str:
         return ""
 
 
-def value_of(text: str | None) -> Any:
-    """A JSON text as a value."""
+async def output(store: TaskHubStore, header: Header) -> Any:
+    """What an instance returned, or the state of an entity, as a value."""
+    text = header.columns.output
+    if header.columns.output_payload is not None:
+        text = await read_value(store, header.instance_id, decode_ref(header.columns.output_payload))
     return None if text is None else json.loads(text)

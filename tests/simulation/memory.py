@@ -111,6 +111,7 @@ class MemoryStore:
 
     :param hub_name: name of the task hub; one place may hold several.
     :param place: where it is kept (default: a place of its own).
+    :param tells: whether it can tell when the next message is visible.
     :param visible: told of a queue and of the time at which a message of it becomes visible.
     """
 
@@ -123,6 +124,7 @@ class MemoryStore:
         now: Callable[[], datetime] | None = None,
         ids: Ids | None = None,
         visible: Callable[[str, datetime], None] | None = None,
+        tells: bool = True,
     ) -> None:
         self._hub_name = hub_name
         self._hub = hub_name.lower()
@@ -131,6 +133,7 @@ class MemoryStore:
         self._now = now or Clock().now
         self._ids = ids or Ids()
         self._visible = visible or (lambda queue, moment: None)
+        self._tells = tells
         self._opened = False
 
     @property
@@ -339,6 +342,16 @@ class MemoryStore:
         if kept is None or kept.receipt != handle.receipt:
             raise layout.message_lost(message.queue)
         return found, kept
+
+    async def next_visible(self, queue: str) -> float | None:
+        self._open_partitions()
+        first = self.queue(queue).first()
+        return None if first is None or not self._tells else max(0.0, (first.visible_at - self._now()).total_seconds())
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        del changed  # There are no other processes; a simulated world tells its workers by itself.
+        self._open_partitions()
+        return lambda: None
 
     async def message_counts(self) -> dict[str, int]:
         self._open_partitions()

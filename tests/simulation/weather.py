@@ -92,7 +92,7 @@ def draw_weather(dice: random.Random) -> Weather:
         return _NOTHING
     calm = replace(_NOTHING, name=name)
     if name == "crashes":
-        return replace(calm, crash_before=0.01, crash_after=0.01)
+        return replace(calm, crash_before=0.006, crash_after=0.006)
     if name == "lost answers":
         return replace(calm, lost_before=0.03, lost_after=0.05, late=0.03)
     if name == "refusals":

@@ -39,11 +39,13 @@ from azure_durable_py.registry import Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.messages import ANY, InboxEvent, Target
-from azure_durable_py.taskhub.protocol import Header, InstanceQuery
+from azure_durable_py.taskhub.protocol import Header, InstanceQuery, Kind
 from azure_durable_py.worker.activities import run_inline
 from azure_durable_py.worker.invocations import HostLimits
+from azure_durable_py.worker.repair import repair
 from azure_durable_py.worker.worker import Worker
 from tests.simulation import invariants, looking
+from tests.simulation.clients import SimulatedClient
 from tests.simulation.faults import FaultyStore, Process, Sky, within
 from tests.simulation.functions_host import FunctionsHost
 from tests.simulation.memory import MemoryStore
@@ -65,8 +67,11 @@ the_world: contextvars.ContextVar[World] = contextvars.ContextVar("the_world")
 
 def settings() -> Settings:
     """Few slots and short visibility: the surplus goes to the queue, and what is dropped comes back soon."""
+    # Processes die so often here that honest work may be delivered more often than anywhere else.
+    patient = {"max_dequeue_count": 100} if "max_dequeue_count" in Settings.__dataclass_fields__ else {}
     return Settings(
         hub_name="Simulated",
+        **patient,
         max_concurrent_activities=3,
         max_concurrent_orchestrators=4,
         max_concurrent_entities=4,
@@ -91,6 +96,8 @@ class Plan:
     redeploys: float = 0.0
     """Seconds between graceful stops of a worker, about; 0: never."""
     repair: bool = False
+    tells: bool = False
+    """Whether the store can tell when the next message is visible."""
     settings: Settings = field(default_factory=settings)
 
 
@@ -101,6 +108,7 @@ def draw_plan(dice: random.Random) -> Plan:
     plan.skew = dice.choice((0.0, 0.0, 0.3, 3.0, 60.0))
     plan.short_pages = dice.choice((0.0, 0.0, 0.3))
     plan.redeploys = dice.choice((0.0, 0.0, 0.0, 60.0, 200.0))
+    plan.tells = dice.random() < 0.5
     plan.repair = dice.random() < 0.15
     changes: dict[str, Any] = {}
     if dice.random() < 0.3:
@@ -167,12 +175,16 @@ class World:
         self.effects: Counter[Any] = Counter()
         """What user code did, by a key of its own."""
         self.lives: dict[str, Life] = {}
-        self.registries: dict[str, Registry] = {}
-        """Of workers that run another version of the app, by name."""
+        self.others: dict[str, tuple[Registry, Settings]] = {}
+        """Workers that run another version of the app, by name."""
         self.sky = Sky(self.dice, self._weather)
         self.sky.short_pages = plan.short_pages
         self.store = MemoryStore(
-            hub_name="Simulated", now=self.clock.now, ids=Ids(random.Random(f"{seed} store")), visible=self._visible
+            hub_name="Simulated",
+            now=self.clock.now,
+            ids=Ids(random.Random(f"{seed} store")),
+            visible=self._visible,
+            tells=plan.tells,
         )
         self.hub = TaskHub(self.store, self.clock, Ids(random.Random(f"{seed} hub")))
         self._sent: dict[str, int] = {}
@@ -237,10 +249,11 @@ class World:
         apart = timedelta(seconds=self.dice.uniform(-self.plan.skew, self.plan.skew))
         clock = Clock(lambda: self.clock.now() + apart) if apart else self.clock
         hub = SimulatedHub(store, clock, Ids(random.Random(self.dice.getrandbits(64))))
+        registry, chosen = self.others.get(name, (self.registry, self.plan.settings))
         worker = Worker(
             hub,
-            self.registries.get(name, self.registry),
-            self.plan.settings,
+            registry,
+            chosen,
             run_sync=run_inline,
             repair=self.plan.repair,
             limits=HostLimits() if self.plan.functions else None,
@@ -333,6 +346,23 @@ class World:
         """Let some time pass."""
         await asyncio.sleep(self.dice.uniform(0.0, longest))
 
+    def client(self, name: str = "C") -> SimulatedClient:
+        """A client whose own calls may fail."""
+        return SimulatedClient(self, name)
+
+    async def repair(self, *, quiet: timedelta = timedelta(0)) -> int:
+        """Ring what shows no life, as the repair scan does."""
+        return await repair(self.hub, quiet=quiet)
+
+    def lose_messages(self) -> int:
+        """Somebody empties the queues."""
+        lost = 0
+        for name in (*self.store.instance_queues, self.store.activity_queue):
+            queue = self.store.queue(name)
+            lost += len(queue.messages)
+            queue.messages.clear()
+        return lost
+
     # --- what must be true in the end ------------------------------------------------------------------
 
     async def finished(self, *instance_ids: str, within: float = REST) -> list[Header]:
@@ -342,15 +372,51 @@ class World:
         """
         headers: list[Header] = []
         for instance_id in instance_ids:
-            deadline = max(self.until, self.now) + within
+            began, deadline = self.now, max(self.until, self.now) + within
             while True:
                 header = await self.store.load_header(instance_id)
                 if header is not None and header.columns.completed_time is not None:
                     headers.append(header)
                     break
                 assert self.now < deadline, await self.stuck(instance_id)
-                await asyncio.sleep(5.0)
+                # Who waits for days need not look every second.
+                await asyncio.sleep(5.0 + (self.now - began) / 50)
         return headers
+
+    async def settled(self, instance_id: str, wanted: Any) -> Any:
+        """The state of an entity once it is as wanted, or when there has been time enough for that."""
+        deadline = self.until + REST
+        while self.now < deadline:
+            if await self.exists(instance_id) and await self.state_of(instance_id) == wanted:
+                break
+            await asyncio.sleep(10.0)
+        await self.at_rest()
+        return await self.state_of(instance_id)
+
+    async def exists(self, instance_id: str) -> bool:
+        """Whether there is such an instance."""
+        return await self.store.load_header(instance_id) is not None
+
+    async def headers(self) -> list[Header]:
+        """The headers of all orchestrations."""
+        found = [partition.header for partition in self.store.partitions.values() if partition.header is not None]
+        return [header for header in found if header.columns.kind is Kind.orchestration]
+
+    async def state_of(self, instance_id: str) -> Any:
+        """The state of an entity; None if there is none."""
+        header = await self.store.load_header(instance_id)
+        return None if header is None else await self.value_of(header)
+
+    async def value_of(self, header: Header) -> Any:
+        """What an instance returned, or the state of an entity."""
+        return await looking.output(self.store, header)
+
+    async def settle(self) -> None:
+        """End the storm, and ring what clients left without a ring when they died."""
+        self.calm = True
+        await invariants.quiet(self)
+        await self.repair()
+        await invariants.quiet(self)
 
     async def stuck(self, instance_id: str) -> str:
         """What is known of an instance that should be further."""
