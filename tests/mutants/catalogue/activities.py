@@ -11,7 +11,9 @@ MUTANTS = (
         "worker/feed.py",
         "if not is_terminal(header) or state.names(item.id):",
         "if False:",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r4_what_a_work_item_guards_is_handed_over_by_who_gets_it_again",
+        ),
     ),
     Mutant(
         "repeated_work_item_trusted",
@@ -19,7 +21,10 @@ MUTANTS = (
         "worker/feed.py",
         "                if not await self._may_run_again(item, delivery, what):\n",
         "                if False:\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_results.py::test_i6_a_result_that_was_never_rung_for_does_not_stay_behind_when_its_instance_has_ended",
+            "tests/protocol/test_rules_guards.py::test_r4_what_a_work_item_guards_is_handed_over_by_who_gets_it_again",
+        ),
     ),
     Mutant(
         "no_ring_before_rerun",
@@ -27,7 +32,9 @@ MUTANTS = (
         "worker/feed.py",
         '                await self._hub.patiently(lambda: self._hub.ring(item.instance_id, "work item again"), what)\n',
         "",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_results.py::test_i6_a_result_that_was_never_rung_for_does_not_stay_behind_when_its_instance_has_ended",
+        ),
     ),
     Mutant(
         "work_item_deleted_before_its_result_is_stored",
@@ -52,7 +59,10 @@ MUTANTS = (
         "worker/feed.py",
         "            if len(self._running) < self._slots:\n",
         "            if len(self._running) <= self._slots:\n",
-        ("tests/protocol", "tests/worker"),
+        (
+            "tests/worker/test_fairness.py",
+            "tests/protocol/test_rules_results.py::test_i6_a_result_that_answers_nothing_by_an_old_header_is_kept_for_the_next",
+        ),
     ),
     Mutant(
         "more_taken_than_slots",
@@ -60,7 +70,7 @@ MUTANTS = (
         "worker/feed.py",
         "return max(0, self._slots - len(self._running) + ahead - len(self._taken))",
         "return self._slots",
-        ("tests/protocol", "tests/worker"),
+        ("tests/worker/test_fairness.py",),
     ),
     Mutant(
         "newest_first",
@@ -95,12 +105,60 @@ MUTANTS = (
         ("tests/protocol", "tests/worker"),
     ),
     Mutant(
-        "no_end_of_tries",
-        "An activity that ends its process is begun again for ever.",
-        "worker/feed.py",
-        "        if begun < self._most_deliveries:\n",
-        "        if True:\n",
-        ("tests/protocol", "tests/worker"),
+        "no_end_of_deliveries",
+        "Work that ends its process each time is begun again for ever.",
+        "worker/given_up.py",
+        "    if deliveries <= limit:\n",
+        "    if True:\n",
+        ("tests/worker/test_given_up.py",),
+    ),
+    Mutant(
+        "queue_read_without_room",
+        "Messages are taken from a queue although there is no room for them.",
+        "worker/pump.py",
+        "            room = min(self._room(), self._batch)\n",
+        "            room = self._batch\n",
+        ("tests/worker/test_pump.py",),
+    ),
+    Mutant(
+        "own_messages_not_announced",
+        "A message that this process puts waits for the next poll.",
+        "worker/pump.py",
+        "            heapq.heappush(self._due, self._hub.clock.monotonic() + delay)\n",
+        "            pass\n",
+        ("tests/worker/test_pump.py",),
+    ),
+    Mutant(
+        "idle_queue_polled_for_ever",
+        "An idle queue is polled as often as a busy one.",
+        "worker/pump.py",
+        "pause = FIRST_PAUSE if messages or announced else min(2 * pause, self._max_pause)",
+        "pause = FIRST_PAUSE",
+        ("tests/worker/test_pump.py",),
+    ),
+    Mutant(
+        "next_message_not_asked_for",
+        "A pump backs off past the moment at which the next message becomes visible.",
+        "worker/pump.py",
+        "            if not messages:\n                next_poll = min(next_poll, await self._next_visible())\n",
+        "",
+        ("tests/worker/test_pump.py",),
+    ),
+    Mutant(
+        "pump_ends_with_a_refusal",
+        "A queue that cannot be read once is not read any more.",
+        "worker/pump.py",
+        "                failing = True\n                await asyncio.sleep(",
+        "                raise\n                await asyncio.sleep(",
+        ("tests/worker/test_bad_input.py", "tests/protocol/test_refusals.py"),
+    ),
+    Mutant(
+        "pump_stops_at_a_bad_message",
+        "One message that cannot be taken keeps the others of its batch from being taken.",
+        "worker/pump.py",
+        '            logger.exception("A message in %s could not be taken and will be delivered again.", self._queue)\n',
+        "            raise\n",
+        ("tests/worker/test_pump.py",),
     ),
     Mutant(
         "tries_not_counted_over_messages",
@@ -108,7 +166,7 @@ MUTANTS = (
         "worker/feed.py",
         "            tries=offer.tries,\n",
         "            tries=0,\n",
-        ("tests/protocol", "tests/worker"),
+        ("tests/worker/test_given_up.py",),
     ),
     Mutant(
         "begun_before_and_run_here",
@@ -116,7 +174,7 @@ MUTANTS = (
         "worker/feed.py",
         "elsewhere = tries > 0 or (self.local_bound is not None",
         "elsewhere = (self.local_bound is not None",
-        ("tests/protocol", "tests/worker"),
+        ("tests/worker/test_given_up.py",),
     ),
     Mutant(
         "taken_kept_on_stop",
@@ -124,7 +182,10 @@ MUTANTS = (
         "worker/feed.py",
         "        await asyncio.gather(*(item.delivery.settlement.release() for item in taken))\n",
         "        del taken\n",
-        ("tests/protocol", "tests/worker"),
+        (
+            "tests/worker/test_fairness.py",
+            "tests/worker/test_given_up.py",
+        ),
     ),
     Mutant(
         "running_kept_on_stop",
@@ -132,7 +193,10 @@ MUTANTS = (
         "worker/feed.py",
         "        except asyncio.CancelledError:\n            await delivery.settlement.release()\n            raise\n",
         "        except asyncio.CancelledError:\n            raise\n",
-        ("tests/protocol", "tests/worker"),
+        (
+            "tests/worker/test_bad_input.py",
+            "tests/worker/test_given_up.py",
+        ),
     ),
     Mutant(
         "held_kept_on_stop",
@@ -140,7 +204,10 @@ MUTANTS = (
         "worker/actor.py",
         "        await asyncio.gather(*(delivery.settlement.release() for delivery in held))\n",
         "        del held\n",
-        ("tests/protocol", "tests/worker"),
+        (
+            "tests/worker/test_bad_input.py",
+            "tests/worker/test_given_up.py",
+        ),
     ),
     Mutant(
         "queued_not_told",
@@ -148,7 +215,10 @@ MUTANTS = (
         "worker/feed.py",
         "        offer.job.handed_over(sender, offer.entry)\n",
         "        del sender\n",
-        ("tests/protocol", "tests/worker"),
+        (
+            "tests/protocol/test_rules_guards.py::test_r4_what_a_work_item_guards_is_handed_over_by_who_gets_it_again",
+            "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
+        ),
     ),
     Mutant(
         "unreadable_input_fails_at_once",
@@ -156,6 +226,6 @@ MUTANTS = (
         "worker/feed.py",
         "text = await self._hub.patiently(lambda: read_value(self._hub.store, instance_id, activity.input), what)",
         "text = await read_value(self._hub.store, instance_id, activity.input)",
-        ("tests/protocol", "tests/worker"),
+        ("tests/protocol/test_refusals.py::test_an_activity_waits_for_its_input_however_long_storage_is_away",),
     ),
 )

@@ -11,6 +11,6 @@ MUTANTS = (
         "taskhub/lifecycle.py",
         "    await hand_over_rest(hub, header, state)\n    await _delete_rows(",
         "    await _delete_rows(",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_time.py::test_r17_a_child_that_is_purged_still_tells_its_parent",),
     ),
 )

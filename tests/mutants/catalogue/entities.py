@@ -11,7 +11,7 @@ MUTANTS = (
         "worker/entity_turn.py",
         "if (holder is None and not self._entity.is_runnable) or (holder and holder.section == event.section):",
         "if holder is None or holder.section == event.section:",
-        ("tests/entities",),
+        ("tests/entities/test_locks.py",),
     ),
     Mutant(
         "lock_holds_nobody_off",
@@ -19,7 +19,7 @@ MUTANTS = (
         "worker/entity_turn.py",
         "if (holder is None and not self._entity.is_runnable) or (holder and holder.section == event.section):",
         "if True:",
-        ("tests/entities",),
+        ("tests/entities/test_locks.py",),
     ),
     Mutant(
         "anybody_releases",
@@ -27,7 +27,7 @@ MUTANTS = (
         "worker/entity_turn.py",
         "if self._entity.holder is not None and self._entity.holder.section == section:",
         "if self._entity.holder is not None:",
-        ("tests/entities",),
+        ("tests/entities/test_locks.py",),
     ),
     Mutant(
         "given_up_request_granted",
@@ -35,7 +35,7 @@ MUTANTS = (
         "worker/entity_turn.py",
         "        if self._entity.waiters.pop(request.section, None) is None:\n",
         "        if self._entity.waiters.pop(request.section, None) is None and False:\n",
-        ("tests/entities",),
+        ("tests/entities/test_locks.py",),
     ),
     Mutant(
         "grant_not_given_back",
@@ -43,7 +43,7 @@ MUTANTS = (
         "worker/locks.py",
         "    if not isinstance(event, EntityLockGranted) or (state is not None and matches(granted.target, state)):\n",
         "    if isinstance(event, EntityLockGranted) or state is not None:\n",
-        ("tests/entities",),
+        ("tests/entities/test_locks.py::test_a_lock_granted_to_nobody_is_given_back",),
     ),
     Mutant(
         "locks_kept_at_the_end",
@@ -51,7 +51,7 @@ MUTANTS = (
         "worker/draft.py",
         "locks, self.state.locks = self.state.locks, []",
         "locks, self.state.locks = [], []",
-        ("tests/entities",),
+        ("tests/entities/test_locks.py::test_termination_releases_locks_held_and_locks_asked_for",),
     ),
     Mutant(
         "release_not_sent",
@@ -59,7 +59,7 @@ MUTANTS = (
         "taskhub/outgoing.py",
         "EntityOperationCalled, EntityOperationSignaled, EntityLockReleased)",
         "EntityOperationCalled, EntityOperationSignaled)",
-        ("tests/entities",),
+        ("tests/entities/test_locks.py::test_a_transfer_moves_an_amount",),
     ),
     Mutant(
         "moved_senders_forgotten",
@@ -67,7 +67,7 @@ MUTANTS = (
         "worker/entity_turn.py",
         "            if event.sent_at <= page.until:\n",
         "            if False:\n",
-        ("tests/entities",),
+        ("tests/entities/test_bounds.py::test_senders_beyond_a_limit_move_to_rows_and_are_still_known",),
     ),
     Mutant(
         "senders_pile_up",
@@ -75,7 +75,7 @@ MUTANTS = (
         "worker/entity_turn.py",
         "        if len(state.senders) <= MAX_SENDERS:\n            return\n",
         "        return\n",
-        ("tests/entities",),
+        ("tests/entities/test_bounds.py::test_senders_beyond_a_limit_move_to_rows_and_are_still_known",),
     ),
     Mutant(
         "backlog_fills_the_header",
@@ -83,7 +83,7 @@ MUTANTS = (
         "worker/entity_turn.py",
         "        if sum(map(len, entity.tail)) > SEAL_CHARS:\n",
         "        if False:\n",
-        ("tests/entities",),
+        ("tests/entities/test_bounds.py::test_a_long_backlog_leaves_the_header_and_comes_back_in_order",),
     ),
     Mutant(
         "backlog_from_its_end",
@@ -91,15 +91,15 @@ MUTANTS = (
         "worker/entity_turn.py",
         "        page = entity.pages.pop(0)\n",
         "        page = entity.pages.pop()\n",
-        ("tests/entities",),
+        ("tests/entities/test_bounds.py::test_a_long_backlog_leaves_the_header_and_comes_back_in_order",),
     ),
     Mutant(
         "batch_without_bound",
         "A turn of an entity runs all operations that wait, whatever the settings say.",
         "worker/entity_turn.py",
-        "            self._operations >= self._context.settings.max_entity_operation_batch_size\n",
+        "            self._operations >= self._most_operations\n",
         "            False\n",
-        ("tests/entities",),
+        ("tests/entities/test_bounds.py::test_a_batch_has_at_most_as_many_operations_as_the_settings_say",),
     ),
     Mutant(
         "backlog_waits_for_a_ring",
@@ -107,7 +107,7 @@ MUTANTS = (
         "worker/actor.py",
         "return self._is_entity and self._state is not None and is_unfinished(self._state, self._hub.clock.now())",
         "return False",
-        ("tests/entities",),
+        ("tests/entities/test_locks.py::test_a_backlog_is_worked_off_over_many_turns_in_order",),
     ),
     Mutant(
         "failed_operation_leaves_traces",
@@ -115,7 +115,9 @@ MUTANTS = (
         "runtime/entities.py",
         "        self._state.restore()\n        return Outcome(None, failure)",
         "        return Outcome(None, failure)",
-        ("tests/entities",),
+        (
+            "tests/entities/test_operations.py::test_a_failed_operation_leaves_no_trace_and_its_caller_learns_why",
+        ),
     ),
     Mutant(
         "scheduled_signal_at_once",
@@ -123,6 +125,6 @@ MUTANTS = (
         "worker/entity_turn.py",
         "case OperationArrived(signal_time=moment) if moment is not None and moment > self._draft.now:",
         "case OperationArrived(signal_time=moment) if moment is not None and False:",
-        ("tests/entities",),
+        ("tests/entities/test_operations.py::test_a_signal_can_be_scheduled",),
     ),
 )

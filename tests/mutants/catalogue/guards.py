@@ -21,7 +21,7 @@ MUTANTS = (
         "worker/actor.py",
         "return self._rows[0].key > delivery.horizon",
         "return True",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_time.py::test_r20_a_backlog_is_loaded_once_and_not_at_every_turn",),
     ),
     Mutant(
         "acknowledge_with_rows_in_storage",
@@ -29,7 +29,7 @@ MUTANTS = (
         "worker/actor.py",
         "return not self._more",
         "return True",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_order.py::test_r11_a_turn_takes_rows_of_one_response",),
     ),
     Mutant(
         "no_fence",
@@ -37,7 +37,9 @@ MUTANTS = (
         "worker/actor.py",
         "        draft = self._draft(header, state)\n        for delivery in self._guards.suspects:\n            draft.mark(",
         "        draft = self._draft(header, state)\n        for delivery in ():\n            draft.mark(",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
+        ),
     ),
     Mutant(
         "no_fence_for_the_finished",
@@ -69,7 +71,9 @@ MUTANTS = (
         "worker/guards.py",
         "if before is not None and before.rank > delivery.rank:",
         "if before is not None and False:",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",
+        ),
     ),
     Mutant(
         "twin_not_settled",
@@ -77,7 +81,9 @@ MUTANTS = (
         "worker/guards.py",
         "if before is not None and before is not delivery:",
         "if before is not None and False:",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",
+        ),
     ),
     Mutant(
         "outranked_not_noticed",
@@ -85,7 +91,9 @@ MUTANTS = (
         "worker/guards.py",
         "delivery.outranked = mark is not None and mark.rank > delivery.rank",
         "delivery.outranked = False",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",
+        ),
     ),
     Mutant(
         "outranked_kept",
@@ -93,7 +101,9 @@ MUTANTS = (
         "worker/guards.py",
         "                del self._held[delivery.id]\n                self._delete(delivery)",
         "                del self._held[delivery.id]",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",
+        ),
     ),
     Mutant(
         "suspect_hands_over",
@@ -101,7 +111,10 @@ MUTANTS = (
         "worker/guards.py",
         "return delivery is not None and not delivery.suspect and not delivery.lost",
         "return delivery is not None and not delivery.lost",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r1_a_stalled_worker_cannot_name_a_guard_that_another_has_fenced",
+            "tests/protocol/test_rules_guards.py::test_r5_what_was_decided_under_two_messages_is_handed_over_in_order_whichever_comes_back_first",
+        ),
     ),
     Mutant(
         "lost_hands_over",
@@ -125,7 +138,9 @@ MUTANTS = (
         "worker/actor.py",
         '        self._guards.outrank({} if self._state is None else self._state.marks)\n',
         '        self._guards.outrank({} if self._state is None else self._state.marks)\n        self._guards.trust()\n',
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
+        ),
     ),
     Mutant(
         "no_renewal",
@@ -133,15 +148,21 @@ MUTANTS = (
         "worker/delivery.py",
         "held.renew_at = self.hub.clock.monotonic() + visibility / 3",
         "held.renew_at = self.hub.clock.monotonic() + visibility * 300",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",
+            "tests/worker/test_supervision.py",
+        ),
     ),
     Mutant(
         "renewal_not_tried_again",
         "A renewal without an answer is taken for one that was done.",
         "worker/delivery.py",
-        "held.renew_at = self.hub.clock.monotonic() + held.visibility / 10",
-        "held.renew_at = self.hub.clock.monotonic() + held.visibility * 2",
-        ("tests/protocol",),
+        "pause = held.visibility / 10",
+        "pause = held.visibility * 2",
+        (
+            "tests/worker/test_supervision.py",
+            "tests/protocol/test_refusals.py",
+        ),
     ),
     Mutant(
         "lost_hold_not_noticed",
@@ -149,16 +170,20 @@ MUTANTS = (
         "worker/delivery.py",
         "            held.lost = True\n            self.forget(held)\n",
         "            self.forget(held)\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
+        ),
     ),
     Mutant(
         "put_back_deletes_first",
         "A message that is put back is deleted before its successor is in the queue.",
         "worker/delivery.py",
-        "            await self.holder.hub.retry(lambda: self.holder.hub.put(self.message.queue, self.again(), delay))\n",
+        "            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay), attempts=attempts)\n",
         "            await self.ack()\n"
-        "            await self.holder.hub.retry(lambda: self.holder.hub.put(self.message.queue, self.again(), delay))\n",
-        ("tests/protocol",),
+        "            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay), attempts=attempts)\n",
+        (
+            "tests/protocol/test_rules_putting_back.py::test_r3_who_dies_after_the_first_deletion_of_putting_back_loses_nothing",
+        ),
     ),
     Mutant(
         "put_back_under_another_id",
@@ -168,7 +193,9 @@ MUTANTS = (
         "        return replace(self, again=self.again + 1, tag=tag)",
         '    def put_back(self, tag: str) -> Doorbell:\n        """The message to put in the place of this one."""\n'
         "        return replace(self, id=tag, again=self.again + 1, tag=tag)",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r3_a_message_put_back_keeps_its_id_says_again_and_waits_ever_longer",
+        ),
     ),
     Mutant(
         "deferred_without_pause",
@@ -176,6 +203,8 @@ MUTANTS = (
         "worker/actor.py",
         "delay = min(2.0 ** min(delivery.rank[0], 10), LONGEST_DEFERRAL)",
         "delay = 1.0",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r3_a_message_put_back_keeps_its_id_says_again_and_waits_ever_longer",
+        ),
     ),
 )

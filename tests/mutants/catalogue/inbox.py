@@ -11,7 +11,7 @@ MUTANTS = (
         "worker/inbox.py",
         "if event.sequence <= state.senders.get(event.sender, -1):",
         "if False:",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_order.py::test_r10_what_is_sent_again_is_not_taken_again",),
     ),
     Mutant(
         "client_repetitions_taken",
@@ -19,7 +19,7 @@ MUTANTS = (
         "worker/inbox.py",
         "if event.sequence in memory.seen:",
         "if False:",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_order.py::test_r12_a_client_s_event_is_remembered_for_ten_minutes",),
     ),
     Mutant(
         "client_forgotten_early",
@@ -27,7 +27,7 @@ MUTANTS = (
         "worker/inbox.py",
         "CLIENT_MEMORY = timedelta(minutes=10)",
         "CLIENT_MEMORY = timedelta(minutes=1)",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_order.py::test_r12_a_client_s_event_is_remembered_for_ten_minutes",),
     ),
     Mutant(
         "other_execution_answered",
@@ -35,7 +35,10 @@ MUTANTS = (
         "worker/inbox.py",
         "target.execution_id in (None, state.execution_id)",
         "True",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_order.py::test_r13_an_answer_to_another_execution_generation_or_attempt_is_dropped",
+            "tests/protocol/test_rules_order.py::test_r13_a_termination_meant_for_the_execution_before_is_dropped",
+        ),
     ),
     Mutant(
         "other_generation_answered",
@@ -43,7 +46,9 @@ MUTANTS = (
         "worker/inbox.py",
         "and target.generation in (None, state.generation)",
         "",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_order.py::test_r13_an_answer_to_another_execution_generation_or_attempt_is_dropped",
+        ),
     ),
     Mutant(
         "other_attempt_answered",
@@ -51,7 +56,9 @@ MUTANTS = (
         "worker/inbox.py",
         "and target.attempt in (None, state.attempt)",
         "",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_order.py::test_r13_an_answer_to_another_execution_generation_or_attempt_is_dropped",
+        ),
     ),
     Mutant(
         "unreadable_row_thrown_away",
@@ -67,7 +74,7 @@ MUTANTS = (
         "taskhub/messages.py",
         'rank = "0" if self.control else "1"',
         'rank = "1"',
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_order.py::test_r15_a_termination_does_not_wait_behind_a_backlog",),
     ),
     Mutant(
         "horizon_without_end",
@@ -75,7 +82,7 @@ MUTANTS = (
         "worker/actor.py",
         "HORIZON = timedelta(minutes=5)",
         "HORIZON = timedelta(days=5)",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_time.py::test_r20_a_constant_stream_does_not_hold_a_doorbell_for_ever",),
     ),
     Mutant(
         "turn_without_bound",
@@ -83,6 +90,6 @@ MUTANTS = (
         "worker/actor.py",
         "if len(rows) == ROWS_PER_TURN or (rows and size > BYTES_PER_TURN):",
         "if len(rows) == 100 * ROWS_PER_TURN or (rows and size > BYTES_PER_TURN):",
-        ("tests/protocol/test_rules_time.py",),
+        ("tests/protocol/test_rules_time.py::test_r20_a_backlog_is_loaded_once_and_not_at_every_turn",),
     ),
 )

@@ -12,7 +12,7 @@ MUTANTS = (
         "                async with self._context.sends:\n                    await hand_over(",
         "                for item in batch:\n                    self._handed_over(item.sender, item.entry)\n"
         "                async with self._context.sends:\n                    await hand_over(",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_guards.py::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",),
     ),
     Mutant(
         "never_dropped",
@@ -20,7 +20,9 @@ MUTANTS = (
         "worker/outbox.py",
         "        if self._first_done is None or state is None:\n            return None\n",
         "        return None\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r7_what_was_handed_over_is_in_no_header_where_it_could_be_taken_up_again",
+        ),
     ),
     Mutant(
         "handed_over_again",
@@ -36,7 +38,9 @@ MUTANTS = (
         "worker/outbox.py",
         "mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]",
         "mine = list(entries_of(state))",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r5_who_adds_to_a_queue_that_another_guards_leaves_it_to_the_other",
+        ),
     ),
     Mutant(
         "left_by_the_dead",
@@ -44,7 +48,7 @@ MUTANTS = (
         "worker/outbox.py",
         "        if not self._unclaimed:\n            return\n",
         "        return\n",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_guards.py::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",),
     ),
     Mutant(
         "queue_stolen_by_each_commit",
@@ -52,7 +56,10 @@ MUTANTS = (
         "worker/draft.py",
         "        if not self.state.has_sends:\n            self.state.queue_guard = guard\n",
         "        self.state.queue_guard = guard\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r5_who_adds_to_a_queue_that_another_guards_leaves_it_to_the_other",
+            "tests/protocol/test_rules_guards.py::test_r5_what_was_decided_under_two_messages_is_handed_over_in_order_whichever_comes_back_first",
+        ),
     ),
     Mutant(
         "guard_of_an_empty_queue_kept",
@@ -68,7 +75,7 @@ MUTANTS = (
         "taskhub/instance.py",
         "(self.queue_guard == guard and self.has_sends)",
         "False",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_guards.py::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",),
     ),
     Mutant(
         "lost_queue_never_taken_over",
@@ -76,7 +83,9 @@ MUTANTS = (
         "worker/outbox.py",
         "return state.queued_at is None or (draft.now - state.queued_at).total_seconds() > self._context.take_over_after",
         "return False",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r8_sends_under_a_lost_message_are_taken_over_by_the_next_commit_after_two_minutes",
+        ),
     ),
     Mutant(
         "live_queue_taken_over",
@@ -84,7 +93,9 @@ MUTANTS = (
         "worker/outbox.py",
         "return state.queued_at is None or (draft.now - state.queued_at).total_seconds() > self._context.take_over_after",
         "return True",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r5_who_adds_to_a_queue_that_another_guards_leaves_it_to_the_other",
+        ),
     ),
     Mutant(
         "repair_takes_nothing_over",
@@ -92,7 +103,9 @@ MUTANTS = (
         "worker/outbox.py",
         '        self.take_over(draft, guard)\n        draft.take_activities_over(',
         '        draft.take_activities_over(',
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r8_what_a_lost_message_guarded_is_handed_over_after_a_repair",
+        ),
     ),
     Mutant(
         "activities_taken_over_at_once",
@@ -100,7 +113,9 @@ MUTANTS = (
         "worker/outbox.py",
         "TAKE_OVER_ACTIVITIES_AFTER = timedelta(days=1)",
         "TAKE_OVER_ACTIVITIES_AFTER = timedelta(seconds=1)",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r8_an_activity_whose_message_was_lost_runs_again_a_day_later",
+        ),
     ),
     Mutant(
         "entries_of_another_execution",
@@ -124,7 +139,7 @@ MUTANTS = (
         "worker/mailroom.py",
         "waiting = self._waiting.get(send.target)",
         "waiting = None",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_order.py::test_r9_an_event_does_not_overtake_the_start_of_its_target",),
     ),
     Mutant(
         "refusal_is_final",
@@ -132,7 +147,7 @@ MUTANTS = (
         "worker/mailroom.py",
         "                if not is_final(error):\n",
         "                if False:\n",
-        ("tests/protocol",),
+        ("tests/protocol/test_refusals.py",),
     ),
     Mutant(
         "alarm_given_up",
@@ -141,7 +156,7 @@ MUTANTS = (
         "            except DurableError as error:\n                await pauses.wait(error)\n        pauses.over()\n        self._armed(",
         "            except DurableError as error:\n                await pauses.wait(error)\n                return\n"
         "        pauses.over()\n        self._armed(",
-        ("tests/protocol",),
+        ("tests/protocol/test_refusals.py",),
     ),
     Mutant(
         "first_of_a_batch_blamed",
@@ -173,7 +188,9 @@ MUTANTS = (
         "worker/draft.py",
         "                    self.state.messages.append(to_message(outgoing))\n",
         "                    pass\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_generations.py::test_what_was_not_handed_over_when_a_generation_ends_is_handed_over_by_the_next_worker",
+        ),
     ),
     Mutant(
         "unsent_lost_with_the_end",
@@ -181,7 +198,9 @@ MUTANTS = (
         "worker/draft.py",
         "if sender.sequence(number) not in new and not _outlives(decision, number):",
         "if sender.sequence(number) not in new:",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_generations.py::test_what_was_not_handed_over_when_a_generation_ends_is_handed_over_by_the_next_worker",
+        ),
     ),
     Mutant(
         "numbers_begin_again",
@@ -189,7 +208,7 @@ MUTANTS = (
         "taskhub/outgoing.py",
         "return (self.generation << 32) | decision",
         "return decision",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_order.py::test_r10_a_sender_goes_on_counting_over_continue_as_new",),
     ),
     Mutant(
         "children_not_terminated",
@@ -208,7 +227,7 @@ MUTANTS = (
         "        if known.issuperset(event.key for event in events):\n"
         "            return\n"
         "        for at in range(0, len(events), MAX_COMMIT_ROWS):\n",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_guards.py::test_r6_a_row_that_is_there_already_is_still_rung_for",),
     ),
     Mutant(
         "child_taken_for_a_stranger",
@@ -216,7 +235,9 @@ MUTANTS = (
         "taskhub/hub.py",
         "    return origin is not None and (\n",
         "    return origin is None and (\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_order.py::test_r14_a_child_that_the_parent_started_itself_is_not_a_stranger",
+        ),
     ),
     Mutant(
         "stranger_taken_for_a_child",
@@ -224,6 +245,6 @@ MUTANTS = (
         "taskhub/hub.py",
         "    return origin is not None and (\n",
         "    return True or (\n",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_order.py::test_r14_a_running_stranger_fails_the_task",),
     ),
 )

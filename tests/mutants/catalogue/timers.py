@@ -9,9 +9,9 @@ MUTANTS = (
         "due_timer_loses_its_doorbell",
         "A timer that falls due between the turn and its end loses its only doorbell.",
         "worker/actor.py",
-        "if state.earliest is None or state.earliest > self._hub.clock.now():",
+        "if state.earliest is None or state.earliest > self._now():",
         "if True:",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_time.py::test_r16_a_timer_that_falls_due_while_a_turn_is_under_way_fires",),
     ),
     Mutant(
         "due_timers_fire_only_by_their_doorbell",
@@ -19,7 +19,7 @@ MUTANTS = (
         "worker/actor.py",
         "        events += due_timers(draft.state, draft.now)\n",
         "        if any(delivery.due for delivery in self._guards):\n            events += due_timers(draft.state, draft.now)\n",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_time.py::test_r16_every_turn_fires_all_timers_that_are_due",),
     ),
     Mutant(
         "no_alarm",
@@ -27,7 +27,7 @@ MUTANTS = (
         "worker/draft.py",
         "            state.arming = Arming(guard, earliest)\n",
         "            pass\n",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_time.py::test_r16_an_instance_has_one_doorbell_for_all_its_timers",),
     ),
     Mutant(
         "alarm_too_late_counted_on",
@@ -51,7 +51,10 @@ MUTANTS = (
         "worker/draft.py",
         "if state.alarm is not None and (state.alarm.doorbell in in_hand or (woken and not state.alarm.doorbell)):",
         "if state.alarm is not None and False:",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_time.py::test_r16_an_instance_has_one_doorbell_for_all_its_timers",
+            "tests/protocol/test_rules_time.py::test_r16_a_timer_doorbell_that_comes_early_is_put_anew_until_it_is_due",
+        ),
     ),
     Mutant(
         "alarm_not_silenced",
@@ -59,7 +62,7 @@ MUTANTS = (
         "worker/draft.py",
         "        if self.state.alarm is not None and self.state.alarm.handle is not None:\n",
         "        if False:\n",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_time.py::test_r16_nothing_is_left_of_a_timer_that_nobody_waits_for",),
     ),
     Mutant(
         "arming_guards_nothing",
@@ -83,6 +86,10 @@ MUTANTS = (
         "worker/actor.py",
         "        if state.start_at is None or draft.now >= state.start_at:\n            return False\n",
         "        return False\n",
-        ("tests/client/test_starting.py", "tests/protocol", "tests/entities"),
+        (
+            "tests/client/test_starting.py",
+            "tests/client/test_with_worker.py",
+            "tests/entities/test_operations.py",
+        ),
     ),
 )

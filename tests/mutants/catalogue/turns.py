@@ -13,7 +13,7 @@ MUTANTS = (
         "worker/actor.py",
         "            try:\n                await self._commit(draft)\n",
         "            self._outbox.dispatch_new(draft, self.sender)\n            try:\n                await self._commit(draft)\n",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_guards.py::test_i2_a_commit_that_never_landed_is_decided_again",),
     ),
     Mutant(
         "lost_answer_taken_for_success",
@@ -21,7 +21,7 @@ MUTANTS = (
         "worker/actor.py",
         "if found is not None and found.columns.turn_id == turn_id:",
         "if found is not None:",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_guards.py::test_i2_a_commit_that_never_landed_is_decided_again",),
     ),
     Mutant(
         "live_code_kept_after_conflict",
@@ -29,7 +29,7 @@ MUTANTS = (
         "worker/actor.py",
         "    def _begin_again(self) -> None:\n        self._loaded = False\n        self._execution.forget()\n",
         "    def _begin_again(self) -> None:\n        self._loaded = False\n",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_guards.py::test_i2_a_commit_that_never_landed_is_decided_again",),
     ),
     Mutant(
         "live_code_kept_after_change",
@@ -62,7 +62,7 @@ MUTANTS = (
         "worker/actor.py",
         "if self._arrived or not self._loaded or (self._more and not self._rows):",
         "if not self._loaded or (self._more and not self._rows):",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_guards.py::test_r6_a_row_that_is_there_already_is_still_rung_for",),
     ),
     Mutant(
         "finished_kept_in_memory",
@@ -76,9 +76,9 @@ MUTANTS = (
         "turn_time_goes_back",
         "The time of a turn may lie before that of the turn before.",
         "worker/actor.py",
-        "now = max(self._hub.clock.now(), state.turn_time + timedelta(microseconds=1))",
-        "now = self._hub.clock.now()",
-        ("tests/protocol",),
+        "now = max(self._now(), state.turn_time + timedelta(microseconds=1))",
+        "now = self._now()",
+        ("tests/protocol/test_rules_time.py::test_r16_the_time_of_turns_never_goes_back",),
     ),
     Mutant(
         "rows_of_a_landed_commit_deleted",
@@ -86,7 +86,7 @@ MUTANTS = (
         "worker/actor.py",
         "if turn_id not in named}",
         "if True}",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_time.py::test_r18_rows_of_a_commit_that_landed_without_an_answer_stay",),
     ),
     Mutant(
         "rows_of_a_lost_commit_stay",
@@ -94,7 +94,7 @@ MUTANTS = (
         "worker/actor.py",
         "        draft.state.garbage += self._orphans(header)\n",
         "        self._orphans(header)\n",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_time.py::test_r18_rows_staged_for_a_commit_that_lost_go_with_the_next",),
     ),
     Mutant(
         "oversize_turn_deferred",
@@ -102,7 +102,9 @@ MUTANTS = (
         "worker/actor.py",
         "                if self._is_entity:\n                    raise\n",
         "                raise\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_time.py::test_r19_a_turn_that_cannot_be_stored_fails_the_instance_and_not_its_doorbell",
+        ),
     ),
     Mutant(
         "damaged_history_deferred",
@@ -118,7 +120,9 @@ MUTANTS = (
         "worker/actor.py",
         "        if await is_wanted(self._hub.store, parent):\n            return False\n",
         "        return False\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_order.py::test_r14_a_child_that_begins_late_asks_whether_it_is_still_wanted",
+        ),
     ),
     Mutant(
         "stale_drop_of_results",
@@ -126,7 +130,9 @@ MUTANTS = (
         "worker/results.py",
         "elif result.delivery is not None and number >= self._looked_at:",
         "elif result.delivery is not None and False:",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_results.py::test_i6_a_result_that_answers_nothing_by_an_old_header_is_kept_for_the_next",
+        ),
     ),
     Mutant(
         "finished_without_reload",
@@ -134,7 +140,9 @@ MUTANTS = (
         "worker/actor.py",
         "        if self._results.need_a_look:\n",
         "        if False:\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_results.py::test_i6_a_result_is_not_dropped_because_an_execution_before_has_ended",
+        ),
     ),
     Mutant(
         "results_not_committed_alone",
@@ -142,7 +150,9 @@ MUTANTS = (
         "worker/results.py",
         "return None if self._since is None else self._since + LINGER_SECONDS",
         "return None if self._since is None else self._since + 10_000 * LINGER_SECONDS",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_results.py::test_a_result_that_does_not_let_the_function_go_on_is_committed_soon",
+        ),
     ),
     Mutant(
         "every_result_committed_alone",
@@ -150,7 +160,7 @@ MUTANTS = (
         "worker/results.py",
         "LINGER_SECONDS = 0.5",
         "LINGER_SECONDS = 0.0",
-        ("tests/protocol", "tests/budgets/test_budgets.py::test_a_fan_out_of_100_on_free_slots[sqlite]"),
+        ("tests/budgets/test_budgets.py::test_a_fan_out_of_100_on_free_slots[sqlite]",),
     ),
     Mutant(
         "result_without_guard_kept",
@@ -158,7 +168,9 @@ MUTANTS = (
         "worker/actor.py",
         "        elif not self._guards:\n",
         "        elif False:\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
+        ),
     ),
     Mutant(
         "other_versions_run",
@@ -182,6 +194,6 @@ MUTANTS = (
         "worker/inbox.py",
         "if now - memory.last > CLIENT_MEMORY",
         "if False",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_order.py::test_r12_a_client_is_forgotten_after_ten_minutes",),
     ),
 )
