@@ -164,7 +164,9 @@ MUTANTS = (
         "worker/mailroom.py",
         "                elif len(batch) == 1:\n",
         "                elif batch:\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_undeliverable.py::test_one_message_that_nobody_can_take_costs_none_that_goes_with_it",
+        ),
     ),
     Mutant(
         "undeliverable_answer_dropped",
@@ -172,7 +174,9 @@ MUTANTS = (
         "worker/mailroom.py",
         "        smaller = replacement(item.send, error)\n",
         "        smaller = None\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_undeliverable.py::test_who_waits_for_an_answer_that_nobody_can_take_is_told_so",
+        ),
     ),
     Mutant(
         "undeliverable_start_dropped",
@@ -180,7 +184,7 @@ MUTANTS = (
         "worker/mailroom.py",
         "            self._failed(TaskResult(Target.answering(parent), parent.task_id, event))\n",
         "            self._handed_over(item.sender, item.entry)\n",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_undeliverable.py::test_the_task_of_a_child_that_nobody_can_take_fails",),
     ),
     Mutant(
         "unsent_lost_with_the_generation",

@@ -35,7 +35,9 @@ MUTANTS = (
         "worker/draft.py",
         "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due <= earliest:",
         "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due:",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_time.py::test_r16_a_doorbell_that_comes_too_late_for_a_new_timer_is_not_counted_on",
+        ),
     ),
     Mutant(
         "lost_alarm_counted_on",
@@ -43,7 +45,9 @@ MUTANTS = (
         "worker/draft.py",
         "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due <= earliest:",
         "elif state.alarm is not None and state.alarm.due <= earliest:",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_time.py::test_r16_a_doorbell_that_was_lost_is_not_counted_on_for_the_next_timer",
+        ),
     ),
     Mutant(
         "alarm_not_armed_again",
@@ -70,7 +74,9 @@ MUTANTS = (
         "taskhub/instance.py",
         "or (self.arming is not None and self.arming.guard == guard)",
         "",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_time.py::test_r16_who_dies_before_it_puts_the_doorbell_of_a_timer_leaves_that_to_the_next",
+        ),
     ),
     Mutant(
         "alarm_of_another_forgotten",

@@ -12,7 +12,7 @@ MUTANTS = (
         "What a turn decides is handed over before it is committed.",
         "worker/actor.py",
         "            try:\n                await self._commit(draft)\n",
-        "            self._outbox.dispatch_new(draft, self.sender)\n            try:\n                await self._commit(draft)\n",
+        "            self._outbox.dispatch_new(draft, self.sender, guard.id)\n            try:\n                await self._commit(draft)\n",
         ("tests/protocol/test_rules_guards.py::test_i2_a_commit_that_never_landed_is_decided_again",),
     ),
     Mutant(
