@@ -467,7 +467,7 @@ class Actor:
         self._guards.trust()
         # Older entries to the same targets go first (PROTOCOL R9).
         await self._outbox.claim(draft.state, self.sender, frozenset(entry for entry, _ in draft.new))
-        self._outbox.dispatch_new(draft, self.sender)
+        self._outbox.dispatch_new(draft, self.sender, guard.id)
 
     async def _advance(self, header: Header, state: InstanceState, draft: Draft, guard: Delivery) -> Draft:
         """Run what there is to run, and write it into a draft."""

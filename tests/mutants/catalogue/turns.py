@@ -1,0 +1,199 @@
+"""Turns of orchestrations: load, decide, commit; what a conflict or a lost answer means."""
+
+from __future__ import annotations
+
+from tests.mutants.planting import Mutant
+
+_GUARDS = "tests/protocol/test_rules_guards.py"
+
+MUTANTS = (
+    Mutant(
+        "dispatch_before_commit",
+        "What a turn decides is handed over before it is committed.",
+        "worker/actor.py",
+        "            try:\n                await self._commit(draft)\n",
+        "            self._outbox.dispatch_new(draft, self.sender, guard.id)\n            try:\n                await self._commit(draft)\n",
+        ("tests/protocol/test_rules_guards.py::test_i2_a_commit_that_never_landed_is_decided_again",),
+    ),
+    Mutant(
+        "lost_answer_taken_for_success",
+        "A commit without an answer counts as done, whoever wrote the header that is there now.",
+        "worker/actor.py",
+        "if found is not None and found.columns.turn_id == turn_id:",
+        "if found is not None:",
+        ("tests/protocol/test_rules_guards.py::test_i2_a_commit_that_never_landed_is_decided_again",),
+    ),
+    Mutant(
+        "live_code_kept_after_conflict",
+        "The function goes on from where a turn left it that came to nothing.",
+        "worker/actor.py",
+        "    def _begin_again(self) -> None:\n        self._loaded = False\n        self._execution.forget()\n",
+        "    def _begin_again(self) -> None:\n        self._loaded = False\n",
+        ("tests/protocol/test_rules_guards.py::test_i2_a_commit_that_never_landed_is_decided_again",),
+    ),
+    Mutant(
+        "live_code_kept_after_change",
+        "The function goes on although another worker took a turn meanwhile.",
+        "worker/actor.py",
+        '        """The header is another one than we knew: all that we know now comes from it."""\n'
+        "        self._execution.forget()\n",
+        '        """The header is another one than we knew: all that we know now comes from it."""\n',
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "live_code_kept_over_generations",
+        "After continue-as-new the function of the generation before goes on.",
+        "worker/actor.py",
+        "if draft.ended_generation or not self._context.settings.extended_sessions:",
+        "if not self._context.settings.extended_sessions:",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "sessions_kept_against_the_setting",
+        "Instances stay in memory although extendedSessionsEnabled is off.",
+        "worker/actor.py",
+        "if draft.ended_generation or not self._context.settings.extended_sessions:",
+        "if draft.ended_generation:",
+        ("tests/worker/test_memory.py",),
+    ),
+    Mutant(
+        "no_load_after_receipt",
+        "What was known before a message came is taken for what is true after it.",
+        "worker/actor.py",
+        "if self._arrived or not self._loaded or (self._more and not self._rows):",
+        "if not self._loaded or (self._more and not self._rows):",
+        ("tests/protocol/test_rules_guards.py::test_r6_a_row_that_is_there_already_is_still_rung_for",),
+    ),
+    Mutant(
+        "finished_kept_in_memory",
+        "What has finished stays in memory as long as what waits.",
+        "worker/actor.py",
+        "        ended = self._header is None or is_terminal(self._header)\n",
+        "        ended = False\n",
+        ("tests/worker/test_memory.py",),
+    ),
+    Mutant(
+        "turn_time_goes_back",
+        "The time of a turn may lie before that of the turn before.",
+        "worker/actor.py",
+        "now = max(self._now(), state.turn_time + timedelta(microseconds=1))",
+        "now = self._now()",
+        ("tests/protocol/test_rules_time.py::test_r16_the_time_of_turns_never_goes_back",),
+    ),
+    Mutant(
+        "rows_of_a_landed_commit_deleted",
+        "Rows of a commit that landed without an answer are taken for garbage, and history with them.",
+        "worker/actor.py",
+        "if turn_id not in named}",
+        "if True}",
+        ("tests/protocol/test_rules_time.py::test_r18_rows_of_a_commit_that_landed_without_an_answer_stay",),
+    ),
+    Mutant(
+        "rows_of_a_lost_commit_stay",
+        "Rows that were put for a commit that came to nothing stay for ever.",
+        "worker/actor.py",
+        "        draft.state.garbage += self._orphans(header)\n",
+        "        self._orphans(header)\n",
+        ("tests/protocol/test_rules_time.py::test_r18_rows_staged_for_a_commit_that_lost_go_with_the_next",),
+    ),
+    Mutant(
+        "oversize_turn_deferred",
+        "A turn that no header can hold is tried again for ever.",
+        "worker/actor.py",
+        "                if self._is_entity:\n                    raise\n",
+        "                raise\n",
+        (
+            "tests/protocol/test_rules_time.py::test_r19_a_turn_that_cannot_be_stored_fails_the_instance_and_not_its_doorbell",
+        ),
+    ),
+    Mutant(
+        "damaged_history_deferred",
+        "An instance whose history cannot be read is put off for ever.",
+        "worker/actor.py",
+        '            logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)\n',
+        "            raise\n",
+        ("tests/worker/test_bad_input.py",),
+    ),
+    Mutant(
+        "late_child_not_asked_for",
+        "A child that is started again late runs although nobody waits for it.",
+        "worker/actor.py",
+        "        if await is_wanted(self._hub.store, parent):\n            return False\n",
+        "        return False\n",
+        (
+            "tests/protocol/test_rules_order.py::test_r14_a_child_that_begins_late_asks_whether_it_is_still_wanted",
+        ),
+    ),
+    Mutant(
+        "stale_drop_of_results",
+        "A result that answers nothing by an old header is dropped, and its message deleted.",
+        "worker/results.py",
+        "elif result.delivery is not None and number >= self._looked_at:",
+        "elif result.delivery is not None and False:",
+        (
+            "tests/protocol/test_rules_results.py::test_i6_a_result_that_answers_nothing_by_an_old_header_is_kept_for_the_next",
+        ),
+    ),
+    Mutant(
+        "finished_without_reload",
+        "A result is dropped because an old header says that its instance has finished.",
+        "worker/actor.py",
+        "        if self._results.need_a_look:\n",
+        "        if False:\n",
+        (
+            "tests/protocol/test_rules_results.py::test_i6_a_result_is_not_dropped_because_an_execution_before_has_ended",
+        ),
+    ),
+    Mutant(
+        "results_not_committed_alone",
+        "A result that does not let the function go on is not committed before one comes that does.",
+        "worker/results.py",
+        "return None if self._since is None else self._since + LINGER_SECONDS",
+        "return None if self._since is None else self._since + 10_000 * LINGER_SECONDS",
+        (
+            "tests/protocol/test_rules_results.py::test_a_result_that_does_not_let_the_function_go_on_is_committed_soon",
+        ),
+    ),
+    Mutant(
+        "every_result_committed_alone",
+        "Each result of a fan-out costs a commit.",
+        "worker/results.py",
+        "LINGER_SECONDS = 0.5",
+        "LINGER_SECONDS = 0.0",
+        ("tests/budgets/test_budgets.py::test_a_fan_out_of_100_on_free_slots[sqlite]",),
+    ),
+    Mutant(
+        "result_without_guard_kept",
+        "A result of a worker that has no message in hand waits in memory for one.",
+        "worker/actor.py",
+        "        elif not self._guards:\n",
+        "        elif False:\n",
+        (
+            "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
+        ),
+    ),
+    Mutant(
+        "other_versions_run",
+        "A worker runs instances of versions that it may not run.",
+        "worker/actor.py",
+        "        if may_run(version, settings):\n",
+        "        if True:\n",
+        ("tests/worker/test_versions.py",),
+    ),
+    Mutant(
+        "versions_compared_as_text",
+        "Version 10 counts as older than version 9.",
+        "worker/versions.py",
+        "return version is None or _ordered(version) <= _ordered(own)",
+        "return version is None or version <= own",
+        ("tests/worker/test_versions.py",),
+    ),
+    Mutant(
+        "old_repetition_not_forgotten",
+        "The memory of what clients sent grows for ever.",
+        "worker/inbox.py",
+        "if now - memory.last > CLIENT_MEMORY",
+        "if False",
+        ("tests/protocol/test_rules_order.py::test_r12_a_client_is_forgotten_after_ten_minutes",),
+    ),
+)
