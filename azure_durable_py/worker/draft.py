@@ -132,7 +132,7 @@ class Draft:
 
     def _queued(self, group: ActivityGroup, entries: Collection[int]) -> ActivityGroup:
         """Those activities of a group that were put into the queue."""
-        return ActivityGroup("", group.committed_at, IdSet(id for id in group.ids if self._base | id in entries))
+        return ActivityGroup("", group.committed_at, IdSet(at for at in group.ids if self._base | at in entries))
 
     def take_over(self, guard: str) -> None:
         """Put the queue of sends under another guard (PROTOCOL R8)."""
