@@ -25,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"worker", "client"}),
     frozenset({"runtime", "taskhub"}),
     frozenset({"models", "history", "serialization", "settings", "errors", "registry", "signatures", "typed", "clock"}),
+    frozenset({"shape"}),
 )
 KEPT_APART = (frozenset({"hosting", "testing", "lint"}), frozenset({"runtime", "taskhub"}))
 

@@ -23,9 +23,7 @@ from azure_durable_py.taskhub.outgoing import (
     Sender,
     StartChild,
     StartNew,
-    from_message,
-    is_send,
-    outgoing_of,
+    queued_sends,
 )
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, TaskHubStore
 from azure_durable_py.taskhub.values import read_events, read_value
@@ -138,7 +136,10 @@ async def _refuse(hub: TaskHub, start: StartChild) -> None:
 
 def is_terminal(header: Header) -> bool:
     """Whether the instance of this header is finished for good."""
-    return OrchestrationRuntimeStatus(header.columns.runtime_status).is_terminal
+    return header.columns.runtime_status in _TERMINAL
+
+
+_TERMINAL = frozenset(status.value for status in OrchestrationRuntimeStatus if status.is_terminal)
 
 
 async def purge(hub: TaskHub, instance_id: str) -> bool:
@@ -166,7 +167,7 @@ async def replace_finished(hub: TaskHub, request: StartRequest) -> Header | None
         except ConcurrencyConflictError:
             continue
         except InstanceAlreadyExistsError:
-            return await hub.retry(lambda: hub.store.load_header(request.instance_id))
+            return await hub.salvage(request.instance_id)
 
 
 async def clear(hub: TaskHub, instance_id: str) -> Header | None:
@@ -179,12 +180,13 @@ async def clear(hub: TaskHub, instance_id: str) -> Header | None:
     :raises InstanceAlreadyExistsError: it is not finished.
     :raises ConcurrencyConflictError: somebody else changed the header; begin again.
     """
-    header = await hub.retry(lambda: hub.store.load_header(instance_id))
+    header = await hub.salvage(instance_id)
     if header is None:
         return None
     if not is_terminal(header):
+        status = header.columns.runtime_status or "in a state that cannot be read"
         raise InstanceAlreadyExistsError(
-            f"Instance {instance_id!r} is {header.columns.runtime_status}: terminate it before purging or replacing it."
+            f"Instance {instance_id!r} is {status}: terminate it before purging or replacing it."
         )
     header, state = await _mark(hub, header)
     await hand_over_rest(hub, header, state)
@@ -193,7 +195,11 @@ async def clear(hub: TaskHub, instance_id: str) -> Header | None:
 
 
 async def _mark(hub: TaskHub, header: Header) -> tuple[Header, InstanceState]:
-    state = InstanceState.decode(header.body)
+    try:
+        state = InstanceState.decode(header.body)
+    except CorruptRowError as error:
+        logger.error("Instance %r is cleared without what it still had to say: %s", header.instance_id, error)
+        state = InstanceState(header.columns.execution_id or hub.ids.new(), hub.clock.now())
     if state.purging:
         return header, state
     state.purging = True
@@ -222,23 +228,35 @@ async def commit_once(hub: TaskHub, commit: Commit) -> str:
 
 
 async def hand_over_rest(hub: TaskHub, header: Header, state: InstanceState) -> None:
-    """Hand over everything that the outbox of a header names, whoever may have done so before."""
+    """Hand over everything that the outbox of a header names and that can be read, whoever may have done so before."""
     sender = Sender.of(header.instance_id, header.columns.name, state)
-    sends: list[Send] = [from_message(message) for message in state.messages]
-    wanted = {decision for group in state.groups for decision in group.ids}
-    if wanted:
-        committed_at = {decision: group.committed_at for group in state.groups for decision in group.ids}
-        for event in await read_history(hub.store, header.instance_id, state):
-            decision = getattr(event, "id", None)
-            if decision in wanted and is_send(event):
-                outgoing = outgoing_of(sender, event, committed_at[decision])
-                assert isinstance(outgoing, (StartChild, StartNew, Deliver))
-                sends.append(outgoing)
+    try:
+        sends = await _queue(hub, sender, state)
+    except CorruptRowError as error:
+        logger.error("What %r still had to say is lost: %s", header.instance_id, error)
+        return
     by_target: dict[str, list[Send]] = {}
-    for send in sorted(sends, key=lambda send: send.sequence):
+    for send in sends:
         by_target.setdefault(send.target, []).append(send)
-    for group in by_target.values():
-        await hand_over(hub, sender, group)
+    for target, group in by_target.items():
+        try:
+            await hand_over(hub, sender, group)
+        except CorruptRowError as error:
+            logger.error("What %r still had to say to %r is lost: %s", header.instance_id, target, error)
+
+
+async def _queue(hub: TaskHub, sender: Sender, state: InstanceState) -> list[Send]:
+    decisions: dict[int, Event] = {}
+    if state.sends:
+        events = await read_history(hub.store, sender.instance_id, state)
+        decisions = {event.id: event for event in events if hasattr(event, "id")}  # type: ignore[attr-defined]
+
+    def decision(number: int) -> Event:
+        if number not in decisions:
+            raise CorruptRowError(f"the history of {sender.instance_id!r} has no decision {number}")
+        return decisions[number]
+
+    return queued_sends(sender, state, decision)
 
 
 async def _delete_rows(hub: TaskHub, instance_id: str) -> None:

@@ -9,6 +9,7 @@ Failure modes, for every call:
 - `StorageUnavailableError`: no usable answer. The call may have taken effect, or may still.
 - `StorageRejectedError`: a definite no; nothing took effect. It says nothing of the future: what is refused now
   (no access, no room on the disk) may be taken later.
+- `DamagedHeaderError`, where a header is returned: its columns are not ours. A listing goes on.
 - Anything else a method raises is listed with it, is definite, and means nothing took effect.
 """
 
@@ -149,10 +150,14 @@ class InstanceQuery:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One header in a listing: its columns, never its body."""
+    """One header in a listing: its columns, never its body.
+
+    `damaged` tells what of the columns cannot be read, and why; such columns hold nothing (see `columns.py`).
+    """
 
     instance_id: str
     columns: Columns
+    damaged: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +173,13 @@ class QueueMessage:
     """A message received, or one that we put and still hold.
 
     `dequeue_count` is 1 on its first delivery (0 when put by us and never received).
-    `handle` is the store's: message id and pop receipt.
+    `handle` is the store's: message id and pop receipt, as texts and numbers, so that a row can keep it.
     """
 
     queue: str
     body: str
     dequeue_count: int
-    handle: Any = field(repr=False, compare=False)
+    handle: tuple[Any, ...] = field(repr=False, compare=False)
     inserted_on: datetime | None = None
 
 

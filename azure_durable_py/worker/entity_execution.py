@@ -5,18 +5,22 @@ Owns reading. It runs no operation and commits nothing.
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
+import logging
 
-from azure_durable_py.history import Event, TimerCreated
+from azure_durable_py import shape
+from azure_durable_py.history import Event
 from azure_durable_py.models import EntityId
 from azure_durable_py.runtime.entities import LiveEntity
+from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub.entity import SenderPage
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, chunk_keys, decode_ref, from_blobs
 from azure_durable_py.taskhub.protocol import Columns
 from azure_durable_py.taskhub.values import read_value
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.execution import Execution
+
+logger = logging.getLogger("azure_durable_py.worker")
+_SENDERS = shape.mapping(shape.text, shape.whole(0, shape.LARGEST))
 
 
 class EntityExecution(Execution):
@@ -26,7 +30,6 @@ class EntityExecution(Execution):
         super().__init__(context, instance_id)
         self._entity_id = EntityId.get_entity_id(instance_id)
         self._entity: LiveEntity | None = None
-        self._timers: dict[int, datetime] = {}
         self._senders: dict[str, dict[str, int]] = {}
 
     def forget(self) -> None:
@@ -34,18 +37,15 @@ class EntityExecution(Execution):
         self._entity = None
 
     async def load_decisions(self, state: InstanceState) -> None:
-        """Take note of the timers."""
-        self._timers = dict(state.timers)
+        """An entity has no decisions beside its messages, which the header holds in full."""
+        del state
 
     def decision(self, task_id: int) -> Event:
-        """The timer with this number: an entity has no other decisions.
+        """Never called for what an entity wrote itself.
 
-        :raises CorruptRowError: there is none.
+        :raises CorruptRowError: always.
         """
-        fire_at = self._timers.get(task_id)
-        if fire_at is None:
-            raise CorruptRowError(f"entity {self._entity_id} has no timer {task_id}")
-        return TimerCreated(fire_at, task_id, fire_at)
+        raise CorruptRowError(f"entity {self._entity_id} has no decision {task_id}")
 
     async def open(self, columns: Columns) -> LiveEntity:
         """The entity with the state that a header has.
@@ -72,10 +72,14 @@ class EntityExecution(Execution):
         return await read_value(self._context.hub.store, self._instance_id, value)
 
     async def remembered(self, page: SenderPage) -> dict[str, int]:
-        """The senders that were moved to these rows."""
+        """The senders that were moved to these rows. Rows that cannot be read are forgotten: nobody waits for them."""
         found = self._senders.get(page.key)
         if found is None:
-            found = json.loads(await self.rows(page.key, page.chunks))
+            try:
+                found = _SENDERS(shape.parse(await self.rows(page.key, page.chunks)))
+            except (CorruptRowError, ShapeError) as error:
+                logger.error("Entity %s forgets senders of long ago: %s", self._entity_id, error)
+                found = {}
             self._senders = {**self._senders, page.key: found}
         return found
 

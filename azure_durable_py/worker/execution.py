@@ -58,7 +58,12 @@ class Execution:
             context.converter,
             events,
             generation=state.generation,
+            guard=context.watchdog.guard(self._what),
         )
+
+    def _what(self) -> str:
+        name = f" {self._live.name!r}" if self._live is not None else ""
+        return f"orchestrator{name} of instance {self._instance_id!r}"
 
     async def load_decisions(self, state: InstanceState) -> None:
         """Read what was decided, without running user code."""
@@ -67,7 +72,10 @@ class Execution:
             self._decisions = {event.id: event for event in events if hasattr(event, "id")}  # type: ignore[attr-defined]
 
     async def pending(self, state: InstanceState) -> list[Event]:
-        """Events that the function has not seen yet: those that begin a generation."""
+        """Events that the function has not seen yet: those that begin a generation.
+
+        :raises CorruptRowError: they cannot be read.
+        """
         texts = state.pending
         if isinstance(texts, PayloadRef):
             joined = await read_value(self._context.hub.store, self._instance_id, texts)
@@ -78,9 +86,18 @@ class Execution:
             raise CorruptRowError(f"the start of {self._instance_id!r} cannot be read: {error}") from error
         return await read_events(self._context.hub.store, self._instance_id, events)
 
-    async def filled(self, events: Sequence[Event]) -> list[Event]:
-        """Events from the inbox with the values that the function will read."""
-        return await read_events(self._context.hub.store, self._instance_id, events)
+    async def filled(self, events: Sequence[Event]) -> list[Event | CorruptRowError]:
+        """Events from the inbox with the values that the function will read; for each that is damaged, how."""
+        try:
+            return list(await read_events(self._context.hub.store, self._instance_id, events))
+        except CorruptRowError:
+            return [await self._filled_alone(event) for event in events]
+
+    async def _filled_alone(self, event: Event) -> Event | CorruptRowError:
+        try:
+            return (await read_events(self._context.hub.store, self._instance_id, [event]))[0]
+        except CorruptRowError as error:
+            return error
 
     async def filled_whole(self, events: Sequence[Event]) -> list[Event]:
         """Events with all their values."""

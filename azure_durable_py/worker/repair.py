@@ -47,7 +47,11 @@ async def _ring_quiet(hub: TaskHub, query: InstanceQuery, quiet: timedelta, rung
     while True:
         page = await hub.retry(lambda: hub.store.query(_with_token(query, token)))  # noqa: B023 - awaited here
         for listed in page.items:
-            if listed.instance_id not in rung and _is_quiet(hub, listed, quiet):
+            if listed.damaged:
+                logger.error(
+                    "Instance %r is not looked at, as its header is damaged: %s", listed.instance_id, listed.damaged
+                )
+            elif listed.instance_id not in rung and _is_quiet(hub, listed, quiet):
                 await hub.retry(lambda: hub.ring(listed.instance_id, REPAIR))  # noqa: B023 - awaited here
                 rung.add(listed.instance_id)
         token = page.continuation_token

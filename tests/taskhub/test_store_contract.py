@@ -17,7 +17,9 @@ from azure_durable_py.errors import (
     SettingsError,
     StorageRejectedError,
 )
+from azure_durable_py.history import PayloadRef
 from azure_durable_py.models import UTC
+from azure_durable_py.taskhub.instance import encode_ref
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     MAX_BODY_BYTES,
@@ -210,9 +212,9 @@ FULL: dict[str, Any] = {
     "completed_time": datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
     "custom_status": '{"步": 1}',
     "input": '"\\u0000🎈"',
-    "input_payload": "ref-in",
+    "input_payload": encode_ref(PayloadRef("30-payload-in", 1, 1)),
     "output": "null",
-    "output_payload": "ref-out",
+    "output_payload": encode_ref(PayloadRef("30-payload-out", 1, 1)),
     "version": "1.0",
     "tags": "{}",
     "parent_instance_id": "parent/1",

@@ -150,7 +150,7 @@ class AzureStore:
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete inbox rows without touching a header."""
         layout.check_id(instance_id)
-        layout.check_keys(keys)
+        layout.check_deleted(keys)
         await self._table.delete_rows(instance_id, [rows.INBOX_PREFIX + key for key in keys])
 
     async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:

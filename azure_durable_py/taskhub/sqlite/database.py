@@ -54,6 +54,7 @@ def open_memory() -> sqlite3.Connection:
     """A new database in memory, which lives until it is closed."""
     # A sync client runs its event loop in a thread of its own; calls never overlap.
     db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    db.text_factory = _text
     _create_schema(db, "memory")
     return db
 
@@ -71,6 +72,8 @@ def open_file(path: str, busy_timeout: float) -> sqlite3.Connection:
     db: sqlite3.Connection | None = None
     try:
         db = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
+        # One row whose text is damaged must not end the reading of all others.
+        db.text_factory = _text
         # First of all: a database of somebody else stays as it is.
         _has_schema(db, path)
         mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
@@ -189,3 +192,7 @@ def _has_schema(db: sqlite3.Connection, where: str) -> bool:
             f"{where} is a SQLite database, but not one of azure-durable-py. Name another file for the hub."
         )
     return False
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")

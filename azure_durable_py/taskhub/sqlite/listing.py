@@ -7,6 +7,7 @@ import json
 import sqlite3
 from typing import Any
 
+from azure_durable_py import shape
 from azure_durable_py.taskhub import layout
 from azure_durable_py.taskhub.protocol import InstanceQuery, Listed, Page
 from azure_durable_py.taskhub.sqlite.values import COLUMNS, to_columns, to_micros
@@ -31,7 +32,7 @@ def list_page(db: sqlite3.Connection, hub: str, query: InstanceQuery, after: str
         f"{''.join(f'AND {condition} ' for condition in conditions)}ORDER BY instance_id LIMIT ?"
     )
     rows = db.execute(statement, (hub, after, *values, query.page_size + 1)).fetchall()
-    items = tuple(Listed(row[0], to_columns(row[1:])) for row in rows[: query.page_size])
+    items = tuple(Listed(row[0], *to_columns(row[0], row[1:])) for row in rows[: query.page_size])
     more = len(rows) > query.page_size
     return Page(items, _encode_token(items[-1].instance_id) if more else None)
 
@@ -68,11 +69,12 @@ def _encode_token(instance_id: str) -> str:
 
 def _decode_token(token: str) -> str:
     try:
-        word, instance_id = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
-        # A lone surrogate is valid JSON, but no id.
-        instance_id.encode()
-    except (ValueError, TypeError, AttributeError) as error:
+        word, instance_id = _TOKEN(shape.parse(base64.b64decode(token, altchars=b"-_", validate=True)))
+    except ValueError as error:
         raise layout.unknown_token(token) from error
     if word != "after":
         raise layout.unknown_token(token)
     return instance_id
+
+
+_TOKEN = shape.row(shape.text, shape.word(shape.MAX_INSTANCE_ID_CHARS))

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from azure_durable_py.errors import ConcurrencyConflictError
 from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub.columns import body_of
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, Header, InboxRow, Loaded
-from azure_durable_py.taskhub.sqlite.values import COLUMNS, to_header, to_row, to_time
+from azure_durable_py.taskhub.sqlite.values import COLUMNS, taken, to_header, to_row
 
 _SELECT_HEADER = f"SELECT etag, body, {COLUMNS} FROM instances WHERE hub = ? AND instance_id = ?"  # noqa: S608
 _INSERT_HEADER = f"INSERT INTO instances (hub, instance_id, etag, body, {COLUMNS}) VALUES ({', '.join('?' * 23)})"  # noqa: S608
@@ -36,7 +37,7 @@ def load(db: sqlite3.Connection, hub: str, instance_id: str) -> Loaded:
     header = db.execute(_SELECT_HEADER, (hub, instance_id)).fetchone()
     rows = db.execute(_SELECT_INBOX, (hub, instance_id, layout.LOAD_ROWS)).fetchall()
     room = layout.LOAD_ROWS - 1
-    inbox = tuple(InboxRow(row[0], row[1], to_time(row[2])) for row in rows[:room])
+    inbox = tuple(InboxRow(row[0], body_of(row[1]), taken(row[2])) for row in rows[:room])
     return Loaded(to_header(instance_id, header), inbox, len(rows) > room)
 
 
@@ -98,13 +99,13 @@ def put_blobs(db: sqlite3.Connection, hub: str, instance_id: str, rows: Sequence
 def get_blobs(db: sqlite3.Connection, hub: str, instance_id: str, keys: Sequence[str]) -> dict[str, bytes]:
     """The bodies of these blob rows; a missing one is absent."""
     found = ((key, db.execute(_SELECT_BLOB, (hub, instance_id, key)).fetchone()) for key in keys)
-    return {key: row[0] for key, row in found if row is not None}
+    return {key: body_of(row[0]) for key, row in found if row is not None}
 
 
 def list_blobs(db: sqlite3.Connection, hub: str, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
     """All blob rows whose RowKey begins with `prefix`."""
     rows = db.execute(_LIST_BLOBS, (hub, instance_id, *layout.prefix_range(prefix))).fetchall()
-    return tuple(BlobRow(row[0], row[1], to_time(row[2])) for row in rows)
+    return tuple(BlobRow(row[0], body_of(row[1]), taken(row[2])) for row in rows)
 
 
 def delete_blobs(db: sqlite3.Connection, hub: str, instance_id: str, keys: Sequence[str]) -> None:

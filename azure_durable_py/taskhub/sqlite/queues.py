@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from azure_durable_py.taskhub import layout
 from azure_durable_py.taskhub.protocol import QueueMessage
-from azure_durable_py.taskhub.sqlite.values import duration, to_time
+from azure_durable_py.taskhub.sqlite.values import duration, taken, to_text, to_time
 
 _INSERT = "INSERT INTO messages (queue, visible_at, dequeue_count, receipt, inserted, body) VALUES (?, ?, 0, 0, ?, ?)"
 _NEXT_VISIBLE = "SELECT min(visible_at) FROM messages WHERE queue = ?"
@@ -61,7 +61,7 @@ def receive(
     until = now + duration(visibility)
     db.executemany(_TAKE, [(until, owner, receipt, count, number) for number, receipt, count, *_ in rows])
     return [
-        QueueMessage(queue, body, count, Handle(number, receipt), to_time(inserted))
+        QueueMessage(queue, to_text(body), count, Handle(number, receipt), taken(inserted))
         for number, receipt, count, inserted, body in rows
     ]
 
@@ -73,7 +73,7 @@ def extend(
 
     :raises MessageLostError: it was deleted or taken by somebody else; nothing was written.
     """
-    handle: Handle = message.handle
+    handle = Handle(*message.handle)
     values = (now + duration(visibility), owner, handle.id, message.queue, handle.receipt)
     if db.execute(_EXTEND, values).rowcount == 0:
         raise layout.message_lost(message.queue)
@@ -86,7 +86,7 @@ def delete(db: sqlite3.Connection, message: QueueMessage) -> None:
 
     :raises MessageLostError: it was deleted or taken by somebody else; nothing was written.
     """
-    handle: Handle = message.handle
+    handle = Handle(*message.handle)
     if db.execute(_DELETE, (handle.id, message.queue, handle.receipt)).rowcount == 0:
         raise layout.message_lost(message.queue)
 

@@ -161,7 +161,7 @@ class SqliteStore:
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete inbox rows without touching a header."""
         layout.check_id(instance_id)
-        layout.check_keys(keys)
+        layout.check_deleted(keys)
         await self._open.write(lambda db: partition.delete_inbox(db, self._hub, instance_id, keys))
 
     async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from azure_durable_py import shape
 from azure_durable_py.models import UTC
-from azure_durable_py.taskhub.protocol import Columns, Header, Kind
+from azure_durable_py.shape import ShapeError
+from azure_durable_py.taskhub.columns import body_of, header_of, read_columns
+from azure_durable_py.taskhub.protocol import Columns, Header
 
 COLUMNS = (
     "kind, name, runtime_status, created_time, last_updated_time, execution_id, turn_id, generation, completed_time, "
@@ -16,8 +19,11 @@ COLUMNS = (
     "has_outbox"
 )
 
+_NAMES = COLUMNS.split(", ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MICROS = shape.whole(-62_135_596_800_000_000, 253_402_300_799_999_999)
+"""The microseconds from the year 1 to the year 9999."""
 
 
 def to_micros(moment: datetime) -> int:
@@ -25,9 +31,25 @@ def to_micros(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def to_time(micros: int) -> datetime:
-    """A stored time."""
-    return _EPOCH + micros * _MICROSECOND
+def to_time(micros: Any) -> datetime:
+    """A stored time.
+
+    :raises ShapeError: it is not a time.
+    """
+    return _EPOCH + _MICROS(micros) * _MICROSECOND
+
+
+def taken(micros: Any) -> datetime | None:
+    """When storage took a row; None where that cannot be read: nothing hangs on it."""
+    try:
+        return to_time(micros)
+    except ShapeError:
+        return None
+
+
+def to_text(value: Any) -> str:
+    """The text of a message, whatever was put in its place."""
+    return value if isinstance(value, str) else body_of(value).decode(errors="replace")
 
 
 def duration(seconds: float) -> int:
@@ -60,28 +82,17 @@ def to_row(columns: Columns) -> tuple[Any, ...]:
     )
 
 
-def to_columns(row: Sequence[Any]) -> Columns:
-    """The columns from a row in the order of `COLUMNS`."""
-    kind, name, status, created, updated, execution_id, turn_id, generation, completed, *texts, wake, outbox = row
-    return Columns(
-        Kind(kind),
-        name,
-        status,
-        to_time(created),
-        to_time(updated),
-        execution_id,
-        turn_id,
-        generation,
-        None if completed is None else to_time(completed),
-        *texts,
-        wake_time=None if wake is None else to_time(wake),
-        has_outbox=bool(outbox),
-    )
+def to_columns(instance_id: str, row: Sequence[Any]) -> tuple[Columns, str]:
+    """The columns from a row in the order of `COLUMNS`, and what is damaged of them."""
+    return read_columns(instance_id, dict(zip(_NAMES, row, strict=True)), to_time)
 
 
 def to_header(instance_id: str, row: Sequence[Any] | None) -> Header | None:
-    """A header from a row of ETag, body and columns."""
-    return None if row is None else Header(instance_id, to_columns(row[2:]), row[1], row[0])
+    """A header from a row of ETag, body and columns.
+
+    :raises DamagedHeaderError: its columns cannot be read.
+    """
+    return None if row is None else header_of(instance_id, to_columns(instance_id, row[2:]), body_of(row[1]), row[0])
 
 
 def _optional(moment: datetime | None) -> int | None:
