@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import dataclasses
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -19,9 +18,7 @@ from azure_durable_py.history import TaskCompleted, TaskFailed
 from azure_durable_py.models import FailureDetails
 from azure_durable_py.registry import ActivityDefinition, Definitions
 from azure_durable_py.serialization import DataConverter
-
-MAX_FAILURE_TEXT = 8_000
-"""Characters kept of a failure's message and of its stack trace."""
+from azure_durable_py.shortening import shorten
 
 
 class SyncRunner(Protocol):
@@ -110,27 +107,6 @@ class ActivityRunner:
 
     def _failed(self, task_id: int, error: BaseException) -> TaskFailed:
         return TaskFailed(self._now(), task_id, shorten(FailureDetails.from_exception(error)))
-
-
-def shorten(failure: FailureDetails) -> FailureDetails:
-    """The failure with its texts cut to `MAX_FAILURE_TEXT`, and at most ten inner failures."""
-    return _shorten(failure, 10)
-
-
-def _shorten(failure: FailureDetails, depth: int) -> FailureDetails:
-    inner = failure.inner_failure
-    return dataclasses.replace(
-        failure,
-        message=_cut(failure.message),
-        stack_trace=None if failure.stack_trace is None else _cut(failure.stack_trace, keep_end=True),
-        inner_failure=None if inner is None or depth == 0 else _shorten(inner, depth - 1),
-    )
-
-
-def _cut(text: str, *, keep_end: bool = False) -> str:
-    if len(text) <= MAX_FAILURE_TEXT:
-        return text
-    return "... " + text[-MAX_FAILURE_TEXT:] if keep_end else text[:MAX_FAILURE_TEXT] + " ..."
 
 
 def is_being_cancelled(task: asyncio.Task[Any]) -> bool:
