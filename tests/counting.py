@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
 from azure_durable_py.taskhub.layout import MAX_TRANSACTION_ROWS, transactions
 from azure_durable_py.taskhub.protocol import (
@@ -105,6 +106,10 @@ class CountingStore:
     async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
         self._table("list_blobs")
         return await self.inner.list_blobs(instance_id, prefix)
+
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        self._table("blob_keys")
+        return await self.inner.blob_keys(instance_id)
 
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         self._table("delete_blobs", _deletes(keys))

@@ -6,8 +6,9 @@ instances, and the numbering of what is sent. It hands nothing over itself.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,8 @@ from azure_durable_py.history import (
     EntityLockReleased,
     EntityLockRequested,
     EntityOperationCalled,
+    EntityOperationCompleted,
+    EntityOperationFailed,
     EntityOperationSignaled,
     Event,
     EventRaised,
@@ -24,7 +27,11 @@ from azure_durable_py.history import (
     LockRequestArrived,
     OperationArrived,
     ParentInstance,
+    SubOrchestrationCompleted,
     SubOrchestrationCreated,
+    SubOrchestrationFailed,
+    TaskCompleted,
+    TaskFailed,
     TaskScheduled,
     TimerCreated,
     Value,
@@ -35,6 +42,8 @@ from azure_durable_py.history import (
     encode_time,
     encode_value,
 )
+from azure_durable_py.models import FailureDetails
+from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, OutboxMessage
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target
 
@@ -70,6 +79,15 @@ class Sender:
     def target(self) -> Target:
         """What an answer to this sender must match (PROTOCOL R13)."""
         return Target(self.execution_id, self.generation, self.attempt)
+
+
+def child_execution(parent: Sender, task_id: int) -> str:
+    """The execution id of the sub-orchestration that a task of this parent starts: whoever starts it, the same one.
+
+    So a parent can say which execution it means before, and without knowing whether, that was started.
+    """
+    origin = (parent.instance_id, parent.execution_id, parent.generation, parent.attempt, task_id)
+    return hashlib.blake2b(repr(origin).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +274,27 @@ def to_message(send: Send, guard: str, committed_at: datetime) -> OutboxMessage:
     if isinstance(send, (StartChild, StartNew)):
         return OutboxMessage(send.sequence, guard, committed_at, send.target, send.encode(), start=True)
     return OutboxMessage(send.sequence, guard, committed_at, send.target, send.event.encode().decode())
+
+
+def replacement(send: Send, error: Exception) -> Deliver | None:
+    """What to send in the place of an answer that can never be delivered: a failure of the same task that says so.
+
+    It has the place of the answer in the order of what its sender sends. None: nobody waits for this send.
+    """
+    if not isinstance(send, Deliver):
+        return None
+    failure = shorten(FailureDetails.from_exception(error))
+    answer = send.event.event
+    match answer:
+        case SubOrchestrationCompleted() | SubOrchestrationFailed():
+            smaller: Event = SubOrchestrationFailed(answer.timestamp, answer.task_id, failure)
+        case EntityOperationCompleted() | EntityOperationFailed():
+            smaller = EntityOperationFailed(answer.timestamp, answer.task_id, failure)
+        case TaskCompleted() | TaskFailed():
+            smaller = TaskFailed(answer.timestamp, answer.task_id, failure)
+        case _:
+            return None
+    return replace(send, event=replace(send.event, event=smaller))
 
 
 def from_message(message: OutboxMessage) -> Send:

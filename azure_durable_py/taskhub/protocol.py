@@ -7,7 +7,10 @@ messages. It never interprets the bodies that it keeps.
 Failure modes, for every call:
 
 - `StorageUnavailableError`: no usable answer. The call may have taken effect, or may still.
-- `StorageRejectedError`: refused for good; nothing took effect.
+- `StorageRejectedError`: refused (credentials, a firewall, a full disk); nothing took effect. The same call may
+  succeed later.
+- `UnstorableError`: what was to be stored is over a limit below (`PayloadTooLargeError`) or malformed; nothing took
+  effect, and nothing ever will.
 - Anything else a method raises is listed with it, is definite, and means nothing took effect.
 """
 
@@ -260,7 +263,7 @@ class TaskHubStore(Protocol):
         Deleting an inbox or blob row that is already gone is not an error in itself.
 
         :raises ConcurrencyConflictError: the header's ETag is not `expected`, or it exists.
-        :raises StorageRejectedError: the commit is over one of the limits above.
+        :raises UnstorableError: the commit is over one of the limits above.
         """
         ...
 
@@ -285,6 +288,10 @@ class TaskHubStore(Protocol):
 
     async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
         """All blob rows whose RowKey begins with `prefix`, in key order, bodies included."""
+        ...
+
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        """The RowKeys of all blob rows of an instance, and the time at which storage took each. No bodies are read."""
         ...
 
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:

@@ -252,6 +252,15 @@ class SqliteStore:
             ).fetchall()
         return tuple(BlobRow(row[0], row[1], _time(row[2])) for row in rows)
 
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        """The RowKeys of all blob rows of an instance, and when each was taken."""
+        layout.check_id(instance_id)
+        with self._database.read() as db:
+            rows = db.execute(
+                "SELECT key, taken FROM blobs WHERE hub = ? AND instance_id = ? ORDER BY key", (self._hub, instance_id)
+            ).fetchall()
+        return {row[0]: _time(row[1]) for row in rows}
+
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete blob rows without touching a header."""
         layout.check_id(instance_id)

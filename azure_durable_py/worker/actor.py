@@ -395,7 +395,9 @@ class Actor:
             self._loaded, self._touched = False, True
             return None
         draft.consume(accepted.consumed, accepted.quarantined)
-        events: list[Event] = await self._execution.pending(draft.state)
+        pending = await self._execution.pending(draft.state)
+        draft.state.garbage += [*accepted.spent, *pending.spent]
+        events: list[Event] = [*pending.events]
         events += await self._execution.filled([event.event for event in accepted.events])
         events += [result.event for result in results]
         events += due_timers(draft.state, draft.now)

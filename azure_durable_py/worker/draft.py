@@ -40,6 +40,7 @@ from azure_durable_py.taskhub.instance import (
     OutboxGroup,
     PageRef,
     chunk_keys,
+    decode_ref,
     encode_ref,
     page_key,
     to_blobs,
@@ -52,6 +53,7 @@ from azure_durable_py.taskhub.outgoing import (
     RunActivity,
     Sender,
     WakeAt,
+    child_execution,
     is_send,
     outgoing_of,
     to_message,
@@ -248,14 +250,15 @@ class Draft:
         if self.state.parent is not None:
             self._answer_parent(turn, sender, guard)
 
-    def _terminate_children(self, turn: Turn, event: ExecutionTerminated, sender: Sender, guard: str) -> None:
+    def _terminate_children(self, turn: Turn, terminated: ExecutionTerminated, sender: Sender, guard: str) -> None:
         # Their numbers are behind those of all decisions and before that of the answer to the parent.
         first = COMPLETION_ID - len(turn.children)
-        for order, child in enumerate(turn.children.values(), sender.sequence(first)):
-            stop = ExecutionTerminated(self.now, event.reason, recurse=True)
-            self._send(
-                Deliver(order, child, InboxEvent(stop, sender.incarnation, order, self.now, control=True)), guard
-            )
+        for order, (task_id, child) in enumerate(turn.children.items(), sender.sequence(first)):
+            stop = ExecutionTerminated(self.now, terminated.reason, recurse=True)
+            # Whoever else may have the id by now is meant by nobody.
+            target = Target(child_execution(sender, task_id))
+            event = InboxEvent(stop, sender.incarnation, order, self.now, target, control=True)
+            self._send(Deliver(order, child, event), guard)
 
     def _answer_parent(self, turn: Turn, sender: Sender, guard: str) -> None:
         parent = self.state.parent
@@ -319,6 +322,9 @@ class Draft:
         """Old pages and values become garbage, except values that live on in the next generation."""
         events = [*(decode_event(text) for text in self.state.tail), *stored]
         refs = {ref.key: ref for ref in payload_refs(events)}
+        if self.columns.input_payload is not None:
+            shown = decode_ref(self.columns.input_payload)
+            refs[shown.key] = shown
         kept = {ref.key for ref in payload_refs([last])}
         kept |= {key for key in refs for message in self.state.messages if key in message.body}
         gone = [name for key in refs if key not in kept for name in chunk_keys(key, refs[key].chunks)]

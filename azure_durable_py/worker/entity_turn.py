@@ -29,6 +29,7 @@ from azure_durable_py.history import (
 from azure_durable_py.models import FailureDetails
 from azure_durable_py.runtime.entities import LiveEntity, Operation, Outcome
 from azure_durable_py.runtime.entity_context import Action, SignalAction
+from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.entity import EntityState, LockHolder, SenderPage, is_runnable
 from azure_durable_py.taskhub.instance import (
     InstanceState,
@@ -39,7 +40,7 @@ from azure_durable_py.taskhub.instance import (
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
 from azure_durable_py.taskhub.outgoing import Deliver, Send, Sender, StartNew
 from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
-from azure_durable_py.worker.activities import is_being_cancelled, shorten
+from azure_durable_py.worker.activities import is_being_cancelled
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.entity_draft import EntityDraft
 from azure_durable_py.worker.entity_execution import EntityExecution
@@ -95,6 +96,8 @@ class EntityTurn:
             accepted = accept(self._sender.instance_id, self._draft.state, [row], _never, self._draft.now)
             consumed += accepted.consumed
             quarantined += accepted.quarantined
+            if not accepted.events:
+                self._draft.state.garbage += accepted.spent
             for event in accepted.events:
                 self._note_sender(event)
                 await self._take(event.event)

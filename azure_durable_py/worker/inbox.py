@@ -24,6 +24,7 @@ from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.instance import ClientMemory, InstanceState
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
 from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
+from azure_durable_py.taskhub.values import payload_rows
 
 logger = logging.getLogger("azure_durable_py.worker")
 
@@ -47,12 +48,14 @@ class Accepted:
     """What a turn takes from the inbox.
 
     `events` take effect, in order. `consumed` are the keys of all rows that the commit deletes,
-    those without effect included. `quarantined` keep what could not be read.
+    those without effect included. `quarantined` keep what could not be read. `spent` are the payload rows
+    of what was consumed: of no use any more to who has copied the values, or takes none.
     """
 
     events: list[InboxEvent] = field(default_factory=lambda: [])
     consumed: list[str] = field(default_factory=lambda: [])
     quarantined: list[BlobRow] = field(default_factory=lambda: [])
+    spent: list[str] = field(default_factory=lambda: [])
 
 
 def accept(
@@ -75,6 +78,7 @@ def accept(
         except MalformedMessageError as error:
             accepted.quarantined.append(quarantine(instance_id, row, error))
             continue
+        accepted.spent += payload_rows([event.event])
         if _takes_effect(state, event, is_open, answered, row.timestamp or now):
             accepted.events.append(event)
     return accepted

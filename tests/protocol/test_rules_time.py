@@ -13,7 +13,7 @@ from azure_durable_py.history import EventRaised, ExecutionTerminated
 from azure_durable_py.taskhub import instance, lifecycle
 from azure_durable_py.taskhub.lifecycle import purge
 from azure_durable_py.taskhub.messages import Target
-from azure_durable_py.taskhub.protocol import Commit
+from azure_durable_py.taskhub.protocol import BlobRow, Commit
 from azure_durable_py.worker import actor, draft
 from azure_durable_py.worker.actor import Actor
 from tests.protocol.staging import EPOCH, Routine, Stage, commit_of, play
@@ -158,15 +158,15 @@ def test_r17_a_purge_that_died_half_way_is_finished_by_the_next() -> None:
         await stage.raise_event("one", "item", "y" * 30_000)
         await stage.finished("one")
         await stage.quiet()
-        worker.store.last("delete_blobs")
+        await stage.store.put_blobs("one", [BlobRow(f"30-left-{n}", b"x") for n in range(150)])
+        worker.store.last("commit")
         half = asyncio.ensure_future(purge(worker.hub, "one"))
         await asyncio.sleep(30.0)
         half.cancel()
         assert (await stage.state("one")).purging
         assert await purge(stage.hub, "one")
         assert await stage.store.load_header("one") is None
-        for prefix in lifecycle.BLOB_PREFIXES:
-            assert not await stage.store.list_blobs("one", prefix)
+        assert not await stage.store.blob_keys("one")
         await stage.start("waits", "one", "again")
 
     play(scene)

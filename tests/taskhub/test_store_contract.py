@@ -16,6 +16,7 @@ from azure_durable_py.errors import (
     MessageLostError,
     SettingsError,
     StorageRejectedError,
+    UnstorableError,
 )
 from azure_durable_py.models import UTC
 from azure_durable_py.taskhub.protocol import (
@@ -272,7 +273,7 @@ async def test_instance_ids_of_any_kind_are_kept_apart(store: TaskHubStore):
 @pytest.mark.parametrize("id", ["", "x" * 1025, "lone\ud800"])
 async def test_instance_ids_that_cannot_be_stored_are_refused(store: TaskHubStore, id: str):
     for call in (store.load(id), store.load_header(id), store.insert_inbox(id, inbox("1")), insert(store, id)):
-        with pytest.raises(StorageRejectedError):
+        with pytest.raises(UnstorableError):
             await call
 
 
@@ -453,7 +454,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("commit", REFUSED.values(), ids=list(REFUSED))
 async def test_a_commit_beyond_the_limits_is_refused_and_changes_nothing(store: TaskHubStore, commit: Commit):
-    with pytest.raises(StorageRejectedError):
+    with pytest.raises(UnstorableError):
         await store.commit(commit)
     assert await store.load_header("x") is None
     assert await store.list_blobs("x", "20-") == ()
@@ -522,7 +523,7 @@ async def test_inbox_bodies_up_to_the_limit_are_taken(store: TaskHubStore, size:
     ids=["large", "many", "heavy", "twice", "empty key", "long key", "bad key"],
 )
 async def test_inbox_rows_beyond_the_limits_are_refused(store: TaskHubStore, rows: tuple[InboxRow, ...]):
-    with pytest.raises(StorageRejectedError):
+    with pytest.raises(UnstorableError):
         await store.insert_inbox("x", rows)
     assert await keys_in_inbox(store, "x") == []
 
@@ -607,7 +608,7 @@ async def test_blob_rows_are_not_part_of_the_inbox(store: TaskHubStore):
     ids=["large", "twice", "kind", "key"],
 )
 async def test_blobs_beyond_the_limits_are_refused(store: TaskHubStore, rows: tuple[BlobRow, ...]):
-    with pytest.raises(StorageRejectedError):
+    with pytest.raises(UnstorableError):
         await store.put_blobs("x", rows)
 
 
@@ -618,7 +619,7 @@ async def test_blob_keys_of_another_kind_are_refused_everywhere(store: TaskHubSt
         store.list_blobs("x", ""),
         store.delete_inbox("x", ["a/b"]),
     ):
-        with pytest.raises(StorageRejectedError):
+        with pytest.raises(UnstorableError):
             await call
 
 
@@ -894,14 +895,14 @@ async def test_messages_beyond_the_limits_are_refused(store: TaskHubStore, queue
         store.receive_messages(queue, 1, -1),
         store.receive_messages(queue, 1, 8 * 24 * 3600),
     ):
-        with pytest.raises(StorageRejectedError):
+        with pytest.raises(UnstorableError):
             await call
     assert (await store.message_counts())[queue] == 0
 
 
 async def test_the_longest_delay_is_taken(store: TaskHubStore, queue: str):
     held = await store.put_message(queue, "x", delay=MAX_DELAY_SECONDS)
-    with pytest.raises(StorageRejectedError):
+    with pytest.raises(UnstorableError):
         await store.extend_message(held, 8 * 24 * 3600)
     await store.delete_message(held)
 

@@ -167,6 +167,11 @@ def blob_of(row: Mapping[str, Any]) -> BlobRow:
     return BlobRow(row["RowKey"], _join(row), _timestamp(row))
 
 
+def taken_at(row: Mapping[str, Any]) -> datetime:
+    """When storage took a row."""
+    return _timestamp(row) or datetime.now(UTC)
+
+
 def _timestamp(row: Mapping[str, Any]) -> datetime | None:
     metadata: Mapping[str, Any] = getattr(row, "metadata", {})
     return _plain(metadata.get("timestamp"))
