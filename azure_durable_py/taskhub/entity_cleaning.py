@@ -33,7 +33,7 @@ async def remove_if_empty(hub: TaskHub, instance_id: str) -> bool:
     state = InstanceState.decode(header.body)
     entity = EntityState.of(state)
     quiet = hub.clock.now() - header.columns.last_updated_time
-    if not entity.is_idle or quiet < (LONG_QUIET if entity.senders else QUIET):
+    if not entity.is_idle or quiet < (LONG_QUIET if state.sender_pages else QUIET):
         return False
     if await _may_be_repeated(hub, state):
         return False
@@ -59,9 +59,7 @@ def _names(state: InstanceState) -> set[str]:
 async def _drop(hub: TaskHub, header: Header, state: InstanceState, keys: Sequence[str]) -> Header:
     """Delete some rows of an entity that has nothing left to know, if its header is still this one."""
     # Should it come to life before the last of them is gone, it must not name what is.
-    entity = EntityState.of(state)
-    entity.senders = []
-    left = replace(state, entity=entity.to_json(), garbage=[key for key in state.garbage if key not in set(keys)])
+    left = replace(state, sender_pages=[], garbage=[key for key in state.garbage if key not in set(keys)])
     new = Header(header.instance_id, replace(header.columns, turn_id=hub.ids.short()), left.encode())
     etag = await commit_once(hub, Commit(header.instance_id, new, header.etag, dropped=tuple(keys)))
     return replace(new, etag=etag)

@@ -50,6 +50,19 @@ class PageRef:
     payloads: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SenderPage:
+    """Rows with the numbers of senders that were moved out of the header (PROTOCOL R12).
+
+    Nothing that one of these senders had sent by then was sent after `until`.
+    """
+
+    key: str
+    chunks: int
+    until: datetime
+    moved_at: datetime
+
+
 @dataclass(slots=True)
 class OutboxGroup:
     """Tasks decided by one or more turns that are still to be handed over, under one guard.
@@ -105,7 +118,9 @@ class InstanceState:
     due. `timers` (task id to fire time) and `children` (task ids) are the open ones. `tail` are
     the newest history events, encoded; `pages` the sealed older ones. `locks` are the entities
     (instance id, critical section) that this generation asked for their lock and has not
-    released. `garbage` are rows of this partition that may be deleted with any later commit.
+    released. `senders` are the numbers taken of other instances, the last heard of last; those that left the
+    header are in `sender_pages`; nothing that was taken was sent after `latest_sent`. `garbage` are rows of
+    this partition that may be deleted with any later commit.
     `entity` is the JSON-ready state of an entity (see the entity modules).
     """
 
@@ -121,6 +136,8 @@ class InstanceState:
     messages: list[OutboxMessage] = field(default_factory=lambda: [])
     fences: dict[str, Fence] = field(default_factory=lambda: {})
     senders: dict[str, int] = field(default_factory=lambda: {})
+    sender_pages: list[SenderPage] = field(default_factory=lambda: [])
+    latest_sent: datetime | None = None
     clients: dict[str, ClientMemory] = field(default_factory=lambda: {})
     timers: dict[int, datetime] = field(default_factory=lambda: {})
     children: IdSet = field(default_factory=IdSet)
@@ -140,6 +157,7 @@ class InstanceState:
             messages=list(self.messages),
             fences=dict(self.fences),
             senders=dict(self.senders),
+            sender_pages=list(self.sender_pages),
             clients={name: ClientMemory(memory.seen.copy(), memory.last) for name, memory in self.clients.items()},
             timers=dict(self.timers),
             children=self.children.copy(),
@@ -169,6 +187,10 @@ class InstanceState:
             ],
             "fences": {guard: [fence.nonce, encode_time(fence.at)] for guard, fence in self.fences.items()},
             "senders": self.senders,
+            "senderPages": [
+                [p.key, p.chunks, encode_time(p.until), encode_time(p.moved_at)] for p in self.sender_pages
+            ],
+            "latestSent": None if self.latest_sent is None else encode_time(self.latest_sent),
             "clients": {name: [c.seen.to_json(), encode_time(c.last)] for name, c in self.clients.items()},
             "timers": [[encode_time(fire_at), ids.to_json()] for fire_at, ids in _by_time(self.timers).items()],
             "children": self.children.to_json(),
@@ -213,6 +235,11 @@ class InstanceState:
                 ],
                 fences={guard: Fence(nonce, decode_time(at)) for guard, (nonce, at) in data.get("fences", {}).items()},
                 senders=data.get("senders", {}),
+                sender_pages=[
+                    SenderPage(key, chunks, decode_time(until), decode_time(moved_at))
+                    for key, chunks, until, moved_at in data.get("senderPages", ())
+                ],
+                latest_sent=decode_time(data["latestSent"]) if data.get("latestSent") else None,
                 clients={
                     name: ClientMemory(IdSet.from_json(seen), decode_time(last))
                     for name, (seen, last) in data.get("clients", {}).items()

@@ -389,6 +389,7 @@ class Actor:
         failure = await self._load_execution(header, draft.state)
         rows = self._next_rows()
         await self._give_locks_back(rows, draft.state)
+        await self._execution.senders.recall(draft.state, rows)
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
         results = self._usable_results(draft.state, accepted.events)
         if results is None:

@@ -61,6 +61,7 @@ from azure_durable_py.taskhub.outgoing import (
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_BYTES, MAX_COMMIT_ROWS, BlobRow, Columns, Commit, Header
 from azure_durable_py.taskhub.values import Spill
 from azure_durable_py.worker.inbox import completed_task, forget_clients
+from azure_durable_py.worker.sender_memory import move_senders
 
 SEAL_CHARS = 65_536
 """The tail is sealed into a page when its events take more characters than this."""
@@ -358,6 +359,7 @@ class Draft:
         """
         state = self.state
         forget_clients(state, self.now)
+        self._spill.rows += move_senders(state, self.turn_id, self.now)
         state.fences = {guard: fence for guard, fence in state.fences.items() if self.now - fence.at < FENCE_MEMORY}
         wake_times = [*state.timers.values(), *([state.start_at] if state.start_at else [])]
         columns = dataclasses.replace(

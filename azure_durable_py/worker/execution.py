@@ -25,6 +25,7 @@ from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, ch
 from azure_durable_py.taskhub.lifecycle import read_history
 from azure_durable_py.taskhub.values import payload_rows, read_events, read_value
 from azure_durable_py.worker.context import WorkerContext
+from azure_durable_py.worker.sender_memory import SenderMemory
 
 
 class Pending(NamedTuple):
@@ -42,6 +43,7 @@ class Execution:
         self._instance_id = instance_id
         self._live: Orchestration | None = None
         self._decisions: dict[int, Event] | None = None
+        self.senders = SenderMemory(context.hub.store, instance_id)
 
     def forget(self) -> None:
         """The header was changed by another, or a turn came to nothing: begin from history next time."""

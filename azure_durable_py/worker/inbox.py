@@ -25,6 +25,7 @@ from azure_durable_py.taskhub.instance import ClientMemory, InstanceState
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
 from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
 from azure_durable_py.taskhub.values import payload_rows
+from azure_durable_py.worker.sender_memory import note_sender
 
 logger = logging.getLogger("azure_durable_py.worker")
 
@@ -129,7 +130,7 @@ def _takes_effect(
         return _first_from_client(state, event, taken_at)
     if event.sequence <= state.senders.get(event.sender, -1):
         return False
-    state.senders[event.sender] = event.sequence
+    note_sender(state, event)
     return True
 
 
