@@ -119,6 +119,10 @@ class CountingStore:
         self._table("query")
         return await self.inner.query(query)
 
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        self._table("instances_with_inbox")
+        return await self.inner.instances_with_inbox(before)
+
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
         self._queue("put_message")
         return await self.inner.put_message(queue, body, delay)

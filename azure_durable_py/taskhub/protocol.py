@@ -307,6 +307,10 @@ class TaskHubStore(Protocol):
         """
         ...
 
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        """The ids of instances, there or not, with an inbox row that storage took before this time."""
+        ...
+
     # --- queues --------------------------------------------------------------------------------
 
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:

@@ -290,6 +290,15 @@ class SqliteStore:
         more = len(rows) > query.page_size
         return Page(items, _encode_token(items[-1].instance_id) if more else None)
 
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        """The ids of instances with an inbox row that was taken before this time."""
+        with self._database.read() as db:
+            rows = db.execute(
+                "SELECT DISTINCT instance_id FROM inbox WHERE hub = ? AND taken < ? ORDER BY instance_id",
+                (self._hub, _to_micros(before)),
+            ).fetchall()
+        return [row[0] for row in rows]
+
     # --- queues --------------------------------------------------------------------------------------
 
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:

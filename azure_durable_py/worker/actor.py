@@ -37,7 +37,7 @@ from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.entries import entries_of
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
-from azure_durable_py.worker.inbox import accept, completed_task, matches
+from azure_durable_py.worker.inbox import accept, completed_task, horizon, matches
 from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, parse_timer_reason
 from azure_durable_py.worker.outbox import Outbox
@@ -51,7 +51,6 @@ BYTES_PER_TURN = 1_000_000
 LINGER_SECONDS = 0.5
 """How long results that do not let the function go on may wait for others before they are committed."""
 LONGEST_DEFERRAL = 300.0
-HORIZON = timedelta(minutes=5)
 LATE_START = timedelta(minutes=5)
 UNRESOLVED_PAUSE = 5.0
 
@@ -258,12 +257,11 @@ class Actor:
 
     async def _load(self) -> None:
         arriving = [delivery for delivery in self._held.values() if not delivery.seen]
-        horizon = f"1-{self._hub.clock.now() + HORIZON:%Y%m%dT%H%M%S%f}"
         results = len(self._results)
         loaded = await self._hub.store.load(self.instance_id)
         for delivery in arriving:
             delivery.seen = True
-            delivery.horizon = horizon
+            delivery.horizon = horizon(loaded, self._hub.clock.now())
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
         self._results_checked = results

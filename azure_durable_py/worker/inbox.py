@@ -23,7 +23,7 @@ from azure_durable_py.history import (
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.instance import ClientMemory, InstanceState
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
-from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
+from azure_durable_py.taskhub.protocol import BlobRow, InboxRow, Loaded
 from azure_durable_py.taskhub.values import payload_rows
 from azure_durable_py.worker.sender_memory import note_sender
 
@@ -39,6 +39,9 @@ COMPLETIONS = (
     EntityLockGranted,
 )
 """Answers to a task of the receiver: deduped by the task itself being open."""
+
+HORIZON = timedelta(minutes=5)
+"""How far clocks may be apart where keys must be compared with the time."""
 
 CLIENT_MEMORY = timedelta(minutes=10)
 """How long a client's consumed events are remembered past the last of them (PROTOCOL R12)."""
@@ -94,6 +97,18 @@ def quarantine(instance_id: str, row: InboxRow, error: Exception) -> BlobRow:
         error,
     )
     return BlobRow(f"40-quarantine-{row.key}", row.body)
+
+
+def horizon(loaded: Loaded, now: datetime) -> str:
+    """The key of the last row that a doorbell received before this load was rung for.
+
+    A row is inserted before it is rung for, so all of them are in the load; what comes later has rings of its own. Of
+    a load that did not reach the end only the clock can tell: what a sender dated later than `HORIZON` from now is
+    beyond it.
+    """
+    if not loaded.more:
+        return loaded.inbox[-1].key if loaded.inbox else ""
+    return f"1-{now + HORIZON:%Y%m%dT%H%M%S%f}"
 
 
 def matches(target: Target, state: InstanceState) -> bool:

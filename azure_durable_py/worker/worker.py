@@ -11,9 +11,10 @@ from typing import Any
 
 from azure_durable_py.errors import StorageError
 from azure_durable_py.registry import Registry
-from azure_durable_py.serialization import DataConverter, JsonDataConverter
+from azure_durable_py.serialization import BoundedConverter, DataConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.instance import MAX_PAYLOAD_BYTES
 from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.worker import repair as repairs
@@ -61,7 +62,7 @@ class Worker:
         self._actors: dict[str, Actor] = {}
         self._actor_tasks: dict[str, asyncio.Task[None]] = {}
         self._holder = Holder(hub)
-        converter = converter or JsonDataConverter()
+        converter = BoundedConverter(converter or JsonDataConverter(), MAX_PAYLOAD_BYTES)
         self._feed = ActivityFeed(
             hub,
             ActivityRunner(registry.activities, converter, hub.clock.now, run_sync),

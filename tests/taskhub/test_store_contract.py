@@ -386,6 +386,33 @@ async def test_a_commit_consumes_puts_and_drops_in_one_step(store: TaskHubStore)
     assert await store.get_blobs("x", ["30-kept"]) == {"30-kept": b"replaced"}
 
 
+@pytest.mark.parametrize("id", ["x", "@counter@" + "/" * 500])
+async def test_the_keys_of_blob_rows_are_listed_with_the_time_of_each(store: TaskHubStore, id: str):
+    etag = await insert(store, id)
+    await store.insert_inbox(id, inbox("1"))
+    await store.put_blobs(id, blobs(*(f"30-{number:04d}" for number in range(1_100))))
+    etag = await store.commit(Commit(id, header(id), etag, put=blobs("20-a", "60-b", body=b"b" * 100_000)))
+    keys = await store.blob_keys(id)
+    assert list(keys) == ["20-a", *(f"30-{number:04d}" for number in range(1_100)), "60-b"]
+    rows = {row.key: row.timestamp for row in await store.list_blobs(id, "20-")}
+    assert keys["20-a"] == rows["20-a"]
+    assert await store.blob_keys("another") == {}
+
+
+async def test_instances_whose_inbox_waits_are_listed_by_the_time_of_its_rows(store: TaskHubStore):
+    await insert(store, "idle")
+    await store.put_blobs("idle", blobs("20-a"))
+    for name in WEIRD_IDS:
+        await insert(store, name)
+        await store.insert_inbox(name, inbox("1", "2"))
+    await store.insert_inbox("absent", inbox("1"))
+    [row, *_] = (await store.load("absent")).inbox
+    assert row.timestamp is not None
+    later, before = row.timestamp + timedelta(seconds=30), row.timestamp - timedelta(minutes=30)
+    assert sorted(await store.instances_with_inbox(later)) == sorted([*WEIRD_IDS, "absent"])
+    assert await store.instances_with_inbox(before) == []
+
+
 async def test_rows_that_are_already_gone_do_not_fail_a_commit(store: TaskHubStore):
     await store.insert_inbox("x", inbox("2"))
     etag = await insert(store, "x")

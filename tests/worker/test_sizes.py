@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,8 @@ from azure_durable_py.errors import TaskFailedError
 from azure_durable_py.models import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition
 from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub.instance import MAX_PAYLOAD_BYTES
+from azure_durable_py.worker import worker as worker_module
 from tests.protocol.staging import Routine, Stage, play
 
 HOUR = 3600.0
@@ -247,3 +250,113 @@ def test_a_header_over_the_limit_of_a_row_fails_its_instance(monkeypatch: pytest
         assert (await stage.header("one")).columns.runtime_status == "Failed"
 
     play(scene)
+
+
+# --- values ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that stores values of up to 100,000 characters."""
+    monkeypatch.setattr(worker_module, "MAX_PAYLOAD_BYTES", 100_000)
+
+
+@pytest.mark.usefixtures("small_hub")
+@pytest.mark.parametrize("result", ["x" * 100_001, ["x" * 50_000, "y" * 50_000]], ids=["text", "list"])
+def test_a_result_over_the_limit_fails_its_activity_with_that_reason(result: Any) -> None:
+    runs: list[int] = []
+
+    def act(number: int) -> Any:
+        runs.append(number)
+        return result
+
+    def calls(context: Any) -> Routine:
+        try:
+            yield context.call_activity("act", 1)
+        except TaskFailedError as error:
+            return [error.details.error_type, "over the limit of 100000" in error.details.message]
+
+    async def scene() -> None:
+        stage = staged(act, None, calls)
+        await stage.worker("W1")
+        await stage.start("calls", "one")
+        assert await stage.finished("one", within=HOUR) == ["azure_durable_py.errors.PayloadTooLargeError", True]
+        assert runs == [1]
+
+    play(scene)
+
+
+@pytest.mark.usefixtures("small_hub")
+@pytest.mark.parametrize("what", ["output", "activity", "child", "event", "continue", "status", "signal"])
+def test_a_value_over_the_limit_fails_its_orchestration_where_it_is_made(what: str) -> None:
+    def makes(context: Any) -> Routine:
+        large = ["x" * 100_000]
+        if what == "activity":
+            yield context.call_activity("act", large)
+        elif what == "child":
+            yield context.call_sub_orchestrator("makes", large, "child")
+        elif what == "event":
+            context.send_event("another", "item", large)
+        elif what == "continue":
+            context.continue_as_new(large)
+        elif what == "status":
+            context.set_custom_status(large)
+        elif what == "signal":
+            context.signal_entity(EntityId("ent", "a"), "op", large)
+        return large
+
+    async def scene() -> None:
+        stage = Stage(makes)
+        await stage.worker("W1")
+        await stage.start("makes", "one")
+        message = await stage.finished("one", within=HOUR)
+        assert (await stage.header("one")).columns.runtime_status == "Failed"
+        assert "limit" in message or "at most" in message
+
+    play(scene)
+
+
+@pytest.mark.usefixtures("small_hub")
+def test_a_state_over_the_limit_fails_the_operation_and_leaves_the_entity_as_it_was() -> None:
+    def ent(context: Any) -> None:
+        if context.operation_name == "grow":
+            context.set_state("x" * 100_001)
+        else:
+            context.set_result(context.get_state(lambda: "small"))
+
+    def calls(context: Any) -> Routine:
+        try:
+            yield context.call_entity(EntityId("ent", "a"), "grow")
+        except TaskFailedError as error:
+            return [error.details.error_type, (yield context.call_entity(EntityId("ent", "a"), "read"))]
+
+    async def scene() -> None:
+        stage = staged(None, ent, calls)
+        await stage.worker("W1")
+        await stage.start("calls", "one")
+        expected = ["azure_durable_py.errors.PayloadTooLargeError", "small"]
+        assert await stage.finished("one", within=HOUR) == expected
+
+    play(scene)
+
+
+def test_a_result_of_hundreds_of_megabytes_costs_little_more_than_itself() -> None:
+    text = "x" * (MAX_PAYLOAD_BYTES + 1)
+
+    async def scene() -> None:
+        stage = staged(lambda number: text, None, one_call)
+        await stage.worker("W1")
+        await stage.start("one_call", "one")
+        tracemalloc.start()
+        try:
+            assert "over the limit" in await stage.finished("one", within=HOUR)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 20_000_000
+
+    play(scene)
+
+
+def one_call(context: Any) -> Routine:
+    return (yield context.call_activity("act", 1))

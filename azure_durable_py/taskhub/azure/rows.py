@@ -57,9 +57,15 @@ def _escape(text: str) -> str:
     return _UNSAFE.sub(lambda match: "".join(f"~{byte:02X}" for byte in match[0].encode()), text)
 
 
-def _instance_id(row: Mapping[str, Any]) -> str:
+def is_shortened(partition: str) -> bool:
+    """Whether a PartitionKey holds a part of the instance id only."""
+    return _HASHED in partition
+
+
+def instance_id_of(row: Mapping[str, Any]) -> str:
+    """The instance id of a row; where its key is shortened, the row of the header tells it."""
     key: str = row["PartitionKey"]
-    if _HASHED in key:
+    if is_shortened(key):
         return row["InstanceId"]
     return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), key.encode()).decode()
 
@@ -119,7 +125,7 @@ def listed_of(row: Mapping[str, Any]) -> Listed:
 
     :raises CorruptRowError: columns are missing or damaged.
     """
-    return Listed(_instance_id(row), _columns_of(row))
+    return Listed(instance_id_of(row), _columns_of(row))
 
 
 def _columns_of(row: Mapping[str, Any]) -> Columns:

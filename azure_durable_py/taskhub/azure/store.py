@@ -189,6 +189,10 @@ class AzureStore:
         layout.check_query(query)
         return await self._table.query(query)
 
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        """The ids of instances with an inbox row that was taken before this time."""
+        return await self._table.instances_with_inbox(before)
+
     # --- queues --------------------------------------------------------------------------------------
 
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:

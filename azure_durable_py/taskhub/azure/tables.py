@@ -17,6 +17,7 @@ from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from azure_durable_py.errors import ConcurrencyConflictError, DurableError, HubFormatError
+from azure_durable_py.models import UTC
 from azure_durable_py.taskhub import layout
 from azure_durable_py.taskhub.azure import answers, listing, rows
 from azure_durable_py.taskhub.protocol import (
@@ -254,6 +255,21 @@ class HubTable:
         )
         items = (rows.listed_of(row) for row in found)
         return Page(tuple(item for item in items if listing.matches(query, item)), listing.encode_token(token))
+
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        """The ids of instances with an inbox row that was taken before this time."""
+        moment = f"{before.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        query = (
+            f"RowKey ge '{rows.INBOX_PREFIX}' and RowKey lt '{rows.END_OF_INBOX}' and Timestamp lt datetime'{moment}'"
+        )
+        found = await self._all(query, select=["PartitionKey"])
+        ids: list[str] = []
+        for partition in sorted({row["PartitionKey"] for row in found}):
+            # Of a very long id the key holds a part; the header holds the whole.
+            row = await self._read(partition, rows.HEADER_KEY) if rows.is_shortened(partition) else None
+            if row is not None or not rows.is_shortened(partition):
+                ids.append(rows.instance_id_of(row or {"PartitionKey": partition}))
+        return ids
 
     # --- requests ------------------------------------------------------------------------------------
 
