@@ -153,12 +153,12 @@ class TaskHub:
     async def _insert(self, request: StartRequest, expected: str | None, rest: Rows) -> Header | None:
         """Write the first header. Returns the header found in its place, if it was not written."""
         header, rows = new_header(request, self.ids.short())
-        # Rows that go with the header need not be there before it, where somebody else might clear them away.
+        # One request, where that is possible; rows put before the header are left alone by who clears the place.
         together = len(rows) + len(rest) <= MAX_COMMIT_ROWS and sum(len(row.body) for row in rows) <= _MOST_WITH_HEADER
         commit = Commit(request.instance_id, header, expected, rest.inbox, tuple(rows) if together else (), rest.blobs)
+        if not together:
+            await self.retry(lambda: self.store.put_blobs(request.instance_id, rows))
         while True:
-            if not together:
-                await self.retry(lambda: self.store.put_blobs(request.instance_id, rows))
             try:
                 await self.retry(lambda commit=commit: self.store.commit(commit))
                 return None

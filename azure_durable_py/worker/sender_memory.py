@@ -78,15 +78,14 @@ def note_sender(state: InstanceState, event: InboxEvent) -> None:
 
 def move_senders(state: InstanceState, turn_id: str, now: datetime) -> list[BlobRow]:
     """Keep the header within its limit. Returns the rows that must be written with it."""
-    pages = [page for page in state.sender_pages if now - page.moved_at <= SENDER_MEMORY][-MAX_PAGES:]
-    for page in state.sender_pages:
-        if page not in pages:
-            state.garbage += chunk_keys(page.key, page.chunks)
-    state.sender_pages = pages
+    pages = state.sender_pages
+    while pages and (len(pages) > MAX_PAGES or now - pages[0].moved_at > SENDER_MEMORY):
+        oldest = pages.pop(0)
+        state.garbage += chunk_keys(oldest.key, oldest.chunks)
     if len(state.senders) <= MAX_SENDERS:
         return []
     older = list(state.senders)[: len(state.senders) // 2]
     moved = {sender: state.senders.pop(sender) for sender in older}
     ref, rows = to_blobs(f"50-senders-{turn_id}", json.dumps(moved, ensure_ascii=False))
-    state.sender_pages.append(SenderPage(ref.key, ref.chunks, state.latest_sent or now, now))
+    pages.append(SenderPage(ref.key, ref.chunks, state.latest_sent or now, now))
     return rows

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from azure_durable_py.client.sending import Sending
-from azure_durable_py.history import EventRaised, ExecutionTerminated
+from azure_durable_py.history import EventRaised, ExecutionSuspended, ExecutionTerminated
 from azure_durable_py.taskhub.lifecycle import purge
 from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.worker import inbox
@@ -47,20 +47,22 @@ def test_recursive_termination_ends_the_child() -> None:
 def test_recursive_termination_leaves_a_stranger_alone_that_has_the_id_of_the_child() -> None:
     async def scene() -> None:
         stage = Stage(waits, calls)
-        worker = await stage.worker("W1")
+        await stage.worker("W1")
         await stage.start("calls", "parent")
         while await stage.store.load_header("child") is None:
             await asyncio.sleep(0.05)
         await stage.waiting("child")
-        # The child has ended, and its answer is still under way when somebody else takes its id.
-        held = worker.store.hold("insert_inbox", to("parent"))
+        # A parent that is suspended has not seen the answer of its child when somebody else takes the id.
+        hold = stage.message(ExecutionSuspended(stage.clock.now()), control=True)
+        await stage.hub.deliver("parent", [hold], "")
+        await asyncio.sleep(1.0)
         await stage.raise_event("child", "item", 1)
-        await held.reached.wait()
+        await stage.finished("child")
         assert await purge(stage.hub, "child")
         await stage.start("waits", "child")
         await stage.waiting("child")
         await terminate_all(stage, "parent")
-        held.go.set()
+        assert await stage.finished("parent") == "enough"
         await asyncio.sleep(30.0)
         assert (await stage.header("child")).columns.runtime_status == "Running"
 
