@@ -3,6 +3,7 @@
 #   PYTHON       the interpreter to build the virtual environment with (3.10 or newer)
 #   VENV         where the virtual environment lives
 #   PYTEST_ARGS, RUN_ARGS, BENCH_ARGS   more arguments for the command behind the target
+#   SEEDS, SCENARIOS, JOBS, TABLES      what to simulate, in how many processes, whether to show coverage in full
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,6 +15,10 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 RUN_ARGS ?=
 BENCH_ARGS ?=
+SEEDS ?= 0-2000
+SCENARIOS ?=
+JOBS ?=
+TABLES ?=
 
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
 VENV_READY := $(VENV)/.ready-$(or $(PYTHON_VERSION),none)
@@ -31,6 +36,10 @@ run: $(VENV_READY) ## start the sample app on the embedded task hub
 .PHONY: test
 test: $(VENV_READY) $(NODE_READY) ## run the whole test suite
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: simulate
+simulate: $(VENV_READY) ## play simulated runs: SEEDS=0-2000 [SCENARIOS=chains,fans] [JOBS=2] [TABLES=1]
+	@$(VENV)/bin/python -m tests.simulation --seeds=$(SEEDS) --scenarios=$(SCENARIOS) $(if $(JOBS),--jobs=$(JOBS)) $(if $(TABLES),--tables)
 
 .PHONY: coverage
 coverage: $(VENV_READY) $(NODE_READY) ## run the whole test suite and show the lines it does not reach

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         StorageUnavailableError,
         TaskCanceledError,
         TaskFailedError,
+        TurnTimeoutError,
+        WorkGivenUpError,
     )
     from azure_durable_py.models import (
         EntityId,
@@ -95,6 +97,8 @@ _HOMES = {
         "StorageUnavailableError",
         "TaskCanceledError",
         "TaskFailedError",
+        "TurnTimeoutError",
+        "WorkGivenUpError",
     ),
     "models": (
         "EntityId",
@@ -164,6 +168,8 @@ __all__ = [
     "Task",
     "TaskCanceledError",
     "TaskFailedError",
+    "TurnTimeoutError",
+    "WorkGivenUpError",
     "entity_context",
     "operation",
 ]

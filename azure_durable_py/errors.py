@@ -83,6 +83,17 @@ class TaskFailedError(DurableError):
         self.details = details
 
 
+class WorkGivenUpError(DurableError):
+    """An activity, operation or instance was given up: no delivery of its message came to an end.
+
+    Its process died each time, as often as `extensions.queues.maxDequeueCount` in host.json allows.
+    """
+
+
+class TurnTimeoutError(DurableError):
+    """An orchestrator or entity operation kept the event loop for longer than `maxOrchestratorTurnTime`."""
+
+
 class TaskCanceledError(OrchestratorError):
     """The task was cancelled by the orchestrator itself, so it has no result."""
 

@@ -28,6 +28,10 @@ class Settings:
 
     The visibility timeouts are the time after which the work of a dead worker goes to another: live
     workers renew their messages. So their default is 30 seconds, not the 5 minutes of the .NET extension.
+
+    `max_turn_time`: for how long an orchestrator or an entity operation may keep the event loop; 0: for ever.
+    `max_dequeue_count`: how often a message is delivered whose deliveries end with their process; then what it
+    is about fails.
     """
 
     hub_name: str = DEFAULT_HUB
@@ -38,8 +42,11 @@ class Settings:
     max_concurrent_entities: int = field(default_factory=lambda: 10 * (os.cpu_count() or 1))
     max_entity_operation_batch_size: int = 5000
     max_orchestration_actions: int = 100_000
+    max_turn_time: float = 30.0
+    max_dequeue_count: int = 5
     extended_sessions: bool = True
     extended_session_idle_timeout: float = 30.0
+    max_extended_sessions: int = 2_000
     overridable_existing_instance_states: str = "NonRunningStates"
     rollback_entity_operations_on_exceptions: bool = True
     http_async_sleep: float = 30.0
@@ -77,8 +84,9 @@ class Settings:
         reader.read(_section(durable, "storageProvider", path), f"{path}storageProvider.", _STORAGE)
         reader.read(_section(durable, "tracing", path), f"{path}tracing.", _TRACING)
         queues = _section(extensions, "queues", "extensions.")
-        encoding = {key: value for key, value in queues.items() if key.lower() == "messageencoding"}
-        reader.read(encoding, "extensions.queues.", _QUEUES)
+        # The other keys are the Functions host's business.
+        ours = {name.lower() for name in _QUEUES}
+        reader.read({key: queues[key] for key in queues if key.lower() in ours}, "extensions.queues.", _QUEUES)
         reader.values.setdefault("hub_name", default_hub_name(app_settings))
         _refuse_shared_slot_hub(reader.values["hub_name"], app_settings)
         return cls(**reader.values)
@@ -262,8 +270,10 @@ _DURABLE: Mapping[str, _Key] = {
     "maxConcurrentEntityFunctions": _Key("max_concurrent_entities", _whole(1)),
     "maxEntityOperationBatchSize": _Key("max_entity_operation_batch_size", _whole(1)),
     "maxOrchestrationActions": _Key("max_orchestration_actions", _whole(1)),
+    "maxOrchestratorTurnTime": _Key("max_turn_time", _duration(0.0, 86400.0)),
     "extendedSessionsEnabled": _Key("extended_sessions", _flag),
     "extendedSessionIdleTimeoutInSeconds": _Key("extended_session_idle_timeout", _scaled(_whole(0), 1.0)),
+    "maxExtendedSessions": _Key("max_extended_sessions", _whole(0)),
     "overridableExistingInstanceStates": _Key(
         "overridable_existing_instance_states", _choice("NonRunningStates", "AnyState")
     ),
@@ -299,4 +309,7 @@ _TRACING: Mapping[str, _Key] = {
     "version": _Key(None, _choice("None", "V1", "V2")),
 }
 
-_QUEUES: Mapping[str, _Key] = {"messageEncoding": _Key("queue_message_encoding", _choice("base64", "none"))}
+_QUEUES: Mapping[str, _Key] = {
+    "messageEncoding": _Key("queue_message_encoding", _choice("base64", "none")),
+    "maxDequeueCount": _Key("max_dequeue_count", _whole(1)),
+}

@@ -18,7 +18,6 @@ MAX_FAILURE_BYTES = 24_000
 """Largest failure with all that it wraps, as UTF-8 JSON: half of an inbox row, whose envelope needs room too."""
 MAX_LINKS = 100
 _MARK = " ..."
-_MESSAGE_IN_STACK = 200
 # How many characters a text that helps most gets for each of any other text.
 _WEIGHT = 4
 
@@ -82,14 +81,11 @@ def _chars(link: FailureDetails) -> int:
 
 
 def _without_excess(link: FailureDetails, longest: int) -> FailureDetails:
-    """No text so long that looking at it costs much, and the message not once more behind the frames of the stack."""
-    stack, message = link.stack_trace, link.message
-    if stack is not None and len(message) > _MESSAGE_IN_STACK and stack.rstrip("\n").endswith(message):
-        frames = stack.rstrip("\n")[: -len(message)]
-        stack = frames + shorten_text(message, _MESSAGE_IN_STACK)
+    """No text so long that looking at it costs much."""
+    stack = link.stack_trace
     return replace(
         link,
-        message=shorten_text(message, longest),
+        message=shorten_text(link.message, longest),
         error_type=shorten_text(link.error_type, longest),
         stack_trace=None if stack is None else shorten_text(stack, longest, keep_end=True),
         base_types=tuple(shorten_text(name, longest) for name in link.base_types[:longest]),

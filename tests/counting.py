@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from azure_durable_py.taskhub.layout import MAX_TRANSACTION_ROWS, transactions
@@ -26,7 +26,8 @@ class CountingStore:
 
     `queue_operations` and `table_operations` count the requests that the Azure store sends while
     nothing goes wrong; `calls` counts calls by method name. Opening and deleting the hub are
-    calls, but no operations: budgets are about a hub at work.
+    calls, but no operations: budgets are about a hub at work. `next_visible` and `watch` send
+    nothing and do not count.
     """
 
     def __init__(self, inner: TaskHubStore) -> None:
@@ -138,6 +139,12 @@ class CountingStore:
     async def delete_message(self, message: QueueMessage) -> None:
         self._queue("delete_message")
         await self.inner.delete_message(message)
+
+    async def next_visible(self, queue: str) -> float | None:
+        return await self.inner.next_visible(queue)
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        return self.inner.watch(changed)
 
     async def message_counts(self) -> dict[str, int]:
         self._queue("message_counts", len(self.inner.instance_queues) + 1)

@@ -38,6 +38,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "shortening",
         }
     ),
+    frozenset({"shape"}),
 )
 KEPT_APART = (frozenset({"hosting", "testing", "lint"}), frozenset({"runtime", "taskhub"}))
 

@@ -37,6 +37,7 @@ def test_every_key_sets_its_field() -> None:
             "maxConcurrentEntityFunctions": 5,
             "maxEntityOperationBatchSize": 6,
             "maxOrchestrationActions": 7,
+            "maxOrchestratorTurnTime": "00:01:30",
             "extendedSessionsEnabled": False,
             "extendedSessionIdleTimeoutInSeconds": 8,
             "overridableExistingInstanceStates": "AnyState",
@@ -74,6 +75,7 @@ def test_every_key_sets_its_field() -> None:
         max_concurrent_entities=5,
         max_entity_operation_batch_size=6,
         max_orchestration_actions=7,
+        max_turn_time=90.0,
         extended_sessions=False,
         extended_session_idle_timeout=8.0,
         overridable_existing_instance_states="AnyState",
@@ -106,6 +108,14 @@ def test_queue_message_encoding_follows_the_queues_extension() -> None:
     assert Settings().queue_message_encoding == "base64"
     host = {"extensions": {"queues": {"messageEncoding": "none", "batchSize": 16}}}
     assert Settings.from_host_json(host, {}).queue_message_encoding == "none"
+
+
+def test_the_limit_of_deliveries_follows_the_queues_extension() -> None:
+    assert Settings().max_dequeue_count == 5
+    host = {"extensions": {"queues": {"MaxDequeueCount": 3, "newBatchThreshold": 8}}}
+    assert Settings.from_host_json(host, {}).max_dequeue_count == 3
+    with pytest.raises(SettingsError, match=r"extensions\.queues\.maxDequeueCount is 0; accepted is a whole number"):
+        Settings.from_host_json({"extensions": {"queues": {"maxDequeueCount": 0}}}, {})
 
 
 def test_a_value_may_refer_to_an_app_setting() -> None:

@@ -21,6 +21,7 @@ from azure_durable_py.settings import Settings, expand
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import HubInfo, TaskHubStore
 from azure_durable_py.worker.invocations import HostLimits, Invocations
+from azure_durable_py.worker.supervision import Health
 from azure_durable_py.worker.worker import Worker
 
 OpenStore = Callable[[str | None, Settings], TaskHubStore]
@@ -87,6 +88,11 @@ class Engine:
         """Takes what a Functions host delivers, once `start` was called with the host's limits."""
         assert self._worker is not None
         return self._worker.invocations
+
+    @property
+    def health(self) -> Health | None:
+        """How the worker is doing; None: there is none, not yet or not any more."""
+        return None if self._worker is None else self._worker.health
 
     async def start(self, limits: HostLimits | None = None) -> None:
         """Begin to work on the app's hub.

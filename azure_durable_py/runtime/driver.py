@@ -61,9 +61,9 @@ class Driver:
             outcome = self._step() if self._started else self._start()
             while outcome is None and not interrupted() and not self.is_blocked:
                 outcome = self._step()
-        except (Halt, KeyboardInterrupt):
+        except Halt:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever user code raises ends the instance, SystemExit too
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises ends the instance, never the process
             return Raised(_explained(_without_own_frames(error)))
         return outcome
 
@@ -154,7 +154,7 @@ def _without_own_frames(error: BaseException) -> BaseException:
 
 
 def _explained(error: BaseException) -> BaseException:
-    if not (isinstance(error, RuntimeError) and "no running event loop" in str(error)):
+    if type(error) is not RuntimeError or "no running event loop" not in str(error):
         return error
     explained = OrchestratorError(f"{_FORBIDDEN_AWAIT} ({error})")
     explained.__cause__ = error
@@ -181,5 +181,8 @@ def _refusal(value: Any) -> OrchestratorError:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return f"{type(value).__name__} {text[:80]}"
+    name = type(value).__name__
+    try:
+        return f"{name} {repr(value)[:80]}"
+    except BaseException:  # noqa: BLE001 - `__repr__` is user code
+        return name

@@ -8,13 +8,14 @@ a replayed turn holds its decisions against the recorded ones.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from azure_durable_py.errors import DurableError, FunctionNotFoundError
+from azure_durable_py.errors import FunctionNotFoundError, TurnTimeoutError
 from azure_durable_py.history import (
     ContinuedAsNew,
     Event,
@@ -39,6 +40,23 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.shortening import shorten
 
 Status = OrchestrationRuntimeStatus
+_Result = TypeVar("_Result")
+
+
+class Guard(Protocol):
+    """Runs code that may be user code, and may interrupt it."""
+
+    def __call__(self, code: Callable[[], _Result]) -> _Result:
+        """Run it.
+
+        :raises TurnTimeoutError: it was interrupted.
+        """
+        ...
+
+
+def unguarded(code: Callable[[], _Result]) -> _Result:
+    """Runs code for as long as it takes."""
+    return code()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +85,7 @@ class Orchestration:
 
     :param history: the generation's events, whole turns only; values must be JSON text, not references.
     :param generation: how often the instance has continued as new.
+    :param guard: runs user code.
     """
 
     def __init__(
@@ -79,7 +98,9 @@ class Orchestration:
         history: Sequence[Event] = (),
         *,
         generation: int = 0,
+        guard: Guard = unguarded,
     ) -> None:
+        self._guard = guard
         self._decisions = Decisions(settings.max_orchestration_actions, self._waiting_place)
         self._execution = Execution(instance_id, execution_id, generation, registry, converter, self._decisions)
         self._driver: Driver | None = None
@@ -195,7 +216,10 @@ class Orchestration:
         """Drop the orchestrator function where it stands; it can decide nothing any more."""
         self._decisions.closed = True
         if self._driver is not None:
-            self._driver.close()
+            try:
+                self._guard(self._driver.close)
+            except TurnTimeoutError:
+                return  # It is dropped all the same.
 
     def _turn(self, events: tuple[Event, ...]) -> Turn:
         end = self._end
@@ -207,9 +231,14 @@ class Orchestration:
             custom_status=self._execution.custom_status,
             output=output if isinstance(output, str) else None,
             failure=completed.failure if completed is not None else None,
-            timers=MappingProxyType({} if end is not None else dict(self._decisions.timers)),
+            timers=MappingProxyType({} if end is not None else self._open_timers()),
             children=MappingProxyType(dict(self._decisions.children)),
         )
+
+    def _open_timers(self) -> dict[int, datetime]:
+        # A timer that fired while the instance is suspended has fired: nobody need be woken for it again.
+        timers = self._decisions.timers
+        return {task_id: timers[task_id] for task_id in timers if task_id not in self._held_ids}
 
     # --- replay -----------------------------------------------------------------------------------
 
@@ -254,10 +283,16 @@ class Orchestration:
         control, ordinary = _split(inputs)
         try:
             applied.extend(event for event in control if self._control(event))
-            self._go()
-            applied.extend(event for event in ordinary if self._take(event))
+            self._guard(self._go)
+            applied.extend(event for event in ordinary if self._guard(partial(self._take, event)))
         except Halt:
             pass
+        except TurnTimeoutError as error:
+            self._decisions.error = error
+        except Exception:
+            raise
+        except BaseException as error:  # noqa: BLE001 - user code beside the function itself: predicates, conversions
+            self._decisions.error = error
         if self._leaving is not None and self._end is None:
             self._end = self._continued(self._leaving)
         return applied
@@ -340,7 +375,9 @@ class Orchestration:
     def _complete(self, value: Any) -> None:
         try:
             text = self._text(value)
-        except DurableError as error:
+        except Halt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the value's own conversion to JSON is user code
             self._fail(error)
         else:
             self._end = ExecutionCompleted(self._execution.now, Status.Completed.value, text)

@@ -13,7 +13,7 @@ from azure_durable_py.errors import ConcurrencyConflictError
 from azure_durable_py.history import LockReleaseArrived
 from azure_durable_py.taskhub.entity import EMPTY, EntityState
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.instance import InstanceState
+from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
 from azure_durable_py.taskhub.lifecycle import STAGED_FOR, commit_once, hand_over_rest, is_ours, is_terminal
 from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header
@@ -25,13 +25,16 @@ LONG_QUIET = timedelta(days=30)
 
 
 async def remove_if_empty(hub: TaskHub, instance_id: str) -> bool:
-    """Delete an entity that has no state and nothing to remember; tells whether it did."""
-    loaded = await hub.retry(lambda: hub.store.load(instance_id))
-    header = loaded.header
-    if header is None or loaded.inbox or header.columns.runtime_status != EMPTY:
+    """Delete an entity that has no state and nothing to remember; tells whether it did. A damaged one stays."""
+    try:
+        loaded = await hub.retry(lambda: hub.store.load(instance_id))
+        header = loaded.header
+        if header is None or loaded.inbox or header.columns.runtime_status != EMPTY:
+            return False
+        state = InstanceState.decode(header.body)
+        entity = EntityState.of(state)
+    except CorruptRowError:
         return False
-    state = InstanceState.decode(header.body)
-    entity = EntityState.of(state)
     quiet = hub.clock.now() - header.columns.last_updated_time
     if not entity.is_idle or quiet < (LONG_QUIET if state.sender_pages else QUIET):
         return False
@@ -69,7 +72,7 @@ async def _may_be_repeated(hub: TaskHub, state: InstanceState) -> bool:
     """Whether one of those who sent something still has it in the outbox (PROTOCOL R12)."""
     for sender in state.senders:
         instance_id, _, execution_id = sender.rpartition(":")
-        header = await hub.retry(lambda i=instance_id: hub.store.load_header(i)) if instance_id else None
+        header = await hub.salvage(instance_id) if instance_id else None
         if header is not None and header.columns.execution_id == execution_id and header.columns.has_outbox:
             return True
     return False
@@ -81,10 +84,13 @@ async def is_orphan(hub: TaskHub, entity: str, section: str, owner: str) -> bool
     :param section: the critical section that holds or waits for the lock.
     :param owner: the instance id of its orchestration.
     """
-    header = await hub.retry(lambda: hub.store.load_header(owner))
+    header = await hub.salvage(owner)
     if header is None or is_terminal(header):
         return True
-    return (entity, section) not in InstanceState.decode(header.body).locks
+    try:
+        return (entity, section) not in InstanceState.decode(header.body).locks
+    except CorruptRowError:
+        return False  # Once it is terminated, its locks are.
 
 
 async def release_lock(hub: TaskHub, entity: str, section: str) -> None:

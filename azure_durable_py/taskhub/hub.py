@@ -25,7 +25,8 @@ from azure_durable_py.errors import (
 )
 from azure_durable_py.history import ExecutionStarted, ParentInstance, PayloadRef, encode_event
 from azure_durable_py.taskhub import layout
-from azure_durable_py.taskhub.instance import InstanceState, encode_ref
+from azure_durable_py.taskhub.columns import DamagedHeaderError
+from azure_durable_py.taskhub.instance import Alarm, CorruptRowError, InstanceState, encode_ref
 from azure_durable_py.taskhub.messages import Doorbell, InboxEvent
 from azure_durable_py.taskhub.protocol import (
     MAX_COMMIT_BYTES,
@@ -118,10 +119,16 @@ class TaskHub:
                 listener(queue, min(delay, MAX_DELAY_SECONDS))
         return message
 
-    async def ring(self, instance_id: str, why: str = "", delay: float = 0.0) -> None:
+    async def ring(self, instance_id: str, why: str = "") -> None:
         """Put a doorbell for an instance."""
         doorbell = Doorbell(instance_id, self.ids.new(), why)
-        await self.put(self.store.instance_queue(instance_id), doorbell.encode(), delay)
+        await self.put(self.store.instance_queue(instance_id), doorbell.encode())
+
+    async def wake(self, instance_id: str, due: datetime) -> tuple[Doorbell, QueueMessage]:
+        """Put a doorbell that wakes an instance when its earliest timer, or its delayed start, is due."""
+        doorbell = Doorbell(instance_id, self.ids.new(), "timer", due)
+        delay = max(0.0, (due - self.clock.now()).total_seconds())
+        return doorbell, await self.put(self.store.instance_queue(instance_id), doorbell.encode(), delay)
 
     # --- starting --------------------------------------------------------------------------------
 
@@ -163,18 +170,25 @@ class TaskHub:
                 await self.retry(lambda commit=commit: self.store.commit(commit))
                 return None
             except ConcurrencyConflictError:
-                found = await self.retry(lambda: self.store.load_header(request.instance_id))
+                found = await self.salvage(request.instance_id)
                 if found is not None:
                     return found
                 # Deleted meanwhile, with its rows: what we wanted to replace is gone, so this is a plain insert.
                 commit = replace(commit, expected=None, consumed=(), dropped=())
 
+    async def salvage(self, instance_id: str) -> Header | None:
+        """The header of an instance, as far as its columns can be read."""
+        try:
+            return await self.retry(lambda: self.store.load_header(instance_id))
+        except DamagedHeaderError as error:
+            return error.header
+
     async def _ring_start(self, request: StartRequest) -> None:
-        delay = 0.0
-        if request.start_at is not None:
-            delay = max(0.0, (request.start_at - self.clock.now()).total_seconds())
-        why = "start at" if request.start_at is not None else "start"
-        await self.retry(lambda: self.ring(request.instance_id, why, delay))
+        if request.start_at is None:
+            await self.retry(lambda: self.ring(request.instance_id, "start"))
+        else:
+            due = request.start_at
+            await self.retry(lambda: self.wake(request.instance_id, due))
 
     # --- inboxes ---------------------------------------------------------------------------------
 
@@ -300,6 +314,7 @@ def new_header(request: StartRequest, turn_id: str) -> tuple[Header, list[BlobRo
         turn_time=request.created_at,
         parent=request.parent,
         start_at=request.start_at,
+        alarm=None if request.start_at is None else Alarm("", request.start_at),
         pending=[encode_event(started)],
     )
     columns = Columns(
@@ -330,7 +345,10 @@ def _same_start(found: Header, request: StartRequest) -> bool:
         return True
     if request.parent is None:
         return False
-    origin = InstanceState.decode(found.body).parent
+    try:
+        origin = InstanceState.decode(found.body).parent
+    except CorruptRowError:
+        return False
     return origin is not None and (
         (origin.instance_id, origin.execution_id, origin.generation, origin.attempt, origin.task_id)
         == (

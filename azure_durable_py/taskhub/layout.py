@@ -20,6 +20,7 @@ from azure_durable_py.errors import (
     SettingsError,
     UnstorableError,
 )
+from azure_durable_py.shape import MAX_INSTANCE_ID_CHARS
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     MAX_BODY_BYTES,
@@ -37,7 +38,6 @@ from azure_durable_py.taskhub.protocol import (
 )
 
 _Row = TypeVar("_Row", BlobRow, InboxRow)
-MAX_INSTANCE_ID_CHARS = 1024
 MAX_QUEUES = 16
 MAX_RECEIVE = 32
 MAX_TRANSACTION_ROWS = 100
@@ -54,6 +54,7 @@ _OPERATION_OVERHEAD_BYTES = 1_500
 _MAX_MESSAGE_BYTES = 49_152
 _MAX_VISIBILITY_SECONDS = 7 * 24 * 3600.0
 _KEY = re.compile(r"[A-Za-z0-9._~!-]{1,400}")
+_ANY_KEY = re.compile(r"[^/\\#?\x00-\x1f\x7f-\x9f]{1,1024}")
 _BLOB_KEY = re.compile(r"[2-9]0-[A-Za-z0-9._~!-]{0,500}")
 
 
@@ -141,6 +142,14 @@ def check_keys(keys: Collection[str], *, blobs: bool = False) -> None:
             raise UnstorableError(f"{key[:100]!r} cannot be {kind}: it must match {pattern.pattern}")
 
 
+def check_deleted(keys: Collection[str]) -> None:
+    """Refuse inbox keys that no row can have. What somebody else put there can be deleted, whatever it is called."""
+    for key in keys:
+        if not _ANY_KEY.fullmatch(key):
+            raise UnstorableError(f"{key[:100]!r} cannot be the key of a row: it must match {_ANY_KEY.pattern}")
+        _utf8(key, "The key of a row")
+
+
 def check_inbox(instance_id: str, rows: Sequence[InboxRow]) -> None:
     """Refuse inbox rows that cannot be inserted together.
 
@@ -173,7 +182,7 @@ def check_commit(commit: Commit) -> None:
     :raises UnstorableError: over one of the limits of the protocol.
     """
     check_blobs(commit.instance_id, commit.put)
-    check_keys(commit.consumed)
+    check_deleted(commit.consumed)
     check_keys(commit.dropped, blobs=True)
     _check_distinct([row.key for row in commit.put] + list(dict.fromkeys(commit.dropped)))
     rows = len(commit.consumed) + len(commit.put) + len(commit.dropped)

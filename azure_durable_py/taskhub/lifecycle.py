@@ -16,6 +16,7 @@ from azure_durable_py.errors import ConcurrencyConflictError, InstanceAlreadyExi
 from azure_durable_py.history import Event, PayloadRef, SubOrchestrationFailed, decode_event, payload_refs
 from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
 from azure_durable_py.shortening import shorten
+from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.hub import Rows, StartRequest, TaskHub
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, PageRef, chunk_keys, from_blobs
 from azure_durable_py.taskhub.messages import InboxEvent, Target
@@ -26,9 +27,7 @@ from azure_durable_py.taskhub.outgoing import (
     StartChild,
     StartNew,
     child_execution,
-    from_message,
-    is_send,
-    outgoing_of,
+    queued_sends,
     replacement,
 )
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_BYTES, MAX_COMMIT_ROWS, Commit, Header, Loaded, TaskHubStore
@@ -208,7 +207,10 @@ async def _refuse(hub: TaskHub, start: StartChild, failure: FailureDetails) -> N
 
 def is_terminal(header: Header) -> bool:
     """Whether the instance of this header is finished for good."""
-    return OrchestrationRuntimeStatus(header.columns.runtime_status).is_terminal
+    return header.columns.runtime_status in _TERMINAL
+
+
+_TERMINAL = frozenset(status.value for status in OrchestrationRuntimeStatus if status.is_terminal)
 
 
 async def purge(hub: TaskHub, instance_id: str) -> bool:
@@ -218,12 +220,12 @@ async def purge(hub: TaskHub, instance_id: str) -> bool:
     """
     seen: str | None = None
     while True:
-        loaded = await hub.retry(lambda: hub.store.load(instance_id))
-        execution = None if loaded.header is None else loaded.header.columns.execution_id
-        if loaded.header is None or (seen is not None and execution != seen):
-            # What was there is gone: by our hand if the answer was lost, or by another's at the same time.
-            return seen is not None
         try:
+            loaded = await _load(hub, instance_id)
+            execution = None if loaded.header is None else loaded.header.columns.execution_id
+            if loaded.header is None or (seen is not None and execution != seen):
+                # What was there is gone: by our hand if the answer was lost, or by another's at the same time.
+                return seen is not None
             header, rest = await clear(hub, loaded)
             seen = execution
             deletion = Commit(instance_id, None, header.etag, rest.inbox, (), rest.blobs)
@@ -236,17 +238,38 @@ async def purge(hub: TaskHub, instance_id: str) -> bool:
 async def replace_finished(hub: TaskHub, request: StartRequest) -> Header | None:
     """Start an instance in the place of a finished one. Returns like `TaskHub.start`."""
     while True:
-        loaded = await hub.retry(lambda: hub.store.load(request.instance_id))
-        found = loaded.header
-        if found is None or found.columns.execution_id == request.execution_id:
-            return await hub.start(request)
-        if not is_terminal(found):
-            return found
         try:
+            loaded = await _load(hub, request.instance_id)
+            found = loaded.header
+            if found is None or found.columns.execution_id == request.execution_id:
+                return await hub.start(request)
+            if not is_terminal(found):
+                return found
             header, rest = await clear(hub, loaded)
             return await hub.replace(header, request, rest)
         except ConcurrencyConflictError:
             continue
+
+
+async def _load(hub: TaskHub, instance_id: str) -> Loaded:
+    """An instance as it is now. A finished one whose columns are damaged is made readable for that.
+
+    :raises ConcurrencyConflictError: somebody else changed it meanwhile.
+    """
+    try:
+        return await hub.retry(lambda: hub.store.load(instance_id))
+    except DamagedHeaderError as error:
+        header = error.header
+        if not is_terminal(header):
+            return Loaded(header, ())
+        columns = replace(
+            header.columns,
+            name=header.columns.name or "?",
+            execution_id=header.columns.execution_id or hub.ids.new(),
+            turn_id=hub.ids.short(),
+        )
+        await commit_once(hub, Commit(instance_id, Header(instance_id, columns, header.body), header.etag))
+        return await hub.retry(lambda: hub.store.load(instance_id))
 
 
 async def clear(hub: TaskHub, loaded: Loaded) -> tuple[Header, Rows]:
@@ -266,9 +289,9 @@ async def clear(hub: TaskHub, loaded: Loaded) -> tuple[Header, Rows]:
     if header is None:
         raise ValueError("there is nothing to clear")
     if not is_terminal(header):
+        status = header.columns.runtime_status or "in a state that cannot be read"
         raise InstanceAlreadyExistsError(
-            f"Instance {header.instance_id!r} is {header.columns.runtime_status}: terminate it before purging or "
-            "replacing it."
+            f"Instance {header.instance_id!r} is {status}: terminate it before purging or replacing it."
         )
     instance_id, state = header.instance_id, await _hand_over_last(hub, header)
     found = await hub.retry(lambda: hub.store.blob_keys(instance_id))
@@ -375,23 +398,35 @@ async def commit_once(hub: TaskHub, commit: Commit) -> str:
 
 
 async def hand_over_rest(hub: TaskHub, header: Header, state: InstanceState) -> None:
-    """Hand over everything that the outbox of a header names, whoever may have done so before."""
+    """Hand over everything that the outbox of a header names and that can be read, whoever may have done so before."""
     sender = Sender.of(header.instance_id, header.columns.name, state)
-    sends: list[Send] = [from_message(message) for message in state.messages]
-    wanted = {decision for group in state.groups for decision in group.ids}
-    if wanted:
-        committed_at = {decision: group.committed_at for group in state.groups for decision in group.ids}
-        for event in await read_history(hub.store, header.instance_id, state):
-            decision = getattr(event, "id", None)
-            if decision in wanted and is_send(event):
-                outgoing = outgoing_of(sender, event, committed_at[decision])
-                assert isinstance(outgoing, (StartChild, StartNew, Deliver))
-                sends.append(outgoing)
+    try:
+        sends = await _queue(hub, sender, state)
+    except CorruptRowError as error:
+        logger.error("What %r still had to say is lost: %s", header.instance_id, error)
+        return
     by_target: dict[str, list[Send]] = {}
-    for send in sorted(sends, key=lambda send: send.sequence):
+    for send in sends:
         by_target.setdefault(send.target, []).append(send)
-    for group in by_target.values():
-        await hand_over(hub, sender, group)
+    for target, group in by_target.items():
+        try:
+            await hand_over(hub, sender, group)
+        except CorruptRowError as error:
+            logger.error("What %r still had to say to %r is lost: %s", header.instance_id, target, error)
+
+
+async def _queue(hub: TaskHub, sender: Sender, state: InstanceState) -> list[Send]:
+    decisions: dict[int, Event] = {}
+    if state.sends:
+        events = await read_history(hub.store, sender.instance_id, state)
+        decisions = {event.id: event for event in events if hasattr(event, "id")}  # type: ignore[attr-defined]
+
+    def decision(number: int) -> Event:
+        if number not in decisions:
+            raise CorruptRowError(f"the history of {sender.instance_id!r} has no decision {number}")
+        return decisions[number]
+
+    return queued_sends(sender, state, decision)
 
 
 # --- history -------------------------------------------------------------------------------------------

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
+from azure_durable_py import shape
 from azure_durable_py.history import (
     EntityCaller,
     EntityLockReleased,
@@ -33,16 +34,15 @@ from azure_durable_py.history import (
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
-    TimerCreated,
     Value,
     decode_parent,
-    decode_time,
     decode_value,
     encode_parent,
     encode_time,
     encode_value,
 )
 from azure_durable_py.models import FailureDetails
+from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, OutboxMessage
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target
@@ -100,14 +100,6 @@ class RunActivity:
 
 
 @dataclass(frozen=True, slots=True)
-class WakeAt:
-    """A timer: a delayed doorbell is to be put."""
-
-    task_id: int
-    fire_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class StartChild:
     """A sub-orchestration to start. Its input may be a reference into the parent's partition."""
 
@@ -136,12 +128,22 @@ class StartChild:
         )
 
     @classmethod
-    def decode(cls, sequence: int, data: dict[str, Any]) -> StartChild:
-        """The start that `encode` wrote."""
-        parent = decode_parent(data["parent"])
+    def decode(cls, sequence: int, data: Fields) -> StartChild:
+        """The start that `encode` wrote.
+
+        :raises ShapeError: it is none.
+        """
+        parent = data.read("parent", decode_parent)
         if parent is None:
-            raise ValueError("a start without a parent")
-        return cls(sequence, data["instanceId"], data["name"], decode_value(data["input"]), data["version"], parent)
+            raise ShapeError("a start without a parent")
+        return cls(
+            sequence,
+            data.read("instanceId", shape.instance_id),
+            data.read("name", shape.text),
+            data.read("input", decode_value),
+            data.read("version", _VERSION),
+            parent,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,17 +182,20 @@ class StartNew:
         )
 
     @classmethod
-    def decode(cls, sequence: int, data: dict[str, Any]) -> StartNew:
-        """The start that `encode` wrote."""
+    def decode(cls, sequence: int, data: Fields) -> StartNew:
+        """The start that `encode` wrote.
+
+        :raises ShapeError: it is none.
+        """
         return cls(
             sequence,
-            data["instanceId"],
-            data["executionId"],
-            data["name"],
-            decode_value(data["input"]),
-            data["version"],
-            decode_time(data["sentAt"]),
-            None if data["startAt"] is None else decode_time(data["startAt"]),
+            data.read("instanceId", shape.instance_id),
+            data.read("executionId", shape.word(256)),
+            data.read("name", shape.text),
+            data.read("input", decode_value),
+            data.read("version", _VERSION),
+            data.read("sentAt", shape.time),
+            data.read("startAt", shape.optional(shape.time)),
         )
 
 
@@ -204,7 +209,7 @@ class Deliver:
 
 
 Send = StartChild | StartNew | Deliver
-Outgoing = RunActivity | WakeAt | Send
+Outgoing = RunActivity | Send
 
 
 def outgoing_of(sender: Sender, decision: Event, committed_at: datetime) -> Outgoing:
@@ -212,8 +217,6 @@ def outgoing_of(sender: Sender, decision: Event, committed_at: datetime) -> Outg
     match decision:
         case TaskScheduled(id=task_id, name=name, input=value):
             return RunActivity(task_id, name, value)
-        case TimerCreated(id=task_id, fire_at=fire_at):
-            return WakeAt(task_id, fire_at)
         case SubOrchestrationCreated(id=task_id):
             parent = ParentInstance(
                 instance_id=sender.instance_id,
@@ -262,18 +265,38 @@ def _to_entity(sender: Sender, number: int, entity: str, event: Event) -> Delive
 
 
 def is_send(decision: Event) -> bool:
+    """Whether the decision is handed over to another instance: it goes into the queue of sends."""
+    return isinstance(decision, (*_OUTLIVING, EntityLockRequested))
+
+
+def outlives(decision: Event) -> bool:
     """Whether the decision is to be handed over even when its orchestration has ended."""
-    return isinstance(decision, _SENT)
+    return isinstance(decision, _OUTLIVING)
 
 
-_SENT = (SubOrchestrationCreated, EventSent, EntityOperationCalled, EntityOperationSignaled, EntityLockReleased)
+_OUTLIVING = (SubOrchestrationCreated, EventSent, EntityOperationCalled, EntityOperationSignaled, EntityLockReleased)
 
 
-def to_message(send: Send, guard: str, committed_at: datetime) -> OutboxMessage:
+def to_message(send: Send) -> OutboxMessage:
     """A send as an outbox message that holds all of it."""
     if isinstance(send, (StartChild, StartNew)):
-        return OutboxMessage(send.sequence, guard, committed_at, send.target, send.encode(), start=True)
-    return OutboxMessage(send.sequence, guard, committed_at, send.target, send.event.encode().decode())
+        return OutboxMessage(send.sequence, send.target, send.encode(), start=True)
+    return OutboxMessage(send.sequence, send.target, send.event.encode().decode())
+
+
+def queued_sends(sender: Sender, state: InstanceState, decision: Callable[[int], Event]) -> list[Send]:
+    """The queue of sends of a header, in order.
+
+    :param decision: what was decided under an id.
+    :raises CorruptRowError: an entry cannot be read.
+    """
+    sends: list[Send] = [from_message(message) for message in state.messages]
+    for group in state.sends:
+        for number in group.ids:
+            outgoing = outgoing_of(sender, decision(number), group.sent_at)
+            if not isinstance(outgoing, RunActivity):
+                sends.append(outgoing)
+    return sorted(sends, key=lambda send: send.sequence)
 
 
 def replacement(send: Send, error: Exception) -> Deliver | None:
@@ -304,8 +327,11 @@ def from_message(message: OutboxMessage) -> Send:
     """
     try:
         if message.start:
-            data = json.loads(message.body)
+            data = Fields(shape.parse(message.body))
             return (StartChild if "parent" in data else StartNew).decode(message.sequence, data)
-        return Deliver(message.sequence, message.target, InboxEvent.decode(message.body.encode()))
-    except (ValueError, KeyError, TypeError, MalformedMessageError) as error:
-        raise CorruptRowError(f"an outbox entry cannot be read: {error!r}") from error
+        return Deliver(message.sequence, message.target, InboxEvent.decode(message.body.encode(errors="surrogatepass")))
+    except (ShapeError, MalformedMessageError) as error:
+        raise CorruptRowError(f"an outbox entry cannot be read: {error}") from error
+
+
+_VERSION = shape.optional(shape.text)

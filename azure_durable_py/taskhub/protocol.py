@@ -7,16 +7,17 @@ messages. It never interprets the bodies that it keeps.
 Failure modes, for every call:
 
 - `StorageUnavailableError`: no usable answer. The call may have taken effect, or may still.
-- `StorageRejectedError`: refused (credentials, a firewall, a full disk); nothing took effect. The same call may
-  succeed later.
+- `StorageRejectedError`: a definite no; nothing took effect. It says nothing of the future: what is refused now
+  (no access, no room on the disk) may be taken later.
 - `UnstorableError`: what was to be stored is over a limit below (`PayloadTooLargeError`) or malformed; nothing took
   effect, and nothing ever will.
+- `DamagedHeaderError`, where a header is returned: its columns are not ours. A listing goes on.
 - Anything else a method raises is listed with it, is definite, and means nothing took effect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -151,10 +152,14 @@ class InstanceQuery:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One header in a listing: its columns, never its body."""
+    """One header in a listing: its columns, never its body.
+
+    `damaged` tells what of the columns cannot be read, and why; such columns hold nothing (see `columns.py`).
+    """
 
     instance_id: str
     columns: Columns
+    damaged: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +175,13 @@ class QueueMessage:
     """A message received, or one that we put and still hold.
 
     `dequeue_count` is 1 on its first delivery (0 when put by us and never received).
-    `handle` is the store's: message id and pop receipt.
+    `handle` is the store's: message id and pop receipt, as texts and numbers, so that a row can keep it.
     """
 
     queue: str
     body: str
     dequeue_count: int
-    handle: Any = field(repr=False, compare=False)
+    handle: tuple[Any, ...] = field(repr=False, compare=False)
     inserted_on: datetime | None = None
 
 
@@ -336,6 +341,22 @@ class TaskHubStore(Protocol):
         """Delete a message that we hold.
 
         :raises MessageLostError: it was deleted or delivered to somebody else.
+        """
+        ...
+
+    async def next_visible(self, queue: str) -> float | None:
+        """Seconds until the first message of a queue is visible (0: one is now), by the clock of the store.
+
+        None: there is no message, or the store cannot tell (Azure). An answer may be outdated by any later call;
+        it saves polls, and never takes their place.
+        """
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` on the running loop whenever there may be messages that another process put or let go.
+
+        A store that cannot know of other processes (Azure), or that has none (in memory), never calls it. The store
+        must be open. Returns the way to stop.
         """
         ...
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -19,6 +20,8 @@ from azure_durable_py.models import FailureDetails
 from azure_durable_py.registry import ActivityDefinition, Definitions
 from azure_durable_py.serialization import DataConverter
 from azure_durable_py.shortening import shorten
+from azure_durable_py.worker.taskset import ENDED
+from azure_durable_py.worker.watchdog import Watchdog
 
 
 class SyncRunner(Protocol):
@@ -32,30 +35,30 @@ class SyncRunner(Protocol):
 async def run_in_thread(call: Callable[[], Any], name: str) -> Any:
     """Call a function in a daemon thread of its own, in a copy of the current context."""
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
+    done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
     context = contextvars.copy_context()
 
     def settle(result: Any, error: BaseException | None) -> None:
-        if done.done():
-            return
-        if error is None:
-            done.set_result(result)
-        else:
-            done.set_exception(error)
+        if not done.done():
+            done.set_result((result, error))
 
     def work() -> None:
         result, error = None, None
         try:
             result = context.run(call)
         except BaseException as raised:  # noqa: BLE001 - handed to the caller, whatever it is
-            error = RuntimeError("StopIteration was raised") if isinstance(raised, StopIteration) else raised
+            error = raised
         try:
             loop.call_soon_threadsafe(settle, result, error)
         except RuntimeError:
             return  # The loop is closed: the process is going down, and the work item goes to another.
 
     threading.Thread(target=work, name=name, daemon=True).start()
-    return await done
+    # As a value: a future that fails with GeneratorExit closes the coroutines that wait for it.
+    result, error = await done
+    if error is not None:
+        raise error
+    return result
 
 
 async def run_inline(call: Callable[[], Any], name: str) -> Any:
@@ -73,7 +76,9 @@ class ActivityRunner:
         converter: DataConverter,
         now: Callable[[], datetime],
         run_sync: SyncRunner = run_in_thread,
+        watchdog: Watchdog | None = None,
     ) -> None:
+        self._watchdog = watchdog
         self._activities = activities
         self._converter = converter
         self._now = now
@@ -102,7 +107,12 @@ class ActivityRunner:
         value = None if text is None else self._converter.deserialize(text, definition.input_type)
         arguments = {definition.input_name: value}
         if definition.is_async:
-            return await definition.function(**arguments)
+            work = definition.function(**arguments)
+            if self._watchdog is None:
+                return await work
+            # Told of, but not interrupted: it may be in the middle of something that cannot be begun again.
+            what = f"`async def` activity {definition.name!r}"
+            return await self._watchdog.steps(work, lambda: what, math.inf)
         return await self._run_sync(lambda: definition.function(**arguments), f"activity {definition.name}")
 
     def _failed(self, task_id: int, error: BaseException) -> TaskFailed:
@@ -110,7 +120,9 @@ class ActivityRunner:
 
 
 def is_being_cancelled(task: asyncio.Task[Any]) -> bool:
-    """Whether somebody outside the task wants it to end."""
+    """Whether somebody wants the task to end: else a `CancelledError` in it is user code's own."""
+    if task in ENDED:
+        return True
+    # Python 3.10 knows only of what the worker itself ended.
     cancelling = getattr(task, "cancelling", None)
-    # Python 3.10 cannot tell; there a cancellation is taken for the worker's.
-    return True if cancelling is None else cancelling() > 0
+    return cancelling is not None and cancelling() > 0

@@ -1,8 +1,31 @@
 """One active instance: takes its doorbells and results, runs its turns one after the other.
 
-Owns the turn of DESIGN section 4: load, advance, commit, dispatch, acknowledge. Whatever goes
-wrong, it goes back to loading; what it holds stays guarded by messages that it has not
-acknowledged.
+Theory of operation
+-------------------
+Any number of workers may be told of one instance at once; the ETag of its header decides who changes it.
+What keeps work from being lost is that every piece of it is named in the header together with a message that
+is in a queue or in somebody's hands, its guard. The rules, in the order in which a step applies them:
+
+*Load* after each receipt, before anything else: what is known from before a message came says nothing about it.
+A message that another delivery outranks, by a mark in the header, is deleted and forgotten: the other one is
+responsible (R1). A worker with no message in hand knows nothing and commits nothing (R2).
+
+*Fence* a message that may have been delivered before: the commit says by a mark that this delivery is the newest.
+Whoever had it before conflicts with that, loads, and finds itself outranked.
+
+*Turn*: what it decides is named with a guard. Activities name any message in hand. Sends go to the end of one
+queue that has one guard; who finds the queue empty gives it one (R5). Timers are one delayed doorbell for
+the earliest of them (R16).
+
+*Commit*: a conflict or a lost answer means: load, and decide again from what is true (I1, I2).
+
+*Hand over* what the header names under messages in hand, and nothing else. *Drop* what was handed over with
+the next commit, or with one of its own.
+
+*Delete* a message only when the newest header that was loaded or committed after its receipt names nothing under
+it, and the rows that it was rung for are consumed (R2).
+
+Whatever goes wrong, it goes back to loading.
 """
 
 from __future__ import annotations
@@ -10,9 +33,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from azure_durable_py.errors import (
     ConcurrencyConflictError,
@@ -20,12 +43,12 @@ from azure_durable_py.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from azure_durable_py.history import Event, ExecutionTerminated, TaskFailed
+from azure_durable_py.history import Event, ExecutionTerminated
 from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.entity import is_entity, new_entity_header
-from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
-from azure_durable_py.taskhub.lifecycle import commit_once, is_terminal
-from azure_durable_py.taskhub.messages import Doorbell, InboxEvent, MalformedMessageError
+from azure_durable_py.taskhub.instance import Alarm, Arming, CorruptRowError, InstanceState, unpack
+from azure_durable_py.taskhub.lifecycle import is_terminal
+from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError
 from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, InboxRow
 from azure_durable_py.worker.children import is_wanted
@@ -35,24 +58,24 @@ from azure_durable_py.worker.draft import Draft
 from azure_durable_py.worker.entity_draft import EntityDraft
 from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
-from azure_durable_py.worker.entries import entries_of
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
-from azure_durable_py.worker.inbox import accept, completed_task, horizon, matches
+from azure_durable_py.worker.guards import Guards
+from azure_durable_py.worker.inbox import accept, completed_task, horizon, without_lost
 from azure_durable_py.worker.locks import give_back
-from azure_durable_py.worker.mailroom import Mailroom, parse_timer_reason
+from azure_durable_py.worker.mailroom import Mailroom, Pauses
 from azure_durable_py.worker.outbox import Outbox
 from azure_durable_py.worker.repair import REPAIR
+from azure_durable_py.worker.results import LookAgainError, Results
 from azure_durable_py.worker.versions import may_run, refusal
 from azure_durable_py.worker.wakeup import Wakeup
 
 logger = logging.getLogger("azure_durable_py.worker")
 ROWS_PER_TURN = 90
 BYTES_PER_TURN = 1_000_000
-LINGER_SECONDS = 0.5
-"""How long results that do not let the function go on may wait for others before they are committed."""
 LONGEST_DEFERRAL = 300.0
 LATE_START = timedelta(minutes=5)
-UNRESOLVED_PAUSE = 5.0
+EARLY_SECONDS = 2.0
+"""A timer's doorbell that comes at most so early, by this worker's clock, is kept in hand until it is due."""
 
 
 class OtherVersionError(Exception):
@@ -71,12 +94,9 @@ class Actor:
         self._hub = context.hub
         self._retired = retired
         self._wake = Wakeup()
-        self._held: dict[str, Delivery] = {}
-        self._results: list[TaskResult] = []
-        self._results_since: float | None = None
-        self._results_checked = 0
-        self._results_taken = 0
-        self._undecided = 0
+        self._arrived: list[Delivery] = []
+        self._guards = Guards(context.settling)
+        self._results = Results(context.hub.clock.monotonic)
         self._header: Header | None = None
         self._state: InstanceState | None = None
         self._rows: deque[InboxRow] = deque()
@@ -84,40 +104,67 @@ class Actor:
         self._loaded = False
         self._touched = False
         self._parked = False
+        self._ending = False
         self._stopping = False
-        self._orphans: list[str] = []
+        self._early_until: float | None = None
+        self._latest = context.hub.clock.now()
+        self._broken: BaseException | None = None
+        self._staged: dict[str, list[str]] = {}
         self._is_entity = is_entity(instance_id)
         self._execution = EntityExecution(context, instance_id) if self._is_entity else Execution(context, instance_id)
         self._turns = context.entity_turns if self._is_entity else context.turns
-        self._mailroom = Mailroom(context, instance_id, self.handed_over, self.finish)
-        self._outbox = Outbox(context, self, self._held, self._execution, self._mailroom)
+        self._mailroom = Mailroom(
+            context,
+            instance_id,
+            wants=self.wants,
+            handed_over=self.handed_over,
+            armed=self.armed,
+            failed=self.finish,
+            broken=self._break,
+        )
+        self._outbox = Outbox(context, instance_id, self, self._guards, self._execution, self._mailroom)
 
     # --- what others tell it -----------------------------------------------------------------------
 
     def ring(self, delivery: Delivery) -> None:
-        """A message for this instance was delivered; it is a guard until settled."""
-        self._hold(delivery)
+        """A message for this instance was delivered; it counts from the next load on."""
+        self._arrived.append(delivery)
         self._touch()
 
     def finish(self, result: TaskResult) -> None:
         """A task was run in this process."""
-        self._results.append(result)
-        if self._results_since is None:
-            self._results_since = self._hub.clock.monotonic()
         if result.delivery is not None:
-            result.delivery.seen = True
-            self._hold(result.delivery)
+            self._guards.hold(result.delivery)
+        elif not self._guards:
+            # Another worker has what guarded it by now, and may run it again; the sooner it hears of this, the better.
+            self._report(result)
+            return
+        self._results.add(result)
         self._wake.set()
 
     def handed_over(self, sender: Sender, entry: int) -> None:
         """An outbox entry is handed over."""
         if self._is_current(sender):
             self._outbox.hand_over(entry)
-            self._touch()
+            self._wake.set()
+
+    def armed(self, arming: Arming, alarm: Alarm) -> None:
+        """The doorbell for the earliest timer is put."""
+        self._outbox.armed(arming, alarm)
+        self._wake.set()
 
     def wants(self, sender: Sender, entry: int) -> bool:
         """Whether this process is still to hand the entry over."""
         return not self._stopping and self._is_current(sender) and self._outbox.is_open(entry)
+
+    def look_again(self) -> None:
+        """Something that it has in hand is no longer its own."""
+        self._touch()
+
+    def end(self) -> None:
+        """Leave memory now if there is nothing to do."""
+        self._ending = True
+        self._wake.set()
 
     def _is_current(self, sender: Sender) -> bool:
         """Whether it is still the execution that sent something; a replaced one counts from the start again."""
@@ -133,47 +180,50 @@ class Actor:
     @property
     def is_busy(self) -> bool:
         """Whether it has anything in hand."""
-        return bool(self._held or self._results)
+        return bool(self._arrived or len(self._guards) or len(self._results))
 
     @property
     def has_results(self) -> bool:
         """Whether results wait to be committed."""
-        return bool(self._results)
+        return bool(len(self._results))
 
-    @property
-    def is_waiting_for_turn(self) -> bool:
-        """Whether it has been told something that no turn has taken up yet."""
-        return self._touched
-
-    def _hold(self, delivery: Delivery) -> None:
-        # The same message again, or its twin from a put whose answer was lost: the newest one guards.
-        before = self._held.pop(delivery.id, None)
-        self._held[delivery.id] = delivery
-        if before is not None and before is not delivery:
-            self._context.settling.start(before.settlement.ack(), f"settle twin {delivery.id}")
+    def _break(self, _task: str, error: BaseException) -> None:
+        """A part of it has failed in a way that nobody foresaw: so has the whole."""
+        self._broken = error
+        self._wake.set()
 
     def _touch(self) -> None:
-        self._touched = True
+        if not self._touched:
+            self._touched = True
+            self._context.touched += 1
         self._wake.set()
+
+    def _untouch(self) -> None:
+        if self._touched:
+            self._touched = False
+            self._context.touched -= 1
 
     # --- its life ------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Take steps until there has been nothing to do for a while."""
-        failures = 0
+        pauses = Pauses(self._context, f"Instance {self.instance_id!r}")
         while await self._wait():
             try:
                 async with self._turns:
                     await self._step()
-                failures = 0
+                pauses.over()
+            except LookAgainError:
+                self._loaded = False
+                self._touch()
             except ConcurrencyConflictError:
                 self._begin_again()
-            except StorageUnavailableError as error:
-                failures += 1
-                pause = self._hub.ids.jitter(min(0.5 * 2 ** min(failures, 10), 30.0))
-                logger.warning("Instance %r waits %.1f s for storage: %s", self.instance_id, pause, error)
+            except CorruptRowError:
+                logger.exception("Instance %r cannot be read; its messages are put back.", self.instance_id)
+                await self._defer()
+            except StorageError as error:
                 self._begin_again()
-                await asyncio.sleep(pause)
+                await pauses.wait(error)
             except OtherVersionError as error:
                 logger.info("Instance %r is left to another worker: %s", self.instance_id, error)
                 await self._defer()
@@ -184,69 +234,121 @@ class Actor:
     async def stop(self) -> None:
         """Let go of everything in hand; what was not committed is done again by whoever gets it."""
         self._stopping = True
+        self._untouch()
+        self._context.sessions.leave(self)
         await self._mailroom.stop()
         self._execution.forget()
-        await asyncio.gather(*(delivery.settlement.release() for delivery in self._held.values()))
+        held = [*self._guards.let_go(), *self._arrived]
+        await asyncio.gather(*(delivery.settlement.release() for delivery in held))
 
     async def _wait(self) -> bool:
         """Wait until there is a step to take. False: it has retired."""
-        idle = self._context.settings.extended_session_idle_timeout if self._context.settings.extended_sessions else 0.0
+        monotonic = self._hub.clock.monotonic
         while True:
             self._wake.clear()
-            if self._touched or ((self._rows or self._more) and not self._parked) or self._results_decide():
-                self._touched = False
+            if self._broken is not None:
+                raise self._broken
+            if self._touched or self._has_rows() or self._results.worth_a_turn(self._execution.decided_by):
+                self._untouch()
                 return True
-            timeout = None if self.is_busy or not self._mailroom.is_empty else idle
-            if self._results_since is not None:
-                timeout = max(0.0, self._results_since + LINGER_SECONDS - self._hub.clock.monotonic())
-            if not await self._wake.wait(timeout) and not self.is_busy and self._mailroom.is_empty:
+            deadline = min((at for at in self._deadlines() if at is not None), default=None)
+            if deadline is not None and deadline <= monotonic():
+                return True
+            if self.is_busy:
+                await self._wake.wait(None if deadline is None else deadline - monotonic())
+            elif not await self._is_woken_from_idleness():
                 self._execution.forget()
                 self._retired()
                 return False
 
-    def _results_decide(self) -> bool:
-        """Whether the results in hand are worth a turn now."""
-        if not self._results or self._results_since is None:
-            return False
-        if self._hub.clock.monotonic() - self._results_since >= LINGER_SECONDS:
-            return True
-        new = self._results[self._undecided :]
-        if any(isinstance(result.event, TaskFailed) for result in new):
-            return True
-        self._undecided = len(self._results)
-        return self._execution.decided_by({result.task_id for result in self._results})
+    async def _is_woken_from_idleness(self) -> bool:
+        self._context.sessions.idle(self)
+        try:
+            woken = not self._ending and await self._wake.wait(self._idle_seconds())
+            # What comes at the moment at which it is told to leave keeps it.
+            return self._touched or self.is_busy or (woken and not self._ending)
+        finally:
+            self._ending = False
+            self._context.sessions.leave(self)
+
+    def _idle_seconds(self) -> float:
+        settings = self._context.settings
+        ended = self._header is None or is_terminal(self._header)
+        return settings.extended_session_idle_timeout if settings.extended_sessions and not ended else 0.0
+
+    def _has_rows(self) -> bool:
+        return bool(self._rows or self._more) and not self._parked
+
+    def _deadlines(self) -> Iterator[float | None]:
+        """When there is something to do although nothing has happened."""
+        yield self._results.deadline
+        yield self._early_until
+        finished = self._header is not None and is_terminal(self._header)
+        yield self._outbox.drop_at(self._state, finished=finished)
 
     def _begin_again(self) -> None:
         self._loaded = False
-        self._touched = True
         self._execution.forget()
+        self._touch()
+
+    def _let_go(self) -> None:
+        """The hands are empty: nothing that is known counts any more, but as a copy of what the header said."""
+        self._outbox.forget()
+        self._rows.clear()
+        self._more = self._loaded = self._parked = False
+        for result in self._results.clear():
+            if result.delivery is None:
+                self._report(result)
+
+    def _report(self, result: TaskResult) -> None:
+        """Tell the instance of a result by its inbox, as of one that ran anywhere."""
+        event = InboxEvent(result.event, f"work:{self._hub.ids.new()}", 0, result.event.timestamp, result.target)
+        self._context.settling.start(self._deliver(event), f"result for {self.instance_id}")
+
+    async def _deliver(self, event: InboxEvent) -> None:
+        try:
+            await self._hub.retry(lambda: self._hub.deliver(self.instance_id, [event], "result"))
+        except StorageError as error:
+            logger.warning("A result for instance %r is lost, and its task runs again: %s", self.instance_id, error)
 
     async def _defer(self) -> None:
         """Something is wrong with this instance that trying at once will not mend: put it off (PROTOCOL R3)."""
-        held = list(self._held.values())
-        self._held.clear()
-        self._drop_results()
+        held = self._guards.let_go()
         self._header = self._state = None
-        self._rows.clear()
-        self._outbox.forget()
-        self._begin_again()
-        self._touched = False
-        for delivery in held:
-            delay = min(2.0 ** min(delivery.again, 10), LONGEST_DEFERRAL)
+        self._execution.forget()
+        self._let_go()
+        await self._put_back(held)
+
+    async def abandon(self) -> None:
+        """It has failed in a way that nobody foresaw: what it has in hand comes again, later each time, to another."""
+        self._stopping = True
+        self._untouch()
+        self._context.sessions.leave(self)
+        await self._mailroom.stop()
+        await self._put_back([*self._guards.let_go(), *self._arrived])
+        self._execution.forget()
+
+    async def _put_back(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            delay = min(2.0 ** min(delivery.rank[0], 10), LONGEST_DEFERRAL)
             await delivery.settlement.put_back(delay)
 
     # --- a step --------------------------------------------------------------------------------------
 
     async def _step(self) -> None:
-        if not self._loaded or (self._more and not self._rows) or any(not d.seen for d in self._held.values()):
+        self._early_until = None
+        if not self.is_busy:
+            return
+        if self._arrived or not self._loaded or (self._more and not self._rows):
             await self._load()
+        if not self._guards:
+            self._let_go()
+            return
         if self._header is None and self._is_entity and self._rows:
             # Whoever is first to say something to an entity brings it into being.
             self._header, self._state = new_entity_header(self.instance_id, self._hub.ids.new(), self._hub.clock.now())
         if self._header is None or self._state is None:
-            await self._drop_inbox()
-            self._drop_results()
-            self._trust(self._held.values())
+            await self._serve_absent()
         elif is_terminal(self._header):
             await self._serve_finished(self._header, self._state)
         else:
@@ -256,18 +358,23 @@ class Actor:
         self._settle()
 
     async def _load(self) -> None:
-        arriving = [delivery for delivery in self._held.values() if not delivery.seen]
-        results = len(self._results)
+        arrived, self._arrived = self._arrived, []
+        for delivery in arrived:
+            self._guards.hold(delivery)
+        results = self._results.look()
+        self._loaded = False
         loaded = await self._hub.store.load(self.instance_id)
-        for delivery in arriving:
-            delivery.seen = True
+        for delivery in arrived:
             delivery.horizon = horizon(loaded, self._hub.clock.now())
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
-        self._results_checked = results
-        self._outbox.look_again()
-        if not self._loaded or _etag(loaded.header) != _etag(self._header):
+        self._results.looked(results)
+        if self._state is None or _etag(loaded.header) != _etag(self._header):
             self._take_header(loaded.header)
+        self._guards.outrank({} if self._state is None else self._state.marks)
+        if self._state is not None:
+            self._outbox.keep(self._state)
+        self._outbox.look_again()
         self._loaded = True
 
     def _take_header(self, header: Header | None) -> None:
@@ -278,25 +385,44 @@ class Actor:
         self._state = None if header is None else InstanceState.decode(header.body)
         if before is None or self._state is None or before.execution_id != self._state.execution_id:
             self._outbox.forget()
-        if self._state is None:
-            return
-        self._outbox.keep(self._state)
-        for delivery in self._held.values():
-            fence = self._state.fences.get(delivery.id)
-            if fence is not None and fence.nonce != delivery.nonce and not delivery.suspect:
-                delivery.fenced_off = True
 
     # --- finished or absent --------------------------------------------------------------------------
 
-    async def _drop_inbox(self) -> None:
-        """What an instance that is finished or not there was sent has no effect."""
+    async def _serve_absent(self) -> None:
+        """What an instance that is not there was sent has no effect."""
         await self._give_locks_back(self._rows, None)
         keys = [row.key for row in self._rows]
         for at in range(0, len(keys), MAX_COMMIT_ROWS):
             await self._hub.store.delete_inbox(self.instance_id, keys[at : at + MAX_COMMIT_ROWS])
         if keys:
-            logger.info("Dropped %d events for instance %r, which is not running.", len(keys), self.instance_id)
+            logger.info("Dropped %d events for instance %r, which is not there.", len(keys), self.instance_id)
         self._rows.clear()
+        self._results.clear()
+        self._guards.trust()
+
+    async def _serve_finished(self, header: Header, state: InstanceState) -> None:
+        """What an instance that has ended was sent has no effect; what it still has to say goes out."""
+        if self._results.need_a_look:
+            raise LookAgainError
+        self._results.clear()
+        draft = self._draft(header, state)
+        for delivery in self._guards.suspects:
+            # An instance that has ended decides nothing: only what the header names can need the fence.
+            if state.names(delivery.id):
+                draft.mark(delivery.id, delivery.rank)
+        guard = self._chosen(state)
+        self._outbox.drop_into(draft)
+        rows = self._next_rows()
+        await self._give_locks_back(rows, None)
+        draft.consume([row.key for row in rows])
+        if self._is_being_repaired():
+            self._outbox.repair(draft, guard.id)
+        self._see_to_timers(draft, guard)
+        if draft.changed:
+            await self._commit(draft)
+            if rows:
+                logger.info("Dropped %d events for instance %r, which has ended.", len(rows), self.instance_id)
+        self._guards.trust()
 
     async def _give_locks_back(self, rows: Iterable[InboxRow], state: InstanceState | None) -> None:
         """A lock that is given to nobody who runs is given back (PROTOCOL R21)."""
@@ -304,137 +430,135 @@ class Actor:
             if b"EntityLockGranted" in row.body:
                 await give_back(self._hub, row, state)
 
-    def _drop_results(self) -> None:
-        self._results.clear()
-        self._results_since = None
-        self._results_checked = self._undecided = 0
-
-    async def _serve_finished(self, header: Header, state: InstanceState) -> None:
-        if self._results_checked < len(self._results):
-            await self._load()
-            await self._step()
-            return
-        await self._drop_inbox()
-        self._drop_results()
-        guards = {guard for guard, _ in entries_of(state)}
-        suspects = [delivery for delivery in self._held.values() if delivery.suspect]
-        fencing = [delivery for delivery in suspects if delivery.id in guards]
-        draft = self._draft(header, state)
-        for delivery in fencing:
-            draft.fence(delivery.id, delivery.nonce)
-        if guards and self._is_being_repaired():
-            await self._execution.load_decisions(state)
-            self._outbox.tidy(draft, self._newest_guard(), self.sender)
-        if draft.changed:
-            await self._commit(draft)
-            self._outbox.look_again()
-        self._trust(suspects)
-
-    @staticmethod
-    def _trust(deliveries: Iterable[Delivery]) -> None:
-        """They are fenced, or there is nothing that a fence would protect."""
-        for delivery in deliveries:
-            delivery.suspect = False
-
     # --- a turn --------------------------------------------------------------------------------------
 
     async def _take_turn(self, header: Header, state: InstanceState) -> None:
         draft = self._draft(header, state)
-        suspects = [delivery for delivery in self._held.values() if delivery.suspect]
-        for delivery in suspects:
-            draft.fence(delivery.id, delivery.nonce)
+        for delivery in self._guards.suspects:
+            draft.mark(delivery.id, delivery.rank)
+        guard = self._chosen(state)
+        self._outbox.drop_into(draft)
+        abandoned = self._outbox.is_abandoned(draft)
         self._parked = self._is_early(state, draft)
-        guard: Delivery | None = None
         if not self._parked:
             if await self._is_unwanted_child(state, draft):
                 return
-            guard = await (self._run_entity(draft) if isinstance(draft, EntityDraft) else self._run_turn(header, draft))
-            if not self._loaded:
-                return
-        if draft.changed or self._is_being_repaired():
-            guard = guard or self._newest_guard()
-            self._outbox.tidy(draft, guard, self.sender)
+            draft = await self._advance(header, state, draft, guard)
+        if self._is_being_repaired():
+            self._outbox.repair(draft, guard.id)
+        elif abandoned and draft.changed:
+            self._outbox.take_over(draft, guard.id)
+        self._see_to_timers(draft, guard)
         if draft.changed:
+            if guard.lost:
+                raise ConcurrencyConflictError("the message that was to guard a turn went to another worker")
             try:
                 await self._commit(draft)
             except PayloadTooLargeError as error:
                 if self._is_entity:
                     raise
-                draft = self._fail_instead(header, state, draft, error)
+                draft = self._fail_instead(header, state, draft, guard, error)
                 await self._commit(draft)
-            self._trust(suspects)
-            # Older entries to the same targets go first (PROTOCOL R9).
-            await self._outbox.claim(draft.state, self.sender, frozenset(entry for entry, _ in draft.new))
-            if guard is not None:
-                self._outbox.dispatch_new(draft, guard, self.sender)
         else:
-            self._forget_taken_results()
-            self._trust(suspects)
+            self._results.forget_taken()
+        self._guards.trust()
+        # Older entries to the same targets go first (PROTOCOL R9).
+        await self._outbox.claim(draft.state, self.sender, frozenset(entry for entry, _ in draft.new))
+        self._outbox.dispatch_new(draft, self.sender)
 
-    def _fail_instead(self, header: Header, state: InstanceState, draft: Draft, error: PayloadTooLargeError) -> Draft:
+    async def _advance(self, header: Header, state: InstanceState, draft: Draft, guard: Delivery) -> Draft:
+        """Run what there is to run, and write it into a draft."""
+        if isinstance(draft, EntityDraft):
+            assert isinstance(self._execution, EntityExecution)
+            turn = EntityTurn(
+                self._context,
+                self._execution,
+                draft,
+                self.sender,
+                given_up=self._take_failure(),
+                one_by_one=any(delivery.last for delivery in self._guards),
+            )
+            if await turn.run(self._next_rows()):
+                turn.record(guard.id)
+            return draft
+        if self._has_work(draft):
+            try:
+                await self._run_turn(header, draft, guard)
+            except PayloadTooLargeError as error:
+                return self._fail_instead(header, state, draft, guard, error)
+        return draft
+
+    def _has_work(self, draft: Draft) -> bool:
+        """Whether there is anything to show to the function: a commit that only drops or fences needs no replay."""
+        state = draft.state
+        return bool(
+            self._rows
+            or len(self._results)
+            or state.pending
+            or (state.earliest is not None and state.earliest <= draft.now)
+        )
+
+    def _take_failure(self) -> FailureDetails | None:
+        """Why to fail what is first now: one operation pays for it, and those behind it are to be run."""
+        failure = next((delivery.failure for delivery in self._guards if delivery.failure), None)
+        for delivery in self._guards:
+            delivery.failure = None
+        return failure
+
+    def _fail_instead(
+        self, header: Header, state: InstanceState, draft: Draft, guard: Delivery, error: PayloadTooLargeError
+    ) -> Draft:
         """A turn that cannot be stored fails the instance, never its doorbell (PROTOCOL R19)."""
         logger.error("Instance %r fails: %s", self.instance_id, error)
+        self._execution.forget()
         failing = self._draft(header, state)
-        failing.state.fences = draft.state.fences
+        failing.state.marks = draft.state.marks
         failing.consume(draft.consumed)
-        guard = self._newest_guard()
         turn = failed_turn(FailureDetails.from_exception(error), failing.now)
-        failing.record(turn, self.sender, guard.id if guard else "", self._execution.decision)
+        failing.record(turn, self.sender, guard.id, self._execution.decision)
+        self._see_to_timers(failing, guard)
         return failing
 
-    async def _run_turn(self, header: Header, draft: Draft) -> Delivery | None:
-        """Advance the orchestration over what there is; returns the guard of what it decided."""
-        failure = await self._load_execution(header, draft.state)
+    async def _run_turn(self, header: Header, draft: Draft, guard: Delivery) -> None:
+        """Advance the orchestration over what there is."""
+        events, failure = await self._load_execution(header, draft.state)
         rows = self._next_rows()
         await self._give_locks_back(rows, draft.state)
         await self._execution.senders.recall(draft.state, rows)
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
-        results = self._usable_results(draft.state, accepted.events)
-        if results is None:
-            self._loaded, self._touched = False, True
-            return None
+        answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
+        results = self._results.usable(draft.state, answered, self._execution.is_open)
+        filled = await self._execution.filled([event.event for event in accepted.events])
+        events += without_lost(self.instance_id, accepted, filled)
         draft.consume(accepted.consumed, accepted.quarantined)
-        pending = await self._execution.pending(draft.state)
-        draft.state.garbage += [*accepted.spent, *pending.spent]
-        events: list[Event] = [*pending.events]
-        events += await self._execution.filled([event.event for event in accepted.events])
+        draft.state.garbage += accepted.spent
         events += [result.event for result in results]
         events += due_timers(draft.state, draft.now)
         draft.state.start_at = None
         if not events and failure is None:
-            return None
-        guard = await self._guard()
-        sender = self.sender
+            return
         turn = failed_turn(failure, draft.now) if failure else self._execution.advance(events, draft.now)
-        draft.record(turn, sender, guard.id, self._execution.decision)
-        return guard
+        draft.record(turn, self.sender, guard.id, self._execution.decision)
 
-    async def _run_entity(self, draft: EntityDraft) -> Delivery | None:
-        """Run the operations of an entity; returns the guard of what they send."""
-        assert isinstance(self._execution, EntityExecution)
-        turn = EntityTurn(self._context, self._execution, draft, self.sender)
-        if not await turn.run(self._next_rows()):
-            return None
-        guard = await self._guard()
-        turn.record(guard.id)
-        return guard
-
-    async def _load_execution(self, header: Header, state: InstanceState) -> FailureDetails | None:
-        failure = next((delivery.failure for delivery in self._held.values() if delivery.failure), None)
+    async def _load_execution(self, header: Header, state: InstanceState) -> tuple[list[Event], FailureDetails | None]:
+        """What the function has not seen yet of its start; or why the instance fails."""
+        failure = next((delivery.failure for delivery in self._guards if delivery.failure), None)
         failure = failure or self._wrong_version(header)
         if failure is not None:
             logger.error("Instance %r fails: %s", self.instance_id, failure.message)
-            return failure
+            return [], failure
         try:
             await self._execution.load(state)
+            pending = await self._execution.pending(state)
+            state.garbage += pending.spent
+            return pending.events, None
         except CorruptRowError as error:
             # Another worker may just have replaced the rows that we read.
             current = await self._hub.store.load_header(self.instance_id)
             if _etag(current) != header.etag:
                 raise ConcurrencyConflictError("the header changed while its history was read") from error
             logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)
-            return FailureDetails.from_exception(error)
-        return None
+            return [], FailureDetails.from_exception(error)
 
     def _wrong_version(self, header: Header) -> FailureDetails | None:
         """The failure of an instance that this worker may not run.
@@ -458,29 +582,6 @@ class Actor:
             rows.append(row)
         return rows
 
-    def _usable_results(self, state: InstanceState, accepted: list[InboxEvent]) -> list[TaskResult] | None:
-        """The results that answer open tasks. None: one is to be dropped, and that takes a fresh load (I6)."""
-        answered = {completed_task(event.event) for event in accepted}
-        usable: list[TaskResult] = []
-        for number, result in enumerate(self._results):
-            if (
-                matches(result.target, state)
-                and result.task_id not in answered
-                and self._execution.is_open(result.task_id)
-            ):
-                answered.add(result.task_id)
-                usable.append(result)
-            elif result.delivery is not None and number >= self._results_checked:
-                return None
-        self._results_taken = len(self._results)
-        return usable
-
-    def _is_early(self, state: InstanceState, draft: Draft) -> bool:
-        """Whether a delayed start is not due, and nobody asked to end the instance before."""
-        if state.start_at is None or draft.now >= state.start_at:
-            return False
-        return not any(_is_termination(row) for row in self._rows if row.key.startswith("0-"))
-
     async def _is_unwanted_child(self, state: InstanceState, draft: Draft) -> bool:
         """Delete a child that begins late and that its parent does not wait for any more (PROTOCOL R14)."""
         parent = state.parent
@@ -491,127 +592,144 @@ class Actor:
         logger.warning("Sub-orchestration %r is not started: its parent no longer waits for it.", self.instance_id)
         assert self._header is not None
         await self._hub.store.commit(Commit(self.instance_id, None, self._header.etag))
-        self._begin_again()
-        return True
+        raise LookAgainError
 
-    # --- guards and entries --------------------------------------------------------------------------
+    # --- guards and timers ---------------------------------------------------------------------------
 
-    def _newest_guard(self) -> Delivery | None:
-        return next((d for d in reversed(self._held.values()) if d.seen and not d.lost), None)
-
-    async def _guard(self) -> Delivery:
-        """The newest message in hand; where there is none, a doorbell rung for ourselves and held."""
-        newest = self._newest_guard()
-        if newest is not None:
-            return newest
-        doorbell = Doorbell(self.instance_id, self._hub.ids.new(), "held")
-        queue = self._hub.store.instance_queue(self.instance_id)
-        visibility = self._context.settings.instance_visibility_timeout
-        message = await self._hub.put(queue, doorbell.encode(), visibility, hold=True)
-        held = self._context.holder.hold(message, visibility, lambda: replace(doorbell, again=1).encode())
-        delivery = Delivery(doorbell.id, self._hub.ids.short(), suspect=False, settlement=held, seen=True)
-        self._held[delivery.id] = delivery
-        return delivery
+    def _chosen(self, state: InstanceState) -> Delivery:
+        guard = self._guards.choose(state)
+        if guard is None:
+            raise LookAgainError  # All that was in hand went to others meanwhile.
+        return guard
 
     def _is_being_repaired(self) -> bool:
         """Whether a scan found no life in the instance: what other workers left behind is taken over (PROTOCOL R8)."""
-        return any(delivery.why == REPAIR for delivery in self._held.values())
+        return any(delivery.why == REPAIR for delivery in self._guards)
+
+    def _is_early(self, state: InstanceState, draft: Draft) -> bool:
+        """Whether a delayed start is not due, and nobody asked to end the instance before."""
+        if state.start_at is None or draft.now >= state.start_at:
+            return False
+        return not any(_is_termination(row) for row in self._rows if row.key.startswith("0-"))
+
+    def _see_to_timers(self, draft: Draft, guard: Delivery) -> None:
+        """Have the instance woken for its earliest timer (PROTOCOL R16)."""
+        woken = any(delivery.due is not None for delivery in self._guards)
+        earliest = draft.state.earliest
+        if woken and earliest is not None:
+            early = (earliest - draft.now).total_seconds()
+            if 0 < early <= EARLY_SECONDS:
+                # Clocks differ: what is named as alarm stays in hand until its time has come here, too.
+                self._early_until = self._hub.clock.monotonic() + early
+                return
+        draft.see_to_timers(guard.id, self._guards.ids, woken=woken)
+
+    def _now(self) -> datetime:
+        # A timer that was due once is due, although the machine's clock may be set back: a commit that fired it may be
+        # under way without an answer.
+        self._latest = max(self._latest, self._hub.clock.now())
+        return self._latest
 
     # --- the commit ------------------------------------------------------------------------------------
 
     def _draft(self, header: Header, state: InstanceState) -> Draft:
         # Later than the last turn: ids and order are made from the time of turns.
-        now = max(self._hub.clock.now(), state.turn_time + timedelta(microseconds=1))
+        now = max(self._now(), state.turn_time + timedelta(microseconds=1))
         make = EntityDraft if self._is_entity else Draft
         draft = make(header, state.copy(), self._hub.ids.short(), now)
-        draft.state.garbage += self._orphans
+        draft.state.garbage += self._orphans(header)
         return draft
+
+    def _orphans(self, header: Header) -> list[str]:
+        """Rows of commits that came to nothing, by what the header says now (PROTOCOL R18).
+
+        A commit whose answer was lost may have landed, and others on top of it: then its rows are in use.
+        """
+        if not self._staged:
+            return []
+        columns = header.columns
+        named = f"{unpack(header.body) if header.body else ''}{columns.input_payload}{columns.output_payload}"
+        self._staged = {turn_id: keys for turn_id, keys in self._staged.items() if turn_id not in named}
+        return [key for keys in self._staged.values() for key in keys]
 
     async def _commit(self, draft: Draft) -> None:
         """Make a draft true.
 
-        :raises ConcurrencyConflictError: another was quicker; nothing of it is true.
+        :raises ConcurrencyConflictError: another was quicker, or it is not known: nothing of it counts.
         """
         commit, staged = draft.commit()
         assert commit.header is not None
-        try:
-            if staged:
-                await self._hub.store.put_blobs(self.instance_id, staged)
-            etag = await self._resolve(commit)
-        except StorageError:
-            # The commit never lands, whatever its answer was: its rows go with the next one (PROTOCOL R18).
-            self._orphans += [row.key for row in staged]
-            raise
-        self._orphans = []
+        if staged:
+            self._staged[draft.turn_id] = [row.key for row in staged]
+            await self._hub.store.put_blobs(self.instance_id, staged)
+        etag = await self._commit_once(commit, draft.turn_id)
+        self._staged = {}
         self._header = replace(commit.header, etag=etag)
         self._state = draft.state
         for _ in commit.consumed:
             self._rows.popleft()
-        self._outbox.drop(draft)
-        self._forget_taken_results()
-        if draft.ended_generation:
+        self._outbox.committed(draft)
+        self._results.forget_taken()
+        if draft.ended_generation or not self._context.settings.extended_sessions:
             self._execution.forget()
-            self._touch()
-        if self._is_unfinished():
+        if draft.state.pending or self._is_unfinished():
             self._touch()
 
-    async def _resolve(self, commit: Commit) -> str:
-        """Commit until the answer is known: nothing else may happen while it is not (PROTOCOL R2)."""
+    async def _commit_once(self, commit: Commit, turn_id: str) -> str:
+        """Commit; a lost answer is looked for in the header, and else is a conflict (PROTOCOL I2)."""
+        try:
+            return await self._hub.store.commit(commit)
+        except StorageUnavailableError as error:
+            pauses = Pauses(self._context, f"A commit of instance {self.instance_id!r}")
+            await pauses.wait(error)
         while True:
             try:
-                return await commit_once(self._hub, commit)
-            except StorageUnavailableError as error:
-                logger.warning("A commit of instance %r is unresolved: %s", self.instance_id, error)
-                await asyncio.sleep(self._hub.ids.jitter(UNRESOLVED_PAUSE))
-
-    def _forget_taken_results(self) -> None:
-        del self._results[: self._results_taken]
-        self._results_checked = max(0, self._results_checked - self._results_taken)
-        self._results_taken = self._undecided = 0
-        self._results_since = self._hub.clock.monotonic() if self._results else None
+                found = await self._hub.store.load_header(self.instance_id)
+                break
+            except StorageError as error:
+                await pauses.wait(error)
+        pauses.over()
+        if found is not None and found.columns.turn_id == turn_id:
+            return found.etag
+        raise ConcurrencyConflictError(f"A commit of instance {self.instance_id!r} was not answered.")
 
     # --- settling --------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Acknowledge every message that has nothing left to guard."""
-        waiting = {result.delivery.id for result in self._results if result.delivery is not None}
-        for delivery in list(self._held.values()):
-            if delivery.lost:
-                del self._held[delivery.id]
-                self._context.settling.start(delivery.settlement.release(), f"let go of {delivery.id}")
-            elif delivery.id not in waiting and self._is_done(delivery):
-                del self._held[delivery.id]
-                delay = self._early_by(delivery)
-                settle = delivery.settlement.ack() if delay <= 0 else delivery.settlement.put_back(delay)
-                self._context.settling.start(settle, f"settle {delivery.id}")
+        """Delete every message that has nothing left to guard."""
+        waiting = self._results.guards
+        for delivery in self._guards:
+            if delivery.lost or (delivery.id not in waiting and self._is_done(delivery)):
+                self._guards.ack(delivery)
+        if not self._guards:
+            self._let_go()
         self._context.room_made()
 
     def _is_done(self, delivery: Delivery) -> bool:
-        if not delivery.seen or delivery.suspect or self._outbox.waits(delivery.id):
-            return False
-        if self._parked or self._state is None:
+        """Whether a message may be deleted (PROTOCOL R2)."""
+        state = self._state
+        if state is None:
             return True
-        if self._state.pending or self._is_unfinished():
+        if delivery.suspect or state.names(delivery.id) or self._early_until is not None:
+            return False
+        if self._parked:
+            return True
+        if state.pending or self._is_unfinished() or self._has_due_timers(state):
             return False
         if self._rows:
             return self._rows[0].key > delivery.horizon
         return not self._more
 
+    def _has_due_timers(self, state: InstanceState) -> bool:
+        """Whether a timer fell due since the turn looked at the clock: the next turn fires it."""
+        if state.earliest is None or state.earliest > self._now():
+            return False
+        self._touch()
+        return True
+
     def _is_unfinished(self) -> bool:
         """Whether this is an entity that has something to do without being told more."""
         return self._is_entity and self._state is not None and is_unfinished(self._state, self._hub.clock.now())
-
-    def _early_by(self, delivery: Delivery) -> float:
-        """Seconds until the timer or delayed start that a doorbell was put for is due (PROTOCOL R16)."""
-        state = self._state
-        if state is None or self._header is None or is_terminal(self._header):
-            return 0.0
-        if delivery.why.startswith("start at") and state.start_at is not None:
-            return (state.start_at - self._hub.clock.now()).total_seconds()
-        timer = parse_timer_reason(delivery.why)
-        if timer is None or timer[0] != state.generation or timer[1] not in state.timers:
-            return 0.0
-        return (state.timers[timer[1]] - self._hub.clock.now()).total_seconds()
 
 
 def _etag(header: Header | None) -> str | None:

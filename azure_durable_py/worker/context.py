@@ -16,7 +16,10 @@ from azure_durable_py.taskhub.messages import Target
 from azure_durable_py.taskhub.outgoing import RunActivity, Sender
 from azure_durable_py.worker.activities import SyncRunner, run_in_thread
 from azure_durable_py.worker.delivery import Delivery, Holder
+from azure_durable_py.worker.sessions import Sessions
+from azure_durable_py.worker.supervision import Supervisor
 from azure_durable_py.worker.taskset import TaskSet
+from azure_durable_py.worker.watchdog import Watchdog
 
 PARALLEL_SENDS = 32
 """Storage calls that one worker has under way at once for handing over."""
@@ -56,8 +59,12 @@ class ActivityJob(Protocol):
 class Activities(Protocol):
     """Takes activities that a turn decided: runs them here or puts them into the queue."""
 
-    def offer(self, job: ActivityJob, entry: int, activity: RunActivity, *, again: bool) -> None:
-        """Take one activity; `again`: it may have been run before, by whoever held its guard."""
+    def offer(self, job: ActivityJob, entry: int, activity: RunActivity, *, tries: int, again: bool) -> None:
+        """Take one activity.
+
+        :param tries: how often it was begun by a process that did not end it, as far as is known.
+        :param again: whether it may have been begun before at all.
+        """
         ...
 
 
@@ -71,9 +78,18 @@ class WorkerContext:
     converter: DataConverter
     activities: Activities
     holder: Holder
+    sessions: Sessions
+    supervisor: Supervisor
+    watchdog: Watchdog
+    settling: TaskSet
     turns: asyncio.Semaphore
     entity_turns: asyncio.Semaphore
     run_sync: SyncRunner = run_in_thread
     sends: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_SENDS))
-    settling: TaskSet = field(default_factory=TaskSet)
     room_made: Callable[[], None] = lambda: None
+    touched: int = 0
+    """Instances that were told something which no turn has taken up yet."""
+    drop_after: float = 0.5
+    """Seconds for which what is handed over waits for a turn to drop it, before it gets a commit of its own."""
+    take_over_after: float = 120.0
+    """Seconds after which sends under a message that is not in hand are taken over: longer than any visibility."""

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from azure_durable_py.errors import MessageLostError, StorageError, StorageUnavailableError
 from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.instance import Rank
 from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.worker.taskset import TaskSet
 from azure_durable_py.worker.wakeup import Wakeup
 
 logger = logging.getLogger("azure_durable_py.worker")
@@ -38,7 +42,7 @@ class Settlement(Protocol):
         ...
 
     async def release(self) -> None:
-        """Let go of it: it is to be delivered again soon, to anybody."""
+        """Let go of it in good order: it is to be delivered again soon, to anybody, as if for the first time."""
         ...
 
 
@@ -46,38 +50,51 @@ class Settlement(Protocol):
 class Delivery:
     """One delivery of a doorbell or work item.
 
-    `suspect`: it may not be the first delivery of its message, so that a fencing commit comes
-    first (PROTOCOL R1); `nonce` names this delivery in it. `why` is the doorbell's. `seen`: a
-    load that began after its receipt has shown the inbox;
-    `horizon` is the inbox key behind which rows are none of its business. `failure`: why to end the
-    instance without running any more of it.
+    `rank` orders the deliveries of messages under one id. `due`: the doorbell was put for a timer.
+    `why` is the doorbell's. `suspect`: it may not be the first delivery, and nothing in the header says yet
+    that it is the newest (PROTOCOL R1). `outranked`: the header says that it is not. `horizon` is the
+    inbox key behind which rows are none of its business. `last`: host.json allows no other delivery.
+    `failure`: why to run no more of what it asks for, but to fail it.
     """
 
     id: str
-    nonce: str
-    suspect: bool
+    rank: Rank
     settlement: Settlement
-    again: int = 0
     why: str = ""
-    seen: bool = False
-    horizon: str = ""
+    due: datetime | None = None
     failure: FailureDetails | None = None
-    fenced_off: bool = False
+    last: bool = False
+    horizon: str = ""
+    outranked: bool = False
+    suspect: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        again, _, count = self.rank
+        self.suspect = again > 0 or count > 1
 
     @property
     def lost(self) -> bool:
-        """Whether another delivery of the same message took it over: it must not be named as guard."""
-        return self.fenced_off or self.settlement.lost
+        """Whether another delivery took over: it must not be named as guard, and what it guards is another's."""
+        return self.outranked or self.settlement.lost
+
+    @property
+    def deliveries(self) -> int:
+        """How often the message was delivered since it was put (back)."""
+        return self.rank[2]
 
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A message of our own pump: kept invisible until it is settled."""
+    """A message of our own pump: kept invisible until it is settled.
+
+    `when_lost` is called when it is found to have gone to another receiver.
+    """
 
     holder: Holder
     message: QueueMessage
     visibility: float
     again: Callable[[], str]
+    when_lost: Callable[[], None] = lambda: None
     lost: bool = False
     renew_at: float = 0.0
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -87,18 +104,27 @@ class Held:
         await self._quietly(lambda: self.holder.hub.store.delete_message(self.message))
 
     async def put_back(self, delay: float) -> None:
-        # A new message first: were it the other way round, a crash between would lose the guard.
-        try:
-            await self.holder.hub.retry(lambda: self.holder.hub.put(self.message.queue, self.again(), delay))
-        except StorageError as error:
-            logger.warning("A message in %s is not put back and comes again as it is: %s", self.message.queue, error)
-            self.holder.forget(self)
-        else:
-            await self.ack()
+        await self._put_anew(delay)
 
     async def release(self) -> None:
-        self.holder.forget(self)
-        await self._quietly(lambda: self.holder.hub.store.extend_message(self.message, 0))
+        # Made visible it would count as one more delivery, as if this process had died with it.
+        if self.lost or not await self._put_anew(0.0, attempts=3):
+            self.holder.forget(self)
+            await self._quietly(lambda: self.holder.hub.store.extend_message(self.message, 0))
+
+    async def _put_anew(self, delay: float, attempts: int = 8) -> bool:
+        # A new message first: were it the other way round, a crash between would lose the guard.
+        hub = self.holder.hub
+        try:
+            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay), attempts=attempts)
+        except StorageError as error:
+            logger.warning("A message in %s is not put back and comes again as it is: %s", self.message.queue, error)
+            return False
+        else:
+            await self.ack()
+            return True
+        finally:
+            self.holder.forget(self)
 
     async def renew(self) -> None:
         """Keep it invisible for another `visibility` seconds."""
@@ -119,11 +145,15 @@ class Held:
 
 
 class Holder:
-    """Renews the visibility of every message in hand at a third of its time."""
+    """Renews the visibility of every message in hand at a third of its time, each on its own.
 
-    def __init__(self, hub: TaskHub) -> None:
+    :param on_failure: told of a renewal that failed in a way that nobody foresaw.
+    """
+
+    def __init__(self, hub: TaskHub, on_failure: Callable[[str, BaseException], None] | None = None) -> None:
         self.hub = hub
         self._held: dict[Held, None] = {}
+        self._renewing = TaskSet(on_failure=on_failure)
         self._changed = Wakeup()
 
     def hold(self, message: QueueMessage, visibility: float, again: Callable[[], str]) -> Held:
@@ -138,30 +168,40 @@ class Holder:
         """Renew it no longer."""
         self._held.pop(held, None)
 
+    def forget_message(self, message: QueueMessage) -> None:
+        """Renew a message no longer that was held and not settled."""
+        for held in [held for held in self._held if held.message is message]:
+            self.forget(held)
+
     async def run(self) -> None:
         """Renew until cancelled."""
-        while True:
-            self._changed.clear()
-            now = self.hub.clock.monotonic()
-            due = [held for held in self._held if held.renew_at <= now]
-            if due:
-                await asyncio.gather(*(self._renew(held) for held in due))
-                continue
-            until = min((held.renew_at for held in self._held), default=None)
-            await self._changed.wait(None if until is None else until - now)
+        try:
+            while True:
+                self._changed.clear()
+                now = self.hub.clock.monotonic()
+                for held in [held for held in self._held if held.renew_at <= now]:
+                    held.renew_at = math.inf
+                    self._renewing.start(self._renew(held), "renew hold")
+                until = min((held.renew_at for held in self._held), default=math.inf)
+                await self._changed.wait(None if until == math.inf else until - now)
+        finally:
+            await self._renewing.cancel()
 
     async def _renew(self, held: Held) -> None:
+        pause = held.visibility / 10
         try:
             await held.renew()
+            pause = held.visibility / 3
         except MessageLostError:
             held.lost = True
             self.forget(held)
             logger.warning("A message in %s went to another worker while it was held here.", held.message.queue)
+            held.when_lost()
         except StorageUnavailableError as error:
-            held.renew_at = self.hub.clock.monotonic() + held.visibility / 10
             logger.warning("A hold on a message in %s is not renewed (%s); trying again.", held.message.queue, error)
         except StorageError as error:
-            held.renew_at = self.hub.clock.monotonic() + held.visibility / 3
+            pause = held.visibility / 3
             logger.error("The hold on a message in %s cannot be renewed: %s", held.message.queue, error)
-        else:
-            held.renew_at = self.hub.clock.monotonic() + held.visibility / 3
+        finally:
+            held.renew_at = self.hub.clock.monotonic() + pause
+            self._changed.set()

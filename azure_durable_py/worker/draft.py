@@ -10,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from azure_durable_py.history import (
     ContinuedAsNew,
@@ -23,8 +24,7 @@ from azure_durable_py.history import (
     PayloadRef,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
-    TimerCreated,
-    TimerFired,
+    TaskScheduled,
     Value,
     decode_event,
     encode_event,
@@ -34,28 +34,34 @@ from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
 from azure_durable_py.runtime.orchestration import Turn
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.instance import (
+    ActivityGroup,
+    Alarm,
+    Arming,
     CorruptRowError,
-    Fence,
     InstanceState,
-    OutboxGroup,
+    Mark,
     PageRef,
+    Rank,
+    SendGroup,
     chunk_keys,
     decode_ref,
     encode_ref,
     page_key,
     to_blobs,
 )
+from azure_durable_py.taskhub.lifecycle import is_terminal
 from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.outgoing import (
     COMPLETION_ID,
     Deliver,
     Outgoing,
     RunActivity,
+    Send,
     Sender,
-    WakeAt,
     child_execution,
     is_send,
     outgoing_of,
+    outlives,
     to_message,
 )
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_BYTES, MAX_COMMIT_ROWS, BlobRow, Columns, Commit, Header
@@ -65,8 +71,10 @@ from azure_durable_py.worker.sender_memory import move_senders
 
 SEAL_CHARS = 65_536
 """The tail is sealed into a page when its events take more characters than this."""
-FENCE_MEMORY = timedelta(days=1)
-"""How long a fence is remembered: longer than any process holds on to a message it has lost."""
+MARK_MEMORY = timedelta(days=1)
+"""How long a mark is remembered: longer than any process goes on with a message that it has lost."""
+ALARM_GRACE = timedelta(minutes=1)
+"""An alarm that is overdue by more than this has come, or is lost: it is not counted on."""
 
 
 class Draft:
@@ -85,20 +93,24 @@ class Draft:
         self.turn_id = turn_id
         self.new: list[tuple[int, Outgoing]] = []
         self.gone: list[int] = []
+        self.silenced: list[Alarm] = []
         self.changed = False
         self.ended_generation = False
         self.consumed: tuple[str, ...] = ()
         self._base = state.generation << 32
         self._header = header
+        self._was_finished = is_terminal(header)
         self._spill = Spill(turn_id)
         self._quarantined: tuple[BlobRow, ...] = ()
 
-    # --- outbox ------------------------------------------------------------------------------------
+    # --- guards and outbox -------------------------------------------------------------------------
 
-    def fence(self, guard: str, nonce: str) -> None:
-        """Take a guard over under the nonce of its newest delivery."""
-        self.state.fences[guard] = Fence(nonce, self.now)
-        self.changed = True
+    def mark(self, guard: str, rank: Rank) -> None:
+        """Say that this delivery of a guard is the newest one known (PROTOCOL R1)."""
+        known = self.state.marks.get(guard)
+        if known is None or known.rank < rank:
+            self.state.marks[guard] = Mark(rank, self.now)
+            self.changed = True
 
     def drop(self, entries: Collection[int]) -> None:
         """Take entries that were handed over out of the outbox."""
@@ -109,30 +121,74 @@ class Draft:
         self.changed = self.changed or bool(entries)
         self._tidy_groups()
 
-    def adopt(self, entries: Iterable[int], guard: str) -> None:
-        """Put entries of another guard under ours."""
-        wanted = set(entries)
-        moved = OutboxGroup(guard, self.now, IdSet())
-        for group in self.state.groups:
-            for decision in [item for item in group.ids if self._base | item in wanted]:
-                group.ids.discard(decision)
-                moved.ids.add(decision)
-        self.state.groups.append(moved)
-        self.state.messages = [
-            dataclasses.replace(message, guard=guard, committed_at=self.now) if message.sequence in wanted else message
-            for message in self.state.messages
-        ]
-        self._tidy_groups()
+    def take_over(self, guard: str) -> None:
+        """Put the queue of sends under another guard (PROTOCOL R8)."""
+        self.state.queue_guard = guard
         self.changed = True
 
+    def take_activities_over(self, guard: str, before: datetime, in_hand: Collection[str]) -> None:
+        """Put activities that were decided before some time, under guards not in hand, under another (PROTOCOL R8)."""
+        for group in self.state.activities:
+            if group.guard not in in_hand and group.committed_at < before:
+                group.guard = guard
+                self.changed = True
+
+    def _join_queue(self, guard: str) -> None:
+        """Sends are about to be added: only an empty queue gets a guard, another one keeps its own (PROTOCOL R5)."""
+        if not self.state.has_sends:
+            self.state.queue_guard = guard
+        self.state.queued_at = self.now
+
     def _discard(self, decision: int) -> None:
-        for group in self.state.groups:
+        for group in (*self.state.activities, *self.state.sends):
             if group.ids.discard(decision):
                 self.gone.append(self._base | decision)
                 return
 
     def _tidy_groups(self) -> None:
-        self.state.groups = [group for group in self.state.groups if group.ids]
+        self.state.activities = [group for group in self.state.activities if group.ids]
+        self.state.sends = [group for group in self.state.sends if group.ids]
+
+    # --- timers --------------------------------------------------------------------------------------
+
+    def set_alarm(self, alarm: Alarm) -> None:
+        """The doorbell that the header asked for is put."""
+        self._silence()
+        self.state.arming, self.state.alarm = None, alarm
+        self.changed = True
+
+    def see_to_timers(self, guard: str | None, in_hand: Collection[str], *, woken: bool) -> None:
+        """Have a doorbell put for the earliest timer, unless one will come in time (PROTOCOL R16).
+
+        :param guard: the message that guards the putting of it.
+        :param in_hand: the messages in hand.
+        :param woken: whether the doorbell of a timer is in hand: it is the alarm if that has no name, and what
+            another worker is putting cannot be counted on, as this may be it.
+        """
+        state = self.state
+        if state.alarm is not None and (state.alarm.doorbell in in_hand or (woken and not state.alarm.doorbell)):
+            state.alarm = None
+            self.changed = True
+        earliest = state.earliest
+        if earliest is None:
+            self.changed = self.changed or state.alarm is not None or state.arming is not None
+            self._silence()
+            state.arming = state.alarm = None
+        elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due <= earliest:
+            state.arming = None
+        elif guard is not None and earliest > self.now and not self._is_armed(earliest, in_hand, woken=woken):
+            state.arming = Arming(guard, earliest)
+            self.changed = True
+
+    def _is_armed(self, earliest: datetime, in_hand: Collection[str], *, woken: bool) -> bool:
+        arming = self.state.arming
+        if arming is None or arming.due > earliest:
+            return False
+        return arming.guard in in_hand or not (woken or self.changed)
+
+    def _silence(self) -> None:
+        if self.state.alarm is not None and self.state.alarm.handle is not None:
+            self.silenced.append(self.state.alarm)
 
     # --- inbox -------------------------------------------------------------------------------------
 
@@ -154,7 +210,7 @@ class Draft:
         self.state.turn_time = self.now
         self.state.pending = []
         stored = [self._spill.event(event) for event in turn.events]
-        self._answer(stored, turn)
+        self._answer(stored)
         self.state.timers = dict(turn.timers)
         self.state.children = IdSet(turn.children)
         last = stored[-1] if stored else None
@@ -172,29 +228,30 @@ class Draft:
             self._finish(turn, stored, sender, guard, decision)
         self._seal()
 
-    def _answer(self, events: Iterable[Event], turn: Turn) -> None:
-        """What is answered, fired or cancelled need not be handed over any more."""
+    def _answer(self, events: Iterable[Event]) -> None:
+        """What is answered need not be handed over any more."""
         for event in events:
-            task_id = event.task_id if isinstance(event, TimerFired) else completed_task(event)
+            task_id = completed_task(event)
             if task_id is not None:
-                self._discard(task_id)
-        for task_id in self.state.timers:
-            if task_id not in turn.timers:
                 self._discard(task_id)
         self._tidy_groups()
 
     def _add_entries(self, events: Iterable[Event], sender: Sender, guard: str) -> None:
-        group = OutboxGroup(guard, self.now, IdSet())
+        activities, sends = IdSet(), IdSet()
         for event in events:
-            number = getattr(event, "id", None)
-            if number is None or (isinstance(event, TimerCreated) and number not in self.state.timers):
+            if isinstance(event, TaskScheduled) and not self.ended_generation:
+                activities.add(event.id)
+            elif outlives(event) or (is_send(event) and not self.ended_generation):
+                sends.add(_number(event))
+            else:
                 continue
-            if self.ended_generation and not is_send(event):
-                continue
-            group.ids.add(number)
+            number = _number(event)
             self.new.append((sender.sequence(number), outgoing_of(sender, event, self.now)))
-        if group.ids:
-            self.state.groups.append(group)
+        if activities:
+            self.state.activities.append(ActivityGroup(guard, self.now, activities))
+        if sends:
+            self._join_queue(guard)
+            self.state.sends.append(SendGroup(self.now, sends))
 
     def _note_locks(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -238,10 +295,13 @@ class Draft:
         self, turn: Turn, stored: list[Event], sender: Sender, guard: str, decision: Callable[[int], Event]
     ) -> None:
         new = {number for number, _ in self.new}
-        for group in self.state.groups:
+        for group in self.state.sends:
             for number in list(group.ids):
-                if sender.sequence(number) not in new and not _sends(decision, number):
+                if sender.sequence(number) not in new and not _outlives(decision, number):
                     self._discard(number)
+        for group in self.state.activities:
+            for number in list(group.ids):
+                self._discard(number)
         self._tidy_groups()
         self.state.timers = {}
         terminated = next((event for event in stored if isinstance(event, ExecutionTerminated) and event.recurse), None)
@@ -279,8 +339,9 @@ class Draft:
         event = InboxEvent(answer, sender.incarnation, order, self.now, Target.answering(parent))
         self._send(Deliver(order, parent.instance_id, event), guard)
 
-    def _send(self, send: Deliver, guard: str) -> None:
-        self.state.messages.append(to_message(send, guard, self.now))
+    def _send(self, send: Send, guard: str) -> None:
+        self._join_queue(guard)
+        self.state.messages.append(to_message(send))
         self.new.append((send.sequence, send))
 
     def _continue_as_new(
@@ -288,16 +349,13 @@ class Draft:
     ) -> None:
         """Begin the next generation; what was decided but not handed over stays, written out in full."""
         new = dict(self.new)
-        for group in self.state.groups:
+        for group in self.state.sends:
             for number in group.ids:
                 order = sender.sequence(number)
-                outgoing = new.get(order) or outgoing_of(
-                    sender, self._spill.event(decision(number)), group.committed_at
-                )
-                if isinstance(outgoing, (RunActivity, WakeAt)):
-                    self.gone.append(order)
-                else:
-                    self.state.messages.append(to_message(outgoing, group.guard, group.committed_at))
+                outgoing = new.get(order) or outgoing_of(sender, self._spill.event(decision(number)), group.sent_at)
+                if not isinstance(outgoing, RunActivity):
+                    self.state.messages.append(to_message(outgoing))
+        self.gone += [sender.sequence(number) for group in self.state.activities for number in group.ids]
         self.state.messages.sort(key=lambda message: message.sequence)
         self._throw_away(stored, last)
         state = self.state
@@ -309,7 +367,7 @@ class Draft:
             ref = self._spill.value("\n".join(pending))
             state.pending = ref if isinstance(ref, PayloadRef) else pending
         state.generation += 1
-        state.groups, state.pages, state.tail = [], [], []
+        state.activities, state.sends, state.pages, state.tail = [], [], [], []
         state.timers, state.children = {}, IdSet()
         self.columns = dataclasses.replace(
             self.columns,
@@ -360,14 +418,15 @@ class Draft:
         state = self.state
         forget_clients(state, self.now)
         self._spill.rows += move_senders(state, self.turn_id, self.now)
-        state.fences = {guard: fence for guard, fence in state.fences.items() if self.now - fence.at < FENCE_MEMORY}
-        wake_times = [*state.timers.values(), *([state.start_at] if state.start_at else [])]
+        state.marks = {guard: mark for guard, mark in state.marks.items() if self.now - mark.at < MARK_MEMORY}
         columns = dataclasses.replace(
             self.columns,
-            last_updated_time=self.now,
+            # What a finished instance still has to hand over does not change when it was last at work.
+            last_updated_time=self.columns.last_updated_time if self._was_finished else self.now,
             turn_id=self.turn_id,
-            wake_time=min(wake_times, default=None),
-            has_outbox=bool(state.groups or state.messages or state.pending) or self._is_unfinished(),
+            wake_time=state.earliest,
+            has_outbox=bool(state.has_sends or state.activities or state.arming or state.pending)
+            or self._is_unfinished(),
         )
         put = (*self._spill.rows, *self._quarantined)
         staged: list[BlobRow] = []
@@ -385,9 +444,13 @@ class Draft:
         return False
 
 
-def _sends(decision: Callable[[int], Event], number: int) -> bool:
+def _number(decision: Any) -> int:
+    return decision.id
+
+
+def _outlives(decision: Callable[[int], Event], number: int) -> bool:
     try:
-        return is_send(decision(number))
+        return outlives(decision(number))
     except CorruptRowError:
         return False  # What cannot be read cannot be sent.
 

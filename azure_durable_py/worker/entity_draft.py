@@ -12,9 +12,8 @@ from datetime import datetime
 
 from azure_durable_py.history import Event, PayloadRef, Value, payload_refs
 from azure_durable_py.taskhub.entity import EMPTY, EXISTS, EntityState, Summary, is_runnable
-from azure_durable_py.taskhub.idset import IdSet
-from azure_durable_py.taskhub.instance import OutboxGroup, OutboxMessage, chunk_keys, decode_ref, encode_ref
-from azure_durable_py.taskhub.outgoing import Deliver, Send, WakeAt, from_message, to_message
+from azure_durable_py.taskhub.instance import OutboxMessage, chunk_keys, decode_ref, encode_ref
+from azure_durable_py.taskhub.outgoing import Deliver, Send, from_message
 from azure_durable_py.taskhub.protocol import BlobRow
 from azure_durable_py.taskhub.values import Spill
 from azure_durable_py.worker.draft import Draft
@@ -49,10 +48,8 @@ class EntityDraft(Draft):
             self.state.garbage += chunk_keys(ref.key, ref.chunks)
 
     def cancel_wake(self, number: int) -> None:
-        """The timer with this number has fired: its doorbell need not be put any more."""
+        """The timer with this number has fired."""
         self.state.timers.pop(number, None)
-        self._discard(number)
-        self._tidy_groups()
 
     def drop(self, entries: Collection[int]) -> None:
         """Take entries that were handed over out of the outbox, with their values."""
@@ -89,17 +86,12 @@ class EntityDraft(Draft):
             custom_status=Summary.of(entity).encode(),
         )
         for send in sends:
-            self.state.messages.append(to_message(send, guard, self.now))
-            self.new.append((send.sequence, send))
+            self._send(send, guard)
         self.state.entity = entity.to_json()
 
-    def record_wakes(self, wakes: Mapping[int, datetime], guard: str) -> None:
+    def record_wakes(self, wakes: Mapping[int, datetime]) -> None:
         """Have the entity woken at these times, by timer number."""
-        if not wakes:
-            return
         self.state.timers.update(wakes)
-        self.state.groups.append(OutboxGroup(guard, self.now, IdSet(wakes)))
-        self.new += [(number, WakeAt(number, moment)) for number, moment in wakes.items()]
 
     def _write_state(self, text: str | None) -> None:
         old = self.columns.output_payload

@@ -5,9 +5,7 @@ Owns reading. It runs no operation and commits nothing.
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from azure_durable_py.history import Event, TimerCreated
+from azure_durable_py.history import Event
 from azure_durable_py.models import EntityId
 from azure_durable_py.runtime.entities import LiveEntity
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, chunk_keys, decode_ref, from_blobs
@@ -24,25 +22,21 @@ class EntityExecution(Execution):
         super().__init__(context, instance_id)
         self._entity_id = EntityId.get_entity_id(instance_id)
         self._entity: LiveEntity | None = None
-        self._timers: dict[int, datetime] = {}
 
     def forget(self) -> None:
         """The header was changed by another, or a turn came to nothing: read the state again next time."""
         self._entity = None
 
     async def load_decisions(self, state: InstanceState) -> None:
-        """Take note of the timers."""
-        self._timers = dict(state.timers)
+        """An entity has no decisions beside its messages, which the header holds in full."""
+        del state
 
     def decision(self, task_id: int) -> Event:
-        """The timer with this number: an entity has no other decisions.
+        """Never called for what an entity wrote itself.
 
-        :raises CorruptRowError: there is none.
+        :raises CorruptRowError: always.
         """
-        fire_at = self._timers.get(task_id)
-        if fire_at is None:
-            raise CorruptRowError(f"entity {self._entity_id} has no timer {task_id}")
-        return TimerCreated(fire_at, task_id, fire_at)
+        raise CorruptRowError(f"entity {self._entity_id} has no decision {task_id}")
 
     async def open(self, columns: Columns) -> LiveEntity:
         """The entity with the state that a header has.

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 
-from azure_durable_py.errors import FunctionNotFoundError, PayloadTooLargeError
+from azure_durable_py.errors import DurableError, FunctionNotFoundError, PayloadTooLargeError
 from azure_durable_py.history import (
     EntityCaller,
     EntityLockGranted,
@@ -26,11 +26,14 @@ from azure_durable_py.history import (
     encode_event,
 )
 from azure_durable_py.models import FailureDetails
-from azure_durable_py.runtime.entities import LiveEntity, Operation, Outcome
+from azure_durable_py.runtime.entities import DELETE, LiveEntity, Operation, Outcome
 from azure_durable_py.runtime.entity_context import Action, SignalAction
+from azure_durable_py.shape import ShapeError
 from azure_durable_py.shortening import shorten
+from azure_durable_py.taskhub.damage import quarantine
 from azure_durable_py.taskhub.entity import EntityState, LockHolder, is_runnable
 from azure_durable_py.taskhub.instance import (
+    CorruptRowError,
     InstanceState,
     PageRef,
     chunk_keys,
@@ -52,6 +55,8 @@ SEND_BYTES_PER_OPERATION = 400_000
 SECONDS_PER_TURN = 5.0
 SEAL_CHARS = 65_536
 """The backlog is sealed into a page when its events take more characters than this."""
+_LOST = ""
+"""Stands for a state that cannot be read: no state is an empty text."""
 
 
 class EntityTurn:
@@ -59,10 +64,23 @@ class EntityTurn:
 
     :param draft: the commit that the turn becomes.
     :param sender: on whose behalf the entity sends.
+    :param given_up: why the first operation is to fail without being run.
+    :param one_by_one: whether to take one operation only, so that the one that kills the process will be the first.
     """
 
-    def __init__(self, context: WorkerContext, execution: EntityExecution, draft: EntityDraft, sender: Sender) -> None:
+    def __init__(
+        self,
+        context: WorkerContext,
+        execution: EntityExecution,
+        draft: EntityDraft,
+        sender: Sender,
+        *,
+        given_up: FailureDetails | None = None,
+        one_by_one: bool = False,
+    ) -> None:
         self._context = context
+        self._given_up = given_up
+        self._most_operations = 1 if one_by_one else context.settings.max_entity_operation_batch_size
         self._execution = execution
         self._draft = draft
         self._sender = sender
@@ -70,9 +88,11 @@ class EntityTurn:
         self._deadline = context.hub.clock.monotonic() + SECONDS_PER_TURN
         self._before: str | None = None
         self._live: LiveEntity | None = None
-        self._missing: FunctionNotFoundError | None = None
+        self._text: str | None = None
+        self._missing: DurableError | None = None
         self._operations = 0
         self._drained = False
+        self._quarantined = 0
         self._sends: list[Send] = []
         self._bytes = 0
         self._wakes: dict[int, datetime] = {}
@@ -101,8 +121,8 @@ class EntityTurn:
     def record(self, guard: str) -> None:
         """Write the turn into the draft, under a guard."""
         self._seal_backlog()
-        text = self._live.state if self._live is not None else self._before
-        self._draft.record_wakes(self._wakes, guard)
+        text = self._live.state if self._live is not None else self._text
+        self._draft.record_wakes(self._wakes)
         self._draft.record_entity(self._entity, self._before, text, self._sends, guard)
 
     async def _open(self) -> None:
@@ -111,13 +131,25 @@ class EntityTurn:
             self._live = await self._execution.open(self._draft.columns)
             self._before = self._live.state
         except FunctionNotFoundError as error:
-            self._missing = error
-            self._before = await self._execution.text(self._draft.columns)
+            await self._open_closed(error)
+        except CorruptRowError as error:
+            self._close(error, _LOST)
+
+    async def _open_closed(self, missing: FunctionNotFoundError) -> None:
+        try:
+            self._close(missing, await self._execution.text(self._draft.columns))
+        except CorruptRowError as error:
+            self._close(error, _LOST)
+
+    def _close(self, error: DurableError, state: str | None) -> None:
+        """No operation can run, for this reason, and the state stays what it is."""
+        self._missing = error
+        self._before = self._text = state
 
     @property
     def _is_full(self) -> bool:
         return (
-            self._operations >= self._context.settings.max_entity_operation_batch_size
+            self._operations >= self._most_operations
             or self._bytes >= SEND_BYTES_PER_TURN
             or self._context.hub.clock.monotonic() >= self._deadline
         )
@@ -165,7 +197,7 @@ class EntityTurn:
             self._draft.cancel_wake(number)
             self._operations += 1
             text = self._entity.scheduled.pop(number, None)
-            event = None if text is None else decode_event(text)
+            event = None if text is None else self._decode(text)
             if isinstance(event, OperationArrived):
                 await self._admit(event)
 
@@ -177,8 +209,10 @@ class EntityTurn:
         while entity.is_runnable and not self._is_full:
             if not entity.front:
                 await self._open_page()
-            event = decode_event(entity.front.pop(0))
             self._drained = True
+            if not entity.front:
+                continue
+            event = self._decode(entity.front.pop(0))
             if isinstance(event, LockRequestArrived):
                 self._grant(event)
             elif isinstance(event, OperationArrived):
@@ -190,8 +224,24 @@ class EntityTurn:
             entity.front, entity.tail = entity.tail, []
             return
         page = entity.pages.pop(0)
-        entity.front = (await self._execution.rows(page.key, page.chunks)).split("\n")
+        try:
+            entity.front = (await self._execution.rows(page.key, page.chunks)).split("\n")
+        except CorruptRowError as error:
+            logger.error(
+                "%d requests that entity %s held back are lost: %s", page.events, self._sender.instance_id, error
+            )
+            return
         self._draft.state.garbage += chunk_keys(page.key, page.chunks)
+
+    def _decode(self, text: str) -> Event | None:
+        """A request that was held back; one that cannot be read is quarantined."""
+        try:
+            return decode_event(text)
+        except ShapeError as error:
+            self._quarantined += 1
+            name = f"backlog-{self._draft.turn_id}-{self._quarantined:04d}"
+            self._draft.put(quarantine(self._sender.instance_id, name, text.encode("utf-8", "surrogatepass"), error))
+            return None
 
     def _seal_backlog(self) -> None:
         entity = self._entity
@@ -233,10 +283,19 @@ class EntityTurn:
             )
 
     async def _outcome(self, event: OperationArrived) -> Outcome:
+        if self._given_up is not None:
+            failure, self._given_up = self._given_up, None
+            return Outcome(None, failure)
+        if self._live is None and event.operation == DELETE:
+            self._text = None
+            return Outcome(None, None)
         if self._live is None:
             error = self._missing or FunctionNotFoundError(f"no entity {self._sender.instance_id}")
             return Outcome(None, FailureDetails.from_exception(error))
-        [filled] = await self._execution.filled_whole([event])
+        try:
+            [filled] = await self._execution.filled_whole([event])
+        except CorruptRowError as error:
+            return Outcome(None, FailureDetails.from_exception(error))
         assert isinstance(filled, OperationArrived)
         text = filled.input if isinstance(filled.input, str) else None
         try:
@@ -249,7 +308,8 @@ class EntityTurn:
     async def _perform(self, operation: Operation) -> Outcome:
         try:
             if operation.is_async:
-                returned = await operation.call_async()
+                name = self._sender.instance_id
+                returned = await self._context.watchdog.steps(operation.call_async(), lambda: f"entity {name}")
             else:
                 returned = await self._context.run_sync(operation.call, f"entity {self._sender.instance_id}")
             self._check_size(operation)

@@ -70,7 +70,12 @@ class Execution:
             context.converter,
             events,
             generation=state.generation,
+            guard=context.watchdog.guard(self._what),
         )
+
+    def _what(self) -> str:
+        name = f" {self._live.name!r}" if self._live is not None else ""
+        return f"orchestrator{name} of instance {self._instance_id!r}"
 
     async def load_decisions(self, state: InstanceState) -> None:
         """Read what was decided, without running user code."""
@@ -79,7 +84,10 @@ class Execution:
             self._decisions = {event.id: event for event in events if hasattr(event, "id")}  # type: ignore[attr-defined]
 
     async def pending(self, state: InstanceState) -> Pending:
-        """Events that the function has not seen yet: those that begin a generation."""
+        """Events that the function has not seen yet: those that begin a generation.
+
+        :raises CorruptRowError: they cannot be read.
+        """
         texts, own = state.pending, list[str]()
         if isinstance(texts, PayloadRef):
             own = chunk_keys(texts.key, texts.chunks)
@@ -94,9 +102,18 @@ class Execution:
         filled = await read_events(self._context.hub.store, self._instance_id, events)
         return Pending(filled, [*own, *carried])
 
-    async def filled(self, events: Sequence[Event]) -> list[Event]:
-        """Events from the inbox with the values that the function will read."""
-        return await read_events(self._context.hub.store, self._instance_id, events)
+    async def filled(self, events: Sequence[Event]) -> list[Event | CorruptRowError]:
+        """Events from the inbox with the values that the function will read; for each that is damaged, how."""
+        try:
+            return list(await read_events(self._context.hub.store, self._instance_id, events))
+        except CorruptRowError:
+            return [await self._filled_alone(event) for event in events]
+
+    async def _filled_alone(self, event: Event) -> Event | CorruptRowError:
+        try:
+            return (await read_events(self._context.hub.store, self._instance_id, [event]))[0]
+        except CorruptRowError as error:
+            return error
 
     async def filled_whole(self, events: Sequence[Event]) -> list[Event]:
         """Events with all their values."""

@@ -1,7 +1,8 @@
 """Where activities run: local slots first, the surplus to the activities queue, items from it.
 
 Owns the slots of this worker. An activity that a turn of ours decided is run here if a slot is
-free; what has to wait goes to the queue, newest first, while freed slots take the oldest.
+free; what has to wait goes to the queue, newest first. A freed slot takes what became ready first, wherever it
+waits: while anything waits here, a few items are taken from the queue ahead of need, to see how old they are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from azure_durable_py.errors import DurableError, StorageError
 from azure_durable_py.history import Event, TaskCompleted, TaskFailed
@@ -25,21 +27,29 @@ from azure_durable_py.taskhub.values import Spill, read_value
 from azure_durable_py.worker.activities import ActivityRunner
 from azure_durable_py.worker.context import ActivityJob, TaskResult
 from azure_durable_py.worker.delivery import Delivery, Holder
-from azure_durable_py.worker.entries import entries_of
+from azure_durable_py.worker.given_up import after_deliveries
 from azure_durable_py.worker.poison import set_aside
+from azure_durable_py.worker.supervision import Supervisor
 from azure_durable_py.worker.taskset import TaskSet
 
 logger = logging.getLogger("azure_durable_py.worker")
+ACTIVITIES = "activities"
+"""What the running of activities is called in the worker's health."""
 PARALLEL_PUTS = 8
-RETRY_PAUSE = 5.0
+MOST_AHEAD = 16
+"""Work items that may be taken from the queue although no slot is free for them yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
+    """An activity that a turn of ours decided."""
+
     job: ActivityJob
     sender: Sender
     entry: int
     activity: RunActivity
+    ready_at: datetime
+    tries: int
 
     @property
     def is_wanted(self) -> bool:
@@ -47,8 +57,17 @@ class _Offer:
         return self.job.wants(self.sender, self.entry)
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A work item that was taken from the queue and waits for a slot."""
+
+    item: WorkItem
+    delivery: Delivery
+    ready_at: datetime
+
+
 class _HandBack:
-    """Settles a work item that an actor was given to adopt entries under: it comes back to be run."""
+    """Settles a work item that an actor was given to see to what it guards: it comes back to be run."""
 
     def __init__(self) -> None:
         self.adopted = asyncio.Event()
@@ -73,6 +92,7 @@ class ActivityFeed:
     :param slots: how many run at once.
     :param live: the actor of an instance, if this process has one that is live.
     :param adopt: gives a delivery to the actor of an instance, made for it if need be.
+    :param most_deliveries: how often an activity is begun that ends its process each time.
     """
 
     def __init__(
@@ -84,6 +104,8 @@ class ActivityFeed:
         visibility: float,
         live: Callable[[str], ActivityJob | None],
         adopt: Callable[[str, Delivery], None],
+        supervisor: Supervisor,
+        most_deliveries: int = 5,
     ) -> None:
         self._hub = hub
         self._runner = runner
@@ -92,10 +114,14 @@ class ActivityFeed:
         self._visibility = visibility
         self._live = live
         self._adopt = adopt
-        self._running = TaskSet(self._freed)
-        self._putting = TaskSet(self._fill)
+        self._supervisor = supervisor
+        self._most_deliveries = most_deliveries
+        report = supervisor.reporter(ACTIVITIES, "its message comes again")
+        self._running = TaskSet(self._freed, report)
+        self._putting = TaskSet(self._fill, report)
         self._waiting: deque[_Offer] = deque()
         self._for_queue: deque[_Offer] = deque()
+        self._taken: deque[_Taken] = deque()
         self._slow: set[str] = set()
         self._draining = False
         self.room_made: Callable[[], None] = lambda: None
@@ -105,22 +131,29 @@ class ActivityFeed:
 
     def room(self) -> int:
         """How many work items may be taken from the queue now."""
-        return 0 if self._draining else max(0, self._slots - len(self._running))
+        if self._draining:
+            return 0
+        ahead = min(MOST_AHEAD, self._slots) if self._waiting else 0
+        return max(0, self._slots - len(self._running) + ahead - len(self._taken))
 
-    def offer(self, job: ActivityJob, entry: int, activity: RunActivity, *, again: bool) -> None:
+    def offer(self, job: ActivityJob, entry: int, activity: RunActivity, *, tries: int, again: bool) -> None:
         """Take an activity that a committed turn decided.
 
-        Where local runs are bounded (`local_bound`, seconds), an activity whose like took longer, or whose
-        run before this may have ended with its process, goes to the queue.
+        One that was begun by a process which did not end it goes to the queue: there it has a message of its
+        own, whose deliveries are counted. Where local runs are bounded (`local_bound`, seconds), so does an
+        activity whose like took longer, or that may have been begun before.
         """
-        bounded = self.local_bound is not None and (again or activity.name in self._slow)
-        (self._for_queue if bounded else self._waiting).append(_Offer(job, job.sender, entry, activity))
+        elsewhere = tries > 0 or (self.local_bound is not None and (again or activity.name in self._slow))
+        offer = _Offer(job, job.sender, entry, activity, self._hub.clock.now(), tries)
+        (self._for_queue if elsewhere else self._waiting).append(offer)
         self._fill()
 
     async def drain(self, grace: float) -> None:
         """Start nothing more; wait up to `grace` seconds for what runs, then give it up."""
         self._draining = True
         await self._putting.cancel()
+        taken, self._taken = self._taken, deque()
+        await asyncio.gather(*(item.delivery.settlement.release() for item in taken))
         if self._running and grace > 0:
             logger.info("Waiting up to %.0f s for %d running activities.", grace, len(self._running))
             await asyncio.wait(list(self._running), timeout=grace)
@@ -133,16 +166,26 @@ class ActivityFeed:
     def _fill(self) -> None:
         while self._for_queue and not self._draining and len(self._putting) < PARALLEL_PUTS:
             self._put(self._for_queue.popleft())
-        while self._waiting and not self._draining:
-            if not self._waiting[0].is_wanted:
+        while not self._draining:
+            while self._waiting and not self._waiting[0].is_wanted:
                 self._waiting.popleft()
-            elif len(self._running) < self._slots:
-                offer = self._waiting.popleft()
-                self._running.start(self._run_here(offer), f"activity {offer.activity.name}")
-            elif len(self._putting) < PARALLEL_PUTS:
+            if not self._waiting and not self._taken:
+                return
+            if len(self._running) < self._slots:
+                self._begin_oldest()
+            elif self._waiting and len(self._putting) < PARALLEL_PUTS:
                 self._put(self._waiting.pop())
             else:
                 return
+
+    def _begin_oldest(self) -> None:
+        if self._taken and (not self._waiting or self._taken[0].ready_at <= self._waiting[0].ready_at):
+            taken = self._taken.popleft()
+            self._running.start(self.run_item(taken.item, taken.delivery), f"activity {taken.item.name}")
+        else:
+            offer = self._waiting.popleft()
+            work = self._supervisor.keep(ACTIVITIES, lambda: self._run_here(offer))
+            self._running.start(work, f"activity {offer.activity.name}")
 
     def _freed(self) -> None:
         self._fill()
@@ -163,9 +206,10 @@ class ActivityFeed:
         job.finish(TaskResult(sender.target, activity.task_id, event))
 
     async def _run(self, instance_id: str, activity: RunActivity) -> TaskCompleted | TaskFailed:
+        what = f"Activity {activity.name!r} of instance {instance_id!r}"
         try:
-            text = await self._hub.retry(lambda: read_value(self._hub.store, instance_id, activity.input))
-        except StorageError as error:
+            text = await self._hub.patiently(lambda: read_value(self._hub.store, instance_id, activity.input), what)
+        except DurableError as error:
             return TaskFailed(self._hub.clock.now(), activity.task_id, FailureDetails.from_exception(error))
         return await self._runner.run(activity.name, activity.task_id, text)
 
@@ -173,7 +217,8 @@ class ActivityFeed:
 
     def _put(self, offer: _Offer) -> None:
         if offer.is_wanted:
-            self._putting.start(self._put_item(offer), f"queue {offer.activity.name}")
+            work = self._supervisor.keep(ACTIVITIES, lambda: self._put_item(offer))
+            self._putting.start(work, f"queue {offer.activity.name}")
 
     async def _put_item(self, offer: _Offer) -> None:
         sender, activity = offer.sender, offer.activity
@@ -188,16 +233,16 @@ class ActivityFeed:
             task_id=activity.task_id,
             name=activity.name,
             input=spill.value(activity.input),
+            ready_at=offer.ready_at,
+            tries=offer.tries,
         )
-        while True:
-            try:
-                if spill.rows:
-                    await self._hub.store.put_blobs(sender.instance_id, spill.rows)
-                await self._hub.put(self._hub.store.activity_queue, item.encode())
-                break
-            except StorageError as error:
-                logger.warning("Activity %r is waiting for the queue: %s", activity.name, error)
-                await asyncio.sleep(self._hub.ids.jitter(RETRY_PAUSE))
+
+        async def put() -> None:
+            if spill.rows:
+                await self._hub.store.put_blobs(sender.instance_id, spill.rows)
+            await self._hub.put(self._hub.store.activity_queue, item.encode())
+
+        await self._hub.patiently(put, f"The queueing of activity {activity.name!r}")
         offer.job.handed_over(sender, offer.entry)
 
     # --- from the queue --------------------------------------------------------------------------------------
@@ -209,16 +254,11 @@ class ActivityFeed:
         except MalformedMessageError as error:
             self._running.start(set_aside(self._hub, message, error), "poison")
             return
-        again = replace(item, again=item.again + 1)
-        held = self._holder.hold(message, self._visibility, again.encode)
-        delivery = Delivery(
-            item.id,
-            self._hub.ids.short(),
-            suspect=message.dequeue_count > 1 or item.again > 0,
-            settlement=held,
-            again=item.again,
-        )
-        self._running.start(self.run_item(item, delivery), f"activity {item.name}")
+        ids = self._hub.ids
+        held = self._holder.hold(message, self._visibility, lambda: item.put_back(ids.short()).encode())
+        delivery = Delivery(item.id, (item.again, item.tag, message.dequeue_count), held)
+        self._taken.append(_Taken(item, delivery, item.ready_at or self._hub.clock.now()))
+        self._fill()
 
     async def run(self, item: WorkItem, delivery: Delivery, failure: FailureDetails | None) -> None:
         """Run a work item in a slot, even if none is free: its message is in hand already.
@@ -229,48 +269,68 @@ class ActivityFeed:
 
     async def run_item(self, item: WorkItem, delivery: Delivery, failure: FailureDetails | None = None) -> None:
         """Run a work item and give its result to whoever awaits it; settles the delivery."""
+        what = f"Activity {item.name!r} of instance {item.instance_id!r}"
         try:
             if delivery.suspect:
                 # The delivery before this one may have died between inserting its result and ringing.
-                await self._hub.retry(lambda: self._hub.ring(item.instance_id, "work item again"))
-                if not await self._may_run_again(item, delivery):
+                await self._hub.patiently(lambda: self._hub.ring(item.instance_id, "work item again"), what)
+                if not await self._may_run_again(item, delivery, what):
                     await delivery.settlement.ack()
                     return
+            failure = failure or self._given_up(item, delivery)
             if failure is None:
                 event = await self._run(item.instance_id, RunActivity(item.task_id, item.name, item.input))
             else:
                 event = TaskFailed(self._hub.clock.now(), item.task_id, failure)
-            await self._report(item, event, delivery)
+            await self._report(item, event, delivery, what)
         except asyncio.CancelledError:
             await delivery.settlement.release()
             raise
-        except (StorageError, DurableError) as error:
+        except DurableError as error:
             delay = min(2.0 ** min(item.again, 8), 300.0)
-            logger.error("Work item %r of instance %r is put off: %s", item.name, item.instance_id, error)
+            logger.error("%s is put off: %s", what, error)
             await delivery.settlement.put_back(delay)
+        except Exception as error:  # noqa: BLE001 - its message must not be held for ever
+            self._supervisor.report(ACTIVITIES, "the message is put back", error)
+            self._supervisor.health.resumed(ACTIVITIES)
+            await delivery.settlement.put_back(min(2.0 ** min(item.again, 8), 300.0))
 
-    async def _may_run_again(self, item: WorkItem, delivery: Delivery) -> bool:
-        """Hand over what the item guards (PROTOCOL R4), and look whether its result is still wanted (I6)."""
-        header = await self._hub.retry(lambda: self._hub.store.load_header(item.instance_id))
+    def _given_up(self, item: WorkItem, delivery: Delivery) -> FailureDetails | None:
+        """Why not to begin once more what has ended its process each time."""
+        what, deliveries = f"activity {item.name!r} of instance {item.instance_id!r}", item.tries + delivery.deliveries
+        reason = after_deliveries(what, deliveries, self._most_deliveries)
+        if deliveries > self._most_deliveries + 1:
+            # It was told before that the activity has failed, and its process ended with that, too.
+            delivery.failure = reason
+        return reason
+
+    async def _may_run_again(self, item: WorkItem, delivery: Delivery, what: str) -> bool:
+        """Have what the item guards handed over (PROTOCOL R4), and look whether its result is still wanted (I6)."""
+        header = await self._hub.patiently(lambda: self._hub.store.load_header(item.instance_id), what)
         if header is None:
             return False
         state = InstanceState.decode(header.body)
-        if any(guard == item.id for guard, _ in entries_of(state)):
+        if not is_terminal(header) or state.names(item.id):
             hand_back = _HandBack()
-            self._adopt(item.instance_id, replace(delivery, settlement=hand_back))
+            copy = replace(delivery, settlement=hand_back)
+            self._adopt(item.instance_id, copy)
             await hand_back.adopted.wait()
+            if copy.outranked:
+                return False
             if hand_back.lost:
                 raise StorageError("the entries that it guards could not be handed over")
         delivery.suspect = False
         wanted = (state.execution_id, state.generation, state.attempt)
         return not is_terminal(header) and wanted == (item.execution_id, item.generation, item.attempt)
 
-    async def _report(self, item: WorkItem, event: Event, delivery: Delivery) -> None:
+    async def _report(self, item: WorkItem, event: Event, delivery: Delivery, what: str) -> None:
         target = Target(item.execution_id, item.generation, item.attempt)
         live = self._live(item.instance_id)
         if live is not None:
             live.finish(TaskResult(target, item.task_id, event, delivery))
             return
         inbox_event = InboxEvent(event, f"work:{item.id}", 0, event.timestamp, target)
-        await self._hub.retry(lambda: self._hub.deliver(item.instance_id, [inbox_event], f"result of {item.name}"))
+        await self._hub.patiently(
+            lambda: self._hub.deliver(item.instance_id, [inbox_event], f"result of {item.name}"), what
+        )
         await delivery.settlement.ack()

@@ -5,7 +5,6 @@ Pure: works on a copy of an instance's state that a commit may or may not make t
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,14 +19,14 @@ from azure_durable_py.history import (
     TaskCompleted,
     TaskFailed,
 )
+from azure_durable_py.models import FailureDetails
+from azure_durable_py.taskhub.damage import quarantine
 from azure_durable_py.taskhub.idset import IdSet
-from azure_durable_py.taskhub.instance import ClientMemory, InstanceState
+from azure_durable_py.taskhub.instance import ClientMemory, CorruptRowError, InstanceState
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
 from azure_durable_py.taskhub.protocol import BlobRow, InboxRow, Loaded
 from azure_durable_py.taskhub.values import payload_rows
 from azure_durable_py.worker.sender_memory import note_sender
-
-logger = logging.getLogger("azure_durable_py.worker")
 
 COMPLETIONS = (
     TaskCompleted,
@@ -43,6 +42,12 @@ COMPLETIONS = (
 HORIZON = timedelta(minutes=5)
 """How far clocks may be apart where keys must be compared with the time."""
 
+_FAILURE_OF: dict[type[Event], type[TaskFailed | SubOrchestrationFailed | EntityOperationFailed]] = {
+    TaskCompleted: TaskFailed,
+    SubOrchestrationCompleted: SubOrchestrationFailed,
+    EntityOperationCompleted: EntityOperationFailed,
+}
+
 CLIENT_MEMORY = timedelta(minutes=10)
 """How long a client's consumed events are remembered past the last of them (PROTOCOL R12)."""
 
@@ -51,12 +56,13 @@ CLIENT_MEMORY = timedelta(minutes=10)
 class Accepted:
     """What a turn takes from the inbox.
 
-    `events` take effect, in order. `consumed` are the keys of all rows that the commit deletes,
-    those without effect included. `quarantined` keep what could not be read. `spent` are the payload rows
-    of what was consumed: of no use any more to who has copied the values, or takes none.
+    `events` take effect, in order; `rows` are the rows that they came in. `consumed` are the keys of all rows
+    that the commit deletes, those without effect included. `quarantined` keep what could not be read. `spent` are
+    the payload rows of what was consumed: of no use any more to who has copied the values, or takes none.
     """
 
     events: list[InboxEvent] = field(default_factory=lambda: [])
+    rows: list[InboxRow] = field(default_factory=lambda: [])
     consumed: list[str] = field(default_factory=lambda: [])
     quarantined: list[BlobRow] = field(default_factory=lambda: [])
     spent: list[str] = field(default_factory=lambda: [])
@@ -80,23 +86,45 @@ def accept(
         try:
             event = InboxEvent.decode(row.body)
         except MalformedMessageError as error:
-            accepted.quarantined.append(quarantine(instance_id, row, error))
+            accepted.quarantined += quarantine(instance_id, row.key, row.body, error)
             continue
         accepted.spent += payload_rows([event.event])
         if _takes_effect(state, event, is_open, answered, row.timestamp or now):
             accepted.events.append(event)
+            accepted.rows.append(row)
     return accepted
 
 
-def quarantine(instance_id: str, row: InboxRow, error: Exception) -> BlobRow:
-    """Keep a row that cannot be read where it disturbs nobody, and say so."""
-    logger.error(
-        "An inbox row of instance %r cannot be read and is set aside as row '40-quarantine-%s' of its partition: %s",
-        instance_id,
-        row.key,
-        error,
+def without_lost(instance_id: str, accepted: Accepted, filled: Sequence[Event | CorruptRowError]) -> list[Event]:
+    """The events of a turn, where the rows with the value of one may be missing or damaged.
+
+    Such an event is quarantined. If a task waits for it, the task fails with the reason in its place.
+
+    :param filled: for each accepted event either the event with its values, or why they cannot be read.
+    """
+    events: list[Event] = []
+    for inbox_event, row, found in zip(accepted.events, accepted.rows, filled, strict=True):
+        if isinstance(found, Event):
+            events.append(found)
+            continue
+        accepted.quarantined += quarantine(instance_id, row.key, row.body, found)
+        answer = _lost_answer(inbox_event.event, found)
+        if answer is not None:
+            events.append(answer)
+    return events
+
+
+def _lost_answer(event: Event, error: CorruptRowError) -> Event | None:
+    failed = _FAILURE_OF.get(type(event))
+    task_id = completed_task(event)
+    if failed is None or task_id is None:
+        return None
+    failure = FailureDetails(
+        message=f"It returned, but its result is lost: {error}.",
+        error_type="azure_durable_py.taskhub.instance.CorruptRowError",
+        base_types=("azure_durable_py.errors.StorageError", "azure_durable_py.errors.DurableError", "Exception"),
     )
-    return BlobRow(f"40-quarantine-{row.key}", row.body)
+    return failed(event.timestamp, task_id, failure)
 
 
 def horizon(loaded: Loaded, now: datetime) -> str:

@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from azure_durable_py.errors import StorageError
-from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError, WorkItem
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.delivery import Delivery, Held
 from azure_durable_py.worker.feed import ActivityFeed
+from azure_durable_py.worker.given_up import after_rounds
 
 logger = logging.getLogger("azure_durable_py.worker")
 _Envelope = TypeVar("_Envelope", Doorbell, WorkItem)
@@ -40,13 +40,15 @@ class HostLimits:
     `held_at_most`: invocations that may wait at once for what their message guards; `patience`:
     how long each of them may; `give_up_after`: how long an invocation outlasts a storage that does
     not answer; `local_bound`: an activity that ran longer than this is a slow one, whose further calls
-    go to the queue, where the host knows of them.
+    go to the queue, where the host knows of them. `drop_after`, `take_over_after`: see `WorkerContext`.
     """
 
     held_at_most: int = 12
     patience: float = 5.0
     give_up_after: float = 120.0
     local_bound: float = 60.0
+    drop_after: float = 0.05
+    take_over_after: float = 900.0
 
 
 class Invocation:
@@ -155,12 +157,15 @@ class Invocations:
         self._limits = limits
         self._held = 0
         feed.local_bound = limits.local_bound
+        # An invocation that waits is one that the host cannot give to others.
+        context.drop_after = limits.drop_after
+        context.take_over_after = limits.take_over_after
 
-    async def deliver_doorbell(self, body: str, *, suspect: bool) -> None:
+    async def deliver_doorbell(self, body: str, dequeue_count: int) -> None:
         """Let an instance do what it has to do.
 
         :param body: the message.
-        :param suspect: this may not be its first delivery.
+        :param dequeue_count: how often it was delivered, this time included.
         :raises StorageError: storage is out of reach; waited for already.
         """
         doorbell = _read(Doorbell.decode, body)
@@ -171,26 +176,20 @@ class Invocations:
             self._context,
             hub.store.instance_queue(doorbell.instance_id),
             self._context.settings.instance_visibility_timeout,
-            lambda puts: replace(doorbell, again=doorbell.again + puts).encode(),
+            lambda puts: replace(doorbell, again=doorbell.again + puts, tag=hub.ids.short()).encode(),
         )
         what = f"instance {doorbell.instance_id!r}"
-        delivery = Delivery(
-            doorbell.id,
-            hub.ids.short(),
-            suspect=suspect or doorbell.again > 0,
-            settlement=settlement,
-            again=doorbell.again,
-            why=doorbell.why,
-            failure=_failure(what, doorbell.poisoned),
-        )
+        rank = (doorbell.again, doorbell.tag, dequeue_count)
+        failure = after_rounds(what, doorbell.poisoned, MOST_ROUNDS)
+        delivery = Delivery(doorbell.id, rank, settlement, doorbell.why, doorbell.due, failure)
         self._ring(doorbell.instance_id, delivery)
         await self._wait(settlement)
 
-    async def run_work_item(self, body: str, *, suspect: bool) -> None:
+    async def run_work_item(self, body: str, dequeue_count: int) -> None:
         """Run an activity.
 
         :param body: the message.
-        :param suspect: this may not be its first delivery.
+        :param dequeue_count: how often it was delivered, this time included.
         :raises StorageError: storage is out of reach; waited for already.
         """
         item = _read(WorkItem.decode, body)
@@ -201,11 +200,11 @@ class Invocations:
             self._context,
             hub.store.activity_queue,
             self._context.settings.activity_visibility_timeout,
-            lambda puts: replace(item, again=item.again + puts).encode(),
+            lambda puts: replace(item, again=item.again + puts, tag=hub.ids.short()).encode(),
         )
-        suspect = suspect or item.again > 0
-        delivery = Delivery(item.id, hub.ids.short(), suspect=suspect, settlement=settlement, again=item.again)
-        failure = _failure(f"activity {item.name!r} of instance {item.instance_id!r}", item.poisoned)
+        delivery = Delivery(item.id, (item.again, item.tag, dequeue_count), settlement)
+        what = f"activity {item.name!r} of instance {item.instance_id!r}"
+        failure = after_rounds(what, item.poisoned, MOST_ROUNDS)
         await self._feed.run(item, delivery, failure)
         await self._wait(settlement)
 
@@ -218,7 +217,7 @@ class Invocations:
         if doorbell is None:
             return
         queue = self._context.hub.store.instance_queue(doorbell.instance_id)
-        again = replace(doorbell, again=doorbell.again + 1, poisoned=doorbell.poisoned + 1)
+        again = replace(doorbell.put_back(self._context.hub.ids.short()), poisoned=doorbell.poisoned + 1)
         await self._put_back(queue, again.encode(), f"instance {doorbell.instance_id!r}", again.poisoned)
 
     async def put_back_work_item(self, body: str) -> None:
@@ -229,7 +228,7 @@ class Invocations:
         item = _read(WorkItem.decode, body)
         if item is None:
             return
-        again = replace(item, again=item.again + 1, poisoned=item.poisoned + 1)
+        again = replace(item.put_back(self._context.hub.ids.short()), poisoned=item.poisoned + 1)
         what = f"activity {item.name!r} of instance {item.instance_id!r}"
         await self._put_back(self._context.hub.store.activity_queue, again.encode(), what, again.poisoned)
 
@@ -258,19 +257,6 @@ class Invocations:
             yield self._limits.patience if self._held <= self._limits.held_at_most else SHORT_PATIENCE
         finally:
             self._held -= 1
-
-
-def _failure(what: str, rounds: int) -> FailureDetails | None:
-    """Why to give up something that went through the poison queue too often."""
-    if rounds < MOST_ROUNDS:
-        return None
-    return FailureDetails(
-        message=(
-            f"The host gave up the message for {what} {rounds} times: no delivery of it came to its end. Either the "
-            "process died (out of memory, a crash in native code), or functionTimeout in host.json passed."
-        ),
-        error_type="azure_durable_py.errors.StorageError",
-    )
 
 
 def _read(decode: Callable[[str], _Envelope], body: str) -> _Envelope | None:

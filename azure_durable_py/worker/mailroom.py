@@ -1,53 +1,76 @@
-"""Hands over what one instance sends: doorbells for timers, starts and events, in order per target.
+"""Hands over what one instance sends, in order per target, and puts the doorbell of its earliest timer.
 
-Owns the order (PROTOCOL R9): one hand-over per target at a time, many targets at once.
+Owns the order (PROTOCOL R9): one hand-over per target at a time, many targets at once. A refusal by
+storage is waited for, for as long as it lasts; only an error about a message itself is final.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
-from azure_durable_py.errors import DurableError, StorageUnavailableError
-from azure_durable_py.history import SubOrchestrationFailed, encode_time
+from azure_durable_py.errors import DurableError
+from azure_durable_py.history import SubOrchestrationFailed
 from azure_durable_py.models import FailureDetails
+from azure_durable_py.taskhub.instance import Alarm, Arming, is_final
 from azure_durable_py.taskhub.lifecycle import hand_over
-from azure_durable_py.taskhub.messages import Doorbell, Target
-from azure_durable_py.taskhub.outgoing import Send, Sender, StartChild, WakeAt
+from azure_durable_py.taskhub.messages import Target
+from azure_durable_py.taskhub.outgoing import Send, Sender, StartChild, replacement
 from azure_durable_py.worker.context import TaskResult, WorkerContext
 from azure_durable_py.worker.taskset import TaskSet
 
 logger = logging.getLogger("azure_durable_py.worker")
-RETRY_PAUSE = 5.0
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+
+
+class Item(NamedTuple):
+    """One send on its way, on whose behalf, and its number in the outbox."""
+
+    sender: Sender
+    entry: int
+    send: Send
+
+
+_Waiting = dict[tuple[Sender, int], Item]
+"""What is to go to one target, in order. What was taken on a second time meanwhile is there once."""
 
 
 class Mailroom:
     """What one instance sends.
 
+    :param wants: whether an entry is still ours to hand over.
     :param handed_over: told of each entry that is handed over.
+    :param armed: told of the doorbell that was put for a timer.
     :param failed: told of the start of a sub-orchestration that can never succeed.
+    :param broken: told of an error that nobody foresaw: what was to be sent is not.
     """
 
     def __init__(
         self,
         context: WorkerContext,
         instance_id: str,
+        *,
+        wants: Callable[[Sender, int], bool],
         handed_over: Callable[[Sender, int], None],
+        armed: Callable[[Arming, Alarm], None],
         failed: Callable[[TaskResult], None],
+        broken: Callable[[str, BaseException], None],
     ) -> None:
         self._context = context
         self._instance_id = instance_id
+        self._wants = wants
         self._handed_over = handed_over
+        self._armed = armed
         self._failed = failed
-        self._waiting: dict[str, deque[tuple[int, Send]]] = {}
-        self._tasks = TaskSet()
+        self._waiting: dict[str, _Waiting] = {}
+        self._tasks = TaskSet(on_failure=broken)
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything is handed over."""
+        """Whether nothing is on its way."""
         return len(self._tasks) == 0
 
     async def stop(self) -> None:
@@ -58,64 +81,93 @@ class Mailroom:
         """Hand over a message or a start, behind what is still to go to the same target."""
         waiting = self._waiting.get(send.target)
         if waiting is None:
-            waiting = self._waiting[send.target] = deque()
-            self._tasks.start(self._deliver(sender, send.target, waiting), f"send to {send.target}")
-        waiting.append((entry, send))
+            waiting = self._waiting[send.target] = {}
+            self._tasks.start(self._deliver(send.target, waiting), f"send to {send.target}")
+        waiting.setdefault((sender, entry), Item(sender, entry, send))
 
-    def wake(self, sender: Sender, entry: int, timer: WakeAt) -> None:
-        """Put the delayed doorbell of a timer."""
-        self._tasks.start(self._ring(sender, entry, timer), f"timer {timer.task_id} of {self._instance_id}")
+    def arm(self, arming: Arming) -> None:
+        """Put the doorbell that wakes the instance for its earliest timer."""
+        self._tasks.start(self._arm(arming), f"alarm of {self._instance_id}")
 
-    async def _ring(self, sender: Sender, entry: int, timer: WakeAt) -> None:
+    async def _arm(self, arming: Arming) -> None:
         hub = self._context.hub
-        doorbell = Doorbell(self._instance_id, hub.ids.new(), timer_reason(sender.generation, timer))
-        queue = hub.store.instance_queue(self._instance_id)
+        pauses = Pauses(self._context, f"The alarm of {self._instance_id}")
         while True:
             try:
                 async with self._context.sends:
-                    delay = max(0.0, (timer.fire_at - hub.clock.now()).total_seconds())
-                    await hub.put(queue, doorbell.encode(), delay)
+                    doorbell, message = await hub.wake(self._instance_id, arming.due)
                 break
-            except StorageUnavailableError as error:
-                await self._pause(error)
-        self._handed_over(sender, entry)
+            except DurableError as error:
+                await pauses.wait(error)
+        pauses.over()
+        self._armed(arming, Alarm(doorbell.id, arming.due, tuple(message.handle)))
 
-    async def _deliver(self, sender: Sender, target: str, waiting: deque[tuple[int, Send]]) -> None:
-        while waiting:
-            batch = list(waiting)
+    async def _deliver(self, target: str, waiting: _Waiting) -> None:
+        pauses = Pauses(self._context, f"What {self._instance_id} sends to {target}")
+        singly = False
+        while batch := self._next(waiting, singly=singly):
             try:
                 async with self._context.sends:
-                    await hand_over(self._context.hub, sender, [send for _, send in batch])
-            except StorageUnavailableError as error:
-                await self._pause(error)
-                continue
+                    await hand_over(self._context.hub, batch[0].sender, [item.send for item in batch])
             except (DurableError, ValueError) as error:
-                self._give_up(batch[0], error)
-                batch = batch[:1]
-            for entry, _ in batch:
-                waiting.popleft()
-                self._handed_over(sender, entry)
+                if not is_final(error):
+                    await pauses.wait(error)
+                elif len(batch) == 1:
+                    self._give_up(waiting, batch[0], error)
+                    singly = False
+                else:
+                    # One of them is at fault, and it is not known which.
+                    singly = True
+                continue
+            pauses.over()
+            for item in batch:
+                del waiting[item.sender, item.entry]
+                self._handed_over(item.sender, item.entry)
         del self._waiting[target]
 
-    async def _pause(self, error: Exception) -> None:
-        logger.warning("What %s sends is waiting for storage: %s", self._instance_id, error)
-        await asyncio.sleep(self._context.hub.ids.jitter(RETRY_PAUSE))
+    def _next(self, waiting: _Waiting, *, singly: bool) -> list[Item]:
+        """What goes next: all that one sender has, as far as it is still ours to send."""
+        for key in [key for key in waiting if not self._wants(*key)]:
+            del waiting[key]
+        wanted = list(waiting.values())
+        return wanted[:1] if singly else [item for item in wanted if item.sender == wanted[0].sender]
 
-    def _give_up(self, item: tuple[int, Send], error: Exception) -> None:
-        _, send = item
-        logger.error("A message from %s to %s can never be handed over: %s", self._instance_id, send.target, error)
-        if isinstance(send, StartChild):
-            parent = send.parent
+    def _give_up(self, waiting: _Waiting, item: Item, error: Exception) -> None:
+        """A message can never be handed over: who waits for it is told that, in its place."""
+        logger.error("A message from %s to %s can never be handed over: %s", self._instance_id, item.send.target, error)
+        key = (item.sender, item.entry)
+        if isinstance(item.send, StartChild):
+            del waiting[key]
+            # The outbox keeps the start until this answer is committed.
+            parent = item.send.parent
             event = SubOrchestrationFailed(parent.sent_at, parent.task_id, FailureDetails.from_exception(error))
             self._failed(TaskResult(Target.answering(parent), parent.task_id, event))
+            return
+        smaller = replacement(item.send, error)
+        if smaller is None:
+            del waiting[key]
+            self._handed_over(item.sender, item.entry)
+        else:
+            waiting[key] = item._replace(send=smaller)
 
 
-def timer_reason(generation: int, timer: WakeAt) -> str:
-    """Why the doorbell of a timer is rung: names the timer, so that its doorbell is kept until it is due."""
-    return f"timer {generation} {timer.task_id} {encode_time(timer.fire_at)}"
+class Pauses:
+    """Ever longer pauses while storage refuses something, told of once at the beginning and once at the end."""
 
+    def __init__(self, context: WorkerContext, what: str) -> None:
+        self._context = context
+        self._what = what
+        self._next = 0.0
 
-def parse_timer_reason(why: str) -> tuple[int, int] | None:
-    """Generation and task id of the timer behind a doorbell; None if it was rung for something else."""
-    match = re.match(r"timer (\d+) (\d+) ", why)
-    return None if match is None else (int(match[1]), int(match[2]))
+    async def wait(self, error: Exception) -> None:
+        """Wait before the next try."""
+        if not self._next:
+            logger.warning("%s is waiting for storage: %s", self._what, error)
+        self._next = min(max(FIRST_PAUSE, 2 * self._next), LONGEST_PAUSE)
+        await asyncio.sleep(self._context.hub.ids.jitter(self._next))
+
+    def over(self) -> None:
+        """It went through."""
+        if self._next:
+            logger.info("%s is waiting no longer.", self._what)
+        self._next = 0.0

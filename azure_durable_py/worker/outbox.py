@@ -1,79 +1,103 @@
-"""The outbox of one active instance: what this process has to hand over of it, and takes over.
+"""The outbox of one active instance: what this process has to hand over of it.
 
-Owns the claims on entries under the guards in hand, the adoption of entries that another
-worker left behind, and the way of each entry to where it goes. Commits nothing.
+Only who holds the guard of an entry hands it over, and only who holds it takes it out again, by a commit, before
+the guard is deleted (PROTOCOL R2, R5, R7). So what the header names is always guarded by a message that
+somebody holds or will get; and what was handed over long ago is in no header, where it could be taken up again.
+
+Owns the claims on entries under the guards in hand, and the way of each entry to where it goes. Commits nothing:
+it puts into a draft what is to be dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from azure_durable_py.taskhub.instance import InstanceState
-from azure_durable_py.taskhub.outgoing import Outgoing, RunActivity, Sender, WakeAt, from_message, outgoing_of
+from azure_durable_py.errors import StorageError
+from azure_durable_py.taskhub.instance import Alarm, Arming, InstanceState
+from azure_durable_py.taskhub.outgoing import Outgoing, RunActivity, Sender, from_message, outgoing_of
+from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.worker.claims import Claims, entries_of
 from azure_durable_py.worker.context import ActivityJob, WorkerContext
-from azure_durable_py.worker.delivery import Delivery
 from azure_durable_py.worker.draft import Draft
 from azure_durable_py.worker.entity_execution import EntityExecution
-from azure_durable_py.worker.entries import Entries, entries_of
 from azure_durable_py.worker.execution import Execution
+from azure_durable_py.worker.guards import Guards
 from azure_durable_py.worker.mailroom import Mailroom
 
-ADOPT_AFTER = timedelta(minutes=2)
-ADOPT_ABOVE = 50
-ADOPT_ACTIVITY_AFTER = timedelta(days=1)
-"""When an activity that another worker may be running locally is taken for lost."""
+TAKE_OVER_ACTIVITIES_AFTER = timedelta(days=1)
+"""When an activity that another worker may be running is taken for lost."""
+DROP_AT_MOST_AFTER = 5.0
+"""Seconds after which what is handed over is dropped although more is on its way."""
 
 
 class Outbox:
     """What is handed over for one instance.
 
     :param job: the instance, as the activity slots know it.
-    :param held: the messages that it has in hand, by id; read here, changed by its owner.
+    :param guards: the messages that it has in hand.
     :param execution: knows what was decided under an entry's number.
     """
 
     def __init__(
         self,
         context: WorkerContext,
+        instance_id: str,
         job: ActivityJob,
-        held: Mapping[str, Delivery],
+        guards: Guards,
         execution: Execution | EntityExecution,
         mailroom: Mailroom,
     ) -> None:
         self._context = context
+        self._instance_id = instance_id
         self._job = job
-        self._held = held
+        self._guards = guards
         self._execution = execution
         self._mailroom = mailroom
-        self._entries = Entries()
+        self._claims = Claims()
+        self._arming: Arming | None = None
+        self._armed: list[tuple[Arming, Alarm]] = []
+        self._first_done: float | None = None
+        self._last_done = 0.0
         self._unclaimed = False
 
     # --- what is known of entries --------------------------------------------------------------------
 
     def hand_over(self, entry: int) -> None:
         """An entry is handed over."""
-        self._entries.hand_over(entry)
+        self._claims.hand_over(entry)
+        self._note_done()
+
+    def armed(self, arming: Arming, alarm: Alarm) -> None:
+        """The doorbell for a timer is put."""
+        self._armed.append((arming, alarm))
+        self._note_done()
+
+    def _note_done(self) -> None:
+        self._last_done = self._context.hub.clock.monotonic()
+        if self._first_done is None:
+            self._first_done = self._last_done
 
     def is_open(self, entry: int) -> bool:
-        """Whether it is under a guard of ours and still to be handed over."""
-        return self._entries.is_open(entry)
-
-    def waits(self, guard: str) -> bool:
-        """Whether something under this guard is still to be handed over."""
-        return self._entries.waits(guard)
+        """Whether it is ours, and still to be handed over."""
+        return self._claims.is_open(entry)
 
     def forget(self) -> None:
-        """The entries of another execution, or of a state that is no longer known, mean nothing any more."""
-        self._entries = Entries()
+        """The entries of another execution, or under guards that are gone, mean nothing any more."""
+        self._claims = Claims()
+        for _, alarm in self._armed:
+            self.silence(alarm)
+        self._armed.clear()
+        self._arming = None
+        self._first_done = None
 
     def keep(self, state: InstanceState) -> None:
-        """Another worker wrote the header: only what it names is left."""
-        self._entries.keep(entry for _, entry in entries_of(state))
-
-    def drop(self, draft: Draft) -> None:
-        """A commit is true: what it took out of the header is gone."""
-        self._entries.drop(draft.gone)
+        """The header or the guards in hand have changed: only what it names is left, and what they guard is ours."""
+        entries = list(entries_of(state))
+        # What is under way under a message that came once more goes on: it is about to be fenced.
+        in_hand = set(self._guards.ids)
+        self._claims.keep({entry for _, entry in entries}, {entry for guard, entry in entries if guard in in_hand})
+        if self._arming != state.arming:
+            self._arming = None
 
     def look_again(self) -> None:
         """The header may name entries under our guards that we do not know of."""
@@ -81,90 +105,128 @@ class Outbox:
 
     # --- within a turn -------------------------------------------------------------------------------
 
-    def tidy(self, draft: Draft, guard: Delivery | None, sender: Sender) -> None:
-        """Take out of a draft what is handed over, and take over what others left behind."""
-        if guard is not None:
-            self._adopt(draft, guard, sender)
-        draft.drop(self._entries.handed_over.intersection(entry for _, entry in entries_of(draft.state)))
+    def drop_at(self, state: InstanceState | None, *, finished: bool) -> float | None:
+        """When to commit that what is handed over is dropped, if no turn does so before; None: there is nothing.
 
-    def _adopt(self, draft: Draft, guard: Delivery, sender: Sender) -> None:
-        """Take over entries that another worker left behind (PROTOCOL R5)."""
-        foreign = [
-            (entry, committed_at, outgoing)
-            for entry, committed_at, outgoing in self._foreign(draft, sender)
-            if not isinstance(outgoing, RunActivity) or draft.now - committed_at > ADOPT_ACTIVITY_AFTER
-        ]
-        addressed = {_target(outgoing) for _, outgoing in draft.new}
-        adopted = [
-            (entry, outgoing)
-            for entry, committed_at, outgoing in foreign
-            if len(foreign) > ADOPT_ABOVE or draft.now - committed_at > ADOPT_AFTER or _target(outgoing) in addressed
-        ]
-        if adopted:
-            draft.adopt([entry for entry, _ in adopted], guard.id)
-            draft.new[:0] = sorted(adopted, key=lambda item: item[0])
+        :param finished: no turn will come.
+        """
+        if self._first_done is None or state is None:
+            return None
+        if not self._armed and not self._droppable(state):
+            self._first_done = None
+            return None
+        latest = self._first_done + DROP_AT_MOST_AFTER
+        if not self._mailroom.is_empty:
+            return latest
+        return min(latest, self._last_done + (0.0 if finished else self._context.drop_after))
 
-    def _foreign(self, draft: Draft, sender: Sender) -> list[tuple[int, datetime, Outgoing]]:
-        """Entries in the outbox that are under no guard of ours, and that we did not hand over."""
+    def _droppable(self, state: InstanceState) -> set[int]:
+        done = self._claims.handed_over
+        if not done:
+            return set()
+        return {entry for guard, entry in entries_of(state) if entry in done and self._guards.is_mine(guard)}
+
+    def drop_into(self, draft: Draft) -> None:
+        """Take out of a draft what is handed over."""
+        draft.drop(self._droppable(draft.state))
+        for arming, alarm in tuple(self._armed):
+            if draft.state.arming == arming and self._guards.is_mine(arming.guard):
+                draft.set_alarm(alarm)
+            else:
+                self._armed.remove((arming, alarm))
+                self.silence(alarm)
+                if self._arming == arming:
+                    self._arming = None
+
+    def is_abandoned(self, draft: Draft) -> bool:
+        """Whether the queue of sends is under a message that nobody may have any more (PROTOCOL R8)."""
         state = draft.state
-        new = {entry for entry, _ in draft.new}
-        found: list[tuple[int, datetime, Outgoing]] = []
-        for group in state.groups:
-            if group.guard in self._held or state.generation != sender.generation:
-                continue
-            for decision in group.ids:
-                entry = sender.sequence(decision)
-                if entry not in new and not self._entries.knows(entry):
-                    outgoing = outgoing_of(sender, self._execution.decision(decision), group.committed_at)
-                    found.append((entry, group.committed_at, outgoing))
-        for message in state.messages:
-            if message.guard in self._held or message.sequence in new or self._entries.knows(message.sequence):
-                continue
-            found.append((message.sequence, message.committed_at, from_message(message)))
-        return found
+        if not state.has_sends or state.queue_guard in self._guards.ids:
+            return False
+        return state.queued_at is None or (draft.now - state.queued_at).total_seconds() > self._context.take_over_after
+
+    def take_over(self, draft: Draft, guard: str) -> None:
+        """Put the queue of sends under a message in hand."""
+        if draft.state.has_sends and draft.state.queue_guard not in self._guards.ids:
+            draft.take_over(guard)
+            self.look_again()
+
+    def repair(self, draft: Draft, guard: str) -> None:
+        """A scan found no life in the instance: take over what nobody seems to see to (PROTOCOL R8)."""
+        self.take_over(draft, guard)
+        draft.take_activities_over(guard, draft.now - TAKE_OVER_ACTIVITIES_AFTER, self._guards.ids)
+        self.look_again()
 
     # --- after a commit or a load ---------------------------------------------------------------------
+
+    def committed(self, draft: Draft) -> None:
+        """A draft is true: what it took out of the header is gone."""
+        self._claims.drop(draft.gone)
+        # What was put while the draft was in the making waits for the next one.
+        self._armed = [(arming, alarm) for arming, alarm in self._armed if arming == draft.state.arming]
+        self._first_done = self._last_done if self._armed or self._claims.handed_over else None
+        for alarm in draft.silenced:
+            self.silence(alarm)
 
     async def claim(self, state: InstanceState, sender: Sender, new: frozenset[int] = frozenset()) -> None:
         """Hand over what the header names under guards that we hold, whoever committed it (PROTOCOL R2).
 
         :param new: entries that were committed just now.
         """
+        self._claim_arming(state)
         if not self._unclaimed:
             return
-        claimed = [
-            entry
-            for guard, entry in entries_of(state)
-            if guard in self._held and not self._held[guard].lost and self._entries.claim(guard, entry)
-        ]
+        guards = self._guards
+        mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]
+        claimed = {entry: guard for guard, entry in mine if self._claims.claim(entry)}
         self._unclaimed = False
         if not claimed:
             return
         await self._execution.load_decisions(state)
         messages = {message.sequence: message for message in state.messages}
-        times = {decision: group.committed_at for group in state.groups for decision in group.ids}
-        for entry in sorted(claimed):
+        times = {decision: group.sent_at for group in state.sends for decision in group.ids}
+        times.update((decision, group.committed_at) for group in state.activities for decision in group.ids)
+        for entry, guard in sorted(claimed.items()):
             if entry in messages:
-                self._dispatch(sender, entry, from_message(messages[entry]), again=entry not in new)
+                outgoing: Outgoing = from_message(messages[entry])
             else:
                 number = entry & 0xFFFFFFFF
                 outgoing = outgoing_of(sender, self._execution.decision(number), times[number])
-                self._dispatch(sender, entry, outgoing, again=entry not in new)
+            tries = 0 if entry in new else guards.deliveries(guard) - 1
+            self._dispatch(sender, entry, outgoing, tries=tries, again=entry not in new)
 
-    def dispatch_new(self, draft: Draft, guard: Delivery, sender: Sender) -> None:
+    def dispatch_new(self, draft: Draft, sender: Sender) -> None:
         """Hand over what a commit that is true has decided."""
+        sends = self._guards.is_mine(draft.state.queue_guard)
+        gone = set(draft.gone)
         for entry, outgoing in draft.new:
-            if entry not in draft.gone and self._entries.claim(guard.id, entry):
-                self._dispatch(sender, entry, outgoing, again=False)
+            if (sends or isinstance(outgoing, RunActivity)) and entry not in gone and self._claims.claim(entry):
+                self._dispatch(sender, entry, outgoing, tries=0, again=False)
 
-    def _dispatch(self, sender: Sender, entry: int, outgoing: Outgoing, *, again: bool) -> None:
+    def _claim_arming(self, state: InstanceState) -> None:
+        arming = state.arming
+        if arming is None or arming == self._arming or not self._guards.is_mine(arming.guard):
+            return
+        if all(arming != armed for armed, _ in self._armed):
+            self._arming = arming
+            self._mailroom.arm(arming)
+
+    def _dispatch(self, sender: Sender, entry: int, outgoing: Outgoing, *, tries: int, again: bool) -> None:
         if isinstance(outgoing, RunActivity):
-            self._context.activities.offer(self._job, entry, outgoing, again=again)
-        elif isinstance(outgoing, WakeAt):
-            self._mailroom.wake(sender, entry, outgoing)
+            self._context.activities.offer(self._job, entry, outgoing, tries=tries, again=again)
         else:
             self._mailroom.send(sender, entry, outgoing)
 
+    def silence(self, alarm: Alarm) -> None:
+        """Delete the doorbell of a timer that nobody needs any more."""
+        self._context.settling.start(self._silence(alarm), f"silence {alarm.doorbell}")
 
-def _target(outgoing: Outgoing) -> str | None:
-    return None if isinstance(outgoing, (RunActivity, WakeAt)) else outgoing.target
+    async def _silence(self, alarm: Alarm) -> None:
+        store = self._context.hub.store
+        if alarm.handle is None:
+            return
+        message = QueueMessage(store.instance_queue(self._instance_id), "", 0, alarm.handle)
+        try:
+            await store.delete_message(message)
+        except StorageError:
+            return  # It comes when it is due, and finds nothing to do.

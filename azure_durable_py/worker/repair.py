@@ -56,7 +56,11 @@ async def _ring_needy(hub: TaskHub, query: InstanceQuery, quiet: timedelta, rung
     while True:
         page = await hub.retry(lambda: hub.store.query(replace(query, continuation_token=token)))  # noqa: B023 - awaited here
         for listed in page.items:
-            if _is_in_need(listed.columns, hub.clock.now(), quiet):
+            if listed.damaged:
+                logger.error(
+                    "Instance %r is not looked at, as its header is damaged: %s", listed.instance_id, listed.damaged
+                )
+            elif _is_in_need(listed.columns, hub.clock.now(), quiet):
                 await _ring(hub, listed.instance_id, rung)
         token = page.continuation_token
         if token is None:

@@ -7,14 +7,25 @@ old number and its old time, so one that left the header is looked for only amon
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from azure_durable_py import shape
 from azure_durable_py.runtime.decisions import ANSWERS
-from azure_durable_py.taskhub.instance import InstanceState, SenderPage, chunk_keys, from_blobs, to_blobs
+from azure_durable_py.shape import ShapeError
+from azure_durable_py.taskhub.instance import (
+    CorruptRowError,
+    InstanceState,
+    SenderPage,
+    chunk_keys,
+    from_blobs,
+    to_blobs,
+)
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError
 from azure_durable_py.taskhub.protocol import BlobRow, InboxRow, TaskHubStore
 
+logger = logging.getLogger("azure_durable_py.worker")
 MAX_SENDERS = 2_000
 """Senders remembered in the header; of more, the older half moves to rows."""
 MAX_PAGES = 1_000
@@ -23,8 +34,14 @@ SENDER_MEMORY = timedelta(days=30)
 """How long those in rows are remembered: longer than anything stays in an outbox."""
 
 
+_SENDERS = shape.mapping(shape.text, shape.whole(0, shape.LARGEST))
+
+
 class SenderMemory:
-    """Reads the senders of one instance that have left its header; those read are kept."""
+    """Reads the senders of one instance that have left its header; those read are kept.
+
+    Rows that cannot be read are forgotten: nobody waits for them.
+    """
 
     def __init__(self, store: TaskHubStore, instance_id: str) -> None:
         self._store = store
@@ -32,10 +49,7 @@ class SenderMemory:
         self._read: dict[str, dict[str, int]] = {}
 
     async def recall(self, state: InstanceState, rows: Sequence[InboxRow]) -> None:
-        """Put into `state` what is known of the senders of these inbox rows.
-
-        :raises CorruptRowError: the rows of the memory are missing or damaged.
-        """
+        """Put into `state` what is known of the senders of these inbox rows."""
         if not state.sender_pages:
             return
         named = {page.key for page in state.sender_pages}
@@ -60,7 +74,12 @@ class SenderMemory:
         found = self._read.get(page.key)
         if found is None:
             bodies = await self._store.get_blobs(self._instance_id, chunk_keys(page.key, page.chunks))
-            found = self._read[page.key] = json.loads(from_blobs(page.key, page.chunks, bodies))
+            try:
+                found = _SENDERS(shape.parse(from_blobs(page.key, page.chunks, bodies)))
+            except (CorruptRowError, ShapeError) as error:
+                logger.error("Instance %r forgets senders of long ago: %s", self._instance_id, error)
+                found = {}
+            self._read[page.key] = found
         return found
 
 

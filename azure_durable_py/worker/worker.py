@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from functools import partial
 
 from azure_durable_py.errors import StorageError
 from azure_durable_py.registry import Registry
@@ -23,12 +22,19 @@ from azure_durable_py.worker.actor import Actor
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.delivery import Delivery, Holder
 from azure_durable_py.worker.feed import ActivityFeed
+from azure_durable_py.worker.given_up import after_deliveries
 from azure_durable_py.worker.invocations import HostLimits, Invocations
 from azure_durable_py.worker.poison import set_aside
 from azure_durable_py.worker.pump import Pump
+from azure_durable_py.worker.sessions import Sessions
+from azure_durable_py.worker.supervision import Health, Supervisor
+from azure_durable_py.worker.taskset import TaskSet, end, failure_of
+from azure_durable_py.worker.watchdog import Watchdog
 
 logger = logging.getLogger("azure_durable_py.worker")
 REPAIR_EVERY = timedelta(days=1)
+HOLDS, ITEMS, DOORBELLS = "holds", "work items", "doorbells"
+"""What the tasks are called in the worker's health."""
 BUSY_ACTORS_PER_TURN = 8
 """Doorbells are taken while fewer than this many instances per turn slot have something in hand."""
 
@@ -61,16 +67,20 @@ class Worker:
         self._settings = settings
         self._actors: dict[str, Actor] = {}
         self._actor_tasks: dict[str, asyncio.Task[None]] = {}
-        self._holder = Holder(hub)
+        self._supervisor = supervisor = Supervisor(hub)
+        self._watchdog = Watchdog(settings.max_turn_time)
+        self._holder = Holder(hub, supervisor.reporter(HOLDS, "the hold is renewed later"))
         converter = BoundedConverter(converter or JsonDataConverter(), MAX_PAYLOAD_BYTES)
         self._feed = ActivityFeed(
             hub,
-            ActivityRunner(registry.activities, converter, hub.clock.now, run_sync),
+            ActivityRunner(registry.activities, converter, hub.clock.now, run_sync, self._watchdog),
             self._holder,
             settings.max_concurrent_activities,
             settings.activity_visibility_timeout,
             self._actors.get,
             self._ring,
+            supervisor,
+            settings.max_dequeue_count,
         )
         turns = settings.max_concurrent_orchestrators
         self._context = WorkerContext(
@@ -80,6 +90,10 @@ class Worker:
             converter=converter,
             activities=self._feed,
             holder=self._holder,
+            sessions=Sessions(settings.max_extended_sessions),
+            supervisor=supervisor,
+            watchdog=self._watchdog,
+            settling=TaskSet(on_failure=supervisor.reporter("settlements", "its message comes again")),
             turns=asyncio.Semaphore(turns),
             entity_turns=asyncio.Semaphore(settings.max_concurrent_entities),
             run_sync=run_sync,
@@ -98,26 +112,34 @@ class Worker:
         assert self._invocations is not None
         return self._invocations
 
+    @property
+    def health(self) -> Health:
+        """How its tasks are doing."""
+        return self._supervisor.health
+
     # --- start and stop ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Begin to work. Returns at once."""
         if self._invocations is None:
             self._make_pumps()
-        loop = asyncio.get_running_loop()
-        self._renewing = loop.create_task(self._holder.run(), name="renew holds")
-        self._loops = [
-            *([loop.create_task(self._repair(), name="repair")] if self._repairs else []),
-            *(loop.create_task(pump.run(), name="pump") for pump in self._pumps),
-        ]
+        self._watchdog.start()
+        begin = self._supervisor.begin
+        self._renewing = begin(HOLDS, self._holder.run, essential=True)
+        if self._repairs:
+            self._loops.append(begin("repair", self._repair, longest_pause=REPAIR_EVERY.total_seconds()))
+        for number, pump in enumerate(self._pumps):
+            name = ITEMS if number == len(self._doorbells) else f"{DOORBELLS} {number + 1}"
+            self._loops.append(begin(name, pump.run, essential=True))
 
     def _make_pumps(self) -> None:
         settings, store = self._settings, self._hub.store
         self._doorbells = [
-            self._pump(queue, self._take_doorbell, self._room, settings.instance_visibility_timeout)
+            self._pump(queue, self._seen(self._take_doorbell), self._room, settings.instance_visibility_timeout)
             for queue in store.instance_queues
         ]
-        items = self._pump(store.activity_queue, self._feed.take, self._feed.room, settings.activity_visibility_timeout)
+        take = self._seen(self._feed.take)
+        items = self._pump(store.activity_queue, take, self._feed.room, settings.activity_visibility_timeout)
         self._pumps = [*self._doorbells, items]
         self._feed.room_made = items.more_room
         self._context.room_made = self._doorbell_room_made
@@ -131,16 +153,17 @@ class Worker:
         if self._unlisten is not None:
             self._unlisten()
             self._unlisten = None
-        await _cancel(self._loops)
+        await end(self._loops)
         await self._feed.drain(grace)
         await self._let_actors_finish(grace)
-        await _cancel(self._actor_tasks.values())
+        await end(self._actor_tasks.values())
         await asyncio.gather(*(actor.stop() for actor in self._actors.values()))
         await self._context.settling.cancel()
-        await _cancel([self._renewing] if self._renewing else [])
+        await end([self._renewing] if self._renewing else [])
         self._actors.clear()
         self._actor_tasks.clear()
         self._loops = []
+        self._watchdog.stop()
 
     async def _let_actors_finish(self, grace: float) -> None:
         """Let results that are in hand be committed."""
@@ -174,10 +197,24 @@ class Worker:
             batch=self._settings.queue_batch_size,
         )
 
+    def _seen(self, handle: Callable[[QueueMessage], None]) -> Callable[[QueueMessage], None]:
+        """What takes a message, such that one that cannot be taken is set aside and stops no other."""
+
+        def take(message: QueueMessage) -> None:
+            try:
+                handle(message)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next message is to be taken
+                self._supervisor.report("messages", f"a message of {message.queue} is set aside", error)
+                self._supervisor.health.resumed("messages")
+                self._holder.forget_message(message)
+                self._context.settling.start(set_aside(self._hub, message, error), "set aside")
+
+        return take
+
     # --- doorbells ---------------------------------------------------------------------------------------
 
     def _room(self) -> int:
-        return self._most_busy - sum(actor.is_waiting_for_turn for actor in self._actors.values())
+        return self._most_busy - self._context.touched
 
     def _take_doorbell(self, message: QueueMessage) -> None:
         try:
@@ -185,15 +222,19 @@ class Worker:
         except MalformedMessageError as error:
             self._context.settling.start(set_aside(self._hub, message, error), "set aside")
             return
-        again = replace(doorbell, again=doorbell.again + 1)
-        held = self._holder.hold(message, self._settings.instance_visibility_timeout, again.encode)
+        ids = self._hub.ids
+        visibility = self._settings.instance_visibility_timeout
+        held = self._holder.hold(message, visibility, lambda: doorbell.put_back(ids.short()).encode())
+        held.when_lost = lambda: self._look_again(doorbell.instance_id)
+        count, limit = message.dequeue_count, self._settings.max_dequeue_count
         delivery = Delivery(
             doorbell.id,
-            self._hub.ids.short(),
-            suspect=message.dequeue_count > 1 or doorbell.again > 0,
-            settlement=held,
-            again=doorbell.again,
-            why=doorbell.why,
+            (doorbell.again, doorbell.tag, count),
+            held,
+            doorbell.why,
+            doorbell.due,
+            failure=after_deliveries(f"instance {doorbell.instance_id!r}", count, limit),
+            last=count >= limit,
         )
         self._ring(doorbell.instance_id, delivery)
 
@@ -202,12 +243,30 @@ class Worker:
         if actor is None:
             actor = self._actors[instance_id] = Actor(self._context, instance_id, lambda: self._retire(instance_id))
             task = asyncio.get_running_loop().create_task(actor.run(), name=f"instance {instance_id}")
+            task.add_done_callback(partial(self._bury, actor))
             self._actor_tasks[instance_id] = task
         actor.ring(delivery)
+
+    def _look_again(self, instance_id: str) -> None:
+        """A message of an instance went to another worker: it must not wait for ever with empty hands."""
+        actor = self._actors.get(instance_id)
+        if actor is not None:
+            actor.look_again()
 
     def _retire(self, instance_id: str) -> None:
         del self._actors[instance_id]
         del self._actor_tasks[instance_id]
+
+    def _bury(self, actor: Actor, task: asyncio.Task[None]) -> None:
+        """See to what an actor leaves behind that has failed: the next doorbell makes a new one."""
+        error = failure_of(task)
+        if error is None:
+            return
+        if self._actors.get(actor.instance_id) is actor:
+            self._retire(actor.instance_id)
+        self._supervisor.report("instances", f"the messages of {actor.instance_id!r} are put back", error)
+        self._supervisor.health.resumed("instances")
+        self._context.settling.start(actor.abandon(), f"give up {actor.instance_id}")
 
     # --- repair ------------------------------------------------------------------------------------------
 
@@ -218,10 +277,3 @@ class Worker:
             except StorageError as error:
                 logger.warning("Instances without life could not be looked for: %s", error)
             await asyncio.sleep(self._hub.ids.jitter(REPAIR_EVERY.total_seconds()))
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    cancelled = [task for task in tasks if not task.done()]
-    for task in cancelled:
-        task.cancel()
-    await asyncio.gather(*cancelled, return_exceptions=True)

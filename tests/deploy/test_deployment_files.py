@@ -106,3 +106,13 @@ def test_the_command_of_the_container_is_one_that_the_command_line_knows():
     start = importlib.import_module("azure_durable_py.cli.commands").cli.commands[command]
     context = start.make_context(command, arguments)
     assert context.params["host"] == "0.0.0.0"
+
+
+def test_a_replica_is_ready_when_the_worker_in_it_does_its_work():
+    from azure_durable_py.hosting.local.server import HEALTH
+
+    [deployment] = [manifest for manifest in _manifests() if manifest["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    [port] = container["ports"]
+    probe = container["readinessProbe"]["httpGet"]
+    assert (probe["path"], probe["port"]) == (HEALTH, port["containerPort"])

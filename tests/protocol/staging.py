@@ -16,7 +16,7 @@ from typing import Any
 from azure_durable_py.clock import Ids, loop_clock
 from azure_durable_py.errors import StorageError, StorageUnavailableError
 from azure_durable_py.history import Event, EventRaised
-from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
+from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.instance import InstanceState
@@ -59,7 +59,10 @@ class ScriptedStore:
         self._cues: list[Cue] = []
         self._running = asyncio.Event()
         self._running.set()
+        self._refusal: type[StorageError] | None = None
         self.calls: Counter[str] = Counter()
+        self.seconds: dict[str, float] = {}
+        """How long calls take, by method."""
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._inner, name)
@@ -74,6 +77,9 @@ class ScriptedStore:
     async def _call(self, name: str, args: tuple[Any, ...], real: Callable[[], Awaitable[Any]]) -> Any:
         self.calls[name] += 1
         await self._running.wait()
+        await asyncio.sleep(self.seconds.get(name, 0.0))
+        if self._refusal is not None:
+            raise self._refusal(f"{name} is refused.")
         cue = next((cue for cue in self._cues if cue.method == name and cue.times and cue.matches(*args)), None)
         try:
             result = await (real() if cue is None else self._play(cue, real))
@@ -99,6 +105,14 @@ class ScriptedStore:
         """Go on."""
         self._running.set()
 
+    def refuse_all(self, error: type[StorageError]) -> None:
+        """From now on every call is refused, until `serve`."""
+        self._refusal = error
+
+    def serve(self) -> None:
+        """Refuse no longer."""
+        self._refusal = None
+
     # --- single calls ----------------------------------------------------------------------------------
 
     def hold(self, method: str, matches: Matches = always) -> Cue:
@@ -120,12 +134,19 @@ class ScriptedStore:
 
         return self._add(method, matches, play)
 
-    def refuse(self, method: str, matches: Matches = always, *, times: int = 1) -> Cue:
+    def refuse(
+        self,
+        method: str,
+        matches: Matches = always,
+        *,
+        times: int = 1,
+        error: type[StorageError] = StorageUnavailableError,
+    ) -> Cue:
         """The next such calls take no effect."""
 
         async def play(cue: Cue, real: Callable[[], Awaitable[Any]]) -> Any:
             del cue, real
-            raise StorageUnavailableError(f"{method} does not get through.")
+            raise error(f"{method} does not get through.")
 
         return self._add(method, matches, play, times)
 
@@ -184,8 +205,10 @@ class Stage:
         _OPEN.append(self.store)
         self.hub = TaskHub(self.store, self.clock, Ids(random.Random(2)))
         self.orchestrators = orchestrators
+        self.entities: list[Callable[[Any], Any]] = []
         self.runs: list[tuple[str, Any]] = []
         self._sent = 0
+        self._casts: list[Cast] = []
 
     async def worker(self, name: str, *, ahead: float = 0.0, start: bool = True, **more: Any) -> Cast:
         """Start another worker, whose clock is `ahead` by some seconds."""
@@ -200,6 +223,8 @@ class Stage:
         }
         settings = Settings(**{**options, **more})
         cast = Cast(hub, store, Worker(hub, self._registry(name), settings, run_sync=run_inline, repair=False))
+        # Nobody else refers to what a frozen worker has under way.
+        self._casts.append(cast)
         if start:
             await cast.worker.start()
         return cast
@@ -215,6 +240,8 @@ class Stage:
         registry.activities.add(ActivityDefinition("rest", rest, "number"))
         for function in self.orchestrators:
             registry.orchestrators.add(OrchestratorDefinition(function.__name__, function))
+        for entity in self.entities:
+            registry.entities.add(EntityDefinition(entity.__name__, entity))
         return registry
 
     # --- what clients do -------------------------------------------------------------------------------
@@ -275,6 +302,24 @@ class Stage:
         while any((await self.store.message_counts()).values()):
             assert self.clock.monotonic() < deadline, f"queues are stuck: {await self.store.message_counts()}"
             await asyncio.sleep(1.0)
+
+
+class Settled:
+    """Notes how a message was settled."""
+
+    lost = False
+
+    def __init__(self) -> None:
+        self.how: list[str] = []
+
+    async def ack(self) -> None:
+        self.how.append("deleted")
+
+    async def put_back(self, delay: float) -> None:
+        self.how.append(f"put back for {delay}")
+
+    async def release(self) -> None:
+        self.how.append("released")
 
 
 def play(scene: Callable[[], Awaitable[None]]) -> None:

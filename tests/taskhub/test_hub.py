@@ -107,14 +107,13 @@ def test_events_are_inserted_as_many_at_once_as_rows_and_bytes_allow() -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("name", ["n" * 50_000, "half \ud800"], ids=["large", "not Unicode"])
-def test_of_events_with_one_that_no_store_takes_none_is_inserted(name: str) -> None:
+def test_of_events_with_one_that_no_store_takes_none_is_inserted() -> None:
     async def scene() -> None:
         stage = Stage()
         await stage.hub.open()
         now = stage.clock.now()
         good = stage.message(EventRaised(now, "item"))
-        bad = stage.message(EventRaised(now, name))
+        bad = stage.message(EventRaised(now, "n" * 50_000))
         with pytest.raises(UnstorableError):
             await stage.hub.deliver("x", [good, bad], "")
         assert not (await stage.store.load("x")).inbox

@@ -18,7 +18,9 @@ from azure_durable_py.errors import (
     StorageRejectedError,
     UnstorableError,
 )
+from azure_durable_py.history import PayloadRef
 from azure_durable_py.models import UTC
+from azure_durable_py.taskhub.instance import encode_ref
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     MAX_BODY_BYTES,
@@ -149,8 +151,10 @@ async def test_closing_twice_is_fine_and_a_closed_store_can_be_opened_again(stor
     assert await store.load_header("x") is not None
 
 
-async def test_a_store_that_is_not_open_says_so(store_factory: StoreFactory):
-    store = await store_factory(opened=False)
+@pytest.mark.parametrize("was_open", [False, True], ids=["never opened", "closed"])
+async def test_a_store_that_is_not_open_says_so(store_factory: StoreFactory, *, was_open: bool):
+    store = await store_factory(opened=was_open)
+    await store.close()
     for call in (store.load("x"), store.put_message(store.activity_queue, "x"), store.query(InstanceQuery())):
         with pytest.raises(StorageRejectedError, match="not open"):
             await call
@@ -209,9 +213,9 @@ FULL: dict[str, Any] = {
     "completed_time": datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
     "custom_status": '{"步": 1}',
     "input": '"\\u0000🎈"',
-    "input_payload": "ref-in",
+    "input_payload": encode_ref(PayloadRef("30-payload-in", 1, 1)),
     "output": "null",
-    "output_payload": "ref-out",
+    "output_payload": encode_ref(PayloadRef("30-payload-out", 1, 1)),
     "version": "1.0",
     "tags": "{}",
     "parent_instance_id": "parent/1",
@@ -901,6 +905,26 @@ async def test_receivers_never_share_a_message(store: TaskHubStore, store_factor
     taken = await asyncio.gather(*(each.receive_messages(queue, 8, 60) for each in (store, other) for _ in range(4)))
     bodies = [message.body for batch in taken for message in batch]
     assert len(bodies) == len(set(bodies))
+
+
+async def test_a_store_tells_when_the_next_message_is_due_or_that_it_cannot_tell(store: TaskHubStore, queue: str):
+    assert await store.next_visible(queue) is None
+    await store.put_message(queue, "later", delay=60)
+    assert await tells(store, queue, 50, 60)
+    await store.put_message(queue, "now")
+    assert await tells(store, queue, 0, 0)
+    [message] = await store.receive_messages(queue, 1, 30)
+    assert await tells(store, queue, 20, 30)
+    message = await store.extend_message(message, 90)
+    assert await tells(store, queue, 50, 60)
+    await store.extend_message(message, 0)
+    assert await tells(store, queue, 0, 0)
+
+
+async def tells(store: TaskHubStore, queue: str, least: float, most: float) -> bool:
+    """Whether a store tells that the next message is due in so many seconds, or that it cannot tell."""
+    seconds = await store.next_visible(queue)
+    return seconds is None or least <= seconds <= most
 
 
 async def test_counts_include_what_is_invisible(store: TaskHubStore, queue: str):

@@ -16,7 +16,7 @@ from azure_durable_py.taskhub.layout import QueueNames
 from azure_durable_py.worker.invocations import Invocations
 from azure_durable_py.worker.poison import poison_queue
 
-Handler = Callable[[Invocations, str, bool], Awaitable[None]]
+Handler = Callable[[Invocations, str, int], Awaitable[None]]
 
 
 def queue_functions(host: FunctionsHost) -> list[Function]:
@@ -48,19 +48,19 @@ def management_functions(host: FunctionsHost) -> list[Function]:
     return app.get_functions()
 
 
-async def _doorbell(invocations: Invocations, body: str, suspect: bool) -> None:
-    await invocations.deliver_doorbell(body, suspect=suspect)
+async def _doorbell(invocations: Invocations, body: str, dequeue_count: int) -> None:
+    await invocations.deliver_doorbell(body, dequeue_count)
 
 
-async def _work_item(invocations: Invocations, body: str, suspect: bool) -> None:
-    await invocations.run_work_item(body, suspect=suspect)
+async def _work_item(invocations: Invocations, body: str, dequeue_count: int) -> None:
+    await invocations.run_work_item(body, dequeue_count)
 
 
-async def _poisoned_doorbell(invocations: Invocations, body: str, suspect: bool) -> None:  # noqa: ARG001
+async def _poisoned_doorbell(invocations: Invocations, body: str, dequeue_count: int) -> None:  # noqa: ARG001
     await invocations.put_back_doorbell(body)
 
 
-async def _poisoned_work_item(invocations: Invocations, body: str, suspect: bool) -> None:  # noqa: ARG001
+async def _poisoned_work_item(invocations: Invocations, body: str, dequeue_count: int) -> None:  # noqa: ARG001
     await invocations.put_back_work_item(body)
 
 
@@ -69,7 +69,7 @@ def _add_queue(app: Any, host: FunctionsHost, name: str, queue: str, handle: Han
         invocations = await host.invocations()
         body = message.get_body().decode("utf-8", "replace")
         # A count that the host does not tell counts as a second delivery.
-        await handle(invocations, body, message.dequeue_count != 1)
+        await handle(invocations, body, message.dequeue_count or 2)
 
     take.__name__ = take.__qualname__ = name
     app.queue_trigger(arg_name="message", queue_name=queue, connection=host.settings.connection_name)(take)

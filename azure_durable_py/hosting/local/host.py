@@ -88,6 +88,7 @@ class LocalHost:
             self._functions.http,
             self._invoker,
             self._management.handle,
+            health=lambda: self.engine.health,
             route_prefix=self._route_prefix,
             directory=self._app_dir,
             local=self._local,

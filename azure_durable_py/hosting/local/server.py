@@ -25,10 +25,13 @@ from azure_durable_py.hosting.invocation import Invoker
 from azure_durable_py.hosting.local.functions import HttpFunction
 from azure_durable_py.hosting.local.messages import HttpOut, to_function_request, to_web_response
 from azure_durable_py.hosting.local.routes import Endpoint, Router
+from azure_durable_py.worker.supervision import Health
 
 logger = logging.getLogger(__name__)
 
 WEBHOOKS = "/runtime/webhooks/durabletask"
+HEALTH = "/runtime/health"
+"""Where anybody may ask whether the worker does its work: for probes. It names tasks and times, and nothing else."""
 DEFAULT_BODY_LIMIT = 100 * 1024 * 1024
 _BODY_LIMIT = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
 _ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised, not bound
@@ -53,6 +56,7 @@ class HttpServer:
     :param functions: what to serve.
     :param invoker: calls them.
     :param manage: answers requests to the management API.
+    :param health: how the worker is doing; None while there is none.
     :param route_prefix: host.json's `extensions.http.routePrefix`.
     :param directory: the app's, for invocation contexts.
     :param local: CORS of local.settings.json.
@@ -67,6 +71,7 @@ class HttpServer:
         invoker: Invoker,
         manage: Manage,
         *,
+        health: Callable[[], Health | None] = lambda: None,
         route_prefix: str,
         directory: Path,
         local: LocalSettings,
@@ -76,6 +81,7 @@ class HttpServer:
         self._router = Router([Endpoint(function.route, function.methods, function) for function in functions])
         self._invoker = invoker
         self._manage = manage
+        self._health = health
         prefix = route_prefix.strip("/")
         self._mounts = (f"/{prefix}/durabletask" if prefix else "/durabletask", WEBHOOKS)
         self._directory = directory
@@ -114,7 +120,9 @@ class HttpServer:
         response = _preflight(request, self._local) or await self._answer(request)
         _add_cors(request, response, self._local)
         spent = (time.monotonic() - begun) * 1000
-        logger.info("%s %s -> %d (%.0f ms)", request.method, request.path, response.status, spent)
+        # A probe comes every few seconds.
+        level = logging.DEBUG if request.path == HEALTH else logging.INFO
+        logger.log(level, "%s %s -> %d (%.0f ms)", request.method, request.path, response.status, spent)
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -124,6 +132,8 @@ class HttpServer:
                 base_url = f"{request.scheme}://{request.host}{path[: len(mount)]}"
                 call = ManagementCall(request, path[len(mount) :], base_url, is_local_caller(request))
                 return await self._manage(call)
+        if path == HEALTH and request.method in ("GET", "HEAD"):
+            return _health_response(self._health())
         found = self._router.find(request.method, path)
         if found is not None:
             return await self._call(found[0], request, found[1])
@@ -206,6 +216,22 @@ def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
         return SettingsError(f"Port {port} on {host} may not be used by this user. Choose one above 1023 with --port.")
     reason = error.strerror or str(error)
     return SettingsError(f"The host cannot listen on {host}, port {port}: {reason}. See --host and --port.")
+
+
+def _health_response(health: Health | None) -> web.Response:
+    if health is None:
+        return web.json_response({"status": "not running"}, status=503)
+    tasks = {
+        name: {
+            "status": "failing" if task.is_failing else "running",
+            "since": task.since.isoformat(timespec="seconds"),
+            "restarts": task.restarts,
+        }
+        for name, task in health.tasks.items()
+    }
+    healthy = health.is_healthy
+    body = {"status": "healthy" if healthy else "unhealthy", "tasks": tasks}
+    return web.json_response(body, status=200 if healthy else 503)
 
 
 def _body_limit(app_settings: Mapping[str, str]) -> int:

@@ -104,7 +104,7 @@ class HubQueues:
     async def extend(self, message: QueueMessage, visibility: float) -> QueueMessage:
         """Keep a message invisible. Azure takes whole seconds: the time is rounded up."""
         layout.check_visibility(visibility)
-        handle: _Handle = message.handle
+        handle = _Handle(*message.handle)
 
         async def call() -> Any:
             return await self._client(message.queue).update_message(
@@ -117,7 +117,7 @@ class HubQueues:
 
     async def delete_message(self, message: QueueMessage) -> None:
         """Delete a message that we hold."""
-        handle: _Handle = message.handle
+        handle = _Handle(*message.handle)
 
         async def call() -> None:
             await self._client(message.queue).delete_message(handle.id, handle.receipt)

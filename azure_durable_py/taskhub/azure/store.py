@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from azure_durable_py.errors import SettingsError, StorageRejectedError
@@ -151,7 +151,7 @@ class AzureStore:
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete inbox rows without touching a header."""
         layout.check_id(instance_id)
-        layout.check_keys(keys)
+        layout.check_deleted(keys)
         await self._table.delete_rows(instance_id, [rows.INBOX_PREFIX + key for key in keys])
 
     async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:
@@ -210,6 +210,14 @@ class AzureStore:
     async def delete_message(self, message: QueueMessage) -> None:
         """Delete a message that we hold."""
         await self._queues.delete_message(message)
+
+    async def next_visible(self, queue: str) -> float | None:  # noqa: ARG002
+        """None: a queue does not tell when its next message becomes visible."""
+        return None
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002
+        """Do nothing: queues tell of no changes."""
+        return lambda: None
 
     async def message_counts(self) -> dict[str, int]:
         """About how many messages each queue holds."""

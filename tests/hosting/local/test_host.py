@@ -133,6 +133,32 @@ async def test_management_urls_lead_to_the_instance(host: LocalHost) -> None:
             assert response.status == 200
 
 
+async def test_anybody_may_ask_whether_the_worker_does_its_work(host: LocalHost) -> None:
+    served = await host.start()
+    url, stranger = f"{served.origin}/runtime/health", {"Host": "evil.example", "X-Forwarded-For": "203.0.113.9"}
+    async with aiohttp.ClientSession(headers=stranger) as session:
+        async with session.get(url) as response:
+            assert response.status == 200
+            told = await response.json()
+            assert told["status"] == "healthy"
+            assert set(told["tasks"]) == {"holds", "doorbells 1", "work items", "repair"}
+            assert {task["status"] for task in told["tasks"].values()} == {"running"}
+        assert host.engine.health is not None
+        host.engine.health.failed("work items", ValueError("the secret of SampleHub"))
+        async with session.get(url) as response:
+            assert response.status == 503
+            told = await response.json()
+            assert told["status"] == "unhealthy"
+            assert set(told["tasks"]["work items"]) == {"status", "since", "restarts"}
+            assert told["tasks"]["work items"]["status"] == "failing"
+            assert "samplehub" not in (await response.text()).lower()
+        await host.engine.stop(0.0)
+        async with session.get(url) as response:
+            assert (response.status, await response.json()) == (503, {"status": "not running"})
+        async with session.post(url) as response:
+            assert response.status == 404
+
+
 async def test_a_client_of_another_hub_is_another_client(host: LocalHost) -> None:
     served = await host.start()
     async with aiohttp.ClientSession() as session, session.get(f"{served.origin}/v1/other") as response:

@@ -1,0 +1,61 @@
+"""Writes to a store behind its back, as another tool or a bug would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azure.data.tables import UpdateMode
+
+from azure_durable_py.taskhub.azure import AzureStore, rows
+from azure_durable_py.taskhub.protocol import TaskHubStore
+from azure_durable_py.taskhub.sqlite import SqliteStore
+
+_AZURE_NAMES = {attribute: name for name, attribute in rows._COLUMNS.items()}
+
+
+async def spoil_columns(store: TaskHubStore, instance_id: str, **columns: Any) -> None:
+    """Put something else into columns of a header, by the names of `Columns`."""
+    if isinstance(store, SqliteStore):
+        with store._database.write() as db:
+            for name, value in columns.items():
+                db.execute(f"UPDATE instances SET {name} = ? WHERE instance_id = ?", (value, instance_id))
+        return
+    assert isinstance(store, AzureStore)
+    row = {"PartitionKey": rows.partition_key(instance_id), "RowKey": rows.HEADER_KEY}
+    row |= {_AZURE_NAMES[name]: value for name, value in columns.items()}
+    await store._table._client.update_entity(row, mode=UpdateMode.MERGE)
+
+
+async def spoil_body(store: TaskHubStore, instance_id: str, body: bytes) -> None:
+    """Put something else into the body of a header."""
+    if isinstance(store, SqliteStore):
+        with store._database.write() as db:
+            db.execute("UPDATE instances SET body = ? WHERE instance_id = ?", (body, instance_id))
+        return
+    assert isinstance(store, AzureStore)
+    row = {
+        "PartitionKey": rows.partition_key(instance_id),
+        "RowKey": rows.HEADER_KEY,
+        **(rows._split(body) or {"B00": b""}),
+    }
+    await store._table._client.update_entity(row, mode=UpdateMode.MERGE)
+
+
+async def empty_header(store: TaskHubStore, instance_id: str) -> None:
+    """Make a header of a row without anything."""
+    assert isinstance(store, AzureStore)
+    await store._table._client.upsert_entity(
+        {"PartitionKey": rows.partition_key(instance_id), "RowKey": rows.HEADER_KEY}, mode=UpdateMode.REPLACE
+    )
+
+
+async def insert_row(store: TaskHubStore, instance_id: str, key: str, body: Any) -> None:
+    """Put a row into an inbox, whatever its key or body."""
+    if isinstance(store, SqliteStore):
+        with store._database.write() as db:
+            db.execute("INSERT INTO inbox VALUES (?, ?, ?, ?, ?)", (store._hub, instance_id, key, "when", body))
+        return
+    assert isinstance(store, AzureStore)
+    await store._table._client.create_entity(
+        {"PartitionKey": rows.partition_key(instance_id), "RowKey": rows.INBOX_PREFIX + key, "B00": body}
+    )
