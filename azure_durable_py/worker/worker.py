@@ -10,9 +10,10 @@ from functools import partial
 
 from azure_durable_py.errors import StorageError
 from azure_durable_py.registry import Registry
-from azure_durable_py.serialization import DataConverter, JsonDataConverter
+from azure_durable_py.serialization import BoundedConverter, DataConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.instance import MAX_PAYLOAD_BYTES
 from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.worker import repair as repairs
@@ -70,7 +71,7 @@ class Worker:
         self._watchdog = Watchdog(settings.max_turn_time)
         self._holder = Holder(hub, supervisor.reporter(HOLDS, "the hold is renewed later"))
         self._holder.lost = self._look_again
-        converter = converter or JsonDataConverter()
+        converter = BoundedConverter(converter or JsonDataConverter(), MAX_PAYLOAD_BYTES)
         self._feed = ActivityFeed(
             hub,
             ActivityRunner(registry.activities, converter, hub.clock.now, run_sync, self._watchdog),

@@ -488,7 +488,7 @@ async def repaired() -> None:
     stage = await lost_message("tells", ["hears"])
     await asyncio.sleep(700.0)
     await stage.worker("W2")
-    assert await repair(stage.hub) == 2
+    assert await repair(stage.hub) == 1
     assert await stage.finished("hears") == [0]
 
 

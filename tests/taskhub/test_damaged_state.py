@@ -18,7 +18,7 @@ from azure_durable_py.errors import PayloadTooLargeError
 from azure_durable_py.history import EventRaised, ParentInstance, PayloadRef, TaskCompleted, encode_event, encode_time
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub import instance
-from azure_durable_py.taskhub.entity import EntityState, LockHolder, SenderPage, Summary
+from azure_durable_py.taskhub.entity import EntityState, LockHolder, Summary
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.instance import (
     ActivityGroup,
@@ -30,6 +30,7 @@ from azure_durable_py.taskhub.instance import (
     Mark,
     OutboxMessage,
     PageRef,
+    SenderPage,
     SendGroup,
     decode_ref,
     encode_ref,
@@ -60,8 +61,6 @@ ENTITY = EntityState(
     pages=[PageRef("60-backlog-x", 1, 5)],
     tail=["b"],
     scheduled={4: "c"},
-    latest_sent=T0,
-    senders=[SenderPage("50-senders-x", 1, T0, T0)],
 )
 STATE = InstanceState(
     execution_id="e1",
@@ -81,6 +80,8 @@ STATE = InstanceState(
     alarm=Alarm("d1", T0, ("id", "receipt")),
     marks={"g1": Mark((1, "tag", 2), T0)},
     senders={"one:e1": 3},
+    sender_pages=[SenderPage("50-senders-x", 1, T0, T0)],
+    latest_sent=T0,
     clients={"client:x": ClientMemory(IdSet([0, 1, 2]), T0)},
     timers={8: T0, 9: T0 + timedelta(days=1)},
     children=IdSet([10]),

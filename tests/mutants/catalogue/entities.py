@@ -115,9 +115,7 @@ MUTANTS = (
         "runtime/entities.py",
         "        self._state.restore()\n        return Outcome(None, failure)",
         "        return Outcome(None, failure)",
-        (
-            "tests/entities/test_operations.py::test_a_failed_operation_leaves_no_trace_and_its_caller_learns_why",
-        ),
+        ("tests/entities/test_operations.py::test_a_failed_operation_leaves_no_trace_and_its_caller_learns_why",),
     ),
     Mutant(
         "scheduled_signal_at_once",
