@@ -59,6 +59,7 @@ from azure_durable_py.worker.entity_draft import EntityDraft
 from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
+from azure_durable_py.worker.given_up import after_deliveries
 from azure_durable_py.worker.guards import Guards
 from azure_durable_py.worker.inbox import accept, completed_task
 from azure_durable_py.worker.locks import give_back
@@ -464,8 +465,8 @@ class Actor:
                 self._execution,
                 draft,
                 self.sender,
-                given_up=self._take_failure(),
-                one_by_one=any(delivery.last for delivery in self._guards),
+                given_up=self._given_up(state),
+                one_by_one=any(guard.careful for guard in self._guards),
             )
             if await turn.run(self._next_rows()):
                 turn.record(guard.id)
@@ -487,12 +488,21 @@ class Actor:
             or (state.earliest is not None and state.earliest <= draft.now)
         )
 
-    def _take_failure(self) -> FailureDetails | None:
-        """Why to fail what is first now: one operation pays for it, and those behind it are to be run."""
-        failure = next((delivery.failure for delivery in self._guards if delivery.failure), None)
+    def _given_up(self, state: InstanceState) -> FailureDetails | None:
+        """Why to run nothing more of it, but to fail what is first: deliveries for it end with their process.
+
+        A turn that comes to its end leaves a mark in the header, from which on they are counted anew.
+        """
         for delivery in self._guards:
-            delivery.failure = None
-        return failure
+            failure, tries = delivery.failure, delivery.tries(state)
+            if delivery.limit and failure is None:
+                delivery.careful = delivery.careful or tries >= delivery.limit
+                failure = after_deliveries(f"instance {self.instance_id!r}", tries, delivery.limit)
+            if failure is not None:
+                # What the host gave up is failed once: an entity goes on with what is behind it.
+                delivery.failure = None if self._is_entity else failure
+                return failure
+        return None
 
     def _fail_instead(
         self, header: Header, state: InstanceState, draft: Draft, guard: Delivery, error: PayloadTooLargeError
@@ -528,8 +538,8 @@ class Actor:
         draft.record(turn, self.sender, guard.id, self._execution.decision)
 
     async def _load_execution(self, header: Header, state: InstanceState) -> FailureDetails | None:
-        failure = next((delivery.failure for delivery in self._guards if delivery.failure), None)
-        failure = failure or self._wrong_version(header)
+        assert self._state is not None
+        failure = self._given_up(self._state) or self._wrong_version(header)
         if failure is not None:
             logger.error("Instance %r fails: %s", self.instance_id, failure.message)
             return failure

@@ -17,7 +17,7 @@ from typing import Protocol
 from azure_durable_py.errors import MessageLostError, StorageError, StorageUnavailableError
 from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.instance import Rank
+from azure_durable_py.taskhub.instance import InstanceState, Rank
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.worker.taskset import TaskSet
 from azure_durable_py.worker.wakeup import Wakeup
@@ -53,8 +53,10 @@ class Delivery:
     `rank` orders the deliveries of messages under one id. `due`: the doorbell was put for a timer.
     `why` is the doorbell's. `suspect`: it may not be the first delivery, and nothing in the header says yet
     that it is the newest (PROTOCOL R1). `outranked`: the header says that it is not. `horizon` is the
-    inbox key behind which rows are none of its business. `last`: host.json allows no other delivery.
-    `failure`: why to run no more of what it asks for, but to fail it.
+    inbox key behind which rows are none of its business. `limit`: how often in a row it may be
+    delivered without a turn that comes to its end (0: not counted here). `careful`: it was delivered so often: take
+    one step at a time. `failure`: why to run no more of what it
+    asks for, but to fail it.
     """
 
     id: str
@@ -63,7 +65,8 @@ class Delivery:
     why: str = ""
     due: datetime | None = None
     failure: FailureDetails | None = None
-    last: bool = False
+    limit: int = 0
+    careful: bool = False
     horizon: str = ""
     outranked: bool = False
     suspect: bool = field(init=False)
@@ -76,6 +79,12 @@ class Delivery:
     def lost(self) -> bool:
         """Whether another delivery took over: it must not be named as guard, and what it guards is another's."""
         return self.outranked or self.settlement.lost
+
+    def tries(self, state: InstanceState) -> int:
+        """How often it was delivered since a delivery of it last came to the end of a turn, by what the header says."""
+        mark = state.marks.get(self.id)
+        again, tag, count = self.rank
+        return count if mark is None or mark.rank[:2] != (again, tag) else count - mark.rank[2]
 
     @property
     def deliveries(self) -> int:
@@ -171,17 +180,18 @@ class Holder:
 
     async def run(self) -> None:
         """Renew until cancelled."""
-        try:
-            while True:
-                self._changed.clear()
-                now = self.hub.clock.monotonic()
-                for held in [held for held in self._held if held.renew_at <= now]:
-                    held.renew_at = math.inf
-                    self._renewing.start(self._renew(held), "renew hold")
-                until = min((held.renew_at for held in self._held), default=math.inf)
-                await self._changed.wait(None if until == math.inf else until - now)
-        finally:
-            await self._renewing.cancel()
+        while True:
+            self._changed.clear()
+            now = self.hub.clock.monotonic()
+            for held in [held for held in self._held if held.renew_at <= now]:
+                held.renew_at = math.inf
+                self._renewing.start(self._renew(held), "renew hold")
+            until = min((held.renew_at for held in self._held), default=math.inf)
+            await self._changed.wait(None if until == math.inf else until - now)
+
+    async def stop(self) -> None:
+        """Renew nothing more."""
+        await self._renewing.cancel()
 
     async def _renew(self, held: Held) -> None:
         pause = held.visibility / 10

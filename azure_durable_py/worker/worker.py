@@ -21,7 +21,6 @@ from azure_durable_py.worker.actor import Actor
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.delivery import Delivery, Holder
 from azure_durable_py.worker.feed import ActivityFeed
-from azure_durable_py.worker.given_up import after_deliveries
 from azure_durable_py.worker.invocations import HostLimits, Invocations
 from azure_durable_py.worker.poison import set_aside
 from azure_durable_py.worker.pump import Pump
@@ -159,6 +158,7 @@ class Worker:
         await asyncio.gather(*(actor.stop() for actor in self._actors.values()))
         await self._context.settling.cancel()
         await end([self._renewing] if self._renewing else [])
+        await self._holder.stop()
         self._actors.clear()
         self._actor_tasks.clear()
         self._loops = []
@@ -224,15 +224,13 @@ class Worker:
         ids = self._hub.ids
         visibility = self._settings.instance_visibility_timeout
         held = self._holder.hold(message, visibility, lambda: doorbell.put_back(ids.short()).encode())
-        count, limit = message.dequeue_count, self._settings.max_dequeue_count
         delivery = Delivery(
             doorbell.id,
-            (doorbell.again, doorbell.tag, count),
+            (doorbell.again, doorbell.tag, message.dequeue_count),
             held,
             doorbell.why,
             doorbell.due,
-            failure=after_deliveries(f"instance {doorbell.instance_id!r}", count, limit),
-            last=count >= limit,
+            limit=self._settings.max_dequeue_count,
         )
         self._ring(doorbell.instance_id, delivery)
 

@@ -204,6 +204,8 @@ def settings() -> Settings:
         activity_visibility_timeout=10.0,
         max_queue_polling_interval=5.0,
         extended_session_idle_timeout=8.0,
+        # The storm kills and stalls whole processes so often that this says nothing about the code they ran.
+        max_dequeue_count=1000,
     )
 
 

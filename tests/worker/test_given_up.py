@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.history import OperationArrived
+from azure_durable_py.history import EventRaised, OperationArrived
 from azure_durable_py.models import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition
 from azure_durable_py.taskhub.messages import Doorbell
@@ -175,10 +175,37 @@ def test_an_entity_operation_that_kills_its_process_fails_and_its_neighbours_do_
         await stage.quiet()
         assert json.loads((await stage.header(entity)).columns.output or "") == 4
         assert not (await stage.store.load(entity)).inbox
-        # Once the first is known, each further one costs a process of its own.
-        assert mortal.deaths == 6
+        # Each was tried five times since the last operation ahead of it was done, and once together with that.
+        assert mortal.deaths == 16
         living.cancel()
         await mortal.bury()
+
+    play(scene)
+
+
+def test_deliveries_are_counted_anew_from_the_last_turn_that_came_to_its_end() -> None:
+    def hears(context: Any) -> Routine:
+        for _ in range(9):
+            yield context.wait_for_external_event("item")
+        return "heard"
+
+    async def scene() -> None:
+        stage = Stage(hears)
+        cast = await stage.worker("W")
+        queue = stage.store.instance_queue("one")
+        await stage.start("hears", "one")
+        await stage.quiet()
+        await cast.worker.stop(0.0)
+        # One message, delivered nine times, whose process dies each time with its turn done and the message in hand.
+        await stage.store.put_message(queue, Doorbell("one", "the only one").encode())
+        for number in range(9):
+            await stage.store.insert_inbox("one", [stage.message(EventRaised(stage.clock.now(), "item", "1")).row()])
+            cast = await stage.worker(f"W{number}", max_dequeue_count=2)
+            dying = cast.store.last("commit")
+            await dying.reached.wait()
+            await asyncio.sleep(12.0)
+        await stage.worker("last", max_dequeue_count=20)
+        assert await stage.finished("one") == "heard"
 
     play(scene)
 
