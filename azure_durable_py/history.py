@@ -16,21 +16,30 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, ClassVar, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, TypeAlias, cast
 
+from azure_durable_py import shape
 from azure_durable_py.models import FailureDetails
+
+MAX_CHUNKS = 2_000
+"""Rows of one page or payload at most: more than the largest value takes."""
+
+TaskId: TypeAlias = Annotated[int, shape.whole(0, 0xFFFFFFFF)]
+Count: TypeAlias = Annotated[int, shape.whole(0, 0x7FFFFFFF)]
+Address: TypeAlias = Annotated[str, shape.instance_id]
+"""The id of an instance that answers are sent to."""
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadRef:
     """Names a value kept in payload rows of the instance's partition. `size` is characters of JSON."""
 
-    key: str
-    size: int
-    chunks: int
+    key: Annotated[str, shape.blob_key]
+    size: Annotated[int, shape.whole(0, 256 * 1024 * 1024)]
+    chunks: Annotated[int, shape.whole(1, MAX_CHUNKS)]
 
 
-Value: TypeAlias = "str | PayloadRef | None"
+Value: TypeAlias = str | PayloadRef | None
 """JSON text, a reference to it, or None where no value was given at all."""
 
 
@@ -41,11 +50,11 @@ class ParentInstance:
     `sent_at` is the time of the parent's turn that decided it.
     """
 
-    instance_id: str
+    instance_id: Address
     execution_id: str
-    generation: int
-    attempt: int
-    task_id: int
+    generation: Count
+    attempt: Count
+    task_id: TaskId
     name: str
     sent_at: datetime
 
@@ -126,7 +135,7 @@ class ExecutionResumed(Event):
 class TaskScheduled(Event):
     """An activity call was decided."""
 
-    id: int
+    id: TaskId
     name: str
     input: Value = None
 
@@ -135,7 +144,7 @@ class TaskScheduled(Event):
 class TaskCompleted(Event):
     """An activity returned."""
 
-    task_id: int
+    task_id: TaskId
     result: Value = None
 
 
@@ -143,7 +152,7 @@ class TaskCompleted(Event):
 class TaskFailed(Event):
     """An activity raised."""
 
-    task_id: int
+    task_id: TaskId
     failure: FailureDetails
 
 
@@ -151,7 +160,7 @@ class TaskFailed(Event):
 class TimerCreated(Event):
     """`reason` says what for, where the user did not ask for it himself (a retry ...)."""
 
-    id: int
+    id: TaskId
     fire_at: datetime
     reason: str | None = None
 
@@ -160,7 +169,7 @@ class TimerCreated(Event):
 class TimerFired(Event):
     """A timer was due."""
 
-    task_id: int
+    task_id: TaskId
     fire_at: datetime
 
 
@@ -168,7 +177,7 @@ class TimerFired(Event):
 class SubOrchestrationCreated(Event):
     """The start of a sub-orchestration was decided."""
 
-    id: int
+    id: TaskId
     name: str
     instance_id: str
     input: Value = None
@@ -179,7 +188,7 @@ class SubOrchestrationCreated(Event):
 class SubOrchestrationCompleted(Event):
     """A sub-orchestration returned."""
 
-    task_id: int
+    task_id: TaskId
     result: Value = None
 
 
@@ -187,7 +196,7 @@ class SubOrchestrationCompleted(Event):
 class SubOrchestrationFailed(Event):
     """A sub-orchestration failed, was terminated or could not be started."""
 
-    task_id: int
+    task_id: TaskId
     failure: FailureDetails
 
 
@@ -198,7 +207,7 @@ class SubOrchestrationFailed(Event):
 class EventSent(Event):
     """An external event to another orchestration was decided."""
 
-    id: int
+    id: TaskId
     instance_id: str
     name: str
     data: Value = None
@@ -219,11 +228,11 @@ class EventRaised(Event):
 class EntityCaller:
     """Who asked an entity for something and waits for the answer: an orchestration's task."""
 
-    instance_id: str
+    instance_id: Address
     execution_id: str
-    generation: int
-    attempt: int
-    task_id: int
+    generation: Count
+    attempt: Count
+    task_id: TaskId
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +242,7 @@ class EntityOperationCalled(Event):
     `section` names the critical section that it was called from: the entity lets it pass its lock.
     """
 
-    id: int
+    id: TaskId
     instance_id: str
     operation: str
     input: Value = None
@@ -244,7 +253,7 @@ class EntityOperationCalled(Event):
 class EntityOperationSignaled(Event):
     """A signal to an entity was decided, to be delivered now or at `signal_time`."""
 
-    id: int
+    id: TaskId
     instance_id: str
     operation: str
     input: Value = None
@@ -255,7 +264,7 @@ class EntityOperationSignaled(Event):
 class EntityOperationCompleted(Event):
     """An entity operation that was called returned."""
 
-    task_id: int
+    task_id: TaskId
     result: Value = None
 
 
@@ -263,7 +272,7 @@ class EntityOperationCompleted(Event):
 class EntityOperationFailed(Event):
     """An entity operation that was called raised."""
 
-    task_id: int
+    task_id: TaskId
     failure: FailureDetails
 
 
@@ -271,7 +280,7 @@ class EntityOperationFailed(Event):
 class EntityLockRequested(Event):
     """One entity of a critical section is asked for its lock (each in turn, sorted order)."""
 
-    id: int
+    id: TaskId
     instance_id: str
     section: str
 
@@ -280,7 +289,7 @@ class EntityLockRequested(Event):
 class EntityLockGranted(Event):
     """An entity gave its lock. `instance_id` is the entity's, so that whoever has no use for it can give it back."""
 
-    task_id: int
+    task_id: TaskId
     instance_id: str = ""
     section: str = ""
 
@@ -289,7 +298,7 @@ class EntityLockGranted(Event):
 class EntityLockReleased(Event):
     """The release of one entity's lock (or of the request for it) was decided."""
 
-    id: int
+    id: TaskId
     instance_id: str
     section: str
 
@@ -370,12 +379,9 @@ def encode_event(event: Event) -> str:
 def decode_event(text: str) -> Event:
     """The event that `encode_event` wrote.
 
-    :raises ValueError: the text is not such an event (names what is wrong).
+    :raises ShapeError: the text is not such an event.
     """
-    try:
-        return event_from_json(json.loads(text))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a history event: {error!r}") from error
+    return event_from_json(shape.parse(text))
 
 
 def event_to_json(event: Event) -> dict[str, Any]:
@@ -383,27 +389,32 @@ def event_to_json(event: Event) -> dict[str, Any]:
     return {"type": type(event).__name__, **_encode_fields(event)}
 
 
-def event_from_json(data: dict[str, Any]) -> Event:
+def event_from_json(data: Any) -> Event:
     """The event that `event_to_json` gave.
 
-    :raises ValueError: unknown type, or a field is missing or malformed.
+    :raises ShapeError: unknown type, or a field is missing, malformed or out of its bounds.
     """
-    try:
-        cls = _EVENTS[data["type"]]
-        fields = {name: _DECODERS.get(name, _same)(value) for name, value in data.items() if name != "type"}
-        return cls(**fields)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a history event: {error!r}") from error
+    if not isinstance(data, dict):
+        raise shape.refused("an event", data)
+    fields = dict(cast("dict[str, Any]", data))
+    kind = fields.pop("type", None)
+    read = _READERS.get(kind) if isinstance(kind, str) else None
+    if read is None:
+        raise shape.refused("the name of an event", kind).under("type")
+    return read(fields)
 
 
 def encode_time(moment: datetime) -> str:
     """A UTC datetime as ISO 8601 with microseconds and a `Z`."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def decode_time(text: str) -> datetime:
-    """The datetime that `encode_time` wrote."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+def decode_time(text: Any) -> datetime:
+    """The datetime that `encode_time` wrote.
+
+    :raises ShapeError: it is none.
+    """
+    return shape.time(text)
 
 
 def encode_value(value: Value) -> Any:
@@ -412,8 +423,11 @@ def encode_value(value: Value) -> Any:
 
 
 def decode_value(data: Any) -> Value:
-    """The value that `encode_value` gave."""
-    return PayloadRef(**cast("dict[str, Any]", data)) if isinstance(data, dict) else cast("str | None", data)
+    """The value that `encode_value` gave.
+
+    :raises ShapeError: it is none.
+    """
+    return data if data is None or isinstance(data, str) else _read_ref(data)
 
 
 def encode_failure(failure: FailureDetails | None) -> Any:
@@ -422,13 +436,18 @@ def encode_failure(failure: FailureDetails | None) -> Any:
 
 
 def decode_failure(data: Any) -> FailureDetails | None:
-    """The failure that `encode_failure` gave."""
-    if data is None:
-        return None
-    fields = dict(data)
-    fields["inner_failure"] = decode_failure(fields.get("inner_failure"))
-    fields["base_types"] = tuple(fields.get("base_types", ()))
-    return FailureDetails(**fields)
+    """The failure that `encode_failure` gave; inner failures below the hundredth are left out.
+
+    :raises ShapeError: it is none.
+    """
+    levels: list[FailureDetails] = []
+    while data is not None and len(levels) < MAX_FAILURE_DEPTH:
+        levels.append(_read_failure(data))
+        data = levels[-1].inner_failure
+    failure = None
+    for level in reversed(levels):
+        failure = dataclasses.replace(level, inner_failure=failure)
+    return failure
 
 
 def encode_parent(parent: ParentInstance | None) -> Any:
@@ -437,21 +456,11 @@ def encode_parent(parent: ParentInstance | None) -> Any:
 
 
 def decode_parent(data: Any) -> ParentInstance | None:
-    """The parent that `encode_parent` gave."""
-    if data is None:
-        return None
-    fields: dict[str, Any] = {**data, "sent_at": decode_time(data["sent_at"])}
-    return ParentInstance(**fields)
+    """The parent that `encode_parent` gave.
 
-
-def encode_caller(caller: EntityCaller | None) -> Any:
-    """A caller as JSON-ready values."""
-    return None if caller is None else _encode_fields(caller)
-
-
-def decode_caller(data: Any) -> EntityCaller | None:
-    """The caller that `encode_caller` gave."""
-    return None if data is None else EntityCaller(**data)
+    :raises ShapeError: it is none.
+    """
+    return None if data is None else _read_parent(data)
 
 
 def map_values(event: Event, change: Callable[[Value], Value]) -> Event:
@@ -483,8 +492,15 @@ def payload_refs(events: Iterable[Event]) -> Iterable[PayloadRef]:
             yield from payload_refs(event.carried)
 
 
-def _same(value: Any) -> Any:
+def _as_it_is(value: Any) -> Any:
     return value
+
+
+def _read_carried(data: Any) -> EventRaised:
+    event = event_from_json(data)
+    if not isinstance(event, EventRaised):
+        raise shape.refused("an external event", type(event).__name__).under("type")
+    return event
 
 
 def _encode_any(value: Any) -> Any:
@@ -524,17 +540,15 @@ def _encode_fields(value: Any) -> dict[str, Any]:
     return encoded
 
 
-_DECODERS: dict[str, Callable[[Any], Any]] = {
-    "timestamp": decode_time,
-    "fire_at": decode_time,
-    "signal_time": decode_time,
-    "input": decode_value,
-    "result": decode_value,
-    "data": decode_value,
-    "failure": decode_failure,
-    "parent": decode_parent,
-    "caller": decode_caller,
-    "carried": lambda items: tuple(event_from_json(item) for item in items),
+MAX_FAILURE_DEPTH = 100
+"""Inner failures that are read: whoever walks down them must get to the end."""
+
+_read_ref = shape.record(PayloadRef)
+_read_parent = shape.record(ParentInstance)
+_read_failure = shape.record(FailureDetails, {FailureDetails: _as_it_is})
+_READERS = {
+    name: shape.record(cls, {Value: decode_value, FailureDetails: decode_failure, EventRaised: _read_carried})
+    for name, cls in _EVENTS.items()
 }
 
 _VALUE_NAMES = ("input", "result", "data")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
-from benchmarks import chain, entities, fan_out, instances, replay
+from benchmarks import chain, entities, fan_out, instances, replay, takeover
 from benchmarks.place import Stores, stores
 from benchmarks.table import Table
 
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[Stores], Awaitable[Table]]] = {
     "fan-out": fan_out.main,
     "instances": instances.main,
     "replay": replay.main,
+    "takeover": takeover.main,
 }
 
 

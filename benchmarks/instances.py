@@ -8,7 +8,7 @@ import time
 from benchmarks.place import Stores
 from benchmarks.table import Table
 
-SIZES = (50, 500)
+SIZES = (50, 200, 500)
 ACTIVITIES = 3
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from azure_durable_py.taskhub.layout import MAX_TRANSACTION_ROWS, transactions
 from azure_durable_py.taskhub.protocol import (
@@ -25,7 +26,8 @@ class CountingStore:
 
     `queue_operations` and `table_operations` count the requests that the Azure store sends while
     nothing goes wrong; `calls` counts calls by method name. Opening and deleting the hub are
-    calls, but no operations: budgets are about a hub at work.
+    calls, but no operations: budgets are about a hub at work. `next_visible` and `watch` send
+    nothing and do not count.
     """
 
     def __init__(self, inner: TaskHubStore) -> None:
@@ -106,6 +108,10 @@ class CountingStore:
         self._table("list_blobs")
         return await self.inner.list_blobs(instance_id, prefix)
 
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        self._table("blob_keys")
+        return await self.inner.blob_keys(instance_id)
+
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         self._table("delete_blobs", _deletes(keys))
         await self.inner.delete_blobs(instance_id, keys)
@@ -113,6 +119,10 @@ class CountingStore:
     async def query(self, query: InstanceQuery) -> Page:
         self._table("query")
         return await self.inner.query(query)
+
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        self._table("instances_with_inbox")
+        return await self.inner.instances_with_inbox(before)
 
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
         self._queue("put_message")
@@ -129,6 +139,12 @@ class CountingStore:
     async def delete_message(self, message: QueueMessage) -> None:
         self._queue("delete_message")
         await self.inner.delete_message(message)
+
+    async def next_visible(self, queue: str) -> float | None:
+        return await self.inner.next_visible(queue)
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        return self.inner.watch(changed)
 
     async def message_counts(self) -> dict[str, int]:
         self._queue("message_counts", len(self.inner.instance_queues) + 1)

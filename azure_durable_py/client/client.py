@@ -53,7 +53,9 @@ from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus, 
 from azure_durable_py.registry import Registry
 from azure_durable_py.serialization import DataConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.damage import end_damaged
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
+from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -220,10 +222,13 @@ class DurableOrchestrationClient(EntityClient):
         :param restart_with_new_instance_id: False: under the same id, which must be finished.
         :raises InstanceNotFoundError: there is none.
         :raises InstanceAlreadyExistsError: the same id is asked for, and it is not finished.
+        :raises CorruptRowError: what it was started with cannot be read.
         """
         status = await self.get_status(instance_id, show_input=True)
         if not status:
             raise InstanceNotFoundError(f"There is no instance {instance_id!r} to restart in this task hub.")
+        if status.damaged:
+            raise CorruptRowError(f"Instance {instance_id!r} cannot be restarted as it was: {status.damaged}")
         request = StartRequest(
             instance_id=self._hub.ids.new() if restart_with_new_instance_id else instance_id,
             execution_id=self._hub.ids.new(),
@@ -251,12 +256,13 @@ class DurableOrchestrationClient(EntityClient):
         :param show_history_output: with the results in the history.
         :param show_input: with its input (and, in the history, the inputs of what it called).
         """
-        header = await self._reading.load(check_instance_id(instance_id))
-        if header is None:
+        found = await self._reading.look_at(check_instance_id(instance_id))
+        if found is None:
             return ABSENT
-        await self._starting.ring_if_overdue(header)
+        if not found.damage:
+            await self._starting.ring_if_overdue(found.header)
         return await self._reading.status(
-            header, show_history=show_history, show_history_output=show_history_output, show_input=show_input
+            found, show_history=show_history, show_history_output=show_history_output, show_input=show_input
         )
 
     async def get_history(self, instance_id: str) -> list[Event]:
@@ -345,6 +351,9 @@ class DurableOrchestrationClient(EntityClient):
     ) -> None:
         """Send an external event to an instance.
 
+        It is for the execution that runs now: if that ends before it takes the event, the event has no effect. An
+        instance that is started under the same id later never gets it, however late storage takes it.
+
         :param event_name: matched regardless of case.
         :param event_data: what the orchestrator receives.
         :param task_hub_name: the instance's task hub, if it is another one.
@@ -360,8 +369,9 @@ class DurableOrchestrationClient(EntityClient):
         await self._of_hub(task_hub_name, connection_name)._raise(instance_id, event_name, data)
 
     async def _raise(self, instance_id: str, event_name: str, data: str | None) -> None:
-        await self._sending.find_running(check_instance_id(instance_id))
-        await self._sending.raise_event(instance_id, EventRaised(self._hub.clock.now(), event_name, data))
+        running = await self._sending.find_running(check_instance_id(instance_id))
+        event = EventRaised(self._hub.clock.now(), event_name, data)
+        await self._sending.raise_event(instance_id, event, running.columns.execution_id)
 
     def _of_hub(self, task_hub_name: str | None, connection_name: str | None) -> DurableOrchestrationClient:
         own = (self._settings.hub_name.lower(), self._settings.connection_name.lower())
@@ -378,13 +388,23 @@ class DurableOrchestrationClient(EntityClient):
     async def terminate(self, instance_id: str, reason: str = "", *, recurse: bool = False) -> bool:
         """Ask an instance to end as Terminated. Returns False if it had already finished.
 
+        An instance whose header is damaged cannot be asked: it is ended at once, and what was there is kept in
+        rows of its partition until it is purged.
+
         :param reason: becomes its output.
         :param recurse: also terminate its sub-orchestrations.
         :raises InstanceNotFoundError: there is none.
         """
-        return await self._control(
-            instance_id, ExecutionTerminated(self._hub.clock.now(), check_reason(reason), recurse)
-        )
+        event = ExecutionTerminated(self._hub.clock.now(), check_reason(reason), recurse)
+        try:
+            header = await self._sending.find_running(check_instance_id(instance_id))
+            InstanceState.decode(header.body)
+        except InstanceCompletedError:
+            return False
+        except CorruptRowError:
+            return await end_damaged(self._hub, instance_id, reason)
+        await self._sending.control(header, event)
+        return True
 
     async def suspend(self, instance_id: str, reason: str = "") -> bool:
         """Ask an instance to pause: it keeps events until resumed. Returns False if it had already finished.

@@ -15,10 +15,11 @@ from azure_durable_py.history import OperationArrived
 from azure_durable_py.models import EntityId, utc
 from azure_durable_py.runtime.entities import DELETE
 from azure_durable_py.serialization import DataConverter, JsonDataConverter
+from azure_durable_py.taskhub.damage import Found, end_damaged
 from azure_durable_py.taskhub.entity import EMPTY, EXISTS, EntityState, Summary
 from azure_durable_py.taskhub.entity_cleaning import is_orphan, release_lock, remove_if_empty
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
-from azure_durable_py.taskhub.protocol import Columns, Header, InstanceQuery, Kind
+from azure_durable_py.taskhub.protocol import Columns, InstanceQuery, Kind, Listed
 
 if TYPE_CHECKING:
     from azure_durable_py.client.reading import Reading
@@ -42,7 +43,7 @@ class EntityMetadata:
     `last_operation_time` is that of its newest operation. `backlog_size` counts the requests that
     wait behind a lock; `locked_by` is the instance id of the orchestration that holds it, and
     `waiting` (only where one entity was asked for) are those that wait for it. `state_json` is the
-    state as JSON text, `state` decodes it.
+    state as JSON text, `state` decodes it. `damaged` tells what of the entity cannot be read, and why.
     """
 
     entity_id: EntityId
@@ -53,6 +54,7 @@ class EntityMetadata:
     locked_by: str | None = None
     waiting: tuple[str, ...] = ()
     state_json: str | None = None
+    damaged: str | None = None
     converter: DataConverter = field(default_factory=JsonDataConverter, repr=False, compare=False)
 
     def __bool__(self) -> bool:
@@ -67,7 +69,10 @@ class EntityMetadata:
         """The state as `expected_type`.
 
         :raises SerializationError: it is not of that type.
+        :raises CorruptRowError: it is damaged.
         """
+        if self.damaged is not None and self.state_json is None:
+            raise CorruptRowError(f"The state of entity {self.entity_id} cannot be read: {self.damaged}")
         return None if self.state_json is None else self.converter.deserialize(self.state_json, expected_type)
 
 
@@ -134,7 +139,12 @@ class EntityClient:
         await self._sending.raise_event(str(entity_id), event)
 
     async def delete_entity(self, entityId: EntityId) -> None:
-        """Delete the state of an entity, after what it was sent before. Its code is not run."""
+        """Delete the state of an entity, after what it was sent before. Its code is not run.
+
+        An entity whose header is damaged begins anew at once; what was there is kept in rows of its partition.
+        """
+        if await end_damaged(self._hub, str(entityId), "Deleted."):
+            return
         await self._signal(entityId, DELETE, None, None)
 
     # --- reading ---------------------------------------------------------------------------------
@@ -162,30 +172,41 @@ class EntityClient:
 
     async def get_entity(self, entityId: EntityId) -> EntityMetadata:
         """What is known of an entity, its state included; falsy if it has none."""
-        instance_id = str(entityId)
-        header = await self._reading.load(instance_id)
-        while header is not None:
-            try:
-                return await self._metadata(header)
-            except CorruptRowError:
-                # The rows of a large state go when the next state is there.
-                newer = await self._reading.load(instance_id)
-                if newer is not None and newer.etag == header.etag:
-                    raise
-                header = newer
-        return EntityMetadata(entityId)
+        return await self._look_at(entityId, fetch_state=True)
 
-    async def _metadata(self, header: Header) -> EntityMetadata:
-        entity = EntityState.of(InstanceState.decode(header.body))
-        found = await self._listed(header.instance_id, header.columns, fetch_state=True)
-        return replace(found, waiting=tuple(entity.waiters.values()))
+    async def _look_at(self, entity_id: EntityId, *, fetch_state: bool) -> EntityMetadata:
+        found = await self._reading.look_at(str(entity_id))
+        while found is not None:
+            shown = await self._metadata(entity_id, found, fetch_state=fetch_state)
+            if shown.damaged is None:
+                return shown
+            # The rows of a large state go when the next state is there.
+            newer = await self._reading.look_at(str(entity_id))
+            if newer is not None and newer.header.etag == found.header.etag:
+                return shown
+            found = newer
+        return EntityMetadata(entity_id)
 
-    async def _listed(self, instance_id: str, columns: Columns, *, fetch_state: bool) -> EntityMetadata:
-        summary = Summary.decode(columns.custom_status)
-        state = await self._reading.value(instance_id, columns.output, columns.output_payload) if fetch_state else None
+    async def _metadata(self, entity_id: EntityId, found: Found, *, fetch_state: bool) -> EntityMetadata:
+        problems = [found.damage] if found.damage else []
+        shown = await self._of_columns(entity_id, found.header.columns, problems, fetch_state=fetch_state)
+        waiting = () if found.damage else EntityState.of(InstanceState.decode(found.header.body)).waiters.values()
+        return replace(shown, waiting=tuple(waiting), damaged="; ".join(problems) or None)
+
+    async def _of_columns(
+        self, entity_id: EntityId, columns: Columns, problems: list[str], *, fetch_state: bool
+    ) -> EntityMetadata:
+        """What columns show. What cannot be read is left out, and `problems` says why."""
+        summary, state = Summary(), None
+        try:
+            summary = Summary.decode(columns.custom_status)
+            if fetch_state:
+                state = await self._reading.value(str(entity_id), columns.output, columns.output_payload)
+        except CorruptRowError as error:
+            problems.append(str(error))
         return EntityMetadata(
-            entity_id=EntityId.get_entity_id(instance_id),
-            exists=columns.runtime_status == EXISTS,
+            entity_id=entity_id,
+            exists=columns.runtime_status != EMPTY,
             last_operation_time=summary.last_operation,
             last_updated_time=columns.last_updated_time,
             backlog_size=summary.backlog_size,
@@ -230,14 +251,15 @@ class EntityClient:
             continuation_token=continuation_token or None,
         )
         page = await self._reading.page(query)
-        items = [await self._read_item(item.instance_id, item.columns, include_state) for item in page.items]
+        items = [await self._read_item(item, include_state) for item in page.items]
         return EntityPage(tuple(item for item in items if item or include_empty), page.continuation_token)
 
-    async def _read_item(self, instance_id: str, columns: Columns, fetch_state: bool) -> EntityMetadata:
-        try:
-            return await self._listed(instance_id, columns, fetch_state=fetch_state)
-        except CorruptRowError:
-            return await self.get_entity(EntityId.get_entity_id(instance_id))
+    async def _read_item(self, item: Listed, fetch_state: bool) -> EntityMetadata:
+        entity_id, problems = EntityId.get_entity_id(item.instance_id), list[str]()
+        shown = await self._of_columns(entity_id, item.columns, problems, fetch_state=fetch_state)
+        if problems or item.damaged:
+            return await self._look_at(entity_id, fetch_state=fetch_state)
+        return shown
 
     async def list_entities(
         self, name: str | None = None, key_prefix: str = "", *, include_state: bool = False
@@ -268,17 +290,17 @@ class EntityClient:
         query = InstanceQuery(kind=Kind.entity, page_size=1000)
         async for page in self._reading.pages(query):
             for item in page.items:
-                if release_orphaned_locks and Summary.decode(item.columns.custom_status).locked_by is not None:
+                if release_orphaned_locks and _may_be_locked(item):
                     released += await self._release_orphans(item.instance_id)
                 if remove_empty_entities and item.columns.runtime_status == EMPTY:
                     removed += await remove_if_empty(self._hub, item.instance_id)
         return CleanEntityStorageResult(removed, released)
 
     async def _release_orphans(self, instance_id: str) -> int:
-        header = await self._reading.load(instance_id)
-        if header is None:
+        found = await self._reading.look_at(instance_id)
+        if found is None or found.damage:
             return 0
-        entity = EntityState.of(InstanceState.decode(header.body))
+        entity = EntityState.of(InstanceState.decode(found.header.body))
         sections = dict(entity.waiters)
         if entity.holder is not None:
             sections[entity.holder.section] = entity.holder.instance_id
@@ -288,3 +310,10 @@ class EntityClient:
                 await release_lock(self._hub, instance_id, section)
                 released += 1
         return released
+
+
+def _may_be_locked(item: Listed) -> bool:
+    try:
+        return Summary.decode(item.columns.custom_status).locked_by is not None
+    except CorruptRowError:
+        return True

@@ -6,6 +6,7 @@ Owns which instances a purge takes; how one is taken away is the hub's business.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 
 from azure_durable_py.client.reading import Reading
@@ -13,9 +14,11 @@ from azure_durable_py.errors import InstanceAlreadyExistsError
 from azure_durable_py.history import SubOrchestrationCreated
 from azure_durable_py.models import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.instance import CorruptRowError
 from azure_durable_py.taskhub.lifecycle import is_terminal, purge
 from azure_durable_py.taskhub.protocol import InstanceQuery
 
+logger = logging.getLogger("azure_durable_py.client")
 _PARALLEL_PURGES = 8
 _TERMINAL = frozenset(status.value for status in OrchestrationRuntimeStatus if status.is_terminal)
 
@@ -60,13 +63,18 @@ class Purging:
         return deleted
 
     async def _children(self, instance_id: str) -> list[str]:
-        header = await self._reading.load(instance_id)
+        header = await self._hub.salvage(instance_id)
         if header is None or not is_terminal(header):
             return []
+        try:
+            history = await self._reading.history(header, values=False)
+        except CorruptRowError as error:
+            logger.error("The sub-orchestrations of instance %r are not purged with it: %s", instance_id, error)
+            return []
         children: list[str] = []
-        for event in await self._reading.history(header, values=False):
+        for event in history:
             if isinstance(event, SubOrchestrationCreated):
-                child = await self._reading.load(event.instance_id)
+                child = await self._hub.salvage(event.instance_id)
                 if child is not None and child.columns.parent_instance_id == instance_id and is_terminal(child):
                     children.append(event.instance_id)
         return children

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Collection
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from azure_durable_py.client.history_view import history_view
 from azure_durable_py.client.status import DurableOrchestrationStatus, StatusPage
@@ -18,12 +18,16 @@ from azure_durable_py.errors import InvalidRequestError
 from azure_durable_py.history import Event, ExecutionCompleted, decode_event
 from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus, utc
 from azure_durable_py.serialization import DataConverter
+from azure_durable_py.shape import ShapeError
+from azure_durable_py.taskhub.columns import UNKNOWN_TIME
+from azure_durable_py.taskhub.damage import Found, look_at
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, decode_ref
 from azure_durable_py.taskhub.lifecycle import read_history, read_pages
 from azure_durable_py.taskhub.protocol import Columns, Header, InstanceQuery, Listed, Page
 from azure_durable_py.taskhub.values import read_events, read_value
 
+_T = TypeVar("_T")
 _PARALLEL_READS = 16
 ABSENT = DurableOrchestrationStatus()
 
@@ -83,30 +87,42 @@ class Reading:
         self._converter = converter
 
     async def load(self, instance_id: str) -> Header | None:
-        """The header of an orchestration or None."""
+        """The header of an orchestration or None.
+
+        :raises CorruptRowError: its columns cannot be read.
+        """
         return await self._hub.retry(lambda: self._hub.store.load_header(instance_id))
 
+    async def look_at(self, instance_id: str) -> Found | None:
+        """The header of an instance as far as it can be read, or None if there is none."""
+        return await look_at(self._hub, instance_id)
+
     async def status(
-        self, header: Header, *, show_history: bool, show_history_output: bool, show_input: bool
+        self, found: Found, *, show_history: bool = False, show_history_output: bool = False, show_input: bool
     ) -> DurableOrchestrationStatus:
         """The status that a header shows; a falsy one if the instance was purged meanwhile."""
         while True:
-            try:
-                status = await self._of_columns(header.instance_id, header.columns, show_input=show_input)
-                failure = await self._failure(header) if status.runtime_status is _FAILED else None
-                history = None
-                if show_history:
-                    events = await self.history(header, values=show_history_output or show_input)
+            problems: list[str] = [found.damage] if found.damage else []
+            header = found.header
+            status = await self._of_columns(header.instance_id, header.columns, problems, show_input=show_input)
+            failure = history = None
+            if status.runtime_status is _FAILED:
+                failure = await _part(self._failure(header), None, problems)
+            if show_history:
+                events = await _part(self.history(header, values=show_history_output or show_input), None, problems)
+                if events is not None:
                     history = history_view(events, show_output=show_history_output, show_input=show_input)
-                return replace(status, failure=failure, history=history)
-            except CorruptRowError:
+            if problems:
                 # Between the header and its rows the instance may have gone on, or away.
-                newer = await self.load(header.instance_id)
+                newer = await self.look_at(header.instance_id)
                 if newer is None:
                     return ABSENT
-                if newer.etag == header.etag:
-                    raise
-                header = newer
+                if newer.header.etag != header.etag:
+                    found = newer
+                    continue
+            # What cannot be read of the body is met again where it is read.
+            damaged = "; ".join(dict.fromkeys(problems)) or None
+            return replace(status, failure=failure, history=history, damaged=damaged)
 
     async def history(self, header: Header, *, values: bool) -> list[Event]:
         """The events of the current generation, with large values read if `values`."""
@@ -144,28 +160,33 @@ class Reading:
         return StatusPage(tuple(status for status in found if status), page.continuation_token)
 
     async def _listed(self, item: Listed, *, show_input: bool) -> DurableOrchestrationStatus:
-        try:
-            return await self._of_columns(item.instance_id, item.columns, show_input=show_input)
-        except CorruptRowError:
-            header = await self.load(item.instance_id)
-            if header is None:
-                return ABSENT
-            return await self.status(header, show_history=False, show_history_output=False, show_input=show_input)
+        problems: list[str] = []
+        status = await self._of_columns(item.instance_id, item.columns, problems, show_input=show_input)
+        if not problems and not item.damaged:
+            return status
+        found = await self.look_at(item.instance_id)
+        return ABSENT if found is None else await self.status(found, show_input=show_input)
 
-    async def _of_columns(self, instance_id: str, columns: Columns, *, show_input: bool) -> DurableOrchestrationStatus:
+    async def _of_columns(
+        self, instance_id: str, columns: Columns, problems: list[str], *, show_input: bool
+    ) -> DurableOrchestrationStatus:
+        """What columns show. What cannot be read is left out, and `problems` says why."""
+        text: str | None = None
+        if show_input:
+            text = await _part(self.value(instance_id, columns.input, columns.input_payload), None, problems)
         return DurableOrchestrationStatus(
             instance_id=instance_id,
-            name=columns.name,
-            runtime_status=OrchestrationRuntimeStatus(columns.runtime_status),
-            created_time=columns.created_time,
-            last_updated_time=columns.last_updated_time,
+            name=columns.name or None,
+            runtime_status=_STATUS_OF.get(columns.runtime_status),
+            created_time=_known(columns.created_time),
+            last_updated_time=_known(columns.last_updated_time),
             completed_time=columns.completed_time,
-            execution_id=columns.execution_id,
+            execution_id=columns.execution_id or None,
             version=columns.version,
             tags=decode_tags(columns.tags),
             parent_instance_id=columns.parent_instance_id,
-            input_json=await self.value(instance_id, columns.input, columns.input_payload) if show_input else None,
-            output_json=await self.value(instance_id, columns.output, columns.output_payload),
+            input_json=text,
+            output_json=await _part(self.value(instance_id, columns.output, columns.output_payload), None, problems),
             custom_status_json=columns.custom_status,
             converter=self._converter,
         )
@@ -183,7 +204,10 @@ class Reading:
     async def _failure(self, header: Header) -> FailureDetails | None:
         """What the end of a failed instance's history tells."""
         state = InstanceState.decode(header.body)
-        events: list[Event] = [decode_event(text) for text in state.tail]
+        try:
+            events: list[Event] = [decode_event(text) for text in state.tail]
+        except ShapeError as error:
+            raise CorruptRowError(f"the end of the history cannot be read: {error}") from error
         if not events:
             events = await self._hub.retry(lambda: read_pages(self._hub.store, header.instance_id, state.pages[-1:]))
         ends = [event for event in events if isinstance(event, ExecutionCompleted)]
@@ -191,6 +215,20 @@ class Reading:
 
 
 _FAILED = OrchestrationRuntimeStatus.Failed
+_STATUS_OF = {status.value: status for status in OrchestrationRuntimeStatus}
+
+
+async def _part(reading: Awaitable[_T], otherwise: _T, problems: list[str]) -> _T:
+    """A part of what there is to see. One that cannot be read takes nothing from the others."""
+    try:
+        return await reading
+    except CorruptRowError as error:
+        problems.append(str(error))
+        return otherwise
+
+
+def _known(moment: datetime) -> datetime | None:
+    return None if moment == UNKNOWN_TIME else moment
 
 
 def decode_tags(text: str | None) -> dict[str, str]:

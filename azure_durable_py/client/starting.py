@@ -12,6 +12,7 @@ from datetime import timedelta
 from azure_durable_py.client.sending import MAX_TARGETS, Sending
 from azure_durable_py.errors import InstanceAlreadyExistsError, InstanceCompletedError, InstanceNotFoundError
 from azure_durable_py.history import ExecutionTerminated
+from azure_durable_py.taskhub.damage import end_damaged
 from azure_durable_py.taskhub.hub import PENDING_RING_SECONDS, StartRequest, TaskHub
 from azure_durable_py.taskhub.lifecycle import is_terminal, replace_finished
 from azure_durable_py.taskhub.protocol import Header
@@ -69,6 +70,8 @@ class Starting:
                 'instance id, wait until it finishes, or set "overridableExistingInstanceStates": "AnyState" in '
                 "host.json to have it terminated and replaced."
             )
+        if await end_damaged(self._hub, existing.instance_id, "Replaced by a new start."):
+            return
         await self._sending.control(existing, ExecutionTerminated(self._hub.clock.now(), "Replaced by a new start."))
         await self._wait_until_gone(existing)
 

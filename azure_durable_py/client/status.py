@@ -6,15 +6,17 @@ instance can be read where the classes of its values are not known.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
+from azure_durable_py import shape
 from azure_durable_py.history import encode_time
 from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
 from azure_durable_py.serialization import DataConverter, JsonDataConverter
+from azure_durable_py.shape import ShapeError
+from azure_durable_py.taskhub.instance import CorruptRowError
 
 T = TypeVar("T")
 
@@ -26,7 +28,8 @@ class DurableOrchestrationStatus:
     `input_json`, `output_json` and `custom_status_json` are the values as JSON text; `input_`,
     `output` and `custom_status` decode them. `history` is what `show_history` asked for: one
     dict per event, compacted as the management API shows it. `failure` is set on a failed instance
-    that was read on its own (not in a list).
+    that was read on its own (not in a list). `damaged` tells what of the instance cannot be read, and why;
+    what could be is shown. Asking for a value that is not there is then an error (`CorruptRowError`).
     """
 
     instance_id: str | None = None
@@ -44,6 +47,7 @@ class DurableOrchestrationStatus:
     input_json: str | None = None
     output_json: str | None = None
     custom_status_json: str | None = None
+    damaged: str | None = None
     output_type: Any = field(default=None, repr=False)
     converter: DataConverter = field(default_factory=JsonDataConverter, repr=False, compare=False)
 
@@ -95,7 +99,8 @@ class DurableOrchestrationStatus:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready values by the names of the management API; times are ISO 8601 with microseconds."""
-        return {
+        damaged = {} if self.damaged is None else {"damaged": self.damaged}
+        return damaged | {
             "name": self.name,
             "instanceId": self.instance_id,
             "createdTime": None if self.created_time is None else encode_time(self.created_time),
@@ -108,12 +113,17 @@ class DurableOrchestrationStatus:
         }
 
     def _decode(self, text: str | None, expected_type: Any) -> Any:
+        if text is None and self.damaged is not None:
+            raise CorruptRowError(f"Instance {self.instance_id!r} is damaged: {self.damaged}")
         return None if text is None else self.converter.deserialize(text, expected_type)
 
 
 def plain(text: str | None) -> Any:
-    """The plain JSON value of a text that a client or worker wrote."""
-    return None if text is None else json.loads(text)
+    """The plain JSON value of a text that a client or worker wrote; of a text that is damaged, a text that says so."""
+    try:
+        return None if text is None else shape.parse(text)
+    except ShapeError as error:
+        return f"(damaged: {error})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.clock import Clock
 from azure_durable_py.errors import InstanceNotFoundError
 from azure_durable_py.models import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.damage import Found
 
 _FIRST_POLL, _LONGEST_POLL = 0.05, 1.0
 
@@ -40,15 +41,14 @@ class Waiting:
         :param longest_poll: how long between two looks at most, in seconds.
         :raises InstanceNotFoundError: there is no such instance (any more).
         :raises TimeoutError: the time is over.
+        :raises CorruptRowError: its header cannot be read.
         """
         deadline = None if timeout is None else self._clock.monotonic() + timeout
         delay = min(_FIRST_POLL, longest_poll)
         while True:
             header = await self._sending.find(instance_id)
             if done(OrchestrationRuntimeStatus(header.columns.runtime_status)):
-                return await self._reading.status(
-                    header, show_history=False, show_history_output=False, show_input=True
-                )
+                return await self._reading.status(Found(header), show_input=True)
             await self._starting.ring_if_overdue(header)
             left = delay if deadline is None else deadline - self._clock.monotonic()
             if left <= 0:
@@ -69,6 +69,8 @@ class Waiting:
             status = await self.until(instance_id, timeout, lambda status: status.is_terminal, longest_poll)
         except (TimeoutError, InstanceNotFoundError):
             return None
+        if status.damaged is not None:
+            return json_answer(500, json.dumps(status.to_json()))
         if status.runtime_status is OrchestrationRuntimeStatus.Completed:
             return json_answer(200, "null" if status.output_json is None else status.output_json)
         failed = status.runtime_status is OrchestrationRuntimeStatus.Failed

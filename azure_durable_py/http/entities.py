@@ -16,6 +16,7 @@ from azure_durable_py.errors import InstanceNotFoundError
 from azure_durable_py.http.routing import Call, Route, page_response
 from azure_durable_py.http.wire import RefusedError, Response, json_body, json_response
 from azure_durable_py.models import EntityId
+from azure_durable_py.taskhub.instance import CorruptRowError
 
 
 class EntityRoutes:
@@ -42,6 +43,8 @@ class EntityRoutes:
         found = await self._client.get_entity(entity_id)
         if not found:
             raise InstanceNotFoundError(f"There is no entity {str(entity_id)!r} in this task hub.")
+        if found.damaged is not None and found.state_json is None:
+            raise CorruptRowError(f"The state of entity {str(entity_id)!r} cannot be read: {found.damaged}")
         return json_response(200, plain(found.state_json))
 
     async def _signal(self, call: Call) -> Response:
@@ -95,6 +98,8 @@ def _shown(item: EntityMetadata, fetch_state: bool) -> dict[str, Any]:
         shown["state"] = plain(item.state_json)
     if item.locked_by is not None:
         shown["lockedBy"] = item.locked_by
+    if item.damaged is not None:
+        shown["damaged"] = item.damaged
     if item.backlog_size:
         shown["backlogSize"] = item.backlog_size
     return shown

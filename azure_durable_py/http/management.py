@@ -23,6 +23,7 @@ from azure_durable_py.errors import (
     PayloadTooLargeError,
     SerializationError,
     StorageUnavailableError,
+    UnstorableError,
 )
 from azure_durable_py.http.entities import EntityRoutes
 from azure_durable_py.http.routing import Call, Route, page_response
@@ -38,6 +39,7 @@ from azure_durable_py.http.wire import (
     json_response,
 )
 from azure_durable_py.models import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.instance import CorruptRowError
 
 logger = logging.getLogger("azure_durable_py.http")
 
@@ -51,9 +53,11 @@ _STATUS_OF: tuple[tuple[type[DurableError], int], ...] = (
     (InstanceAlreadyExistsError, 409),
     (PayloadTooLargeError, 413),
     (InvalidInstanceIdError, 400),
+    (UnstorableError, 400),
     (InvalidRequestError, 400),
     (FunctionNotFoundError, 400),
     (SerializationError, 400),
+    (CorruptRowError, 500),
 )
 
 
@@ -267,7 +271,7 @@ def status_json(status: DurableOrchestrationStatus) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "name": status.name,
         "instanceId": status.instance_id,
-        "runtimeStatus": None if status.runtime_status is None else status.runtime_status.value,
+        "runtimeStatus": "Unknown" if status.runtime_status is None else status.runtime_status.value,
         "input": plain(status.input_json),
         "customStatus": plain(status.custom_status_json),
         "output": plain(status.output_json),
@@ -278,6 +282,8 @@ def status_json(status: DurableOrchestrationStatus) -> dict[str, Any]:
         shown["version"] = status.version
     if status.tags:
         shown["tags"] = dict(status.tags)
+    if status.damaged is not None:
+        shown["damaged"] = status.damaged
     if status.history is not None:
         shown["historyEvents"] = status.history
     return shown

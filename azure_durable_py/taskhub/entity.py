@@ -1,4 +1,4 @@
-"""What a header holds of an entity, beside its state: lock, backlog, scheduled signals, memory of senders.
+"""What a header holds of an entity, beside its state: lock, backlog, scheduled signals.
 
 Owns `EntityState`, its encoding, and the summary that listings show. The state itself, JSON text, is
 the header's output column. It holds no behaviour of operations.
@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from azure_durable_py.history import decode_time, encode_time
+from azure_durable_py import shape
+from azure_durable_py.history import MAX_CHUNKS, encode_time
+from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, PageRef
 from azure_durable_py.taskhub.protocol import Columns, Header, Kind
 
@@ -31,19 +33,6 @@ class LockHolder:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class SenderPage:
-    """Rows with the numbers of senders that were moved out of the header (PROTOCOL R12).
-
-    Nothing that one of these senders had sent by then was sent after `until`.
-    """
-
-    key: str
-    chunks: int
-    until: datetime
-    moved_at: datetime
-
-
 @dataclass(slots=True)
 class EntityState:
     """What an entity remembers between turns.
@@ -60,8 +49,6 @@ class EntityState:
     pages: list[PageRef] = field(default_factory=lambda: [])
     tail: list[str] = field(default_factory=lambda: [])
     scheduled: dict[int, str] = field(default_factory=lambda: {})
-    latest_sent: datetime | None = None
-    senders: list[SenderPage] = field(default_factory=lambda: [])
 
     @property
     def backlog_size(self) -> int:
@@ -90,9 +77,7 @@ class EntityState:
             "front": self.front,
             "pages": [[page.key, page.chunks, page.events] for page in self.pages],
             "tail": self.tail,
-            "scheduled": list(self.scheduled.items()),
-            "latest": _time(self.latest_sent),
-            "senders": [[p.key, p.chunks, encode_time(p.until), encode_time(p.moved_at)] for p in self.senders],
+            "scheduled": [list(item) for item in self.scheduled.items()],
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -102,25 +87,19 @@ class EntityState:
 
         :raises CorruptRowError: it cannot be read.
         """
-        data = state.entity or {}
         try:
-            holder = data.get("holder")
+            data = Fields(state.entity or {})
             return cls(
-                last_operation=_moment(data.get("last")),
-                holder=None if holder is None else _decode_holder(holder),
-                waiters=dict(data.get("waiters", {})),
-                front=list(data.get("front", ())),
-                pages=[PageRef(key, chunks, events) for key, chunks, events in data.get("pages", ())],
-                tail=list(data.get("tail", ())),
-                scheduled={int(number): text for number, text in data.get("scheduled", ())},
-                latest_sent=_moment(data.get("latest")),
-                senders=[
-                    SenderPage(key, chunks, decode_time(until), decode_time(moved_at))
-                    for key, chunks, until, moved_at in data.get("senders", ())
-                ],
+                last_operation=data.get("last", _MOMENT, None),
+                holder=data.get("holder", _holder, None),
+                waiters=data.get("waiters", shape.mapping(shape.text, shape.instance_id), {}),
+                front=data.get("front", _TEXTS, []),
+                pages=[PageRef(*page) for page in data.get("pages", shape.items(_PAGE), [])],
+                tail=data.get("tail", _TEXTS, []),
+                scheduled=dict(data.get("scheduled", shape.items(shape.row(_NUMBER, shape.text)), [])),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CorruptRowError(f"the entity in a header cannot be read: {error!r}") from error
+        except ShapeError as error:
+            raise CorruptRowError(f"the entity in a header cannot be read: {error}") from error
 
 
 def is_runnable(state: InstanceState) -> bool:
@@ -129,17 +108,22 @@ def is_runnable(state: InstanceState) -> bool:
     return "holder" not in data and any(name in data for name in ("front", "pages", "tail"))
 
 
-def _decode_holder(data: list[str]) -> LockHolder:
-    section, instance_id, execution_id, since = data
-    return LockHolder(section, instance_id, execution_id, decode_time(since))
-
-
 def _time(moment: datetime | None) -> str | None:
     return None if moment is None else encode_time(moment)
 
 
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else decode_time(text)
+def _holder(data: Any) -> LockHolder | None:
+    return None if data is None else LockHolder(*_HOLDER_ROW(data))
+
+
+_NUMBER = shape.whole(0, shape.LARGEST)
+_CHUNKS = shape.whole(1, MAX_CHUNKS)
+_TEXTS = shape.items(shape.text)
+_MOMENT = shape.optional(shape.time)
+_HOLDER_ROW = shape.row(shape.text, shape.instance_id, shape.text, shape.time)
+_PAGE = shape.row(shape.blob_key, _CHUNKS, _NUMBER)
+_SENDER_PAGE = shape.row(shape.blob_key, _CHUNKS, shape.time, shape.time)
+_SUMMARY = shape.row(_MOMENT, _NUMBER, shape.optional(shape.text))
 
 
 # --- headers ---------------------------------------------------------------------------------------
@@ -191,7 +175,6 @@ class Summary:
         if text is None:
             return cls()
         try:
-            last, backlog, locked_by = json.loads(text)
-            return cls(_moment(last), int(backlog), locked_by)
-        except (ValueError, TypeError) as error:
-            raise CorruptRowError(f"the summary of an entity cannot be read: {error!r}") from error
+            return cls(*_SUMMARY(shape.parse(text)))
+        except ShapeError as error:
+            raise CorruptRowError(f"the summary of an entity cannot be read: {error}") from error

@@ -8,6 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from typing import Any
+
+from azure_durable_py import shape
+from azure_durable_py.shape import ShapeError
+
+MAX_ID = 0xFFFFFFFF
+MAX_IDS = 1_000_000
+"""Ids in one set at most: more tasks than an instance can have open."""
 
 
 class IdSet:
@@ -91,18 +99,30 @@ class IdSet:
         return [number for start, end in zip(self._starts, self._ends, strict=True) for number in (start, end - start)]
 
     @classmethod
-    def from_json(cls, numbers: list[int]) -> IdSet:
+    def from_json(cls, data: Any, *, highest: int = MAX_ID, most: int = MAX_IDS) -> IdSet:
         """The set that `to_json` gave.
 
-        :raises ValueError: the ranges are not sorted and disjoint.
+        :param highest: no id is higher.
+        :param most: there are no more ids; whoever goes through them need not fear a range that never ends.
+        :raises ShapeError: the ranges are not numbers, sorted and disjoint, or over a bound.
         """
+        numbers = _NUMBERS(data)
+        if len(numbers) % 2:
+            raise ShapeError("a range of ids without its length")
         made = cls()
         last = -1
         for start, length in zip(numbers[::2], numbers[1::2], strict=True):
             if start <= last or length < 1:
-                raise ValueError(f"ranges of ids are not sorted and disjoint: {numbers[:20]}")
-            made._starts.append(start)
-            made._ends.append(start + length)
-            made._size += length
+                raise ShapeError(f"ranges of ids are not sorted and disjoint: {numbers[:20]}")
             last = start + length
+            if last > highest + 1:
+                raise ShapeError(f"an id is {last - 1}; the highest possible is {highest}")
+            made._starts.append(start)
+            made._ends.append(last)
+            made._size += length
+        if made._size > most:
+            raise ShapeError(f"a set of {made._size} ids; at most {most} are possible")
         return made
+
+
+_NUMBERS = shape.items(shape.whole(0, shape.LARGEST))

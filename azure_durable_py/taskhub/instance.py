@@ -8,29 +8,34 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
 
+from azure_durable_py import shape
 from azure_durable_py.errors import PayloadTooLargeError, StorageError
 from azure_durable_py.history import (
+    MAX_CHUNKS,
     ParentInstance,
     PayloadRef,
     Value,
     decode_parent,
-    decode_time,
     decode_value,
     encode_parent,
     encode_time,
     encode_value,
 )
-from azure_durable_py.taskhub.idset import IdSet
+from azure_durable_py.shape import LARGEST, Fields, ShapeError
+from azure_durable_py.taskhub.idset import MAX_IDS, IdSet
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, BlobRow
 
 MAX_INLINE_BYTES = 16_384
 """A value whose JSON is longer than this (UTF-8) goes to payload rows."""
 MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
 """Largest value that we store."""
+MAX_STATE_BYTES = 64 * 1024 * 1024
+"""Largest body of a header before it is compressed."""
 
 
 class CorruptRowError(StorageError):
@@ -58,10 +63,24 @@ class PageRef:
     payloads: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SenderPage:
+    """Rows with the numbers of senders that were moved out of the header (PROTOCOL R12).
+
+    Nothing that one of these senders had sent by then was sent after `until`.
+    """
+
+    key: str
+    chunks: int
+    until: datetime
+    moved_at: datetime
+
+
 @dataclass(slots=True)
 class ActivityGroup:
     """Activities that were decided and have no result yet, under the guard that their turn named.
 
+    Those with an empty guard are in the activities queue, or were when that was last known.
     `ids` are the ids of history events of the current generation; what to run is read from the history.
     """
 
@@ -149,7 +168,9 @@ class InstanceState:
     it that the instance is woken for its earliest timer. `timers` (task id to fire time) and `children`
     (task ids) are the open ones. `tail` are the newest history events, encoded; `pages` the sealed older ones.
     `locks` are the entities (instance id, critical section) that this generation asked for their lock and has
-    not released. `garbage` are rows of this partition that may be deleted with any later commit.
+    not released. `senders` are the numbers taken of other instances, the last heard of last; those that left the
+    header are in `sender_pages`; nothing that was taken was sent after `latest_sent`. `garbage` are rows of this
+    partition that may be deleted with any later commit.
     `entity` is the JSON-ready state of an entity (see the entity modules).
     """
 
@@ -170,6 +191,8 @@ class InstanceState:
     alarm: Alarm | None = None
     marks: dict[str, Mark] = field(default_factory=lambda: {})
     senders: dict[str, int] = field(default_factory=lambda: {})
+    sender_pages: list[SenderPage] = field(default_factory=lambda: [])
+    latest_sent: datetime | None = None
     clients: dict[str, ClientMemory] = field(default_factory=lambda: {})
     timers: dict[int, datetime] = field(default_factory=lambda: {})
     children: IdSet = field(default_factory=IdSet)
@@ -190,6 +213,7 @@ class InstanceState:
             messages=list(self.messages),
             marks=dict(self.marks),
             senders=dict(self.senders),
+            sender_pages=list(self.sender_pages),
             clients={name: ClientMemory(memory.seen.copy(), memory.last) for name, memory in self.clients.items()},
             timers=dict(self.timers),
             children=self.children.copy(),
@@ -250,6 +274,10 @@ class InstanceState:
             else [self.alarm.doorbell, encode_time(self.alarm.due), self.alarm.handle],
             "marks": {guard: [*mark.rank, encode_time(mark.at)] for guard, mark in self.marks.items()},
             "senders": self.senders,
+            "senderPages": [
+                [p.key, p.chunks, encode_time(p.until), encode_time(p.moved_at)] for p in self.sender_pages
+            ],
+            "latestSent": None if self.latest_sent is None else encode_time(self.latest_sent),
             "clients": {name: [c.seen.to_json(), encode_time(c.last)] for name, c in self.clients.items()},
             "timers": [[encode_time(fire_at), ids.to_json()] for fire_at, ids in _by_time(self.timers).items()],
             "children": self.children.to_json(),
@@ -260,7 +288,10 @@ class InstanceState:
             "entity": self.entity,
         }
         head = _dump({name: value for name, value in state.items() if value or name == "executionId"})
-        body = pack(f"[{head},[{','.join(self.tail)}]]")
+        text = f"[{head},[{','.join(self.tail)}]]"
+        if len(text) > MAX_STATE_BYTES // 4 and len(text.encode("utf-8", "surrogatepass")) > MAX_STATE_BYTES:
+            raise PayloadTooLargeError(f"The state of the instance takes over {MAX_STATE_BYTES} bytes.")
+        body = pack(text)
         if len(body) > MAX_BODY_BYTES:
             raise PayloadTooLargeError(
                 f"The state of the instance takes {len(body)} bytes compressed; a header holds {MAX_BODY_BYTES}."
@@ -274,67 +305,145 @@ class InstanceState:
         :raises CorruptRowError: it is damaged or not ours.
         """
         try:
-            data, tail = json.loads(unpack(body))
-            return cls(
-                execution_id=str(data["executionId"]),
-                turn_time=decode_time(data["turnTime"]),
-                generation=data.get("generation", 0),
-                attempt=data.get("attempt", 0),
-                sequence=data.get("sequence", 0),
-                parent=decode_parent(data.get("parent")),
-                start_at=decode_time(data["startAt"]) if data.get("startAt") else None,
-                pending=_decode_pending(data.get("pending", [])),
-                activities=[
-                    ActivityGroup(guard, decode_time(at), IdSet.from_json(ids))
-                    for guard, at, ids in data.get("activities", ())
-                ],
-                sends=[SendGroup(decode_time(at), IdSet.from_json(ids)) for at, ids in data.get("sends", ())],
-                messages=[
-                    OutboxMessage(sequence, target, text, start)
-                    for sequence, target, text, start in data.get("messages", ())
-                ],
-                queue_guard=data.get("queueGuard", ""),
-                queued_at=decode_time(data["queuedAt"]) if data.get("queuedAt") else None,
-                arming=_decode_arming(data.get("arming")),
-                alarm=_decode_alarm(data.get("alarm")),
-                marks={
-                    guard: Mark((again, tag, count), decode_time(at))
-                    for guard, (again, tag, count, at) in data.get("marks", {}).items()
-                },
-                senders=data.get("senders", {}),
-                clients={
-                    name: ClientMemory(IdSet.from_json(seen), decode_time(last))
-                    for name, (seen, last) in data.get("clients", {}).items()
-                },
-                timers={
-                    task_id: decode_time(fire_at)
-                    for fire_at, ids in data.get("timers", ())
-                    for task_id in IdSet.from_json(ids)
-                },
-                children=IdSet.from_json(data.get("children", [])),
-                pages=[PageRef(key, chunks, events, tuple(p)) for key, chunks, events, p in data.get("pages", ())],
+            head, tail = _BODY(shape.parse(unpack(body)))
+            data = Fields(head)
+            state = cls(
+                execution_id=data.read("executionId", _ID),
+                turn_time=data.read("turnTime", _turn_time),
+                generation=data.get("generation", _COUNT, 0),
+                attempt=data.get("attempt", _COUNT, 0),
+                sequence=data.get("sequence", _NUMBER, 0),
+                parent=data.get("parent", decode_parent, None),
+                start_at=data.get("startAt", _MOMENT, None),
+                pending=data.get("pending", _pending, []),
+                activities=[ActivityGroup(*group) for group in data.get("activities", _ACTIVITIES, [])],
+                sends=[SendGroup(*group) for group in data.get("sends", _SENDS, [])],
+                messages=[OutboxMessage(*message) for message in data.get("messages", _MESSAGES, [])],
+                queue_guard=data.get("queueGuard", _ID, ""),
+                queued_at=data.get("queuedAt", _MOMENT, None),
+                arming=data.get("arming", _arming, None),
+                alarm=data.get("alarm", _alarm, None),
+                marks=data.get("marks", _MARKS, {}),
+                senders=data.get("senders", _SENDERS, {}),
+                sender_pages=[SenderPage(*page) for page in data.get("senderPages", _SENDER_PAGES, [])],
+                latest_sent=data.get("latestSent", _MOMENT, None),
+                clients=data.get("clients", _CLIENTS, {}),
+                timers=data.get("timers", _timers, {}),
+                children=data.get("children", IdSet.from_json, IdSet()),
+                pages=[PageRef(*page) for page in data.get("pages", _PAGES, [])],
                 tail=[_dump(event) for event in tail],
-                locks=[(entity, section) for entity, section in data.get("locks", ())],
-                garbage=data.get("garbage", []),
-                purging=data.get("purging", False),
-                entity=data.get("entity"),
+                locks=data.get("locks", _LOCKS, []),
+                garbage=data.get("garbage", _KEYS, []),
+                purging=data.get("purging", shape.flag, False),
+                entity=data.get("entity", _ENTITY, None),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
-            raise CorruptRowError(f"the body of the header cannot be read: {error!r}") from error
+            _check_totals(state)
+            return state
+        except (ShapeError, RecursionError) as error:
+            raise CorruptRowError(f"the body of the header cannot be read: {error}") from error
 
 
-def _decode_arming(data: Any) -> Arming | None:
-    if data is None:
-        return None
-    guard, due = data
-    return Arming(guard, decode_time(due))
+# --- shapes ------------------------------------------------------------------------------------------
+
+MAX_HISTORY_CHUNKS = 100_000
+"""Rows of all sealed pages of one generation at most."""
 
 
-def _decode_alarm(data: Any) -> Alarm | None:
-    if data is None:
-        return None
-    doorbell, due, handle = data
-    return Alarm(doorbell, decode_time(due), None if handle is None else tuple(handle))
+def _turn_time(value: Any) -> datetime:
+    moment = shape.time(value)
+    if moment.year >= 9999:
+        raise ShapeError(f"a turn in the year {moment.year}: no turn can follow it")
+    return moment
+
+
+def _pending(value: Any) -> list[str] | PayloadRef:
+    if isinstance(value, list):
+        return _TEXTS(value)
+    ref = decode_value(value)
+    if not isinstance(ref, PayloadRef):
+        raise shape.refused("a list of events, or a reference to one", value)
+    return ref
+
+
+def _arming(value: Any) -> Arming:
+    return Arming(*_ARMING(value))
+
+
+def _alarm(value: Any) -> Alarm:
+    return Alarm(*_ALARM(value))
+
+
+def _mark(value: Any) -> Mark:
+    again, tag, count, at = _MARK(value)
+    return Mark((again, tag, count), at)
+
+
+def _memory(value: Any) -> ClientMemory:
+    return ClientMemory(*_MEMORY(value))
+
+
+def _seen(value: Any) -> IdSet:
+    # A client that lives for long sends any number of events; nobody goes through them one by one.
+    return IdSet.from_json(value, highest=LARGEST, most=LARGEST)
+
+
+def _timers(value: Any) -> dict[int, datetime]:
+    groups = _TIMERS(value)
+    _check_count((ids for _, ids in groups), "timers")
+    return {task_id: fire_at for fire_at, ids in groups for task_id in ids}
+
+
+def _part_of_handle(value: Any) -> str | int:
+    return value if isinstance(value, str) else _NUMBER(value)
+
+
+def _check_totals(state: InstanceState) -> None:
+    """Refuse what is within bounds in each of its parts, but not together.
+
+    :raises ShapeError: there is too much of something.
+    """
+    _check_count((group.ids for group in state.activities), "activities")
+    _check_count((group.ids for group in state.sends), "sends")
+    chunks = sum(page.chunks for page in state.pages)
+    if chunks > MAX_HISTORY_CHUNKS:
+        raise ShapeError(f"a history of {chunks} rows; at most {MAX_HISTORY_CHUNKS} are possible")
+
+
+def _check_count(sets: Iterable[IdSet], what: str) -> None:
+    count = sum(map(len, sets))
+    if count > MAX_IDS:
+        raise ShapeError(f"{count} {what}; at most {MAX_IDS} are possible")
+
+
+def _page(value: Any) -> tuple[str, int, int, tuple[str, ...]]:
+    key, chunks, events, payloads = _PAGE(value)
+    return key, chunks, events, tuple(payloads)
+
+
+_ID = shape.word(256)
+_COUNT = shape.whole(0, 0x7FFFFFFF)
+_NUMBER = shape.whole(0, LARGEST)
+_MOMENT = shape.optional(shape.time)
+_TEXTS = shape.items(shape.text)
+_KEYS = shape.items(shape.blob_key)
+_ENTITY = shape.optional(shape.mapping(shape.text, shape.anything))
+_BODY = shape.row(shape.anything, shape.items(shape.anything))
+_ACTIVITIES = shape.items(shape.row(shape.word(256, least=0), shape.time, IdSet.from_json))
+_SENDS = shape.items(shape.row(shape.time, IdSet.from_json))
+_MESSAGES = shape.items(shape.row(_NUMBER, shape.text, shape.text, shape.flag))
+_ARMING = shape.row(_ID, shape.time)
+_HANDLE = shape.row(_part_of_handle, _part_of_handle)
+_ALARM = shape.row(shape.word(256, least=0), shape.time, shape.optional(_HANDLE))
+_MARK = shape.row(_COUNT, shape.word(256, least=0), _COUNT, shape.time)
+_MARKS = shape.mapping(_ID, _mark)
+_SENDERS = shape.mapping(shape.text, _NUMBER)
+_SENDER_PAGES = shape.items(shape.row(shape.blob_key, shape.whole(1, MAX_CHUNKS), shape.time, shape.time))
+_MEMORY = shape.row(_seen, shape.time)
+_CLIENTS = shape.mapping(shape.text, _memory)
+_TIMERS = shape.items(shape.row(shape.time, IdSet.from_json))
+_PAGE = shape.row(shape.blob_key, shape.whole(1, MAX_CHUNKS), _NUMBER, _KEYS)
+_PAGES = shape.items(_page)
+_LOCKS = shape.items(shape.row(shape.text, shape.text))
 
 
 def _by_time(timers: dict[int, datetime]) -> dict[datetime, IdSet]:
@@ -342,15 +451,6 @@ def _by_time(timers: dict[int, datetime]) -> dict[datetime, IdSet]:
     for task_id, fire_at in timers.items():
         grouped.setdefault(fire_at, IdSet()).add(task_id)
     return grouped
-
-
-def _decode_pending(data: Any) -> list[str] | PayloadRef:
-    if isinstance(data, list):
-        return [str(item) for item in cast("list[Any]", data)]
-    ref = decode_value(data)
-    if not isinstance(ref, PayloadRef):
-        raise ValueError("pending events are neither a list nor a reference")
-    return ref
 
 
 # --- rows ----------------------------------------------------------------------------------------
@@ -384,9 +484,10 @@ def to_blobs(key: str, text: str) -> tuple[PayloadRef, list[BlobRow]]:
     return ref, [BlobRow(name, piece) for name, piece in zip(chunk_keys(key, len(pieces)), pieces, strict=True)]
 
 
-def from_blobs(key: str, chunks: int, bodies: dict[str, bytes]) -> str:
+def from_blobs(key: str, chunks: int, bodies: dict[str, bytes], size: int = MAX_PAYLOAD_BYTES) -> str:
     """The text behind `to_blobs`, from the bodies of its rows.
 
+    :param size: characters that it has at most.
     :raises CorruptRowError: a row is missing or damaged.
     """
     names = chunk_keys(key, chunks)
@@ -394,9 +495,9 @@ def from_blobs(key: str, chunks: int, bodies: dict[str, bytes]) -> str:
     if missing:
         raise CorruptRowError(f"row {missing[0]!r} is missing")
     try:
-        return unpack(b"".join(bodies[name] for name in names))
-    except (ValueError, zlib.error) as error:
-        raise CorruptRowError(f"rows {key!r} cannot be read: {error!r}") from error
+        return unpack(b"".join(bodies[name] for name in names), 4 * size)
+    except ShapeError as error:
+        raise CorruptRowError(f"rows {key!r} cannot be read: {error}") from error
 
 
 def encode_ref(value: PayloadRef) -> str:
@@ -410,9 +511,9 @@ def decode_ref(text: str) -> PayloadRef:
     :raises CorruptRowError: it is damaged.
     """
     try:
-        value: Value = decode_value(json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise CorruptRowError(f"a payload reference cannot be read: {error!r}") from error
+        value: Value = decode_value(shape.parse(text))
+    except ShapeError as error:
+        raise CorruptRowError(f"a payload reference cannot be read: {error}") from error
     if not isinstance(value, PayloadRef):
         raise CorruptRowError(f"not a payload reference: {text[:80]!r}")
     return value
@@ -428,21 +529,33 @@ def pack(text: str) -> bytes:
     return _PLAIN + raw if len(raw) < _COMPRESS_FROM else _ZLIB + zlib.compress(raw, 1)
 
 
-def unpack(body: bytes) -> str:
+def unpack(body: bytes, limit: int = MAX_STATE_BYTES) -> str:
     """The text that `pack` packed.
 
-    :raises ValueError: unknown first byte or bad UTF-8. :raises zlib.error: damaged.
+    :param limit: bytes of UTF-8 that it has at most; no more than that is ever decompressed.
+    :raises ShapeError: it is damaged, or longer.
     """
     mark, rest = body[:1], body[1:]
-    if mark == _ZLIB:
-        inflate = zlib.decompressobj()
-        raw = inflate.decompress(rest, 4 * MAX_PAYLOAD_BYTES)
-        if not inflate.eof:
-            raise ValueError("compressed data is cut off or too large")
+    try:
+        raw = rest if mark == _PLAIN else _inflate(rest, limit) if mark == _ZLIB else None
+        if raw is None:
+            raise ShapeError(f"unknown encoding mark {mark!r}")
+        if len(raw) > limit:
+            raise ShapeError(f"{len(raw)} bytes where at most {limit} are possible")
         return raw.decode("utf-8", "surrogatepass")
-    if mark == _PLAIN:
-        return rest.decode("utf-8", "surrogatepass")
-    raise ValueError(f"unknown encoding mark {mark!r}")
+    except UnicodeDecodeError as error:
+        raise ShapeError(f"not UTF-8: {error}") from error
+
+
+def _inflate(packed: bytes, limit: int) -> bytes:
+    inflate = zlib.decompressobj()
+    try:
+        raw = inflate.decompress(packed, max(1, limit))
+    except zlib.error as error:
+        raise ShapeError(f"damaged compressed data: {error}") from error
+    if not inflate.eof:
+        raise ShapeError(f"compressed data that is cut off, or has more than {limit} bytes")
+    return raw
 
 
 def _dump(data: Any) -> str:

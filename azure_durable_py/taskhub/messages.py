@@ -1,6 +1,6 @@
 """What instances and queues are told: inbox events, doorbells, work items, and their encoding.
 
-Owns the three envelopes. They are read from storage, where anybody may have written:
+Owns the three envelopes and their shapes. They are read from storage, where anybody may have written:
 decoding checks every field and raises `MalformedMessageError`, never anything else.
 """
 
@@ -10,21 +10,22 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
+from azure_durable_py import shape
 from azure_durable_py.errors import DurableError
 from azure_durable_py.history import (
     EntityCaller,
     Event,
     ParentInstance,
     Value,
-    decode_time,
     decode_value,
     encode_time,
     encode_value,
     event_from_json,
     event_to_json,
 )
+from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.taskhub.protocol import InboxRow
 
 
@@ -96,18 +97,18 @@ class InboxEvent:
 
         :raises MalformedMessageError: it is not one.
         """
-        data = _parse(body, "inbox row")
         try:
+            data = Fields(shape.parse(body))
             return cls(
-                event=event_from_json(data["event"]),
-                sender=_text(data["sender"]),
-                sequence=int(data["sequence"]),
-                sent_at=decode_time(data["sentAt"]),
-                target=Target(*data["target"]),
-                control=bool(data["control"]),
+                event=data.read("event", event_from_json),
+                sender=data.read("sender", _SENDER),
+                sequence=data.read("sequence", _SEQUENCE),
+                sent_at=data.read("sentAt", shape.time),
+                target=Target(*data.read("target", _TARGET)),
+                control=data.read("control", shape.flag),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise MalformedMessageError(f"not an inbox event of this hub: {error!r}") from error
+        except ShapeError as error:
+            raise MalformedMessageError(f"not an inbox event of this hub: {error}") from error
 
 
 CLIENT_SENDER = "client:"
@@ -147,19 +148,19 @@ class Doorbell:
 
         :raises MalformedMessageError: it is not one.
         """
-        data = _parse(body, "doorbell")
         try:
+            data = Fields(shape.parse(body))
             return cls(
-                _text(data["instanceId"]),
-                _text(data["id"]),
-                str(data.get("why", "")),
-                None if data.get("due") is None else decode_time(data["due"]),
-                int(data.get("again", 0)),
-                str(data.get("tag", "")),
-                int(data.get("poisoned", 0)),
+                data.read("instanceId", shape.instance_id),
+                data.read("id", _ID),
+                data.get("why", _WHY, ""),
+                data.get("due", shape.optional(shape.time), None),
+                data.get("again", _COUNT, 0),
+                data.get("tag", _TAG, ""),
+                data.get("poisoned", _COUNT, 0),
             )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise MalformedMessageError(f"not a doorbell of this hub: {error!r}") from error
+        except ShapeError as error:
+            raise MalformedMessageError(f"not a doorbell of this hub: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,25 +214,25 @@ class WorkItem:
 
         :raises MalformedMessageError: it is not one.
         """
-        data = _parse(body, "work item")
         try:
+            data = Fields(shape.parse(body))
             return cls(
-                id=_text(data["id"]),
-                instance_id=_text(data["instanceId"]),
-                execution_id=_text(data["executionId"]),
-                generation=int(data["generation"]),
-                attempt=int(data["attempt"]),
-                task_id=int(data["taskId"]),
-                name=_text(data["name"]),
-                input=decode_value(data["input"]),
-                ready_at=None if data.get("readyAt") is None else decode_time(data["readyAt"]),
-                tries=int(data.get("tries", 0)),
-                again=int(data.get("again", 0)),
-                tag=str(data.get("tag", "")),
-                poisoned=int(data.get("poisoned", 0)),
+                id=data.read("id", _ID),
+                instance_id=data.read("instanceId", shape.instance_id),
+                execution_id=data.read("executionId", _ID),
+                generation=data.read("generation", _COUNT),
+                attempt=data.read("attempt", _COUNT),
+                task_id=data.read("taskId", _TASK_ID),
+                name=data.read("name", shape.text),
+                input=data.read("input", decode_value),
+                ready_at=data.get("readyAt", shape.optional(shape.time), None),
+                tries=data.get("tries", _COUNT, 0),
+                again=data.get("again", _COUNT, 0),
+                tag=data.get("tag", _TAG, ""),
+                poisoned=data.get("poisoned", _COUNT, 0),
             )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise MalformedMessageError(f"not a work item of this hub: {error!r}") from error
+        except ShapeError as error:
+            raise MalformedMessageError(f"not a work item of this hub: {error}") from error
 
 
 def _again(message: Doorbell | WorkItem) -> dict[str, Any]:
@@ -240,20 +241,22 @@ def _again(message: Doorbell | WorkItem) -> dict[str, Any]:
 
 
 def _dump(data: dict[str, Any]) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-
-
-def _parse(body: str | bytes, what: str) -> dict[str, Any]:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     try:
-        data = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise MalformedMessageError(f"a {what} is not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise MalformedMessageError(f"a {what} is not a JSON object.")
-    return cast("dict[str, Any]", data)
+        text.encode()
+    except UnicodeEncodeError:
+        # A lone surrogate, which user code may put into any text: escaped, every store can keep it.
+        return json.dumps(data, separators=(",", ":"))
+    return text
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"expected a non-empty string, found {value!r}")
-    return value
+# --- shapes ------------------------------------------------------------------------------------------
+
+_ID = shape.word(256)
+_TAG = shape.word(256, least=0)
+_WHY = shape.word(1_000, least=0)
+_SENDER = shape.word(2 * shape.MAX_INSTANCE_ID_CHARS)
+_COUNT = shape.whole(0, 0x7FFFFFFF)
+_TASK_ID = shape.whole(0, 0xFFFFFFFF)
+_SEQUENCE = shape.whole(0, shape.LARGEST)
+_TARGET = shape.row(shape.optional(_ID), shape.optional(_COUNT), shape.optional(_COUNT))

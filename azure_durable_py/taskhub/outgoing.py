@@ -6,12 +6,13 @@ instances, and the numbering of what is sent. It hands nothing over itself.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
+from azure_durable_py import shape
 from azure_durable_py.history import (
     EntityCaller,
     EntityLockReleased,
@@ -30,16 +31,19 @@ from azure_durable_py.history import (
     SubOrchestrationCompleted,
     SubOrchestrationCreated,
     SubOrchestrationFailed,
+    TaskCompleted,
+    TaskFailed,
     TaskScheduled,
     Value,
     decode_parent,
-    decode_time,
     decode_value,
     encode_parent,
     encode_time,
     encode_value,
 )
 from azure_durable_py.models import FailureDetails
+from azure_durable_py.shape import Fields, ShapeError
+from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, OutboxMessage
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target
 
@@ -75,6 +79,15 @@ class Sender:
     def target(self) -> Target:
         """What an answer to this sender must match (PROTOCOL R13)."""
         return Target(self.execution_id, self.generation, self.attempt)
+
+
+def child_execution(parent: Sender, task_id: int) -> str:
+    """The execution id of the sub-orchestration that a task of this parent starts: whoever starts it, the same one.
+
+    So a parent can say which execution it means before, and without knowing whether, that was started.
+    """
+    origin = (parent.instance_id, parent.execution_id, parent.generation, parent.attempt, task_id)
+    return hashlib.blake2b(repr(origin).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +128,22 @@ class StartChild:
         )
 
     @classmethod
-    def decode(cls, sequence: int, data: dict[str, Any]) -> StartChild:
-        """The start that `encode` wrote."""
-        parent = decode_parent(data["parent"])
+    def decode(cls, sequence: int, data: Fields) -> StartChild:
+        """The start that `encode` wrote.
+
+        :raises ShapeError: it is none.
+        """
+        parent = data.read("parent", decode_parent)
         if parent is None:
-            raise ValueError("a start without a parent")
-        return cls(sequence, data["instanceId"], data["name"], decode_value(data["input"]), data["version"], parent)
+            raise ShapeError("a start without a parent")
+        return cls(
+            sequence,
+            data.read("instanceId", shape.instance_id),
+            data.read("name", shape.text),
+            data.read("input", decode_value),
+            data.read("version", _VERSION),
+            parent,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +182,20 @@ class StartNew:
         )
 
     @classmethod
-    def decode(cls, sequence: int, data: dict[str, Any]) -> StartNew:
-        """The start that `encode` wrote."""
+    def decode(cls, sequence: int, data: Fields) -> StartNew:
+        """The start that `encode` wrote.
+
+        :raises ShapeError: it is none.
+        """
         return cls(
             sequence,
-            data["instanceId"],
-            data["executionId"],
-            data["name"],
-            decode_value(data["input"]),
-            data["version"],
-            decode_time(data["sentAt"]),
-            None if data["startAt"] is None else decode_time(data["startAt"]),
+            data.read("instanceId", shape.instance_id),
+            data.read("executionId", shape.word(256)),
+            data.read("name", shape.text),
+            data.read("input", decode_value),
+            data.read("version", _VERSION),
+            data.read("sentAt", shape.time),
+            data.read("startAt", shape.optional(shape.time)),
         )
 
 
@@ -258,27 +284,6 @@ def to_message(send: Send) -> OutboxMessage:
     return OutboxMessage(send.sequence, send.target, send.event.encode().decode())
 
 
-def replacement(send: Send, error: Exception) -> Deliver | None:
-    """What to send in the place of an answer that cannot be delivered: a failure of the same task that says so.
-
-    None: nobody waits for this send.
-    """
-    if not isinstance(send, Deliver):
-        return None
-    failure = FailureDetails.from_exception(error)
-    answer = send.event.event
-    match answer:
-        case SubOrchestrationCompleted() | SubOrchestrationFailed():
-            smaller: Event = SubOrchestrationFailed(answer.timestamp, answer.task_id, failure)
-        case EntityOperationCompleted() | EntityOperationFailed():
-            smaller = EntityOperationFailed(answer.timestamp, answer.task_id, failure)
-        case _:
-            return None
-    if smaller == answer:
-        return None
-    return replace(send, event=replace(send.event, event=smaller))
-
-
 def queued_sends(sender: Sender, state: InstanceState, decision: Callable[[int], Event]) -> list[Send]:
     """The queue of sends of a header, in order.
 
@@ -294,6 +299,27 @@ def queued_sends(sender: Sender, state: InstanceState, decision: Callable[[int],
     return sorted(sends, key=lambda send: send.sequence)
 
 
+def replacement(send: Send, error: Exception) -> Deliver | None:
+    """What to send in the place of an answer that can never be delivered: a failure of the same task that says so.
+
+    It has the place of the answer in the order of what its sender sends. None: nobody waits for this send.
+    """
+    if not isinstance(send, Deliver):
+        return None
+    failure = shorten(FailureDetails.from_exception(error))
+    answer = send.event.event
+    match answer:
+        case SubOrchestrationCompleted() | SubOrchestrationFailed():
+            smaller: Event = SubOrchestrationFailed(answer.timestamp, answer.task_id, failure)
+        case EntityOperationCompleted() | EntityOperationFailed():
+            smaller = EntityOperationFailed(answer.timestamp, answer.task_id, failure)
+        case TaskCompleted() | TaskFailed():
+            smaller = TaskFailed(answer.timestamp, answer.task_id, failure)
+        case _:
+            return None
+    return replace(send, event=replace(send.event, event=smaller))
+
+
 def from_message(message: OutboxMessage) -> Send:
     """The send behind an outbox message.
 
@@ -301,8 +327,11 @@ def from_message(message: OutboxMessage) -> Send:
     """
     try:
         if message.start:
-            data = json.loads(message.body)
+            data = Fields(shape.parse(message.body))
             return (StartChild if "parent" in data else StartNew).decode(message.sequence, data)
-        return Deliver(message.sequence, message.target, InboxEvent.decode(message.body.encode()))
-    except (ValueError, KeyError, TypeError, MalformedMessageError) as error:
-        raise CorruptRowError(f"an outbox entry cannot be read: {error!r}") from error
+        return Deliver(message.sequence, message.target, InboxEvent.decode(message.body.encode(errors="surrogatepass")))
+    except (ShapeError, MalformedMessageError) as error:
+        raise CorruptRowError(f"an outbox entry cannot be read: {error}") from error
+
+
+_VERSION = shape.optional(shape.text)

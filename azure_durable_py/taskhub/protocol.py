@@ -7,13 +7,17 @@ messages. It never interprets the bodies that it keeps.
 Failure modes, for every call:
 
 - `StorageUnavailableError`: no usable answer. The call may have taken effect, or may still.
-- `StorageRejectedError`: refused for good; nothing took effect.
+- `StorageRejectedError`: a definite no; nothing took effect. It says nothing of the future: what is refused now
+  (no access, no room on the disk) may be taken later.
+- `UnstorableError`: what was to be stored is over a limit below (`PayloadTooLargeError`) or malformed; nothing took
+  effect, and nothing ever will.
+- `DamagedHeaderError`, where a header is returned: its columns are not ours. A listing goes on.
 - Anything else a method raises is listed with it, is definite, and means nothing took effect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -148,10 +152,14 @@ class InstanceQuery:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One header in a listing: its columns, never its body."""
+    """One header in a listing: its columns, never its body.
+
+    `damaged` tells what of the columns cannot be read, and why; such columns hold nothing (see `columns.py`).
+    """
 
     instance_id: str
     columns: Columns
+    damaged: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +268,7 @@ class TaskHubStore(Protocol):
         Deleting an inbox or blob row that is already gone is not an error in itself.
 
         :raises ConcurrencyConflictError: the header's ETag is not `expected`, or it exists.
-        :raises StorageRejectedError: the commit is over one of the limits above.
+        :raises UnstorableError: the commit is over one of the limits above.
         """
         ...
 
@@ -287,6 +295,10 @@ class TaskHubStore(Protocol):
         """All blob rows whose RowKey begins with `prefix`, in key order, bodies included."""
         ...
 
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        """The RowKeys of all blob rows of an instance, and the time at which storage took each. No bodies are read."""
+        ...
+
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete blob rows without touching a header. Missing ones are no error."""
         ...
@@ -298,6 +310,10 @@ class TaskHubStore(Protocol):
 
         :raises InvalidRequestError: the continuation token is not one of this store's.
         """
+        ...
+
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        """The ids of instances, there or not, with an inbox row that storage took before this time."""
         ...
 
     # --- queues --------------------------------------------------------------------------------
@@ -325,6 +341,22 @@ class TaskHubStore(Protocol):
         """Delete a message that we hold.
 
         :raises MessageLostError: it was deleted or delivered to somebody else.
+        """
+        ...
+
+    async def next_visible(self, queue: str) -> float | None:
+        """Seconds until the first message of a queue is visible (0: one is now), by the clock of the store.
+
+        None: there is no message, or the store cannot tell (Azure). An answer may be outdated by any later call;
+        it saves polls, and never takes their place.
+        """
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` on the running loop whenever there may be messages that another process put or let go.
+
+        A store that cannot know of other processes (Azure), or that has none (in memory), never calls it. The store
+        must be open. Returns the way to stop.
         """
         ...
 

@@ -59,6 +59,11 @@ class Spill:
         return map_values(event, self.value)
 
 
+def payload_rows(events: Iterable[Event]) -> list[str]:
+    """The RowKeys of the payload rows that these events refer to."""
+    return [name for ref in payload_refs(events) for name in chunk_keys(ref.key, ref.chunks)]
+
+
 async def read_value(store: TaskHubStore, instance_id: str, value: Value) -> str | None:
     """The text of a value that may be a reference.
 
@@ -67,7 +72,7 @@ async def read_value(store: TaskHubStore, instance_id: str, value: Value) -> str
     if not isinstance(value, PayloadRef):
         return value
     bodies = await store.get_blobs(instance_id, chunk_keys(value.key, value.chunks))
-    return from_blobs(value.key, value.chunks, bodies)
+    return from_blobs(value.key, value.chunks, bodies, value.size)
 
 
 _READ_ON_REPLAY = (
@@ -97,7 +102,7 @@ async def read_events(
         return given
     keys = [name for ref in wanted.values() for name in chunk_keys(ref.key, ref.chunks)]
     bodies = await store.get_blobs(instance_id, keys)
-    texts = {ref.key: from_blobs(ref.key, ref.chunks, bodies) for ref in wanted.values()}
+    texts = {ref.key: from_blobs(ref.key, ref.chunks, bodies, ref.size) for ref in wanted.values()}
 
     def resolve(value: Value) -> Value:
         return texts.get(value.key, value) if isinstance(value, PayloadRef) else value

@@ -35,7 +35,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from azure_durable_py.errors import (
     ConcurrencyConflictError,
@@ -61,7 +61,7 @@ from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.given_up import after_deliveries
 from azure_durable_py.worker.guards import Guards
-from azure_durable_py.worker.inbox import accept, completed_task
+from azure_durable_py.worker.inbox import accept, completed_task, horizon, without_lost
 from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, Pauses
 from azure_durable_py.worker.outbox import Outbox
@@ -74,7 +74,6 @@ logger = logging.getLogger("azure_durable_py.worker")
 ROWS_PER_TURN = 90
 BYTES_PER_TURN = 1_000_000
 LONGEST_DEFERRAL = 300.0
-HORIZON = timedelta(minutes=5)
 LATE_START = timedelta(minutes=5)
 EARLY_SECONDS = 2.0
 """A timer's doorbell that comes at most so early, by this worker's clock, is kept in hand until it is due."""
@@ -109,6 +108,7 @@ class Actor:
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
+        self._latest = self._seen_until = context.hub.clock.now()
         self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
         self._is_entity = is_entity(instance_id)
@@ -157,6 +157,10 @@ class Actor:
     def wants(self, sender: Sender, entry: int) -> bool:
         """Whether this process is still to hand the entry over."""
         return not self._stopping and self._is_current(sender) and self._outbox.is_open(entry)
+
+    def look_again(self) -> None:
+        """Something that it has in hand is no longer its own."""
+        self._touch()
 
     def end(self) -> None:
         """Leave memory now if there is nothing to do."""
@@ -261,9 +265,10 @@ class Actor:
     async def _is_woken_from_idleness(self) -> bool:
         self._context.sessions.idle(self)
         try:
-            return not self._ending and (await self._wake.wait(self._idle_seconds()) and not self._ending)
+            woken = not self._ending and await self._wake.wait(self._idle_seconds())
+            # What comes at the moment at which it is told to leave keeps it.
+            return self._touched or self.is_busy or (woken and not self._ending)
         finally:
-            # Woken by what came at the same moment, it stays.
             self._ending = False
             self._context.sessions.leave(self)
 
@@ -333,6 +338,8 @@ class Actor:
 
     async def _step(self) -> None:
         self._early_until = None
+        if not self.is_busy:
+            return
         if self._arrived or not self._loaded or (self._more and not self._rows):
             await self._load()
         if not self._guards:
@@ -352,16 +359,18 @@ class Actor:
         self._settle()
 
     async def _load(self) -> None:
-        horizon = f"1-{self._hub.clock.now() + HORIZON:%Y%m%dT%H%M%S%f}"
         arrived, self._arrived = self._arrived, []
         for delivery in arrived:
-            delivery.horizon = horizon
             self._guards.hold(delivery)
         results = self._results.look()
         self._loaded = False
+        began = self._hub.clock.now()
         loaded = await self._hub.store.load(self.instance_id)
+        for delivery in arrived:
+            delivery.horizon = horizon(loaded, self._hub.clock.now())
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
+        self._seen_until = began
         self._results.looked(results)
         if self._state is None or _etag(loaded.header) != _etag(self._header):
             self._take_header(loaded.header)
@@ -409,7 +418,8 @@ class Actor:
         rows = self._next_rows()
         await self._give_locks_back(rows, None)
         draft.consume([row.key for row in rows])
-        self._outbox.take_over(draft, guard.id, repair=self._is_being_repaired())
+        if self._is_being_repaired():
+            self._outbox.repair(draft, guard.id)
         self._see_to_timers(draft, guard)
         if draft.changed:
             await self._commit(draft)
@@ -431,13 +441,16 @@ class Actor:
             draft.mark(delivery.id, delivery.rank)
         guard = self._chosen(state)
         self._outbox.drop_into(draft)
+        abandoned = self._outbox.is_abandoned(draft)
         self._parked = self._is_early(state, draft)
         if not self._parked:
             if await self._is_unwanted_child(state, draft):
                 return
             draft = await self._advance(header, state, draft, guard)
-        if draft.changed or self._is_being_repaired():
-            self._outbox.take_over(draft, guard.id, repair=self._is_being_repaired())
+        if self._is_being_repaired():
+            self._outbox.repair(draft, guard.id)
+        elif abandoned and draft.changed:
+            self._outbox.take_over(draft, guard.id)
         self._see_to_timers(draft, guard)
         if draft.changed:
             if guard.lost:
@@ -447,14 +460,14 @@ class Actor:
             except PayloadTooLargeError as error:
                 if self._is_entity:
                     raise
-                draft = self._fail_instead(header, state, draft, guard, error)
+                draft = await self._fail_instead(header, state, draft, guard, error)
                 await self._commit(draft)
         else:
             self._results.forget_taken()
         self._guards.trust()
         # Older entries to the same targets go first (PROTOCOL R9).
         await self._outbox.claim(draft.state, self.sender, frozenset(entry for entry, _ in draft.new))
-        self._outbox.dispatch_new(draft, self.sender)
+        self._outbox.dispatch_new(draft, self.sender, guard.id)
 
     async def _advance(self, header: Header, state: InstanceState, draft: Draft, guard: Delivery) -> Draft:
         """Run what there is to run, and write it into a draft."""
@@ -475,7 +488,7 @@ class Actor:
             try:
                 await self._run_turn(header, draft, guard)
             except PayloadTooLargeError as error:
-                return self._fail_instead(header, state, draft, guard, error)
+                return await self._fail_instead(header, state, draft, guard, error)
         return draft
 
     def _has_work(self, draft: Draft) -> bool:
@@ -504,12 +517,13 @@ class Actor:
                 return failure
         return None
 
-    def _fail_instead(
+    async def _fail_instead(
         self, header: Header, state: InstanceState, draft: Draft, guard: Delivery, error: PayloadTooLargeError
     ) -> Draft:
         """A turn that cannot be stored fails the instance, never its doorbell (PROTOCOL R19)."""
         logger.error("Instance %r fails: %s", self.instance_id, error)
         self._execution.forget()
+        await self._read_decisions(state)
         failing = self._draft(header, state)
         failing.state.marks = draft.state.marks
         failing.consume(draft.consumed)
@@ -518,17 +532,26 @@ class Actor:
         self._see_to_timers(failing, guard)
         return failing
 
+    async def _read_decisions(self, state: InstanceState) -> None:
+        """Read what an instance that is about to fail has decided: what it still has to send, it sends."""
+        try:
+            await self._execution.load_decisions(state)
+        except CorruptRowError as error:
+            logger.error("What instance %r still had to send cannot be read: %s", self.instance_id, error)
+
     async def _run_turn(self, header: Header, draft: Draft, guard: Delivery) -> None:
         """Advance the orchestration over what there is."""
-        failure = await self._load_execution(header, draft.state)
+        events, failure = await self._load_execution(header, draft.state)
         rows = self._next_rows()
         await self._give_locks_back(rows, draft.state)
+        await self._execution.senders.recall(draft.state, rows)
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
         answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
         results = self._results.usable(draft.state, answered, self._execution.is_open)
+        filled = await self._execution.filled([event.event for event in accepted.events])
+        events += without_lost(self.instance_id, accepted, filled)
         draft.consume(accepted.consumed, accepted.quarantined)
-        events: list[Event] = await self._execution.pending(draft.state)
-        events += await self._execution.filled([event.event for event in accepted.events])
+        draft.state.garbage += accepted.spent
         events += [result.event for result in results]
         events += due_timers(draft.state, draft.now)
         draft.state.start_at = None
@@ -537,22 +560,26 @@ class Actor:
         turn = failed_turn(failure, draft.now) if failure else self._execution.advance(events, draft.now)
         draft.record(turn, self.sender, guard.id, self._execution.decision)
 
-    async def _load_execution(self, header: Header, state: InstanceState) -> FailureDetails | None:
+    async def _load_execution(self, header: Header, state: InstanceState) -> tuple[list[Event], FailureDetails | None]:
+        """What the function has not seen yet of its start; or why the instance fails."""
         assert self._state is not None
         failure = self._given_up(self._state) or self._wrong_version(header)
         if failure is not None:
             logger.error("Instance %r fails: %s", self.instance_id, failure.message)
-            return failure
+            await self._read_decisions(state)
+            return [], failure
         try:
             await self._execution.load(state)
+            pending = await self._execution.pending(state)
+            state.garbage += pending.spent
+            return pending.events, None
         except CorruptRowError as error:
             # Another worker may just have replaced the rows that we read.
             current = await self._hub.store.load_header(self.instance_id)
             if _etag(current) != header.etag:
                 raise ConcurrencyConflictError("the header changed while its history was read") from error
             logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)
-            return FailureDetails.from_exception(error)
-        return None
+            return [], FailureDetails.from_exception(error)
 
     def _wrong_version(self, header: Header) -> FailureDetails | None:
         """The failure of an instance that this worker may not run.
@@ -618,11 +645,17 @@ class Actor:
                 return
         draft.see_to_timers(guard.id, self._guards.ids, woken=woken)
 
+    def _now(self) -> datetime:
+        # A timer that was due once is due, although the machine's clock may be set back: a commit that fired it may be
+        # under way without an answer.
+        self._latest = max(self._latest, self._hub.clock.now())
+        return self._latest
+
     # --- the commit ------------------------------------------------------------------------------------
 
     def _draft(self, header: Header, state: InstanceState) -> Draft:
         # Later than the last turn: ids and order are made from the time of turns.
-        now = max(self._hub.clock.now(), state.turn_time + timedelta(microseconds=1))
+        now = self._latest = max(self._now(), state.turn_time + timedelta(microseconds=1))
         make = EntityDraft if self._is_entity else Draft
         draft = make(header, state.copy(), self._hub.ids.short(), now)
         draft.state.garbage += self._orphans(header)
@@ -645,6 +678,8 @@ class Actor:
 
         :raises ConcurrencyConflictError: another was quicker, or it is not known: nothing of it counts.
         """
+        if not self._more and len(draft.consumed) == len(self._rows):
+            draft.seen_until = self._seen_until
         commit, staged = draft.commit()
         assert commit.header is not None
         if staged:
@@ -660,7 +695,7 @@ class Actor:
         self._results.forget_taken()
         if draft.ended_generation or not self._context.settings.extended_sessions:
             self._execution.forget()
-        if draft.ended_generation or self._is_unfinished():
+        if draft.state.pending or self._is_unfinished():
             self._touch()
 
     async def _commit_once(self, commit: Commit, turn_id: str) -> str:
@@ -710,7 +745,7 @@ class Actor:
 
     def _has_due_timers(self, state: InstanceState) -> bool:
         """Whether a timer fell due since the turn looked at the clock: the next turn fires it."""
-        if state.earliest is None or state.earliest > self._hub.clock.now():
+        if state.earliest is None or state.earliest > self._now():
             return False
         self._touch()
         return True

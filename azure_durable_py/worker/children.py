@@ -18,10 +18,13 @@ async def is_wanted(store: TaskHubStore, parent: ParentInstance) -> bool:
 
     :raises StorageUnavailableError: storage gives no answer.
     """
-    found = await store.load_header(parent.instance_id)
-    if found is None:
-        return False
-    state = InstanceState.decode(found.body)
+    try:
+        found = await store.load_header(parent.instance_id)
+        if found is None:
+            return False
+        state = InstanceState.decode(found.body)
+    except CorruptRowError:
+        return True  # Better run it twice than never.
     if state.execution_id != parent.execution_id:
         return False
     if state.generation != parent.generation:

@@ -100,6 +100,7 @@ class Held:
     message: QueueMessage
     visibility: float
     again: Callable[[], str]
+    instance_id: str
     lost: bool = False
     renew_at: float = 0.0
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -160,10 +161,12 @@ class Holder:
         self._held: dict[Held, None] = {}
         self._renewing = TaskSet(on_failure=on_failure)
         self._changed = Wakeup()
+        self.lost: Callable[[str], None] = lambda _: None
+        """Told of the instance whose message is found to have gone to another receiver."""
 
-    def hold(self, message: QueueMessage, visibility: float, again: Callable[[], str]) -> Held:
-        """Keep a message that was just received. `again` gives its body for putting it back."""
-        held = Held(self, message, visibility, again)
+    def hold(self, message: QueueMessage, visibility: float, again: Callable[[], str], instance_id: str) -> Held:
+        """Keep a message for an instance that was just received. `again` gives its body for putting it back."""
+        held = Held(self, message, visibility, again, instance_id)
         held.renew_at = self.hub.clock.monotonic() + visibility / 3
         self._held[held] = None
         self._changed.set()
@@ -202,6 +205,7 @@ class Holder:
             held.lost = True
             self.forget(held)
             logger.warning("A message in %s went to another worker while it was held here.", held.message.queue)
+            self.lost(held.instance_id)
         except StorageUnavailableError as error:
             logger.warning("A hold on a message in %s is not renewed (%s); trying again.", held.message.queue, error)
         except StorageError as error:

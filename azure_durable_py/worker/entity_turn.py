@@ -8,12 +8,11 @@ together.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from azure_durable_py.errors import FunctionNotFoundError, PayloadTooLargeError
+from azure_durable_py.errors import DurableError, FunctionNotFoundError, PayloadTooLargeError
 from azure_durable_py.history import (
     EntityCaller,
     EntityLockGranted,
@@ -27,19 +26,23 @@ from azure_durable_py.history import (
     encode_event,
 )
 from azure_durable_py.models import FailureDetails
-from azure_durable_py.runtime.entities import LiveEntity, Operation, Outcome
+from azure_durable_py.runtime.entities import DELETE, LiveEntity, Operation, Outcome
 from azure_durable_py.runtime.entity_context import Action, SignalAction
-from azure_durable_py.taskhub.entity import EntityState, LockHolder, SenderPage, is_runnable
+from azure_durable_py.shape import ShapeError
+from azure_durable_py.shortening import shorten
+from azure_durable_py.taskhub.damage import quarantine
+from azure_durable_py.taskhub.entity import EntityState, LockHolder, is_runnable
 from azure_durable_py.taskhub.instance import (
+    CorruptRowError,
     InstanceState,
     PageRef,
     chunk_keys,
     to_blobs,
 )
-from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
+from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.outgoing import Deliver, Send, Sender, StartNew
 from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
-from azure_durable_py.worker.activities import is_being_cancelled, shorten
+from azure_durable_py.worker.activities import is_being_cancelled
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.entity_draft import EntityDraft
 from azure_durable_py.worker.entity_execution import EntityExecution
@@ -52,10 +55,8 @@ SEND_BYTES_PER_OPERATION = 400_000
 SECONDS_PER_TURN = 5.0
 SEAL_CHARS = 65_536
 """The backlog is sealed into a page when its events take more characters than this."""
-MAX_SENDERS = 2_000
-"""Senders remembered in the header; of more, the older half moves to rows."""
-SENDER_MEMORY = timedelta(days=30)
-"""How long those are remembered: longer than anything stays in an outbox."""
+_LOST = ""
+"""Stands for a state that cannot be read: no state is an empty text."""
 
 
 class EntityTurn:
@@ -87,9 +88,11 @@ class EntityTurn:
         self._deadline = context.hub.clock.monotonic() + SECONDS_PER_TURN
         self._before: str | None = None
         self._live: LiveEntity | None = None
-        self._missing: FunctionNotFoundError | None = None
+        self._text: str | None = None
+        self._missing: DurableError | None = None
         self._operations = 0
         self._drained = False
+        self._quarantined = 0
         self._sends: list[Send] = []
         self._bytes = 0
         self._wakes: dict[int, datetime] = {}
@@ -104,12 +107,13 @@ class EntityTurn:
         for row in rows:
             if self._is_full or self._entity.is_runnable:
                 break
-            await self._recall(row)
+            await self._execution.senders.recall(self._draft.state, [row])
             accepted = accept(self._sender.instance_id, self._draft.state, [row], _never, self._draft.now)
             consumed += accepted.consumed
             quarantined += accepted.quarantined
+            if not accepted.events:
+                self._draft.state.garbage += accepted.spent
             for event in accepted.events:
-                self._note_sender(event)
                 await self._take(event.event)
         self._draft.consume(consumed, quarantined)
         return bool(consumed or self._operations or self._drained)
@@ -117,8 +121,7 @@ class EntityTurn:
     def record(self, guard: str) -> None:
         """Write the turn into the draft, under a guard."""
         self._seal_backlog()
-        self._move_senders()
-        text = self._live.state if self._live is not None else self._before
+        text = self._live.state if self._live is not None else self._text
         self._draft.record_wakes(self._wakes)
         self._draft.record_entity(self._entity, self._before, text, self._sends, guard)
 
@@ -128,8 +131,20 @@ class EntityTurn:
             self._live = await self._execution.open(self._draft.columns)
             self._before = self._live.state
         except FunctionNotFoundError as error:
-            self._missing = error
-            self._before = await self._execution.text(self._draft.columns)
+            await self._open_closed(error)
+        except CorruptRowError as error:
+            self._close(error, _LOST)
+
+    async def _open_closed(self, missing: FunctionNotFoundError) -> None:
+        try:
+            self._close(missing, await self._execution.text(self._draft.columns))
+        except CorruptRowError as error:
+            self._close(error, _LOST)
+
+    def _close(self, error: DurableError, state: str | None) -> None:
+        """No operation can run, for this reason, and the state stays what it is."""
+        self._missing = error
+        self._before = self._text = state
 
     @property
     def _is_full(self) -> bool:
@@ -182,7 +197,7 @@ class EntityTurn:
             self._draft.cancel_wake(number)
             self._operations += 1
             text = self._entity.scheduled.pop(number, None)
-            event = None if text is None else decode_event(text)
+            event = None if text is None else self._decode(text)
             if isinstance(event, OperationArrived):
                 await self._admit(event)
 
@@ -194,8 +209,10 @@ class EntityTurn:
         while entity.is_runnable and not self._is_full:
             if not entity.front:
                 await self._open_page()
-            event = decode_event(entity.front.pop(0))
             self._drained = True
+            if not entity.front:
+                continue
+            event = self._decode(entity.front.pop(0))
             if isinstance(event, LockRequestArrived):
                 self._grant(event)
             elif isinstance(event, OperationArrived):
@@ -207,8 +224,24 @@ class EntityTurn:
             entity.front, entity.tail = entity.tail, []
             return
         page = entity.pages.pop(0)
-        entity.front = (await self._execution.rows(page.key, page.chunks)).split("\n")
+        try:
+            entity.front = (await self._execution.rows(page.key, page.chunks)).split("\n")
+        except CorruptRowError as error:
+            logger.error(
+                "%d requests that entity %s held back are lost: %s", page.events, self._sender.instance_id, error
+            )
+            return
         self._draft.state.garbage += chunk_keys(page.key, page.chunks)
+
+    def _decode(self, text: str) -> Event | None:
+        """A request that was held back; one that cannot be read is quarantined."""
+        try:
+            return decode_event(text)
+        except ShapeError as error:
+            self._quarantined += 1
+            name = f"backlog-{self._draft.turn_id}-{self._quarantined:04d}"
+            self._draft.put(quarantine(self._sender.instance_id, name, text.encode("utf-8", "surrogatepass"), error))
+            return None
 
     def _seal_backlog(self) -> None:
         entity = self._entity
@@ -253,10 +286,16 @@ class EntityTurn:
         if self._given_up is not None:
             failure, self._given_up = self._given_up, None
             return Outcome(None, failure)
+        if self._live is None and event.operation == DELETE:
+            self._text = None
+            return Outcome(None, None)
         if self._live is None:
             error = self._missing or FunctionNotFoundError(f"no entity {self._sender.instance_id}")
             return Outcome(None, FailureDetails.from_exception(error))
-        [filled] = await self._execution.filled_whole([event])
+        try:
+            [filled] = await self._execution.filled_whole([event])
+        except CorruptRowError as error:
+            return Outcome(None, FailureDetails.from_exception(error))
         assert isinstance(filled, OperationArrived)
         text = filled.input if isinstance(filled.input, str) else None
         try:
@@ -329,50 +368,6 @@ class EntityTurn:
         self._sends.append(send)
         body = send.event.encode() if isinstance(send, Deliver) else send.encode()
         self._bytes += len(body)
-
-    # --- senders ------------------------------------------------------------------------------------
-
-    def _note_sender(self, event: InboxEvent) -> None:
-        """Keep the senders in the order in which they were last heard of."""
-        if not event.sender.startswith(CLIENT_SENDER):
-            senders = self._draft.state.senders
-            senders[event.sender] = senders.pop(event.sender)
-            latest = self._entity.latest_sent
-            self._entity.latest_sent = event.sent_at if latest is None else max(latest, event.sent_at)
-
-    async def _recall(self, row: InboxRow) -> None:
-        """Look for the sender of a row among those that were moved out of the header.
-
-        What was sent after all that they had sent by then cannot be one of theirs again.
-        """
-        if not self._entity.senders:
-            return
-        try:
-            event = InboxEvent.decode(row.body)
-        except MalformedMessageError:
-            return
-        state = self._draft.state
-        if event.sender in state.senders or event.sender.startswith(CLIENT_SENDER):
-            return
-        for page in self._entity.senders:
-            if event.sent_at <= page.until:
-                number = (await self._execution.remembered(page)).get(event.sender, -1)
-                if number > state.senders.get(event.sender, -1):
-                    state.senders[event.sender] = number
-
-    def _move_senders(self) -> None:
-        state, now = self._draft.state, self._draft.now
-        for page in [page for page in self._entity.senders if now - page.moved_at > SENDER_MEMORY]:
-            self._entity.senders.remove(page)
-            state.garbage += chunk_keys(page.key, page.chunks)
-        if len(state.senders) <= MAX_SENDERS:
-            return
-        older = list(state.senders)[: len(state.senders) // 2]
-        moved = {sender: state.senders.pop(sender) for sender in older}
-        ref, rows = to_blobs(f"50-senders-{self._draft.turn_id}", json.dumps(moved, ensure_ascii=False))
-        self._draft.put(rows)
-        until = self._entity.latest_sent or now
-        self._entity.senders.append(SenderPage(ref.key, ref.chunks, until, now))
 
 
 def is_unfinished(state: InstanceState, now: datetime) -> bool:

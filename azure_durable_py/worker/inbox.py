@@ -5,7 +5,6 @@ Pure: works on a copy of an instance's state that a commit may or may not make t
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,12 +19,14 @@ from azure_durable_py.history import (
     TaskCompleted,
     TaskFailed,
 )
+from azure_durable_py.models import FailureDetails
+from azure_durable_py.taskhub.damage import quarantine
 from azure_durable_py.taskhub.idset import IdSet
-from azure_durable_py.taskhub.instance import ClientMemory, InstanceState
+from azure_durable_py.taskhub.instance import ClientMemory, CorruptRowError, InstanceState
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
-from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
-
-logger = logging.getLogger("azure_durable_py.worker")
+from azure_durable_py.taskhub.protocol import BlobRow, InboxRow, Loaded
+from azure_durable_py.taskhub.values import payload_rows
+from azure_durable_py.worker.sender_memory import note_sender
 
 COMPLETIONS = (
     TaskCompleted,
@@ -38,6 +39,15 @@ COMPLETIONS = (
 )
 """Answers to a task of the receiver: deduped by the task itself being open."""
 
+HORIZON = timedelta(minutes=5)
+"""How far clocks may be apart where keys must be compared with the time."""
+
+_FAILURE_OF: dict[type[Event], type[TaskFailed | SubOrchestrationFailed | EntityOperationFailed]] = {
+    TaskCompleted: TaskFailed,
+    SubOrchestrationCompleted: SubOrchestrationFailed,
+    EntityOperationCompleted: EntityOperationFailed,
+}
+
 CLIENT_MEMORY = timedelta(minutes=10)
 """How long a client's consumed events are remembered past the last of them (PROTOCOL R12)."""
 
@@ -46,13 +56,16 @@ CLIENT_MEMORY = timedelta(minutes=10)
 class Accepted:
     """What a turn takes from the inbox.
 
-    `events` take effect, in order. `consumed` are the keys of all rows that the commit deletes,
-    those without effect included. `quarantined` keep what could not be read.
+    `events` take effect, in order; `rows` are the rows that they came in. `consumed` are the keys of all rows
+    that the commit deletes, those without effect included. `quarantined` keep what could not be read. `spent` are
+    the payload rows of what was consumed: of no use any more to who has copied the values, or takes none.
     """
 
     events: list[InboxEvent] = field(default_factory=lambda: [])
+    rows: list[InboxRow] = field(default_factory=lambda: [])
     consumed: list[str] = field(default_factory=lambda: [])
     quarantined: list[BlobRow] = field(default_factory=lambda: [])
+    spent: list[str] = field(default_factory=lambda: [])
 
 
 def accept(
@@ -73,22 +86,57 @@ def accept(
         try:
             event = InboxEvent.decode(row.body)
         except MalformedMessageError as error:
-            accepted.quarantined.append(quarantine(instance_id, row, error))
+            accepted.quarantined += quarantine(instance_id, row.key, row.body, error)
             continue
+        accepted.spent += payload_rows([event.event])
         if _takes_effect(state, event, is_open, answered, row.timestamp or now):
             accepted.events.append(event)
+            accepted.rows.append(row)
     return accepted
 
 
-def quarantine(instance_id: str, row: InboxRow, error: Exception) -> BlobRow:
-    """Keep a row that cannot be read where it disturbs nobody, and say so."""
-    logger.error(
-        "An inbox row of instance %r cannot be read and is set aside as row '40-quarantine-%s' of its partition: %s",
-        instance_id,
-        row.key,
-        error,
+def without_lost(instance_id: str, accepted: Accepted, filled: Sequence[Event | CorruptRowError]) -> list[Event]:
+    """The events of a turn, where the rows with the value of one may be missing or damaged.
+
+    Such an event is quarantined. If a task waits for it, the task fails with the reason in its place.
+
+    :param filled: for each accepted event either the event with its values, or why they cannot be read.
+    """
+    events: list[Event] = []
+    for inbox_event, row, found in zip(accepted.events, accepted.rows, filled, strict=True):
+        if isinstance(found, Event):
+            events.append(found)
+            continue
+        accepted.quarantined += quarantine(instance_id, row.key, row.body, found)
+        answer = _lost_answer(inbox_event.event, found)
+        if answer is not None:
+            events.append(answer)
+    return events
+
+
+def _lost_answer(event: Event, error: CorruptRowError) -> Event | None:
+    failed = _FAILURE_OF.get(type(event))
+    task_id = completed_task(event)
+    if failed is None or task_id is None:
+        return None
+    failure = FailureDetails(
+        message=f"It returned, but its result is lost: {error}.",
+        error_type="azure_durable_py.taskhub.instance.CorruptRowError",
+        base_types=("azure_durable_py.errors.StorageError", "azure_durable_py.errors.DurableError", "Exception"),
     )
-    return BlobRow(f"40-quarantine-{row.key}", row.body)
+    return failed(event.timestamp, task_id, failure)
+
+
+def horizon(loaded: Loaded, now: datetime) -> str:
+    """The key of the last row that a doorbell received before this load was rung for.
+
+    A row is inserted before it is rung for, so all of them are in the load; what comes later has rings of its own. Of
+    a load that did not reach the end only the clock can tell: what a sender dated later than `HORIZON` from now is
+    beyond it.
+    """
+    if not loaded.more:
+        return loaded.inbox[-1].key if loaded.inbox else ""
+    return f"1-{now + HORIZON:%Y%m%dT%H%M%S%f}"
 
 
 def matches(target: Target, state: InstanceState) -> bool:
@@ -100,9 +148,14 @@ def matches(target: Target, state: InstanceState) -> bool:
     )
 
 
-def forget_clients(state: InstanceState, now: datetime) -> None:
-    """Drop the memory of clients whose events can no longer arrive again."""
-    for name in [name for name, memory in state.clients.items() if now - memory.last > CLIENT_MEMORY]:
+def forget_clients(state: InstanceState, seen_until: datetime) -> None:
+    """Drop the memory of clients whose events can no longer arrive again (PROTOCOL R12).
+
+    A repetition that storage took late may lie in the inbox for as long as nobody looks.
+
+    :param seen_until: everything that was in the inbox by then is consumed.
+    """
+    for name in [name for name, memory in state.clients.items() if seen_until - memory.last > CLIENT_MEMORY]:
         del state.clients[name]
 
 
@@ -125,7 +178,7 @@ def _takes_effect(
         return _first_from_client(state, event, taken_at)
     if event.sequence <= state.senders.get(event.sender, -1):
         return False
-    state.senders[event.sender] = event.sequence
+    note_sender(state, event)
     return True
 
 

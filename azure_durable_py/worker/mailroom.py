@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -33,6 +32,10 @@ class Item(NamedTuple):
     sender: Sender
     entry: int
     send: Send
+
+
+_Waiting = dict[tuple[Sender, int], Item]
+"""What is to go to one target, in order. What was taken on a second time meanwhile is there once."""
 
 
 class Mailroom:
@@ -62,7 +65,7 @@ class Mailroom:
         self._handed_over = handed_over
         self._armed = armed
         self._failed = failed
-        self._waiting: dict[str, deque[Item]] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._tasks = TaskSet(on_failure=broken)
 
     @property
@@ -78,9 +81,9 @@ class Mailroom:
         """Hand over a message or a start, behind what is still to go to the same target."""
         waiting = self._waiting.get(send.target)
         if waiting is None:
-            waiting = self._waiting[send.target] = deque()
+            waiting = self._waiting[send.target] = {}
             self._tasks.start(self._deliver(send.target, waiting), f"send to {send.target}")
-        waiting.append(Item(sender, entry, send))
+        waiting.setdefault((sender, entry), Item(sender, entry, send))
 
     def arm(self, arming: Arming) -> None:
         """Put the doorbell that wakes the instance for its earliest timer."""
@@ -99,7 +102,7 @@ class Mailroom:
         pauses.over()
         self._armed(arming, Alarm(doorbell.id, arming.due, tuple(message.handle)))
 
-    async def _deliver(self, target: str, waiting: deque[Item]) -> None:
+    async def _deliver(self, target: str, waiting: _Waiting) -> None:
         pauses = Pauses(self._context, f"What {self._instance_id} sends to {target}")
         singly = False
         while batch := self._next(waiting, singly=singly):
@@ -109,8 +112,8 @@ class Mailroom:
             except (DurableError, ValueError) as error:
                 if not is_final(error):
                     await pauses.wait(error)
-                elif singly or len(batch) == 1:
-                    self._give_up(waiting, error)
+                elif len(batch) == 1:
+                    self._give_up(waiting, batch[0], error)
                     singly = False
                 else:
                     # One of them is at fault, and it is not known which.
@@ -118,25 +121,23 @@ class Mailroom:
                 continue
             pauses.over()
             for item in batch:
-                waiting.popleft()
+                del waiting[item.sender, item.entry]
                 self._handed_over(item.sender, item.entry)
         del self._waiting[target]
 
-    def _next(self, waiting: deque[Item], *, singly: bool) -> list[Item]:
+    def _next(self, waiting: _Waiting, *, singly: bool) -> list[Item]:
         """What goes next: all that one sender has, as far as it is still ours to send."""
-        wanted = [item for item in waiting if self._wants(item.sender, item.entry)]
-        if len(wanted) < len(waiting):
-            waiting.clear()
-            waiting.extend(wanted)
-        if singly:
-            return wanted[:1]
-        return [item for item in wanted if item.sender == wanted[0].sender]
+        for key in [key for key in waiting if not self._wants(*key)]:
+            del waiting[key]
+        wanted = list(waiting.values())
+        return wanted[:1] if singly else [item for item in wanted if item.sender == wanted[0].sender]
 
-    def _give_up(self, waiting: deque[Item], error: Exception) -> None:
+    def _give_up(self, waiting: _Waiting, item: Item, error: Exception) -> None:
         """A message can never be handed over: who waits for it is told that, in its place."""
-        item = waiting.popleft()
         logger.error("A message from %s to %s can never be handed over: %s", self._instance_id, item.send.target, error)
+        key = (item.sender, item.entry)
         if isinstance(item.send, StartChild):
+            del waiting[key]
             # The outbox keeps the start until this answer is committed.
             parent = item.send.parent
             event = SubOrchestrationFailed(parent.sent_at, parent.task_id, FailureDetails.from_exception(error))
@@ -144,9 +145,10 @@ class Mailroom:
             return
         smaller = replacement(item.send, error)
         if smaller is None:
+            del waiting[key]
             self._handed_over(item.sender, item.entry)
         else:
-            waiting.appendleft(item._replace(send=smaller))
+            waiting[key] = item._replace(send=smaller)
 
 
 class Pauses:

@@ -10,7 +10,7 @@ it puts into a draft what is to be dropped.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from azure_durable_py.errors import StorageError
 from azure_durable_py.taskhub.instance import Alarm, Arming, InstanceState
@@ -93,8 +93,9 @@ class Outbox:
     def keep(self, state: InstanceState) -> None:
         """The header or the guards in hand have changed: only what it names is left, and what they guard is ours."""
         entries = list(entries_of(state))
-        mine = {guard: self._guards.is_mine(guard) for guard in {guard for guard, _ in entries}}
-        self._claims.keep({entry for _, entry in entries}, {entry for guard, entry in entries if mine[guard]})
+        # What is under way under a message that came once more goes on: it is about to be fenced.
+        in_hand = set(self._guards.ids)
+        self._claims.keep({entry for _, entry in entries}, {entry for guard, entry in entries if guard in in_hand})
         if self._arming != state.arming:
             self._arming = None
 
@@ -134,21 +135,27 @@ class Outbox:
             else:
                 self._armed.remove((arming, alarm))
                 self.silence(alarm)
+                if self._arming == arming:
+                    self._arming = None
 
-    def take_over(self, draft: Draft, guard: str, *, repair: bool) -> None:
-        """Take over what is under a guard that nobody may have any more (PROTOCOL R8).
-
-        :param repair: a scan found no life in the instance.
-        """
+    def is_abandoned(self, draft: Draft) -> bool:
+        """Whether the queue of sends is under a message that nobody may have any more (PROTOCOL R8)."""
         state = draft.state
-        if state.has_sends and state.queue_guard not in self._guards.ids:
-            since = state.queued_at or datetime.min.replace(tzinfo=draft.now.tzinfo)
-            if repair or draft.now - since > timedelta(seconds=self._context.take_over_after):
-                draft.take_over(guard)
-                self.look_again()
-        if repair:
-            draft.take_activities_over(guard, draft.now - TAKE_OVER_ACTIVITIES_AFTER, self._guards.ids)
+        if not state.has_sends or state.queue_guard in self._guards.ids:
+            return False
+        return state.queued_at is None or (draft.now - state.queued_at).total_seconds() > self._context.take_over_after
+
+    def take_over(self, draft: Draft, guard: str) -> None:
+        """Put the queue of sends under a message in hand."""
+        if draft.state.has_sends and draft.state.queue_guard not in self._guards.ids:
+            draft.take_over(guard)
             self.look_again()
+
+    def repair(self, draft: Draft, guard: str) -> None:
+        """A scan found no life in the instance: take over what nobody seems to see to (PROTOCOL R8)."""
+        self.take_over(draft, guard)
+        draft.take_activities_over(guard, draft.now - TAKE_OVER_ACTIVITIES_AFTER, self._guards.ids)
+        self.look_again()
 
     # --- after a commit or a load ---------------------------------------------------------------------
 
@@ -188,12 +195,16 @@ class Outbox:
             tries = 0 if entry in new else guards.deliveries(guard) - 1
             self._dispatch(sender, entry, outgoing, tries=tries, again=entry not in new)
 
-    def dispatch_new(self, draft: Draft, sender: Sender) -> None:
-        """Hand over what a commit that is true has decided."""
-        sends = self._guards.is_mine(draft.state.queue_guard)
+    def dispatch_new(self, draft: Draft, sender: Sender, guard: str) -> None:
+        """Hand over what a commit that is true has decided, as far as what guards it is still ours.
+
+        :param guard: the message that the commit named for its activities.
+        """
+        sends, activities = self._guards.is_mine(draft.state.queue_guard), self._guards.is_mine(guard)
         gone = set(draft.gone)
         for entry, outgoing in draft.new:
-            if (sends or isinstance(outgoing, RunActivity)) and entry not in gone and self._claims.claim(entry):
+            mine = activities if isinstance(outgoing, RunActivity) else sends
+            if mine and entry not in gone and self._claims.claim(entry):
                 self._dispatch(sender, entry, outgoing, tries=0, again=False)
 
     def _claim_arming(self, state: InstanceState) -> None:

@@ -6,7 +6,7 @@ import logging
 
 from azure_durable_py.errors import MessageLostError, StorageError
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.taskhub.protocol import MAX_MESSAGE_CHARS, QueueMessage
 
 logger = logging.getLogger("azure_durable_py.worker")
 
@@ -27,9 +27,18 @@ async def set_aside(hub: TaskHub, message: QueueMessage, error: Exception) -> No
         message.body,
     )
     try:
-        await hub.retry(lambda: hub.store.put_message(poison, message.body))
+        await hub.retry(lambda: hub.store.put_message(poison, _copy(message.body)))
         await hub.retry(lambda: hub.store.delete_message(message))
     except MessageLostError:
         return
     except StorageError as failure:
         logger.warning("It could not be moved and will be seen again: %s", failure)
+
+
+def _copy(body: str) -> str:
+    """A body that every queue takes: what is too long is cut and says so, what is no Unicode is escaped."""
+    raw = body.encode(errors="backslashreplace")
+    if len(raw) <= MAX_MESSAGE_CHARS:
+        return raw.decode()
+    note = f" ... (cut; there were {len(body)} characters)"
+    return raw[: MAX_MESSAGE_CHARS - len(note)].decode(errors="ignore") + note

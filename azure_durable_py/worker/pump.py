@@ -1,8 +1,9 @@
 """Takes messages out of one queue, as fast as there is room for them and no oftener than needed.
 
 Owns the pace of polling: while messages come it asks again at once; an empty answer doubles
-the pause up to the maximum; a message put by this very process wakes it at the moment it
-becomes visible.
+the pause up to the maximum, but no pause goes past the moment at which the next message becomes
+visible, as far as that is known: of what this process puts, always; of everything else if the store
+can tell.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
+import math
 from collections.abc import Callable
 
 from azure_durable_py.errors import StorageError
@@ -52,6 +54,7 @@ class Pump:
         self._batch = batch
         self._wake = Wakeup()
         self._due: list[float] = []
+        self._news = False
 
     def announce(self, queue: str, delay: float) -> None:
         """A message was put by this process: poll when it becomes visible."""
@@ -65,10 +68,26 @@ class Pump:
 
     async def run(self) -> None:
         """Poll until cancelled."""
+        unwatch = self._hub.store.watch(self._look)
+        try:
+            await self._poll()
+        finally:
+            unwatch()
+
+    def _look(self) -> None:
+        """There may be messages that this process does not know of."""
+        self._news = True
+        self._wake.set()
+
+    async def _poll(self) -> None:
         pause = FIRST_PAUSE
         next_poll = self._hub.clock.monotonic()
         while True:
             self._wake.clear()
+            if self._news:
+                self._news = False
+                next_poll = min(next_poll, await self._next_visible())
+                continue
             room = min(self._room(), self._batch)
             now = self._hub.clock.monotonic()
             due = min(next_poll, self._due[0]) if self._due else next_poll
@@ -78,10 +97,30 @@ class Pump:
             announced = self._forget_due(now)
             messages = await self._receive(room)
             for message in messages:
-                self._handle(message)
+                self._take(message)
             pause = FIRST_PAUSE if messages or announced else min(2 * pause, self._max_pause)
-            full = len(messages) == room
-            next_poll = now if full else self._hub.clock.monotonic() + self._hub.ids.jitter(pause, 0.1)
+            if len(messages) == room:
+                next_poll = now
+                continue
+            next_poll = self._hub.clock.monotonic() + self._hub.ids.jitter(pause, 0.1)
+            if not messages:
+                next_poll = min(next_poll, await self._next_visible())
+
+    def _take(self, message: QueueMessage) -> None:
+        try:
+            self._handle(message)
+        except Exception:
+            # One message must not keep this worker from all the others.
+            logger.exception("A message in %s could not be taken and will be delivered again.", self._queue)
+
+    async def _next_visible(self) -> float:
+        """When to poll so that the next message is taken as soon as it is visible."""
+        try:
+            seconds = await self._hub.store.next_visible(self._queue)
+        except StorageError as error:
+            logger.debug("Queue %s cannot be looked at: %s", self._queue, error)
+            seconds = None
+        return math.inf if seconds is None else self._hub.clock.monotonic() + seconds
 
     def _forget_due(self, now: float) -> bool:
         announced = False

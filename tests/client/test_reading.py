@@ -134,8 +134,11 @@ async def test_an_output_whose_rows_are_lost_is_an_error(client: DurableOrchestr
     await worker.set_status("one", "Completed", output=json.dumps("y" * 100_000))
     rows = await client.hub.store.list_blobs("one", "30-payload-turn")
     await client.hub.store.delete_blobs("one", [row.key for row in rows])
-    with pytest.raises(CorruptRowError):
-        await client.get_status("one")
+    for status in (await client.get_status("one"), *await client.get_status_all()):
+        assert status.runtime_status is OrchestrationRuntimeStatus.Completed
+        assert "is missing" in (status.damaged or "")
+        with pytest.raises(CorruptRowError, match="is missing"):
+            _ = status.output
 
 
 async def test_an_instance_purged_in_mid_read_is_absent(

@@ -15,8 +15,8 @@ from typing import Any
 
 from azure_durable_py.clock import Ids, loop_clock
 from azure_durable_py.errors import StorageError, StorageUnavailableError
-from azure_durable_py.history import Event, EventRaised
-from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
+from azure_durable_py.history import Event, EventRaised, ExecutionTerminated
+from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.instance import InstanceState
@@ -59,7 +59,10 @@ class ScriptedStore:
         self._cues: list[Cue] = []
         self._running = asyncio.Event()
         self._running.set()
+        self._refusal: type[StorageError] | None = None
         self.calls: Counter[str] = Counter()
+        self.seconds: dict[str, float] = {}
+        """How long calls take, by method."""
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._inner, name)
@@ -74,6 +77,9 @@ class ScriptedStore:
     async def _call(self, name: str, args: tuple[Any, ...], real: Callable[[], Awaitable[Any]]) -> Any:
         self.calls[name] += 1
         await self._running.wait()
+        await asyncio.sleep(self.seconds.get(name, 0.0))
+        if self._refusal is not None:
+            raise self._refusal(f"{name} is refused.")
         cue = next((cue for cue in self._cues if cue.method == name and cue.times and cue.matches(*args)), None)
         try:
             result = await (real() if cue is None else self._play(cue, real))
@@ -99,6 +105,14 @@ class ScriptedStore:
         """Go on."""
         self._running.set()
 
+    def refuse_all(self, error: type[StorageError]) -> None:
+        """From now on every call is refused, until `serve`."""
+        self._refusal = error
+
+    def serve(self) -> None:
+        """Refuse no longer."""
+        self._refusal = None
+
     # --- single calls ----------------------------------------------------------------------------------
 
     def hold(self, method: str, matches: Matches = always) -> Cue:
@@ -120,12 +134,19 @@ class ScriptedStore:
 
         return self._add(method, matches, play)
 
-    def refuse(self, method: str, matches: Matches = always, *, times: int = 1) -> Cue:
+    def refuse(
+        self,
+        method: str,
+        matches: Matches = always,
+        *,
+        times: int = 1,
+        error: type[StorageError] = StorageUnavailableError,
+    ) -> Cue:
         """The next such calls take no effect."""
 
         async def play(cue: Cue, real: Callable[[], Awaitable[Any]]) -> Any:
             del cue, real
-            raise StorageUnavailableError(f"{method} does not get through.")
+            raise error(f"{method} does not get through.")
 
         return self._add(method, matches, play, times)
 
@@ -184,8 +205,10 @@ class Stage:
         _OPEN.append(self.store)
         self.hub = TaskHub(self.store, self.clock, Ids(random.Random(2)))
         self.orchestrators = orchestrators
+        self.entities: list[Callable[[Any], Any]] = []
         self.runs: list[tuple[str, Any]] = []
         self._sent = 0
+        self._casts: list[Cast] = []
 
     async def worker(self, name: str, *, ahead: float = 0.0, start: bool = True, **more: Any) -> Cast:
         """Start another worker, whose clock is `ahead` by some seconds."""
@@ -200,6 +223,8 @@ class Stage:
         }
         settings = Settings(**{**options, **more})
         cast = Cast(hub, store, Worker(hub, self._registry(name), settings, run_sync=run_inline, repair=False))
+        # Nobody else refers to what a frozen worker has under way.
+        self._casts.append(cast)
         if start:
             await cast.worker.start()
         return cast
@@ -215,18 +240,31 @@ class Stage:
         registry.activities.add(ActivityDefinition("rest", rest, "number"))
         for function in self.orchestrators:
             registry.orchestrators.add(OrchestratorDefinition(function.__name__, function))
+        for entity in self.entities:
+            registry.entities.add(EntityDefinition(entity.__name__, entity))
         return registry
 
     # --- what clients do -------------------------------------------------------------------------------
 
-    async def start(self, name: str, instance_id: str, value: Any = None, **more: Any) -> None:
-        """Start an instance."""
-        request = StartRequest(instance_id, self.hub.ids.new(), name, self.clock.now(), json.dumps(value), **more)
-        assert await self.hub.start(request) is None
+    async def start(
+        self, name: str, instance_id: str, value: Any = None, *, by: Cast | None = None, **more: Any
+    ) -> None:
+        """Start an instance; `by` whose process: its worker hears of it at once."""
+        hub = self.hub if by is None else by.hub
+        request = StartRequest(instance_id, hub.ids.new(), name, self.clock.now(), json.dumps(value), **more)
+        assert await hub.start(request) is None
 
-    async def raise_event(self, instance_id: str, name: str, value: Any = None) -> None:
-        """Raise an external event."""
-        await self.hub.deliver(instance_id, [self.message(EventRaised(self.clock.now(), name, json.dumps(value)))], "")
+    async def raise_event(self, instance_id: str, name: str, value: Any = None, *, by: Cast | None = None) -> None:
+        """Raise an external event; `by` whose process: its worker hears of it at once."""
+        hub = self.hub if by is None else by.hub
+        await hub.deliver(instance_id, [self.message(EventRaised(self.clock.now(), name, json.dumps(value)))], "")
+
+    async def terminate(self, instance_id: str, *, recurse: bool = False, by: Cast | None = None) -> None:
+        """Terminate an instance that is there."""
+        hub = self.hub if by is None else by.hub
+        stop = ExecutionTerminated(self.clock.now(), "enough", recurse=recurse)
+        target = Target((await self.header(instance_id)).columns.execution_id)
+        await hub.deliver(instance_id, [self.message(stop, target, control=True)], "")
 
     def message(self, event: Event, target: Target = ANY, *, control: bool = False) -> InboxEvent:
         """An event as a client sends it."""
@@ -271,10 +309,32 @@ class Stage:
 
     async def quiet(self) -> None:
         """Wait until every queue is empty."""
+        await self.quiet_but(0)
+
+    async def quiet_but(self, held: int) -> None:
+        """Wait until no more than so many messages are in the queues."""
         deadline = self.clock.monotonic() + PATIENCE
-        while any((await self.store.message_counts()).values()):
+        while sum((await self.store.message_counts()).values()) > held:
             assert self.clock.monotonic() < deadline, f"queues are stuck: {await self.store.message_counts()}"
             await asyncio.sleep(1.0)
+
+
+class Settled:
+    """Notes how a message was settled."""
+
+    lost = False
+
+    def __init__(self) -> None:
+        self.how: list[str] = []
+
+    async def ack(self) -> None:
+        self.how.append("deleted")
+
+    async def put_back(self, delay: float) -> None:
+        self.how.append(f"put back for {delay}")
+
+    async def release(self) -> None:
+        self.how.append("released")
 
 
 def play(scene: Callable[[], Awaitable[None]]) -> None:

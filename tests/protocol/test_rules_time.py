@@ -9,14 +9,25 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.history import EventRaised, ExecutionTerminated
+from azure_durable_py.history import (
+    EventRaised,
+    ExecutionResumed,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    TaskCompleted,
+)
 from azure_durable_py.taskhub import instance, lifecycle
+from azure_durable_py.taskhub.instance import InstanceState
 from azure_durable_py.taskhub.lifecycle import purge
 from azure_durable_py.taskhub.messages import Target
-from azure_durable_py.taskhub.protocol import Commit
+from azure_durable_py.taskhub.protocol import BlobRow, Commit, QueueMessage
 from azure_durable_py.worker import actor, draft
 from azure_durable_py.worker.actor import Actor
-from tests.protocol.staging import EPOCH, Routine, Stage, commit_of, play
+from azure_durable_py.worker.context import TaskResult
+from azure_durable_py.worker.delivery import Delivery
+from azure_durable_py.worker.draft import Draft
+from azure_durable_py.worker.execution import Execution
+from tests.protocol.staging import EPOCH, Routine, Settled, Stage, commit_of, play
 
 
 def collects(context: Any) -> Routine:
@@ -54,7 +65,7 @@ def clocks(context: Any) -> Routine:
 # --- R16 -------------------------------------------------------------------------------------------------
 
 
-def test_r16_a_timer_doorbell_that_comes_early_is_put_back_until_it_is_due() -> None:
+def test_r16_a_timer_doorbell_that_comes_early_is_put_anew_until_it_is_due() -> None:
     play(_only_doorbell_is_early)
 
 
@@ -71,9 +82,230 @@ async def _only_doorbell_is_early() -> None:
 
 
 def test_without_r16_the_timer_never_fires(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Actor, "_early_by", lambda *_: 0.0)
+    real = Draft.see_to_timers
+
+    def once(self: Draft, guard: str | None, in_hand: Any, *, woken: bool) -> None:
+        if not woken:
+            real(self, guard, in_hand, woken=woken)
+
+    monkeypatch.setattr(Draft, "see_to_timers", once)
+    monkeypatch.setattr(InstanceState, "names", lambda self, guard: self.arming is not None or self.has_sends)
     with pytest.raises(AssertionError, match="one is stuck"):
         play(_only_doorbell_is_early)
+
+
+@pytest.mark.parametrize(("behind", "load"), [(0.15, 0.3), (0.5, 0.6), (0.5, 0.0), (0.0, 0.3)])
+def test_r16_a_timer_that_falls_due_while_a_turn_is_under_way_fires(
+    monkeypatch: pytest.MonkeyPatch, behind: float, load: float
+) -> None:
+    real = Execution.load
+
+    async def slow(self: Execution, state: InstanceState) -> None:
+        await asyncio.sleep(load)
+        await real(self, state)
+
+    async def scene() -> None:
+        stage = Stage(alarm)
+        first = await stage.worker("W1")
+        await stage.start("alarm", "one")
+        await stage.waiting("one")
+        await asyncio.sleep(5.0)
+        first.store.freeze()
+        await stage.worker("W2", ahead=-behind, max_queue_polling_interval=0.1)
+        monkeypatch.setattr(Execution, "load", slow)
+        assert await stage.finished("one") >= 100.0
+        await stage.quiet()
+
+    play(scene)
+
+
+def many_timers(context: Any) -> Routine:
+    begun = context.current_utc_datetime
+    yield context.task_all([context.create_timer(begun + timedelta(seconds=60 + number)) for number in range(100)])
+    return (context.current_utc_datetime - begun).total_seconds()
+
+
+def test_r16_an_instance_has_one_doorbell_for_all_its_timers() -> None:
+    async def scene() -> None:
+        stage = Stage(many_timers)
+        first = await stage.worker("W1")
+        await stage.start("many_timers", "one")
+        await stage.waiting("one")
+        await asyncio.sleep(30.0)
+        assert first.store.calls["put_message"] == 1
+        assert sum((await stage.store.message_counts()).values()) == 1
+        assert await stage.finished("one") >= 159.0
+        await stage.quiet()
+
+    play(scene)
+
+
+def two_alarms(context: Any) -> Routine:
+    """Two timers, after the seconds given; the second one is made when told to."""
+    first, second = context.get_input()
+    begun = context.current_utc_datetime
+    timers = [context.create_timer(begun + timedelta(seconds=first))]
+    yield context.wait_for_external_event("go")
+    timers.append(context.create_timer(begun + timedelta(seconds=second)))
+    yield context.task_any(timers)
+    woken = (context.current_utc_datetime - begun).total_seconds()
+    yield context.task_all(timers)
+    return [woken, (context.current_utc_datetime - begun).total_seconds()]
+
+
+def test_r16_a_doorbell_that_comes_too_late_for_a_new_timer_is_not_counted_on() -> None:
+    async def scene() -> None:
+        stage = Stage(two_alarms)
+        await stage.worker("W1")
+        await stage.start("two_alarms", "one", [600, 100])
+        await stage.waiting("one")
+        await asyncio.sleep(10.0)
+        await stage.raise_event("one", "go")
+        early, late = await stage.finished("one")
+        assert 100.0 <= early < 110.0
+        assert 600.0 <= late < 610.0
+        await stage.quiet()
+
+    play(scene)
+
+
+def test_r16_a_doorbell_that_was_lost_is_not_counted_on_for_the_next_timer() -> None:
+    async def scene() -> None:
+        stage = Stage(two_alarms)
+        await stage.worker("W1")
+        await stage.start("two_alarms", "one", [100, 600])
+        await stage.waiting("one")
+        await stage.raise_event("one", "go")
+        await asyncio.sleep(10.0)
+        alarm = (await stage.state("one")).alarm
+        assert alarm is not None
+        assert alarm.handle is not None
+        queue = stage.store.instance_queue("one")
+        await stage.store.delete_message(QueueMessage(queue, "", 0, alarm.handle))
+        await asyncio.sleep(190.0)
+        await stage.hub.ring("one", "anything")
+        early, late = await stage.finished("one")
+        assert 190.0 <= early < 220.0
+        assert 600.0 <= late < 610.0
+
+    play(scene)
+
+
+def test_r16_who_dies_before_it_puts_the_doorbell_of_a_timer_leaves_that_to_the_next() -> None:
+    async def scene() -> None:
+        stage = Stage(alarm)
+        first = await stage.worker("W1")
+        first.store.hold("put_message", lambda queue, body, *_: "timer" in body)
+        await stage.start("alarm", "one")
+        await stage.waiting("one")
+        await asyncio.sleep(5.0)
+        first.store.freeze()
+        await stage.worker("W2")
+        assert 100.0 <= await stage.finished("one") < 110.0
+
+    play(scene)
+
+
+def reminded(context: Any) -> Routine:
+    """Waits for an event, or for the time given in seconds."""
+    timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=context.get_input()))
+    answer = context.wait_for_external_event("item")
+    winner = yield context.task_any([answer, timer])
+    if winner is timer:
+        return "late"
+    timer.cancel()
+    yield context.wait_for_external_event("item")
+    return "in time"
+
+
+def test_r16_a_timer_is_as_long_as_it_needs_to_be() -> None:
+    async def scene() -> None:
+        stage = Stage(reminded)
+        await stage.worker("W1", max_queue_polling_interval=600.0)
+        await stage.start("reminded", "one", 40 * 86_400)
+        await asyncio.sleep(40 * 86_400 + 3600)
+        assert await stage.finished("one") == "late"
+        header = await stage.header("one")
+        assert header.columns.completed_time is not None
+        assert timedelta(0) <= header.columns.completed_time - EPOCH - timedelta(days=40) < timedelta(hours=1)
+        await stage.quiet()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "terminated", "cancelled by another worker"])
+def test_r16_nothing_is_left_of_a_timer_that_nobody_waits_for(ending: str) -> None:
+    async def scene() -> None:
+        stage = Stage(reminded)
+        first = await stage.worker("W1")
+        await stage.start("reminded", "one", 5 * 86_400)
+        await stage.waiting("one")
+        await asyncio.sleep(20.0)
+        assert sum((await stage.store.message_counts()).values()) == 1
+        if ending == "cancelled by another worker":
+            await first.worker.stop()
+            await stage.worker("W2")
+        if ending == "terminated":
+            target = Target((await stage.header("one")).columns.execution_id)
+            stop = ExecutionTerminated(stage.clock.now(), "enough", recurse=False)
+            await stage.hub.deliver("one", [stage.message(stop, target, control=True)], "")
+        else:
+            await stage.raise_event("one", "item")
+        await asyncio.sleep(20.0)
+        assert not any((await stage.store.message_counts()).values())
+
+    play(scene)
+
+
+def test_r16_a_suspended_instance_whose_timer_has_fired_rests() -> None:
+    async def scene() -> None:
+        stage = Stage(alarm)
+        first = await stage.worker("W1")
+        await stage.start("alarm", "one")
+        await stage.waiting("one")
+        target = Target((await stage.header("one")).columns.execution_id)
+        suspend = stage.message(ExecutionSuspended(stage.clock.now()), target, control=True)
+        await stage.hub.deliver("one", [suspend], "")
+        await asyncio.sleep(300.0)
+        await stage.quiet()
+        commits = first.store.calls["commit"]
+        await asyncio.sleep(300.0)
+        assert first.store.calls["commit"] == commits
+        resume = stage.message(ExecutionResumed(stage.clock.now()), target, control=True)
+        await stage.hub.deliver("one", [resume], "")
+        assert await stage.finished("one") >= 100.0
+
+    play(scene)
+
+
+def naps_after_work(context: Any) -> Routine:
+    yield context.call_activity("rest", 0.1)
+    yield context.create_timer(context.current_utc_datetime + timedelta(seconds=20))
+    return "woke"
+
+
+def test_r16_a_late_result_does_not_take_a_due_timer_its_doorbell() -> None:
+    async def scene() -> None:
+        stage = Stage(naps_after_work)
+        first = await stage.worker("W1")
+        await stage.start("naps_after_work", "one")
+        await stage.waiting("one")
+        await asyncio.sleep(10.0)
+        load = first.store.hold("load", lambda instance_id: instance_id == "one")
+        await load.reached.wait()
+        # The doorbell is here. The result of an activity that ran a second time arrives, and the worker dies.
+        actor = first.worker._actors["one"]
+        late = TaskCompleted(stage.clock.now(), 0, "0.1")
+        item = Delivery("item", (0, "", 1), Settled())
+        actor.finish(TaskResult(actor.sender.target, 0, late, item))
+        first.store.hold("commit", commit_of("one"))
+        load.go.set()
+        await asyncio.sleep(2.0)
+        first.store.freeze()
+        await stage.worker("W2")
+        assert await stage.finished("one") == "woke"
+
+    play(scene)
 
 
 def test_r16_every_turn_fires_all_timers_that_are_due() -> None:
@@ -158,15 +390,15 @@ def test_r17_a_purge_that_died_half_way_is_finished_by_the_next() -> None:
         await stage.raise_event("one", "item", "y" * 30_000)
         await stage.finished("one")
         await stage.quiet()
-        worker.store.last("delete_blobs")
+        await stage.store.put_blobs("one", [BlobRow(f"30-left-{n}", b"x") for n in range(150)])
+        worker.store.last("commit")
         half = asyncio.ensure_future(purge(worker.hub, "one"))
         await asyncio.sleep(30.0)
         half.cancel()
         assert (await stage.state("one")).purging
         assert await purge(stage.hub, "one")
         assert await stage.store.load_header("one") is None
-        for prefix in lifecycle.BLOB_PREFIXES:
-            assert not await stage.store.list_blobs("one", prefix)
+        assert not await stage.store.blob_keys("one")
         await stage.start("waits", "one", "again")
 
     play(scene)
@@ -213,15 +445,46 @@ def test_r18_rows_staged_for_a_commit_that_lost_go_with_the_next(monkeypatch: py
 
 def test_without_r18_they_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     _stage_everything(monkeypatch)
-    real = Actor._draft
-
-    def forgetful(self: Actor, *args: Any) -> draft.Draft:
-        self._orphans = []
-        return real(self, *args)
-
-    monkeypatch.setattr(Actor, "_draft", forgetful)
+    monkeypatch.setattr(Actor, "_orphans", lambda *_: [])
     with pytest.raises(AssertionError, match="orphans"):
         play(staged_rows_of_a_lost_commit)
+
+
+async def staged_rows_of_a_commit_that_landed() -> None:
+    stage = Stage(collects)
+    first = await stage.worker("W1")
+    await stage.start("collects", "one", 4)
+    await stage.waiting("one")
+    await stage.quiet()
+    # It lands, its answer is lost, and another worker commits on top before the first one looks.
+    lost = first.store.lose_answer("commit", commit_of("one"))
+    await stage.raise_event("one", "item", 0)
+    await lost.reached.wait()
+    first.store.freeze()
+    second = await stage.worker("W2")
+    await stage.raise_event("one", "item", 1)
+    await asyncio.sleep(5.0)
+    second.store.freeze()
+    first.store.thaw()
+    await asyncio.sleep(5.0)
+    await stage.raise_event("one", "item", 2)
+    await asyncio.sleep(15.0)
+    first.store.freeze()
+    await stage.worker("W3")
+    await stage.raise_event("one", "item", 3)
+    assert await stage.finished("one") == [0, 1, 2, 3]
+
+
+def test_r18_rows_of_a_commit_that_landed_without_an_answer_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    _stage_everything(monkeypatch)
+    play(staged_rows_of_a_commit_that_landed)
+
+
+def test_without_looking_whether_it_landed_its_history_is_destroyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    _stage_everything(monkeypatch)
+    monkeypatch.setattr(Actor, "_orphans", lambda self, _: [key for keys in self._staged.values() for key in keys])
+    with pytest.raises(AssertionError):
+        play(staged_rows_of_a_commit_that_landed)
 
 
 def test_r18_pages_are_named_by_the_turn_that_wrote_them() -> None:
@@ -315,6 +578,6 @@ def test_r20_a_constant_stream_does_not_hold_a_doorbell_for_ever(monkeypatch: py
 
 def test_without_r20_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actor, "ROWS_PER_TURN", 1)
-    monkeypatch.setattr(actor, "HORIZON", timedelta(days=1))
+    monkeypatch.setattr(actor, "horizon", lambda loaded, now: f"1-{now + timedelta(days=1):%Y%m%dT%H%M%S%f}")
     with pytest.raises(AssertionError, match="held for ever"):
         play(constant_stream)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -16,7 +15,7 @@ from azure_durable_py.taskhub.entity import EntityState
 from azure_durable_py.taskhub.instance import InstanceState
 from azure_durable_py.taskhub.lifecycle import purge
 from azure_durable_py.taskhub.protocol import InstanceQuery, Kind
-from tests.simulation.world import REST, STORM, World
+from tests.simulation.world import World
 
 # --- the app -------------------------------------------------------------------------------------------
 
@@ -112,7 +111,7 @@ async def tallies(world: World) -> None:
     await world.send("@tally@t", OperationArrived(later, "add", "1", signal_time=later.replace(hour=1)))
     for header in await world.finished(*(f"adds-{n}" for n in range(3))):
         assert header.columns.output == "1"
-    assert await _settled(world, "@tally@t", 3 * 7 + 15 + 1) == 3 * 7 + 15 + 1
+    assert await world.settled("@tally@t", 3 * 7 + 15 + 1) == 3 * 7 + 15 + 1
 
 
 async def journals(world: World) -> None:
@@ -124,7 +123,7 @@ async def journals(world: World) -> None:
     await world.finished(*names)
     await world.at_rest()
     for key, heard in (("first", range(15)), ("second", range(0, 15, 3))):
-        said = await _state(world, f"@journal@{key}")
+        said = await world.state_of(f"@journal@{key}")
         for name in names:
             assert [number for who, number in said if who == name] == list(heard), (key, name)
 
@@ -146,7 +145,7 @@ async def transfers(world: World) -> None:
     for header in await world.finished(*names):
         assert header.columns.runtime_status == "Completed", header.columns
     await world.at_rest()
-    total = sum([(await _state(world, f"@account@{key}"))["balance"] for key in range(3)])
+    total = sum([(await world.state_of(f"@account@{key}"))["balance"] for key in range(3)])
     assert total == 300, total
     await no_lock_is_left(world)
 
@@ -159,28 +158,6 @@ async def no_lock_is_left(world: World) -> None:
         assert header is not None
         entity = EntityState.of(InstanceState.decode(header.body))
         assert entity.is_idle, (item.instance_id, entity)
-
-
-async def _state(world: World, instance_id: str) -> Any:
-    header = await world.store.load_header(instance_id)
-    assert header is not None, instance_id
-    text = header.columns.output
-    if header.columns.output_payload is not None:
-        from azure_durable_py.taskhub.instance import decode_ref
-        from azure_durable_py.taskhub.values import read_value
-
-        text = await read_value(world.store, instance_id, decode_ref(header.columns.output_payload))
-    return None if text is None else json.loads(text)
-
-
-async def _settled(world: World, instance_id: str, wanted: Any) -> Any:
-    """The state once it is as wanted, or when there has been time enough for that."""
-    while asyncio.get_running_loop().time() < STORM + REST:
-        if await world.store.load_header(instance_id) is not None and await _state(world, instance_id) == wanted:
-            break
-        await asyncio.sleep(10.0)
-    await world.at_rest()
-    return await _state(world, instance_id)
 
 
 ENTITY_SCENARIOS = (tallies, journals, transfers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +14,10 @@ from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition
 from azure_durable_py.taskhub.lifecycle import purge
 from azure_durable_py.taskhub.protocol import Header
 from tests.simulation.entity_scenarios import ENTITY_SCENARIOS, add_entities
-from tests.simulation.world import World
-
-Scenario = Callable[[World], Awaitable[None]]
-
+from tests.simulation.life_scenarios import LIFE_SCENARIOS, add_life
+from tests.simulation.odd_scenarios import ODD_SCENARIOS, add_odd
+from tests.simulation.traffic_scenarios import TRAFFIC_SCENARIOS, add_traffic
+from tests.simulation.world import Plan, Play, World
 
 # --- the app -------------------------------------------------------------------------------------------
 
@@ -134,6 +134,9 @@ def app() -> Registry:
     for orchestrator in orchestrators:
         registry.orchestrators.add(OrchestratorDefinition(orchestrator.__name__, orchestrator))
     add_entities(registry)
+    add_traffic(registry)
+    add_life(registry)
+    add_odd(registry)
     return registry
 
 
@@ -231,11 +234,11 @@ async def endings(world: World) -> None:
     await world.start("waits", "stays")
     await world.nap(90.0)
     await world.terminate("waits", recurse=True)
-    await world.raise_event("stays-0", "item", "1") if await _exists(world, "stays-0") else None
+    await world.raise_event("stays-0", "item", "1") if await world.exists("stays-0") else None
     [header] = await world.finished("waits")
     assert header.columns.runtime_status == "Terminated"
     for child in ("waits-0", "waits-1"):
-        if await _exists(world, child):
+        if await world.exists(child):
             await world.finished(child)
     assert await purge(world.hub, "waits")
     await world.start("chain", "waits", "3")
@@ -246,21 +249,34 @@ async def endings(world: World) -> None:
     assert all(value in ([1], [2]) for value in output(stays))
 
 
-async def _exists(world: World, instance_id: str) -> bool:
-    return await world.store.load_header(instance_id) is not None
-
-
 async def _wake_children(world: World, instance_id: str) -> None:
     for number in range(2):
-        while not await _exists(world, f"{instance_id}-{number}"):
+        while not await world.exists(f"{instance_id}-{number}"):
             await asyncio.sleep(10.0)
         await world.raise_event(f"{instance_id}-{number}", "item", "2")
 
 
+@dataclass(frozen=True)
+class Scenario:
+    """What is played, and what it asks of the world that it is played in."""
+
+    play: Play
+
+    def plan(self, plan: Plan) -> Plan:
+        """Bend the set-up of a world to what the scenario needs."""
+        bend = getattr(self.play, "bend", None)
+        if bend is not None:
+            bend(plan)
+        return plan
+
+
 SCENARIOS: dict[str, Scenario] = {
-    scenario.__name__: scenario
+    scenario.__name__: Scenario(scenario)
     for scenario in (
         *(chains, fans, timers, families, events, generations, conversations, payloads, endings),
         *ENTITY_SCENARIOS,
+        *TRAFFIC_SCENARIOS,
+        *LIFE_SCENARIOS,
+        *ODD_SCENARIOS,
     )
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from azure_durable_py.taskhub.azure import listing, rows
-from azure_durable_py.taskhub.instance import CorruptRowError
+from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.protocol import InstanceQuery
 from tests.taskhub.building import T0, header
 
@@ -48,10 +49,18 @@ def test_a_row_tells_its_instance_id(instance_id: str):
     assert rows.listed_of(rows.header_row(header(instance_id))).instance_id == instance_id
 
 
-def test_a_row_that_is_no_header_is_called_corrupt():
+class Found(dict[str, Any]):
+    """A row as the SDK gives it."""
+
+    metadata: ClassVar[dict[str, Any]] = {"etag": "e"}
+
+
+def test_a_row_that_is_no_header_is_called_damaged():
     for row in ({}, {"Kind": "thing"}, {"Kind": "entity"}, {**rows.header_row(header("x")), "CreatedTime": "today"}):
-        with pytest.raises(CorruptRowError, match="is not a header of this hub"):
-            rows.listed_of({"PartitionKey": "x", **row})
+        found = {"PartitionKey": "x", "RowKey": "00-instance", **row}
+        with pytest.raises(DamagedHeaderError, match=r"header of instance 'x' is damaged: .*created_time: expected"):
+            rows.header_of("x", Found(found))
+        assert "created_time" in rows.listed_of(found).damaged
 
 
 def test_a_listing_never_asks_for_bodies():

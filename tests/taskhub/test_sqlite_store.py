@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sqlite3
+import stat
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,8 +117,10 @@ async def test_the_database_of_another_application_is_refused(tmp_path: Path):
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE things (id)")
     other.close()
+    before = path.read_bytes()
     with pytest.raises(StorageRejectedError, match="not one of azure-durable-py"):
         await SqliteStore(str(path), hub_name="MyHub").open()
+    assert path.read_bytes() == before
 
 
 async def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path):
@@ -122,7 +129,7 @@ async def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path):
 
 
 async def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path):
-    with pytest.raises(StorageRejectedError, match="unable to open"):
+    with pytest.raises(StorageRejectedError, match=r"is a folder.*hub\.db"):
         await SqliteStore(str(tmp_path), hub_name="MyHub").open()
 
 
@@ -168,29 +175,106 @@ async def test_a_database_locked_by_somebody_else_is_unavailable(tmp_path: Path)
     await store.close()
 
 
-async def test_a_full_disk_is_unavailable_and_nothing_took_effect(tmp_path: Path):
-    store = SqliteStore(str(tmp_path / "hub.db"), hub_name="MyHub")
-    await store.open()
-    etag = await insert(store, "x", b"before")
-    with store._database.read() as database:
-        pages = database.execute("PRAGMA page_count").fetchone()[0]
-        database.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StorageUnavailableError, match="full"):
-        await store.commit(Commit("x", header("x", b"after" * 100_000), etag))
-    loaded = await store.load_header("x")
-    assert loaded is not None
-    assert loaded.body == b"before"
-    await store.close()
+async def test_a_full_disk_refuses_and_nothing_took_effect(tmp_path: Path):
+    async with opened(tmp_path) as store:
+        etag = await insert(store, "x", b"before")
+        await on(store, "PRAGMA max_page_count = 1")
+        with pytest.raises(StorageRejectedError, match=r"full\. Make room on its disk"):
+            await store.commit(Commit("x", header("x", b"after" * 100_000), etag))
+        loaded = await store.load_header("x")
+        assert loaded is not None
+        assert loaded.body == b"before"
 
 
-async def test_a_call_that_fails_half_way_leaves_no_transaction_open():
-    store = SqliteStore(None, hub_name="Half")
+async def test_a_file_that_cannot_be_written_refuses_with_the_mend(tmp_path: Path):
+    async with opened(tmp_path) as store:
+        await on(store, "PRAGMA query_only = ON")
+        with pytest.raises(StorageRejectedError, match="must be able to write to the file and to its folder"):
+            await insert(store, "x")
+
+
+async def test_a_damaged_file_is_refused_with_the_mend(tmp_path: Path):
+    async with opened(tmp_path) as store:
+        await insert(store, "x", b"x" * 100_000)
+    file = tmp_path / "hub.db"
+    damaged = bytearray(file.read_bytes())
+    damaged[4096:] = bytes(len(damaged) - 4096)
+    file.write_bytes(damaged)
+    with pytest.raises(StorageRejectedError, match=r"malformed.*put a copy of it back, or move it away"):
+        await SqliteStore(str(file), hub_name="MyHub").open()
+
+
+@pytest.mark.parametrize("path", [None, "hub.db"])
+async def test_a_call_that_fails_half_way_leaves_nothing_behind(path: str | None, tmp_path: Path):
+    store = SqliteStore(path and str(tmp_path / path), hub_name="Half")
     info = await store.open()
-    with pytest.raises(StorageUnavailableError), store._database.write() as database:
-        database.execute("DELETE FROM hubs").execute("SELECT nonsense")
+    with pytest.raises(StorageUnavailableError):
+        await store._open.write(lambda db: db.execute("DELETE FROM hubs").execute("SELECT nonsense"))
     assert await store.open() == info
     await insert(store, "x")
     await store.close()
+
+
+@asynccontextmanager
+async def opened(tmp_path: Path, **options: Any) -> AsyncGenerator[SqliteStore, None]:
+    store = SqliteStore(str(tmp_path / "hub.db"), hub_name="MyHub", **options)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def on(store: SqliteStore, statement: str) -> Any:
+    """What a statement returns on the connection of a store."""
+    return await store._open.read(lambda db: db.execute(statement).fetchone())
+
+
+# --- what a file is ----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes of files")
+async def test_nobody_else_may_read_a_hub(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    umask = os.umask(0)
+    try:
+        async with opened(tmp_path) as store:
+            await insert(store, "x")
+            modes = modes_in(tmp_path)
+            assert {"hub.db", "hub.db-wal", "hub.db-shm", "hub.db-owners"} <= modes.keys()
+            assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+    finally:
+        os.umask(umask)
+    # At no time.
+    assert caplog.text == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes of files")
+async def test_a_hub_that_others_may_read_is_taken_from_them(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    async with opened(tmp_path):
+        pass
+    file = tmp_path / "hub.db"
+    file.chmod(0o644)
+    async with opened(tmp_path):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "could be read by other users (mode 644)" in caplog.text
+
+
+async def test_what_was_answered_is_on_the_disk(tmp_path: Path):
+    async with opened(tmp_path) as store:
+        assert await on(store, "PRAGMA journal_mode") == ("wal",)
+        # FULL: the log is flushed at each commit.
+        assert await on(store, "PRAGMA synchronous") == (2,)
+
+
+async def test_nothing_is_left_beside_the_file_when_it_is_closed(tmp_path: Path):
+    async with opened(tmp_path) as store, opened(tmp_path):
+        await insert(store, "x")
+    assert list(modes_in(tmp_path)) == ["hub.db"]
+
+
+def modes_in(folder: Path) -> dict[str, int]:
+    """The mode of everything in a folder, by name."""
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
 
 
 def _run_together(script: str, *arguments: list[str], ends: int = 0) -> list[str]:

@@ -16,8 +16,11 @@ from azure_durable_py.errors import (
     MessageLostError,
     SettingsError,
     StorageRejectedError,
+    UnstorableError,
 )
+from azure_durable_py.history import PayloadRef
 from azure_durable_py.models import UTC
+from azure_durable_py.taskhub.instance import encode_ref
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     MAX_BODY_BYTES,
@@ -148,8 +151,10 @@ async def test_closing_twice_is_fine_and_a_closed_store_can_be_opened_again(stor
     assert await store.load_header("x") is not None
 
 
-async def test_a_store_that_is_not_open_says_so(store_factory: StoreFactory):
-    store = await store_factory(opened=False)
+@pytest.mark.parametrize("was_open", [False, True], ids=["never opened", "closed"])
+async def test_a_store_that_is_not_open_says_so(store_factory: StoreFactory, *, was_open: bool):
+    store = await store_factory(opened=was_open)
+    await store.close()
     for call in (store.load("x"), store.put_message(store.activity_queue, "x"), store.query(InstanceQuery())):
         with pytest.raises(StorageRejectedError, match="not open"):
             await call
@@ -208,9 +213,9 @@ FULL: dict[str, Any] = {
     "completed_time": datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
     "custom_status": '{"步": 1}',
     "input": '"\\u0000🎈"',
-    "input_payload": "ref-in",
+    "input_payload": encode_ref(PayloadRef("30-payload-in", 1, 1)),
     "output": "null",
-    "output_payload": "ref-out",
+    "output_payload": encode_ref(PayloadRef("30-payload-out", 1, 1)),
     "version": "1.0",
     "tags": "{}",
     "parent_instance_id": "parent/1",
@@ -272,7 +277,7 @@ async def test_instance_ids_of_any_kind_are_kept_apart(store: TaskHubStore):
 @pytest.mark.parametrize("id", ["", "x" * 1025, "lone\ud800"])
 async def test_instance_ids_that_cannot_be_stored_are_refused(store: TaskHubStore, id: str):
     for call in (store.load(id), store.load_header(id), store.insert_inbox(id, inbox("1")), insert(store, id)):
-        with pytest.raises(StorageRejectedError):
+        with pytest.raises(UnstorableError):
             await call
 
 
@@ -385,6 +390,33 @@ async def test_a_commit_consumes_puts_and_drops_in_one_step(store: TaskHubStore)
     assert await store.get_blobs("x", ["30-kept"]) == {"30-kept": b"replaced"}
 
 
+@pytest.mark.parametrize("id", ["x", "@counter@" + "/" * 500])
+async def test_the_keys_of_blob_rows_are_listed_with_the_time_of_each(store: TaskHubStore, id: str):
+    etag = await insert(store, id)
+    await store.insert_inbox(id, inbox("1"))
+    await store.put_blobs(id, blobs(*(f"30-{number:04d}" for number in range(1_100))))
+    etag = await store.commit(Commit(id, header(id), etag, put=blobs("20-a", "60-b", body=b"b" * 100_000)))
+    keys = await store.blob_keys(id)
+    assert list(keys) == ["20-a", *(f"30-{number:04d}" for number in range(1_100)), "60-b"]
+    rows = {row.key: row.timestamp for row in await store.list_blobs(id, "20-")}
+    assert keys["20-a"] == rows["20-a"]
+    assert await store.blob_keys("another") == {}
+
+
+async def test_instances_whose_inbox_waits_are_listed_by_the_time_of_its_rows(store: TaskHubStore):
+    await insert(store, "idle")
+    await store.put_blobs("idle", blobs("20-a"))
+    for name in WEIRD_IDS:
+        await insert(store, name)
+        await store.insert_inbox(name, inbox("1", "2"))
+    await store.insert_inbox("absent", inbox("1"))
+    [row, *_] = (await store.load("absent")).inbox
+    assert row.timestamp is not None
+    later, before = row.timestamp + timedelta(seconds=30), row.timestamp - timedelta(minutes=30)
+    assert sorted(await store.instances_with_inbox(later)) == sorted([*WEIRD_IDS, "absent"])
+    assert await store.instances_with_inbox(before) == []
+
+
 async def test_rows_that_are_already_gone_do_not_fail_a_commit(store: TaskHubStore):
     await store.insert_inbox("x", inbox("2"))
     etag = await insert(store, "x")
@@ -453,7 +485,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("commit", REFUSED.values(), ids=list(REFUSED))
 async def test_a_commit_beyond_the_limits_is_refused_and_changes_nothing(store: TaskHubStore, commit: Commit):
-    with pytest.raises(StorageRejectedError):
+    with pytest.raises(UnstorableError):
         await store.commit(commit)
     assert await store.load_header("x") is None
     assert await store.list_blobs("x", "20-") == ()
@@ -522,7 +554,7 @@ async def test_inbox_bodies_up_to_the_limit_are_taken(store: TaskHubStore, size:
     ids=["large", "many", "heavy", "twice", "empty key", "long key", "bad key"],
 )
 async def test_inbox_rows_beyond_the_limits_are_refused(store: TaskHubStore, rows: tuple[InboxRow, ...]):
-    with pytest.raises(StorageRejectedError):
+    with pytest.raises(UnstorableError):
         await store.insert_inbox("x", rows)
     assert await keys_in_inbox(store, "x") == []
 
@@ -607,7 +639,7 @@ async def test_blob_rows_are_not_part_of_the_inbox(store: TaskHubStore):
     ids=["large", "twice", "kind", "key"],
 )
 async def test_blobs_beyond_the_limits_are_refused(store: TaskHubStore, rows: tuple[BlobRow, ...]):
-    with pytest.raises(StorageRejectedError):
+    with pytest.raises(UnstorableError):
         await store.put_blobs("x", rows)
 
 
@@ -618,7 +650,7 @@ async def test_blob_keys_of_another_kind_are_refused_everywhere(store: TaskHubSt
         store.list_blobs("x", ""),
         store.delete_inbox("x", ["a/b"]),
     ):
-        with pytest.raises(StorageRejectedError):
+        with pytest.raises(UnstorableError):
             await call
 
 
@@ -875,6 +907,26 @@ async def test_receivers_never_share_a_message(store: TaskHubStore, store_factor
     assert len(bodies) == len(set(bodies))
 
 
+async def test_a_store_tells_when_the_next_message_is_due_or_that_it_cannot_tell(store: TaskHubStore, queue: str):
+    assert await store.next_visible(queue) is None
+    await store.put_message(queue, "later", delay=60)
+    assert await tells(store, queue, 50, 60)
+    await store.put_message(queue, "now")
+    assert await tells(store, queue, 0, 0)
+    [message] = await store.receive_messages(queue, 1, 30)
+    assert await tells(store, queue, 20, 30)
+    message = await store.extend_message(message, 90)
+    assert await tells(store, queue, 50, 60)
+    await store.extend_message(message, 0)
+    assert await tells(store, queue, 0, 0)
+
+
+async def tells(store: TaskHubStore, queue: str, least: float, most: float) -> bool:
+    """Whether a store tells that the next message is due in so many seconds, or that it cannot tell."""
+    seconds = await store.next_visible(queue)
+    return seconds is None or least <= seconds <= most
+
+
 async def test_counts_include_what_is_invisible(store: TaskHubStore, queue: str):
     await store.put_message(queue, "1")
     await store.put_message(queue, "2", delay=60)
@@ -894,14 +946,14 @@ async def test_messages_beyond_the_limits_are_refused(store: TaskHubStore, queue
         store.receive_messages(queue, 1, -1),
         store.receive_messages(queue, 1, 8 * 24 * 3600),
     ):
-        with pytest.raises(StorageRejectedError):
+        with pytest.raises(UnstorableError):
             await call
     assert (await store.message_counts())[queue] == 0
 
 
 async def test_the_longest_delay_is_taken(store: TaskHubStore, queue: str):
     held = await store.put_message(queue, "x", delay=MAX_DELAY_SECONDS)
-    with pytest.raises(StorageRejectedError):
+    with pytest.raises(UnstorableError):
         await store.extend_message(held, 8 * 24 * 3600)
     await store.delete_message(held)
 

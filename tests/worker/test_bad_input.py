@@ -86,8 +86,8 @@ def test_a_header_that_cannot_be_read_holds_up_nobody_else() -> None:
         assert await stage.finished("one", within=30.0) == 1
         before = sum(worker.store.calls.values())
         await asyncio.sleep(600.0)
-        # Put back ever later, not tried again and again. Polling takes a call every two seconds.
-        assert sum(worker.store.calls.values()) - before < 1000
+        # Put back ever later, not tried again and again. Each queue is polled every two seconds and asked what is next.
+        assert sum(worker.store.calls.values()) - before < 1500
 
     play(scene)
 

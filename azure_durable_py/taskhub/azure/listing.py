@@ -12,6 +12,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from azure_durable_py import shape
 from azure_durable_py.models import UTC
 from azure_durable_py.taskhub.azure import rows
 from azure_durable_py.taskhub.layout import unknown_token
@@ -55,8 +56,10 @@ def selection(query: InstanceQuery) -> list[str]:
 
 
 def matches(query: InstanceQuery, listed: Listed) -> bool:
-    """Whether a header meets every criterion of a query."""
+    """Whether a header meets every criterion of a query, as far as can be seen: one that is damaged is not hidden."""
     columns = listed.columns
+    if listed.damaged:
+        return columns.kind is query.kind and listed.instance_id.startswith(query.instance_id_prefix or "")
     return (
         columns.kind is query.kind
         and (not query.runtime_status or columns.runtime_status in query.runtime_status)
@@ -86,12 +89,13 @@ def decode_token(token: str | None) -> dict[str, str | None] | None:
     if token is None:
         return None
     try:
-        partition, row = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
-        # A lone surrogate is valid JSON, but no key.
-        (partition + (row or "")).encode()
-    except (ValueError, TypeError, AttributeError) as error:
+        partition, row = _TOKEN(shape.parse(base64.b64decode(token, altchars=b"-_", validate=True)))
+    except ValueError as error:
         raise unknown_token(token) from error
     return {"PartitionKey": partition, "RowKey": row}
+
+
+_TOKEN = shape.row(shape.word(shape.LARGEST), shape.optional(shape.word(shape.LARGEST, least=0)))
 
 
 def _any_of(column: str, values: Collection[str]) -> list[str]:

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from azure_durable_py import shape
 from azure_durable_py.models import UTC
-from azure_durable_py.taskhub.instance import CorruptRowError
+from azure_durable_py.taskhub import columns
 from azure_durable_py.taskhub.layout import prefix_range
-from azure_durable_py.taskhub.protocol import BlobRow, Columns, Header, InboxRow, Kind, Listed
+from azure_durable_py.taskhub.protocol import BlobRow, Columns, Header, InboxRow, Listed
 
 HEADER_KEY = "00-instance"
 INBOX_PREFIX = "10-inbox-"
@@ -57,11 +58,18 @@ def _escape(text: str) -> str:
     return _UNSAFE.sub(lambda match: "".join(f"~{byte:02X}" for byte in match[0].encode()), text)
 
 
-def _instance_id(row: Mapping[str, Any]) -> str:
+def is_shortened(partition: str) -> bool:
+    """Whether a PartitionKey holds a part of the instance id only."""
+    return _HASHED in partition
+
+
+def instance_id_of(row: Mapping[str, Any]) -> str:
+    """The id behind a key; where the key is shortened, the row of the header tells it. Else something to show."""
     key: str = row["PartitionKey"]
-    if _HASHED in key:
-        return row["InstanceId"]
-    return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), key.encode()).decode()
+    if is_shortened(key):
+        found = row.get("InstanceId")
+        return found if isinstance(found, str) else key
+    return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), key.encode()).decode(errors="replace")
 
 
 # --- headers -----------------------------------------------------------------------------------------
@@ -93,55 +101,49 @@ LISTED = ("PartitionKey", "RowKey", "InstanceId", *_COLUMNS)
 
 def header_row(header: Header) -> Row:
     """The row of a header."""
-    columns = header.columns
     row: Row = {"PartitionKey": partition_key(header.instance_id), "RowKey": HEADER_KEY}
     if _HASHED in row["PartitionKey"]:
         row["InstanceId"] = header.instance_id
     for name, attribute in _COLUMNS.items():
-        value = getattr(columns, attribute)
+        value = getattr(header.columns, attribute)
         if value is not None:
             row[name] = value
-    row["Kind"] = columns.kind.value
+    row["Kind"] = header.columns.kind.value
     return row | _split(header.body)
 
 
 def header_of(instance_id: str, row: Mapping[str, Any]) -> Header:
     """The header that a row holds.
 
-    :raises CorruptRowError: columns are missing or damaged.
+    :raises DamagedHeaderError: columns are missing or damaged.
     """
     metadata: Mapping[str, Any] = getattr(row, "metadata", {})
-    return Header(instance_id, _columns_of(row), _join(row), metadata["etag"])
+    return columns.header_of(instance_id, _columns_of(instance_id, row), _join(row), metadata["etag"])
 
 
 def listed_of(row: Mapping[str, Any]) -> Listed:
-    """The entry of a listing for the selected columns of a header.
-
-    :raises CorruptRowError: columns are missing or damaged.
-    """
-    return Listed(_instance_id(row), _columns_of(row))
+    """The entry of a listing for the selected columns of a header."""
+    instance_id = instance_id_of(row)
+    return Listed(instance_id, *_columns_of(instance_id, row))
 
 
-def _columns_of(row: Mapping[str, Any]) -> Columns:
-    try:
-        values = {attribute: row.get(name) for name, attribute in _COLUMNS.items()}
-        values["kind"] = Kind(row["Kind"])
-        for name in ("created_time", "last_updated_time", "completed_time", "wake_time"):
-            values[name] = _plain(values[name])
-        if None in (values["created_time"], values["last_updated_time"], values["runtime_status"], values["name"]):
-            raise ValueError("a required column is missing")
-        return Columns(**values)  # pyright: ignore[reportArgumentType]
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CorruptRowError(
-            f"Row {HEADER_KEY!r} of partition {row.get('PartitionKey')!r} is not a header of this hub: {error!r}"
-        ) from error
+def _columns_of(instance_id: str, row: Mapping[str, Any]) -> tuple[Columns, str]:
+    return columns.read_columns(instance_id, {attribute: row.get(name) for name, attribute in _COLUMNS.items()}, _time)
 
 
-def _plain(moment: datetime | None) -> datetime | None:
-    """The SDK's subclass of datetime as a plain one."""
+def _time(value: Any) -> datetime:
+    """:raises ShapeError: it is not a time."""
+    moment = _plain(value)
     if moment is None:
+        raise shape.refused("a time", value)
+    return moment
+
+
+def _plain(value: Any) -> datetime | None:
+    """The SDK's subclass of datetime as a plain one; None for anything else."""
+    if not isinstance(value, datetime):
         return None
-    return datetime(*moment.timetuple()[:6], moment.microsecond, tzinfo=UTC)
+    return datetime(*value.timetuple()[:6], value.microsecond, tzinfo=UTC)
 
 
 # --- other rows ----------------------------------------------------------------------------------------
@@ -167,6 +169,11 @@ def blob_of(row: Mapping[str, Any]) -> BlobRow:
     return BlobRow(row["RowKey"], _join(row), _timestamp(row))
 
 
+def taken_at(row: Mapping[str, Any]) -> datetime:
+    """When storage took a row."""
+    return _timestamp(row) or datetime.now(UTC)
+
+
 def _timestamp(row: Mapping[str, Any]) -> datetime | None:
     metadata: Mapping[str, Any] = getattr(row, "metadata", {})
     return _plain(metadata.get("timestamp"))
@@ -182,5 +189,5 @@ def _split(body: bytes) -> Row:
 def _join(row: Mapping[str, Any]) -> bytes:
     parts: list[bytes] = []
     while (part := row.get(f"B{len(parts):02d}")) is not None:
-        parts.append(part)
+        parts.append(columns.body_of(part))
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,198 @@
+"""The SQLite database of a hub: its file, its schema, how it is opened.
+
+It knows nothing of what the tables mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import stat
+import sys
+from pathlib import Path
+
+from azure_durable_py.errors import HubFormatError, StorageRejectedError
+from azure_durable_py.taskhub.sqlite.refusals import translate
+
+logger = logging.getLogger("azure_durable_py.taskhub")
+
+_APPLICATION_ID = 0x61647079
+_SCHEMA_VERSION = 2
+_SCHEMA = """
+CREATE TABLE hubs (
+    hub TEXT PRIMARY KEY, format_version INTEGER NOT NULL, queue_count INTEGER NOT NULL, signing_key BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE instances (
+    hub TEXT NOT NULL, instance_id TEXT NOT NULL, etag TEXT NOT NULL,
+    kind TEXT NOT NULL, name TEXT NOT NULL, runtime_status TEXT NOT NULL,
+    created_time INTEGER NOT NULL, last_updated_time INTEGER NOT NULL,
+    execution_id TEXT NOT NULL, turn_id TEXT NOT NULL, generation INTEGER NOT NULL, completed_time INTEGER,
+    custom_status TEXT, input TEXT, input_payload TEXT, output TEXT, output_payload TEXT,
+    version TEXT, tags TEXT, parent_instance_id TEXT, wake_time INTEGER, has_outbox INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (hub, instance_id)
+);
+CREATE TABLE inbox (
+    hub TEXT NOT NULL, instance_id TEXT NOT NULL, key TEXT NOT NULL, taken INTEGER NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (hub, instance_id, key)
+) WITHOUT ROWID;
+CREATE TABLE blobs (
+    hub TEXT NOT NULL, instance_id TEXT NOT NULL, key TEXT NOT NULL, taken INTEGER NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (hub, instance_id, key)
+);
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, visible_at INTEGER NOT NULL,
+    dequeue_count INTEGER NOT NULL, receipt INTEGER NOT NULL, inserted INTEGER NOT NULL, owner TEXT, body TEXT NOT NULL
+);
+CREATE INDEX messages_by_visibility ON messages (queue, visible_at, id);
+"""
+
+
+def open_memory() -> sqlite3.Connection:
+    """A new database in memory, which lives until it is closed."""
+    # A sync client runs its event loop in a thread of its own; calls never overlap.
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    db.text_factory = _text
+    _create_schema(db, "memory")
+    return db
+
+
+def open_file(path: str, busy_timeout: float) -> sqlite3.Connection:
+    """Open the database in a file, and make both if they are missing.
+
+    :param busy_timeout: seconds for which a statement waits while another process writes.
+    :raises StorageRejectedError: it cannot be opened, or there is something else in that place.
+    :raises HubFormatError: the tables are of another version of this package.
+    :raises StorageUnavailableError: SQLite gave no answer.
+    """
+    _check_place(path)
+    _make_private(path)
+    db: sqlite3.Connection | None = None
+    try:
+        db = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
+        # One row whose text is damaged must not end the reading of all others.
+        db.text_factory = _text
+        # First of all: a database of somebody else stays as it is.
+        _has_schema(db, path)
+        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        # In WAL mode, FULL flushes the log at each commit: what was answered survives a loss of power, too.
+        db.execute("PRAGMA synchronous = FULL")
+        # On macOS only this reaches the disk itself.
+        db.execute("PRAGMA fullfsync = ON")
+        _create_schema(db, path)
+    except sqlite3.Error as error:
+        _close(db)
+        raise translate(error, path) from error
+    except BaseException:
+        _close(db)
+        raise
+    if mode != "wal":
+        logger.warning("%s cannot be kept in WAL mode but in mode %r: it will be slow.", path, mode)
+    _narrow(path)
+    return db
+
+
+def _close(db: sqlite3.Connection | None) -> None:
+    if db is not None:
+        db.close()
+
+
+# --- the file ----------------------------------------------------------------------------------------
+
+
+def _check_place(path: str) -> None:
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise StorageRejectedError(
+            f"The folder of the hub's database {path!r} does not exist. Create it, or name another file."
+        )
+    if Path(path).is_dir():
+        raise StorageRejectedError(
+            f"{path!r} is a folder; the hub's database is a file. Name one, such as {str(Path(path) / 'hub.db')!r}."
+        )
+
+
+def _make_private(path: str) -> None:
+    """Make the file, if it is not there, such that its owner alone may read it: it holds keys and payloads.
+
+    SQLite gives the files beside it (-wal, -shm) the same mode. Whatever goes wrong here, SQLite will say why.
+    """
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        if sys.platform != "win32":
+            # Whatever the umask took away.
+            Path(path).chmod(0o600)
+            _flush(Path(path).absolute().parent)
+
+
+def _flush(folder: Path) -> None:
+    """Have the names in a folder survive a loss of power."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _narrow(path: str) -> None:
+    """Take the right to read an existing hub from others than its owner.
+
+    Narrowed and not just told of: it holds the key that signs management URLs, nothing needs the wider mode, and a
+    warning would have to be heeded by somebody on each machine.
+    """
+    if sys.platform == "win32":
+        return
+    for file in (Path(path), Path(f"{path}-wal"), Path(f"{path}-shm")):
+        try:
+            mode = stat.S_IMODE(file.stat().st_mode)
+            if mode & 0o077:
+                file.chmod(0o600)
+                logger.warning("%s could be read by other users (mode %o); now its owner alone can.", file, mode)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            logger.warning("%s can be read by other users, and cannot be made private: %s", file, error)
+
+
+# --- the schema ----------------------------------------------------------------------------------------
+
+
+def _create_schema(db: sqlite3.Connection, where: str) -> None:
+    if _has_schema(db, where):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been quicker.
+        if not _has_schema(db, where):
+            for statement in _SCHEMA.split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _has_schema(db: sqlite3.Connection, where: str) -> bool:
+    """Whether our tables are there; False: nothing is."""
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if application == _APPLICATION_ID:
+        if version != _SCHEMA_VERSION:
+            raise HubFormatError(
+                f"{where} was written by another version of azure-durable-py (schema {version}; this one "
+                f"knows {_SCHEMA_VERSION}). Upgrade azure-durable-py here, or name another file."
+            )
+        return True
+    if application != 0 or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StorageRejectedError(
+            f"{where} is a SQLite database, but not one of azure-durable-py. Name another file for the hub."
+        )
+    return False
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")

@@ -1,0 +1,87 @@
+"""The statement that lists headers, and the token by which a listing goes on."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from azure_durable_py import shape
+from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub.protocol import InstanceQuery, Listed, Page
+from azure_durable_py.taskhub.sqlite.values import COLUMNS, to_columns, to_micros
+
+_NO_VALUES = COLUMNS.replace("custom_status, input,", "NULL, NULL,").replace("output, ", "NULL, ", 1)
+
+
+def start_of(query: InstanceQuery) -> str:
+    """The id after which a page begins.
+
+    :raises InvalidRequestError: the continuation token is not one of ours.
+    """
+    return "" if query.continuation_token is None else _decode_token(query.continuation_token)
+
+
+def list_page(db: sqlite3.Connection, hub: str, query: InstanceQuery, after: str) -> Page:
+    """One page of headers in the order of their ids."""
+    conditions, values = _conditions(query)
+    columns = COLUMNS if query.with_values else _NO_VALUES
+    statement = (
+        f"SELECT instance_id, {columns} FROM instances WHERE hub = ? AND instance_id > ? "  # noqa: S608
+        f"{''.join(f'AND {condition} ' for condition in conditions)}ORDER BY instance_id LIMIT ?"
+    )
+    rows = db.execute(statement, (hub, after, *values, query.page_size + 1)).fetchall()
+    items = tuple(Listed(row[0], *to_columns(row[0], row[1:])) for row in rows[: query.page_size])
+    more = len(rows) > query.page_size
+    return Page(items, _encode_token(items[-1].instance_id) if more else None)
+
+
+def with_inbox(db: sqlite3.Connection, hub: str, before: datetime) -> list[str]:
+    """The ids of instances with an inbox row that was taken before this time."""
+    statement = "SELECT DISTINCT instance_id FROM inbox WHERE hub = ? AND taken < ? ORDER BY instance_id"
+    return [row[0] for row in db.execute(statement, (hub, to_micros(before)))]
+
+
+def _conditions(query: InstanceQuery) -> tuple[list[str], list[Any]]:
+    conditions = ["kind = ?"]
+    values: list[Any] = [query.kind.value]
+
+    def add(condition: str, *given: Any) -> None:
+        conditions.append(condition)
+        values.extend(given)
+
+    for condition, moment in (
+        ("created_time >= ?", query.created_from),
+        ("created_time <= ?", query.created_to),
+        ("last_updated_time >= ?", query.updated_from),
+        ("last_updated_time <= ?", query.updated_to),
+    ):
+        if moment is not None:
+            add(condition, to_micros(moment))
+    for column, accepted in (("runtime_status", query.runtime_status), ("name", query.names)):
+        if accepted:
+            add(f"{column} IN ({', '.join('?' * len(accepted))})", *accepted)
+    if query.instance_id_prefix:
+        add("instance_id >= ? AND instance_id < ?", *layout.prefix_range(query.instance_id_prefix))
+    if query.with_outbox is not None:
+        add("has_outbox = ?", query.with_outbox)
+    return conditions, values
+
+
+def _encode_token(instance_id: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps(["after", instance_id]).encode()).decode()
+
+
+def _decode_token(token: str) -> str:
+    try:
+        word, instance_id = _TOKEN(shape.parse(base64.b64decode(token, altchars=b"-_", validate=True)))
+    except ValueError as error:
+        raise layout.unknown_token(token) from error
+    if word != "after":
+        raise layout.unknown_token(token)
+    return instance_id
+
+
+_TOKEN = shape.row(shape.text, shape.word(shape.MAX_INSTANCE_ID_CHARS))

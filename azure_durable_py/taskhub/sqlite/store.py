@@ -1,0 +1,244 @@
+"""A task hub in SQLite: in memory for tests, in one file for the embedded hub.
+
+Owns what a call is: its checks, and its job on the database. How jobs run is the business of `inline` (in memory)
+and `thread` (a file); the statements are in `partition`, `listing` and `queues`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from azure_durable_py.clock import Clock, Ids
+from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub.protocol import (
+    FORMAT_VERSION,
+    BlobRow,
+    Commit,
+    Header,
+    HubInfo,
+    InboxRow,
+    InstanceQuery,
+    Loaded,
+    Page,
+    QueueMessage,
+)
+from azure_durable_py.taskhub.sqlite import listing, partition, queues
+from azure_durable_py.taskhub.sqlite.database import open_file, open_memory
+from azure_durable_py.taskhub.sqlite.inline import Inline
+from azure_durable_py.taskhub.sqlite.neighbours import Neighbours
+from azure_durable_py.taskhub.sqlite.thread import Threaded, not_open
+from azure_durable_py.taskhub.sqlite.values import to_micros
+
+
+class SqliteStore:
+    """A task hub in a SQLite database; implements `TaskHubStore`.
+
+    :param path: file of the database (several processes may share it), or None for one in memory
+        that lives from `open` to `close`.
+    :param hub_name: name of the task hub; one file may hold several.
+    :param instance_queue_count: number of doorbell queues.
+    :param now: tells UTC time; decides when messages are visible.
+    :param ids: source of ETags.
+    :param busy_timeout: seconds for which a call waits while another process writes.
+    :raises SettingsError: the name or the count cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        *,
+        hub_name: str,
+        instance_queue_count: int = 1,
+        now: Callable[[], datetime] | None = None,
+        ids: Ids | None = None,
+        busy_timeout: float = 5.0,
+    ) -> None:
+        self._path = path
+        self._hub_name = hub_name
+        self._hub = hub_name.lower()
+        self._queues = layout.QueueNames(hub_name, instance_queue_count)
+        self._now = now or Clock().now
+        self._ids = ids or Ids()
+        self._busy_timeout = busy_timeout
+        self._lane: Inline | Threaded | None = None
+
+    @property
+    def description(self) -> str:
+        """Where the hub is."""
+        return f"SQLite hub {self._hub_name} ({self._path or 'in memory'})"
+
+    @property
+    def instance_queues(self) -> tuple[str, ...]:
+        """The names of the doorbell queues."""
+        return self._queues.instances
+
+    @property
+    def activity_queue(self) -> str:
+        """The name of the work-item queue."""
+        return self._queues.activities
+
+    def instance_queue(self, instance_id: str) -> str:
+        """The doorbell queue of an instance."""
+        return self._queues.of_instance(instance_id)
+
+    # --- the hub -----------------------------------------------------------------------------------
+
+    async def open(self) -> HubInfo:
+        """Create what is missing and read the marker."""
+        lane = self._lane = self._lane or self._connect()
+        try:
+            info = await lane.write(self._mark)
+            return layout.check_marker(info, self._hub_name, len(self._queues.instances), self._path or "memory")
+        except BaseException:
+            await self.close()
+            raise
+
+    def _connect(self) -> Inline | Threaded:
+        path, timeout, now = self._path, self._busy_timeout, self._now
+        if path is None:
+            return Inline(open_memory())
+        return Threaded(path, lambda: open_file(path, timeout), Neighbours(path, lambda: to_micros(now())))
+
+    def _mark(self, db: sqlite3.Connection) -> HubInfo:
+        marker = (self._hub, FORMAT_VERSION, len(self._queues.instances), secrets.token_bytes(32))
+        db.execute("INSERT OR IGNORE INTO hubs VALUES (?, ?, ?, ?)", marker)
+        columns = "format_version, queue_count, signing_key"
+        return HubInfo(*db.execute(f"SELECT {columns} FROM hubs WHERE hub = ?", (self._hub,)).fetchone())  # noqa: S608
+
+    async def close(self) -> None:
+        """Close the database when what is under way is done; one in memory is gone with it."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            await lane.close()
+
+    async def delete_hub(self) -> None:
+        """Delete everything of this hub; other hubs in the file stay."""
+        await self._open.write(self._delete_hub)
+
+    def _delete_hub(self, db: sqlite3.Connection) -> None:
+        for table in ("hubs", "instances", "inbox", "blobs"):
+            db.execute(f"DELETE FROM {table} WHERE hub = ?", (self._hub,))  # noqa: S608
+        db.executemany("DELETE FROM messages WHERE queue = ?", [(queue,) for queue in self._queues.all])
+
+    @property
+    def _open(self) -> Inline | Threaded:
+        if self._lane is None:
+            raise not_open(self._path)
+        return self._lane
+
+    def _micros(self) -> int:
+        return to_micros(self._now())
+
+    # --- one partition -----------------------------------------------------------------------------
+
+    async def load(self, instance_id: str) -> Loaded:
+        """Header and the first inbox rows."""
+        layout.check_id(instance_id)
+        return await self._open.read(lambda db: partition.load(db, self._hub, instance_id))
+
+    async def load_header(self, instance_id: str) -> Header | None:
+        """The header alone."""
+        layout.check_id(instance_id)
+        return await self._open.read(lambda db: partition.load_header(db, self._hub, instance_id))
+
+    async def commit(self, commit: Commit) -> str:
+        """Apply a commit; returns the header's new ETag ('' when the header was deleted)."""
+        layout.check_commit(commit)
+        etag = "" if commit.header is None else self._ids.new()
+        await self._open.write(lambda db: partition.commit(db, self._hub, commit, etag, self._micros()))
+        return etag
+
+    async def insert_inbox(self, instance_id: str, rows: Sequence[InboxRow]) -> frozenset[str]:
+        """Insert rows in order; returns the keys that existed."""
+        layout.check_inbox(instance_id, rows)
+        return await self._open.write(
+            lambda db: partition.insert_inbox(db, self._hub, instance_id, rows, self._micros())
+        )
+
+    async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
+        """Delete inbox rows without touching a header."""
+        layout.check_id(instance_id)
+        layout.check_deleted(keys)
+        await self._open.write(lambda db: partition.delete_inbox(db, self._hub, instance_id, keys))
+
+    async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:
+        """Insert or replace blob rows."""
+        layout.check_blobs(instance_id, rows)
+        await self._open.write(lambda db: partition.put_blobs(db, self._hub, instance_id, rows, self._micros()))
+
+    async def get_blobs(self, instance_id: str, keys: Sequence[str]) -> dict[str, bytes]:
+        """The bodies of these blob rows; a missing one is absent."""
+        layout.check_id(instance_id)
+        layout.check_keys(keys, blobs=True)
+        return await self._open.read(lambda db: partition.get_blobs(db, self._hub, instance_id, keys))
+
+    async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
+        """All blob rows whose RowKey begins with `prefix`."""
+        layout.check_id(instance_id)
+        layout.check_keys([prefix], blobs=True)
+        return await self._open.read(lambda db: partition.list_blobs(db, self._hub, instance_id, prefix))
+
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        """The RowKeys of all blob rows of an instance, and when each was taken."""
+        layout.check_id(instance_id)
+        return await self._open.read(lambda db: partition.blob_keys(db, self._hub, instance_id))
+
+    async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
+        """Delete blob rows without touching a header."""
+        layout.check_id(instance_id)
+        layout.check_keys(keys, blobs=True)
+        await self._open.write(lambda db: partition.delete_blobs(db, self._hub, instance_id, keys))
+
+    # --- all partitions ------------------------------------------------------------------------------
+
+    async def query(self, query: InstanceQuery) -> Page:
+        """List headers in the order of their ids."""
+        layout.check_query(query)
+        after = listing.start_of(query)
+        return await self._open.read(lambda db: listing.list_page(db, self._hub, query, after))
+
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        """The ids of instances with an inbox row that was taken before this time."""
+        return await self._open.read(lambda db: listing.with_inbox(db, self._hub, before))
+
+    # --- queues --------------------------------------------------------------------------------------
+
+    async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
+        """Put a message that never expires, invisible for `delay` seconds."""
+        layout.check_message(body, delay)
+        return await self._open.write(lambda db: queues.put(db, queue, body, delay, self._micros()))
+
+    async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
+        """Take up to `limit` messages, the longest visible first."""
+        layout.check_receive(limit, visibility)
+        # Most polls find nothing: looking takes no lock that writers would wait for.
+        lane = self._open
+        if not await lane.read(lambda db: queues.is_any_visible(db, queue, self._micros())):
+            return []
+        return await lane.write(lambda db: queues.receive(db, queue, limit, visibility, self._micros(), lane.owner))
+
+    async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
+        """Keep a message invisible for `visibility` seconds from now."""
+        layout.check_visibility(visibility)
+        lane = self._open
+        return await lane.write(lambda db: queues.extend(db, message, visibility, self._micros(), lane.owner))
+
+    async def delete_message(self, message: QueueMessage) -> None:
+        """Delete a message that we hold."""
+        await self._open.write(lambda db: queues.delete(db, message))
+
+    async def next_visible(self, queue: str) -> float | None:
+        """Seconds until the first message is visible; None: there is no message."""
+        visible_at = await self._open.read(lambda db: queues.next_visible(db, queue))
+        return None if visible_at is None else max(0, visible_at - self._micros()) / 1e6
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call back when other processes changed the file, or died with messages in hand."""
+        return self._open.watch(changed)
+
+    async def message_counts(self) -> dict[str, int]:
+        """How many messages each queue holds."""
+        return await self._open.read(lambda db: queues.count(db, self._queues.all))

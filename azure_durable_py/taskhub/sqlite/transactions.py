@@ -1,0 +1,122 @@
+"""One call in a transaction, or several in one transaction that reaches the disk once.
+
+A *job* is what a call does with the database: it may be run again, as long as nothing of it was committed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from azure_durable_py.taskhub.sqlite.refusals import translate, unanswered
+
+_Result = TypeVar("_Result")
+Job = Callable[[sqlite3.Connection], _Result]
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A job, and what came of it."""
+
+    job: Job[Any]
+    result: Any = field(default=None, init=False)
+    error: BaseException | None = field(default=None, init=False)
+
+    def settle(self, run: Callable[[Job[Any]], Any]) -> None:
+        """Run the job and keep what it returns or raises."""
+        self.result = self.error = None
+        try:
+            self.result = run(self.job)
+        except Exception as error:  # noqa: BLE001 - it is raised where the call is awaited
+            self.error = error
+
+
+def write(db: sqlite3.Connection, job: Job[_Result], where: str) -> _Result:
+    """Run a job in a transaction of its own.
+
+    :raises StorageRejectedError: SQLite refused it; nothing took effect.
+    :raises StorageUnavailableError: SQLite gave no answer.
+    """
+    try:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            result = job(db)
+        except sqlite3.Error as error:
+            raise translate(error, where) from error
+        try:
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise unanswered(error, where) from error
+        return result
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def write_together(db: sqlite3.Connection, calls: Sequence[Call], where: str) -> None:
+    """Run jobs in one transaction, each in a savepoint of its own: one that is refused leaves the others alone.
+
+    Nothing is known of any of them before the transaction is committed.
+    """
+    if len(calls) > 1 and _in_one_transaction(db, calls, where):
+        return
+    for call in calls:
+        call.settle(lambda job: write(db, job, where))
+
+
+def _in_one_transaction(db: sqlite3.Connection, calls: Sequence[Call], where: str) -> bool:
+    """Returns False if SQLite itself refused a job: all is rolled back, and each may be tried alone."""
+    begun = False
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        begun = True
+        for call in calls:
+            call.settle(lambda job: _in_savepoint(db, job))
+            if isinstance(call.error, sqlite3.Error):
+                return False
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        for call in calls:
+            call.error = unanswered(error, where) if begun else translate(error, where)
+            call.error.__cause__ = error
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+    return True
+
+
+def _in_savepoint(db: sqlite3.Connection, job: Job[_Result]) -> _Result:
+    db.execute("SAVEPOINT call")
+    try:
+        result = job(db)
+    except sqlite3.Error:
+        raise
+    except BaseException:
+        db.execute("ROLLBACK TO call")
+        db.execute("RELEASE call")
+        raise
+    db.execute("RELEASE call")
+    return result
+
+
+def read_together(db: sqlite3.Connection, calls: Sequence[Call], where: str) -> None:
+    """Run jobs that only read; all of them see one state of the database."""
+    try:
+        db.execute("BEGIN")
+        for call in calls:
+            call.settle(lambda job: _read(db, job, where))
+    except sqlite3.Error as error:
+        for call in calls:
+            call.error = translate(error, where)
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _read(db: sqlite3.Connection, job: Job[_Result], where: str) -> _Result:
+    try:
+        return job(db)
+    except sqlite3.Error as error:
+        raise translate(error, where) from error

@@ -1,0 +1,88 @@
+"""What the simulation knows of the engine's insides, and the only place where it knows it.
+
+Everything else uses the seams that any user of the package has: workers, the hub, the store, the client.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from azure_durable_py.history import Event
+from azure_durable_py.taskhub.entity import EntityState
+from azure_durable_py.taskhub.instance import InstanceState, decode_ref, unpack
+from azure_durable_py.taskhub.lifecycle import is_terminal, read_history
+from azure_durable_py.taskhub.protocol import Header, TaskHubStore
+from azure_durable_py.taskhub.values import read_value
+from azure_durable_py.worker.worker import Worker
+from tests.simulation.memory import Partition
+
+
+def actors(worker: Worker) -> list[str]:
+    """The instances that a worker has in memory."""
+    return sorted(worker._actors)
+
+
+def describe(header: Header | None) -> str:
+    """What a header says, for people."""
+    return "no header" if header is None else f"{header.columns}\n{InstanceState.decode(header.body)}"
+
+
+async def history(store: TaskHubStore, header: Header) -> list[Event]:
+    """The history of an instance."""
+    return await read_history(store, header.instance_id, InstanceState.decode(header.body))
+
+
+def finished(header: Header) -> bool:
+    """Whether an instance is finished for good."""
+    return is_terminal(header)
+
+
+def unlocked(header: Header) -> bool:
+    """Whether an entity is locked by nobody and holds nothing back."""
+    return EntityState.of(InstanceState.decode(header.body)).is_idle
+
+
+def instance_of(message: str) -> str | None:
+    """The instance that a queue message is about, if it is one of ours."""
+    try:
+        found = json.loads(message)["instanceId"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def unnamed_rows(partition: Partition) -> set[str]:
+    """Page and payload rows that nothing in the partition names, so that nobody can ever read them."""
+    named = "".join(_texts(partition))
+    return {key for key in partition.blobs if key not in named and key.rpartition("-")[0] not in named}
+
+
+def _texts(partition: Partition) -> Iterator[str]:
+    header = partition.header
+    if header is not None:
+        yield unpack(header.body)
+        yield header.columns.input_payload or ""
+        yield header.columns.output_payload or ""
+    for row in partition.inbox.values():
+        yield row.body.decode()
+    for key, row in partition.blobs.items():
+        if key.startswith("30-"):
+            continue  # A payload names no rows, unless user code wrote their names, which it does not here.
+        yield _inflated(row.body)
+
+
+def _inflated(body: bytes) -> str:
+    try:
+        return unpack(body)
+    except (ValueError, OSError):
+        return ""
+
+
+async def output(store: TaskHubStore, header: Header) -> Any:
+    """What an instance returned, or the state of an entity, as a value."""
+    text = header.columns.output
+    if header.columns.output_payload is not None:
+        text = await read_value(store, header.instance_id, decode_ref(header.columns.output_payload))
+    return None if text is None else json.loads(text)

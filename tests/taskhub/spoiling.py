@@ -1,0 +1,68 @@
+"""Writes to a store behind its back, as another tool or a bug would."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from azure.data.tables import UpdateMode
+
+from azure_durable_py.taskhub.azure import AzureStore, rows
+from azure_durable_py.taskhub.protocol import TaskHubStore
+from azure_durable_py.taskhub.sqlite import SqliteStore
+
+_AZURE_NAMES = {attribute: name for name, attribute in rows._COLUMNS.items()}
+
+
+async def execute(store: SqliteStore, statement: str, *values: Any) -> None:
+    """Run a statement on the database of a store."""
+
+    def run(db: sqlite3.Connection) -> None:
+        db.execute(statement, values)
+
+    await store._open.write(run)
+
+
+async def spoil_columns(store: TaskHubStore, instance_id: str, **columns: Any) -> None:
+    """Put something else into columns of a header, by the names of `Columns`."""
+    if isinstance(store, SqliteStore):
+        for name, value in columns.items():
+            await execute(store, f"UPDATE instances SET {name} = ? WHERE instance_id = ?", value, instance_id)
+        return
+    assert isinstance(store, AzureStore)
+    row = {"PartitionKey": rows.partition_key(instance_id), "RowKey": rows.HEADER_KEY}
+    row |= {_AZURE_NAMES[name]: value for name, value in columns.items()}
+    await store._table._client.update_entity(row, mode=UpdateMode.MERGE)
+
+
+async def spoil_body(store: TaskHubStore, instance_id: str, body: bytes) -> None:
+    """Put something else into the body of a header."""
+    if isinstance(store, SqliteStore):
+        await execute(store, "UPDATE instances SET body = ? WHERE instance_id = ?", body, instance_id)
+        return
+    assert isinstance(store, AzureStore)
+    row = {
+        "PartitionKey": rows.partition_key(instance_id),
+        "RowKey": rows.HEADER_KEY,
+        **(rows._split(body) or {"B00": b""}),
+    }
+    await store._table._client.update_entity(row, mode=UpdateMode.MERGE)
+
+
+async def empty_header(store: TaskHubStore, instance_id: str) -> None:
+    """Make a header of a row without anything."""
+    assert isinstance(store, AzureStore)
+    await store._table._client.upsert_entity(
+        {"PartitionKey": rows.partition_key(instance_id), "RowKey": rows.HEADER_KEY}, mode=UpdateMode.REPLACE
+    )
+
+
+async def insert_row(store: TaskHubStore, instance_id: str, key: str, body: Any) -> None:
+    """Put a row into an inbox, whatever its key or body."""
+    if isinstance(store, SqliteStore):
+        await execute(store, "INSERT INTO inbox VALUES (?, ?, ?, ?, ?)", store._hub, instance_id, key, "when", body)
+        return
+    assert isinstance(store, AzureStore)
+    await store._table._client.create_entity(
+        {"PartitionKey": rows.partition_key(instance_id), "RowKey": rows.INBOX_PREFIX + key, "B00": body}
+    )

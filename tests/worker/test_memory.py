@@ -1,0 +1,117 @@
+"""What is in memory: instances that have something to do, and for a while those that had."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from azure_durable_py.worker.sessions import Sessions
+from tests.protocol.staging import Routine, Stage, play
+
+
+def naps(context: Any) -> Routine:
+    yield context.create_timer(context.current_utc_datetime + timedelta(hours=10))
+
+
+def waits(context: Any) -> Routine:
+    yield context.wait_for_external_event("go")
+    yield context.wait_for_external_event("go")
+
+
+def ends(context: Any) -> Routine:
+    yield context.call_activity("rest", 0.1)
+
+
+def calls(context: Any) -> Routine:
+    yield context.call_sub_orchestrator("waits")
+
+
+@pytest.mark.parametrize("name", ["naps", "waits", "calls"])
+def test_what_waits_leaves_memory_after_the_idle_timeout(name: str) -> None:
+    async def scene() -> None:
+        stage = Stage(naps, waits, calls)
+        cast = await stage.worker("W1", extended_session_idle_timeout=5.0)
+        for number in range(20):
+            await stage.start(name, f"one-{number}")
+        await asyncio.sleep(4.0)
+        assert len(cast.worker._actors) >= 20
+        await asyncio.sleep(8.0)
+        assert not cast.worker._actors
+
+    play(scene)
+
+
+def test_what_has_finished_leaves_memory_at_once() -> None:
+    async def scene() -> None:
+        stage = Stage(ends)
+        cast = await stage.worker("W1", extended_session_idle_timeout=300.0)
+        for number in range(20):
+            await stage.start("ends", f"one-{number}")
+        for number in range(20):
+            await stage.finished(f"one-{number}")
+        await stage.quiet()
+        assert not cast.worker._actors
+
+    play(scene)
+
+
+def test_without_extended_sessions_every_turn_replays() -> None:
+    runs: list[str] = []
+
+    def counted(context: Any) -> Routine:
+        runs.append(context.instance_id)
+        for _ in range(2):
+            yield context.create_timer(context.current_utc_datetime + timedelta(seconds=3))
+        yield context.call_activity("rest", 0.1)
+
+    async def scene(*, kept: bool) -> None:
+        stage = Stage(counted)
+        await stage.worker("W1", extended_sessions=kept)
+        await stage.start("counted", "one")
+        await stage.finished("one")
+
+    play(lambda: scene(kept=True))
+    assert len(runs) == 1
+    runs.clear()
+    play(lambda: scene(kept=False))
+    assert len(runs) == 4
+
+
+def test_of_too_many_idle_instances_the_least_recently_used_leaves() -> None:
+    async def scene() -> None:
+        stage = Stage(waits)
+        cast = await stage.worker("W1", extended_session_idle_timeout=3600.0, max_extended_sessions=3)
+        for number in range(5):
+            await stage.start("waits", f"one-{number}")
+            await asyncio.sleep(10.0)
+        assert sorted(cast.worker._actors) == ["one-2", "one-3", "one-4"]
+        await stage.raise_event("one-2", "go")
+        await asyncio.sleep(10.0)
+        await stage.start("waits", "one-5")
+        await asyncio.sleep(10.0)
+        assert sorted(cast.worker._actors) == ["one-2", "one-4", "one-5"]
+        for number in range(6):
+            await stage.raise_event(f"one-{number}", "go")
+            await stage.raise_event(f"one-{number}", "go")
+        for number in range(6):
+            await stage.finished(f"one-{number}")
+
+    play(scene)
+
+
+def test_a_session_that_is_busy_again_is_not_ended() -> None:
+    class Busy:
+        ended = 0
+
+        def end(self) -> None:
+            self.ended += 1
+
+    sessions, busy = Sessions(1), Busy()
+    sessions.idle(busy)
+    sessions.leave(busy)
+    sessions.idle(Busy())
+    assert busy.ended == 0
+    assert len(sessions) == 1
