@@ -80,6 +80,7 @@ class SenderPage:
 class ActivityGroup:
     """Activities that were decided and have no result yet, under the guard that their turn named.
 
+    Those with an empty guard are in the activities queue, or were when that was last known.
     `ids` are the ids of history events of the current generation; what to run is read from the history.
     """
 
@@ -427,7 +428,7 @@ _TEXTS = shape.items(shape.text)
 _KEYS = shape.items(shape.blob_key)
 _ENTITY = shape.optional(shape.mapping(shape.text, shape.anything))
 _BODY = shape.row(shape.anything, shape.items(shape.anything))
-_ACTIVITIES = shape.items(shape.row(_ID, shape.time, IdSet.from_json))
+_ACTIVITIES = shape.items(shape.row(shape.word(256, least=0), shape.time, IdSet.from_json))
 _SENDS = shape.items(shape.row(shape.time, IdSet.from_json))
 _MESSAGES = shape.items(shape.row(_NUMBER, shape.text, shape.text, shape.flag))
 _ARMING = shape.row(_ID, shape.time)

@@ -8,7 +8,7 @@ Everything here may be repeated, by anybody, after a crash at any point.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -34,6 +34,7 @@ from azure_durable_py.taskhub.protocol import MAX_COMMIT_BYTES, MAX_COMMIT_ROWS,
 from azure_durable_py.taskhub.values import payload_rows, read_events, read_value
 
 logger = logging.getLogger("azure_durable_py.taskhub")
+READ_CHUNKS = 256
 STAGED = ("30-payload-msg-", "30-payload-start-")
 """How the RowKeys of values begin that are put before the inbox event or the start that they belong to."""
 STAGED_FOR = timedelta(days=1)
@@ -450,14 +451,27 @@ async def read_pages(store: TaskHubStore, instance_id: str, pages: Sequence[Page
 
     :raises CorruptRowError: a page is missing or damaged.
     """
-    if not pages:
-        return []
-    names = [name for page in pages for name in chunk_keys(page.key, page.chunks)]
-    bodies = await store.get_blobs(instance_id, names)
     events: list[Event] = []
-    for page in pages:
-        try:
-            events += [decode_event(line) for line in from_blobs(page.key, page.chunks, bodies).split("\n")]
-        except ValueError as error:
-            raise CorruptRowError(f"history page {page.key!r} of {instance_id!r} cannot be read: {error}") from error
+    for batch in _batches(pages):
+        names = [name for page in batch for name in chunk_keys(page.key, page.chunks)]
+        bodies = await store.get_blobs(instance_id, names)
+        for page in batch:
+            try:
+                events += [decode_event(line) for line in from_blobs(page.key, page.chunks, bodies).split("\n")]
+            except ValueError as error:
+                raise CorruptRowError(
+                    f"history page {page.key!r} of {instance_id!r} cannot be read: {error}"
+                ) from error
     return events
+
+
+def _batches(pages: Iterable[PageRef]) -> Iterator[list[PageRef]]:
+    """Pages that are read together: of a long history only a part is in memory twice, and a lost page ends it soon."""
+    batch: list[PageRef] = []
+    for page in pages:
+        batch.append(page)
+        if sum(page.chunks for page in batch) >= READ_CHUNKS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -107,7 +107,7 @@ class Actor:
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
-        self._latest = context.hub.clock.now()
+        self._latest = self._seen_until = context.hub.clock.now()
         self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
         self._is_entity = is_entity(instance_id)
@@ -363,11 +363,13 @@ class Actor:
             self._guards.hold(delivery)
         results = self._results.look()
         self._loaded = False
+        began = self._hub.clock.now()
         loaded = await self._hub.store.load(self.instance_id)
         for delivery in arrived:
             delivery.horizon = horizon(loaded, self._hub.clock.now())
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
+        self._seen_until = began
         self._results.looked(results)
         if self._state is None or _etag(loaded.header) != _etag(self._header):
             self._take_header(loaded.header)
@@ -464,7 +466,7 @@ class Actor:
         self._guards.trust()
         # Older entries to the same targets go first (PROTOCOL R9).
         await self._outbox.claim(draft.state, self.sender, frozenset(entry for entry, _ in draft.new))
-        self._outbox.dispatch_new(draft, self.sender)
+        self._outbox.dispatch_new(draft, self.sender, guard.id)
 
     async def _advance(self, header: Header, state: InstanceState, draft: Draft, guard: Delivery) -> Draft:
         """Run what there is to run, and write it into a draft."""
@@ -643,7 +645,7 @@ class Actor:
 
     def _draft(self, header: Header, state: InstanceState) -> Draft:
         # Later than the last turn: ids and order are made from the time of turns.
-        now = max(self._now(), state.turn_time + timedelta(microseconds=1))
+        now = self._latest = max(self._now(), state.turn_time + timedelta(microseconds=1))
         make = EntityDraft if self._is_entity else Draft
         draft = make(header, state.copy(), self._hub.ids.short(), now)
         draft.state.garbage += self._orphans(header)
@@ -666,6 +668,8 @@ class Actor:
 
         :raises ConcurrencyConflictError: another was quicker, or it is not known: nothing of it counts.
         """
+        if not self._more and len(draft.consumed) == len(self._rows):
+            draft.seen_until = self._seen_until
         commit, staged = draft.commit()
         assert commit.header is not None
         if staged:

@@ -97,6 +97,8 @@ class Draft:
         self.changed = False
         self.ended_generation = False
         self.consumed: tuple[str, ...] = ()
+        self.seen_until: datetime | None = None
+        """When a load began whose rows are all consumed with this: what was in the inbox by then is dealt with."""
         self._base = state.generation << 32
         self._header = header
         self._was_finished = is_terminal(header)
@@ -113,13 +115,27 @@ class Draft:
             self.changed = True
 
     def drop(self, entries: Collection[int]) -> None:
-        """Take entries that were handed over out of the outbox."""
+        """Take entries that were handed over out of the outbox.
+
+        An activity stays until it has a result, but under no guard any more: its work item is a message of its own.
+        """
+        queued = [
+            ActivityGroup(
+                "", group.committed_at, IdSet(number for number in group.ids if self._base | number in entries)
+            )
+            for group in (self.state.activities if entries else ())
+        ]
         for entry in entries:
             self._discard(entry - self._base)
+        self.state.activities += queued
         self.state.messages = [message for message in self.state.messages if message.sequence not in entries]
         self.gone += entries
         self.changed = self.changed or bool(entries)
         self._tidy_groups()
+
+    def _queued(self, group: ActivityGroup, entries: Collection[int]) -> ActivityGroup:
+        """Those activities of a group that were put into the queue."""
+        return ActivityGroup("", group.committed_at, IdSet(at for at in group.ids if self._base | at in entries))
 
     def take_over(self, guard: str) -> None:
         """Put the queue of sends under another guard (PROTOCOL R8)."""
@@ -416,7 +432,8 @@ class Draft:
         :raises PayloadTooLargeError: the state does not fit the header.
         """
         state = self.state
-        forget_clients(state, self.now)
+        if self.seen_until is not None:
+            forget_clients(state, self.seen_until)
         self._spill.rows += move_senders(state, self.turn_id, self.now)
         state.marks = {guard: mark for guard, mark in state.marks.items() if self.now - mark.at < MARK_MEMORY}
         columns = dataclasses.replace(

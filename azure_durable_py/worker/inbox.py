@@ -148,9 +148,14 @@ def matches(target: Target, state: InstanceState) -> bool:
     )
 
 
-def forget_clients(state: InstanceState, now: datetime) -> None:
-    """Drop the memory of clients whose events can no longer arrive again."""
-    for name in [name for name, memory in state.clients.items() if now - memory.last > CLIENT_MEMORY]:
+def forget_clients(state: InstanceState, seen_until: datetime) -> None:
+    """Drop the memory of clients whose events can no longer arrive again (PROTOCOL R12).
+
+    A repetition that storage took late may lie in the inbox for as long as nobody looks.
+
+    :param seen_until: everything that was in the inbox by then is consumed.
+    """
+    for name in [name for name, memory in state.clients.items() if seen_until - memory.last > CLIENT_MEMORY]:
         del state.clients[name]
 
 

@@ -70,6 +70,7 @@ class Worker:
         self._supervisor = supervisor = Supervisor(hub)
         self._watchdog = Watchdog(settings.max_turn_time)
         self._holder = Holder(hub, supervisor.reporter(HOLDS, "the hold is renewed later"))
+        self._holder.lost = self._look_again
         converter = BoundedConverter(converter or JsonDataConverter(), MAX_PAYLOAD_BYTES)
         self._feed = ActivityFeed(
             hub,
@@ -224,8 +225,8 @@ class Worker:
             return
         ids = self._hub.ids
         visibility = self._settings.instance_visibility_timeout
-        held = self._holder.hold(message, visibility, lambda: doorbell.put_back(ids.short()).encode())
-        held.when_lost = lambda: self._look_again(doorbell.instance_id)
+        again = lambda: doorbell.put_back(ids.short()).encode()  # noqa: E731
+        held = self._holder.hold(message, visibility, again, doorbell.instance_id)
         count, limit = message.dequeue_count, self._settings.max_dequeue_count
         delivery = Delivery(
             doorbell.id,

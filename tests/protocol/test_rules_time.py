@@ -20,7 +20,7 @@ from azure_durable_py.taskhub import instance, lifecycle
 from azure_durable_py.taskhub.instance import InstanceState
 from azure_durable_py.taskhub.lifecycle import purge
 from azure_durable_py.taskhub.messages import Target
-from azure_durable_py.taskhub.protocol import BlobRow, Commit
+from azure_durable_py.taskhub.protocol import BlobRow, Commit, QueueMessage
 from azure_durable_py.worker import actor, draft
 from azure_durable_py.worker.actor import Actor
 from azure_durable_py.worker.context import TaskResult
@@ -136,6 +136,72 @@ def test_r16_an_instance_has_one_doorbell_for_all_its_timers() -> None:
         assert sum((await stage.store.message_counts()).values()) == 1
         assert await stage.finished("one") >= 159.0
         await stage.quiet()
+
+    play(scene)
+
+
+def two_alarms(context: Any) -> Routine:
+    """Two timers, after the seconds given; the second one is made when told to."""
+    first, second = context.get_input()
+    begun = context.current_utc_datetime
+    timers = [context.create_timer(begun + timedelta(seconds=first))]
+    yield context.wait_for_external_event("go")
+    timers.append(context.create_timer(begun + timedelta(seconds=second)))
+    yield context.task_any(timers)
+    woken = (context.current_utc_datetime - begun).total_seconds()
+    yield context.task_all(timers)
+    return [woken, (context.current_utc_datetime - begun).total_seconds()]
+
+
+def test_r16_a_doorbell_that_comes_too_late_for_a_new_timer_is_not_counted_on() -> None:
+    async def scene() -> None:
+        stage = Stage(two_alarms)
+        await stage.worker("W1")
+        await stage.start("two_alarms", "one", [600, 100])
+        await stage.waiting("one")
+        await asyncio.sleep(10.0)
+        await stage.raise_event("one", "go")
+        early, late = await stage.finished("one")
+        assert 100.0 <= early < 110.0
+        assert 600.0 <= late < 610.0
+        await stage.quiet()
+
+    play(scene)
+
+
+def test_r16_a_doorbell_that_was_lost_is_not_counted_on_for_the_next_timer() -> None:
+    async def scene() -> None:
+        stage = Stage(two_alarms)
+        await stage.worker("W1")
+        await stage.start("two_alarms", "one", [100, 600])
+        await stage.waiting("one")
+        await stage.raise_event("one", "go")
+        await asyncio.sleep(10.0)
+        alarm = (await stage.state("one")).alarm
+        assert alarm is not None
+        assert alarm.handle is not None
+        queue = stage.store.instance_queue("one")
+        await stage.store.delete_message(QueueMessage(queue, "", 0, alarm.handle))
+        await asyncio.sleep(190.0)
+        await stage.hub.ring("one", "anything")
+        early, late = await stage.finished("one")
+        assert 190.0 <= early < 220.0
+        assert 600.0 <= late < 610.0
+
+    play(scene)
+
+
+def test_r16_who_dies_before_it_puts_the_doorbell_of_a_timer_leaves_that_to_the_next() -> None:
+    async def scene() -> None:
+        stage = Stage(alarm)
+        first = await stage.worker("W1")
+        first.store.hold("put_message", lambda queue, body, *_: "timer" in body)
+        await stage.start("alarm", "one")
+        await stage.waiting("one")
+        await asyncio.sleep(5.0)
+        first.store.freeze()
+        await stage.worker("W2")
+        assert 100.0 <= await stage.finished("one") < 110.0
 
     play(scene)
 
