@@ -46,6 +46,10 @@ class Settlement(Protocol):
         ...
 
 
+UNSEEN = "~"
+"""The horizon of a delivery before anything was loaded for it: behind all keys."""
+
+
 @dataclass(slots=True, eq=False)
 class Delivery:
     """One delivery of a doorbell or work item.
@@ -64,7 +68,7 @@ class Delivery:
     due: datetime | None = None
     failure: FailureDetails | None = None
     last: bool = False
-    horizon: str = ""
+    horizon: str = UNSEEN
     outranked: bool = False
     suspect: bool = field(init=False)
 
