@@ -37,7 +37,9 @@ MUTANTS = (
         "taskhub/lifecycle.py",
         "                return seen is not None\n",
         "                return False\n",
-        ("tests/protocol/test_rules_deletion.py::test_a_purge_tells_the_truth_whatever_answer_is_lost",),
+        (
+            "tests/protocol/test_rules_deletion.py::test_a_purge_whose_last_answer_is_lost_does_not_take_the_next_instance_for_the_last",
+        ),
     ),
     Mutant(
         "values_of_events_stay",
