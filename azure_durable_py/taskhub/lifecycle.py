@@ -452,7 +452,7 @@ async def read_pages(store: TaskHubStore, instance_id: str, pages: Sequence[Page
     :raises CorruptRowError: a page is missing or damaged.
     """
     events: list[Event] = []
-    for batch in _batches(pages):
+    for batch in _page_batches(pages):
         names = [name for page in batch for name in chunk_keys(page.key, page.chunks)]
         bodies = await store.get_blobs(instance_id, names)
         for page in batch:
@@ -465,7 +465,7 @@ async def read_pages(store: TaskHubStore, instance_id: str, pages: Sequence[Page
     return events
 
 
-def _batches(pages: Iterable[PageRef]) -> Iterator[list[PageRef]]:
+def _page_batches(pages: Iterable[PageRef]) -> Iterator[list[PageRef]]:
     """Pages that are read together: of a long history only a part is in memory twice, and a lost page ends it soon."""
     batch: list[PageRef] = []
     for page in pages:
