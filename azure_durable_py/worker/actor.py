@@ -53,7 +53,7 @@ from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, InboxRow
 from azure_durable_py.worker.children import is_wanted
 from azure_durable_py.worker.context import TaskResult, WorkerContext
-from azure_durable_py.worker.delivery import Delivery
+from azure_durable_py.worker.delivery import UNSEEN, Delivery
 from azure_durable_py.worker.draft import Draft
 from azure_durable_py.worker.entity_draft import EntityDraft
 from azure_durable_py.worker.entity_execution import EntityExecution
@@ -366,8 +366,10 @@ class Actor:
         self._loaded = False
         began = self._hub.clock.now()
         loaded = await self._hub.store.load(self.instance_id)
-        for delivery in arrived:
-            delivery.horizon = horizon(loaded, self._hub.clock.now())
+        for delivery in self._guards:
+            # Not only those that have just arrived: a load before this one may have failed.
+            if delivery.horizon == UNSEEN:
+                delivery.horizon = horizon(loaded, self._hub.clock.now())
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
         self._seen_until = began

@@ -46,6 +46,10 @@ class Settlement(Protocol):
         ...
 
 
+UNSEEN = "~"
+"""The horizon of a delivery before anything was loaded for it: behind all keys."""
+
+
 @dataclass(slots=True, eq=False)
 class Delivery:
     """One delivery of a doorbell or work item.
@@ -67,7 +71,7 @@ class Delivery:
     last: bool = False
     item: bool = False
     attempt: int = 1
-    horizon: str = ""
+    horizon: str = UNSEEN
     outranked: bool = False
     suspect: bool = field(init=False)
 
