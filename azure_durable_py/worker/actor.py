@@ -621,6 +621,10 @@ class Actor:
                 return
         draft.see_to_timers(guard.id, self._guards.ids, woken=woken)
 
+    def _turn_time(self, state: InstanceState) -> datetime:
+        """The time that a turn would have now: later than the last one, as ids and order are made from it."""
+        return max(self._now(), state.turn_time + timedelta(microseconds=1))
+
     def _now(self) -> datetime:
         # A timer that was due once is due, although the machine's clock may be set back: a commit that fired it may be
         # under way without an answer.
@@ -630,10 +634,8 @@ class Actor:
     # --- the commit ------------------------------------------------------------------------------------
 
     def _draft(self, header: Header, state: InstanceState) -> Draft:
-        # Later than the last turn: ids and order are made from the time of turns.
-        now = max(self._now(), state.turn_time + timedelta(microseconds=1))
         make = EntityDraft if self._is_entity else Draft
-        draft = make(header, state.copy(), self._hub.ids.short(), now)
+        draft = make(header, state.copy(), self._hub.ids.short(), self._turn_time(state))
         draft.state.garbage += self._orphans(header)
         return draft
 
@@ -719,14 +721,14 @@ class Actor:
 
     def _has_due_timers(self, state: InstanceState) -> bool:
         """Whether a timer fell due since the turn looked at the clock: the next turn fires it."""
-        if state.earliest is None or state.earliest > self._now():
+        if state.earliest is None or state.earliest > self._turn_time(state):
             return False
         self._touch()
         return True
 
     def _is_unfinished(self) -> bool:
         """Whether this is an entity that has something to do without being told more."""
-        return self._is_entity and self._state is not None and is_unfinished(self._state, self._hub.clock.now())
+        return self._is_entity and self._state is not None and is_unfinished(self._state, self._turn_time(self._state))
 
 
 def _etag(header: Header | None) -> str | None:
