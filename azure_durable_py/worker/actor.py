@@ -458,7 +458,7 @@ class Actor:
             except PayloadTooLargeError as error:
                 if self._is_entity:
                     raise
-                draft = self._fail_instead(header, state, draft, guard, error)
+                draft = await self._fail_instead(header, state, draft, guard, error)
                 await self._commit(draft)
         else:
             self._results.forget_taken()
@@ -486,7 +486,7 @@ class Actor:
             try:
                 await self._run_turn(header, draft, guard)
             except PayloadTooLargeError as error:
-                return self._fail_instead(header, state, draft, guard, error)
+                return await self._fail_instead(header, state, draft, guard, error)
         return draft
 
     def _has_work(self, draft: Draft) -> bool:
@@ -506,12 +506,13 @@ class Actor:
             delivery.failure = None
         return failure
 
-    def _fail_instead(
+    async def _fail_instead(
         self, header: Header, state: InstanceState, draft: Draft, guard: Delivery, error: PayloadTooLargeError
     ) -> Draft:
         """A turn that cannot be stored fails the instance, never its doorbell (PROTOCOL R19)."""
         logger.error("Instance %r fails: %s", self.instance_id, error)
         self._execution.forget()
+        await self._read_decisions(state)
         failing = self._draft(header, state)
         failing.state.marks = draft.state.marks
         failing.consume(draft.consumed)
@@ -519,6 +520,13 @@ class Actor:
         failing.record(turn, self.sender, guard.id, self._execution.decision)
         self._see_to_timers(failing, guard)
         return failing
+
+    async def _read_decisions(self, state: InstanceState) -> None:
+        """Read what an instance that is about to fail has decided: what it still has to send, it sends."""
+        try:
+            await self._execution.load_decisions(state)
+        except CorruptRowError as error:
+            logger.error("What instance %r still had to send cannot be read: %s", self.instance_id, error)
 
     async def _run_turn(self, header: Header, draft: Draft, guard: Delivery) -> None:
         """Advance the orchestration over what there is."""
@@ -545,6 +553,7 @@ class Actor:
         failure = failure or self._wrong_version(header)
         if failure is not None:
             logger.error("Instance %r fails: %s", self.instance_id, failure.message)
+            await self._read_decisions(state)
             return [], failure
         try:
             await self._execution.load(state)

@@ -498,7 +498,7 @@ def test_r8_sends_under_a_lost_message_are_taken_over_by_the_next_commit_after_t
 def test_r8_an_activity_whose_message_was_lost_runs_again_a_day_later() -> None:
     async def scene() -> None:
         stage = await lost_message("one_rest", 2)
-        await stage.worker("W2")
+        await stage.worker("W2", max_queue_polling_interval=600.0)
         await asyncio.sleep(700.0)
         await repair(stage.hub)
         await asyncio.sleep(700.0)
@@ -524,5 +524,25 @@ def test_r8_an_instance_that_waits_for_a_timer_is_left_alone() -> None:
         await asyncio.sleep(1200.0)
         assert (await stage.state("one")).timers
         assert await repair(stage.hub) == 0
+
+    play(scene)
+
+
+def test_r7_what_an_instance_still_had_to_say_when_it_failed_is_handed_over() -> None:
+    async def scene() -> None:
+        stage = Stage(tells, collects)
+        first = await stage.worker("W1")
+        await stage.start("collects", "hears", 1)
+        await stage.waiting("hears")
+        sending = first.store.hold("insert_inbox", to("hears"))
+        await stage.start("tells", "says", ["hears", "nobody"])
+        await stage.until(sending.reached.is_set)
+        first.store.freeze()
+        # A worker that must fail it, as it may not run its version, does not swallow what it had decided.
+        await stage.worker("W2", default_version="1", version_match_strategy="Strict", version_failure_strategy="Fail")
+        await stage.raise_event("says", "go")
+        assert "version" in str(await stage.finished("says")).lower()
+        await stage.worker("W3")
+        assert await stage.finished("hears") == [0]
 
     play(scene)
