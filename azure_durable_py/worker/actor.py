@@ -151,6 +151,10 @@ class Actor:
 
     def armed(self, arming: Arming, alarm: Alarm) -> None:
         """The doorbell for the earliest timer is put."""
+        if not self._guards or self._state is None or self._state.arming != arming:
+            # The instance ended meanwhile, or waits for another time: nobody will name this doorbell.
+            self._outbox.silence(alarm)
+            return
         self._outbox.armed(arming, alarm)
         self._wake.set()
 
@@ -536,7 +540,9 @@ class Actor:
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
         answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
         results = self._results.usable(draft.state, answered, self._execution.is_open)
-        filled = await self._execution.filled([event.event for event in accepted.events])
+        taken = [event.event for event in accepted.events]
+        filled = await self._execution.filled(taken)
+        draft.throw_away_read(taken, [event for event in filled if not isinstance(event, CorruptRowError)])
         events += without_lost(self.instance_id, accepted, filled)
         draft.consume(accepted.consumed, accepted.quarantined)
         events += [result.event for result in results]

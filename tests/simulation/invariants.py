@@ -85,7 +85,7 @@ async def no_needless_message(world: World) -> None:
 
 async def nothing_in_memory(world: World) -> None:
     """What is idle is not in memory."""
-    deadline = world.now + world.plan.settings.extended_session_idle_timeout + 60.0
+    deadline = world.now + world.plan.settings.extended_session_idle_timeout + 300.0
     while any(looking.actors(life.worker) for life in world.lives.values() if not life.process.dead):
         kept = {name: looking.actors(life.worker) for name, life in world.lives.items()}
         assert world.now < deadline, f"idle, and in memory: {kept}"
