@@ -177,12 +177,14 @@ class Outbox:
         if not self._unclaimed:
             return
         guards = self._guards
+        if any(guards.is_mine(guard) and self._claims.is_new(entry) for guard, entry in entries_of(state)):
+            # Before anything is taken on: should it fail, all is still to be claimed.
+            await self._execution.load_decisions(state)
         mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]
         claimed = {entry: guard for guard, entry in mine if self._claims.claim(entry)}
         self._unclaimed = False
         if not claimed:
             return
-        await self._execution.load_decisions(state)
         messages = {message.sequence: message for message in state.messages}
         times = {decision: group.sent_at for group in state.sends for decision in group.ids}
         times.update((decision, group.committed_at) for group in state.activities for decision in group.ids)
