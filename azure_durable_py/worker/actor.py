@@ -96,7 +96,7 @@ class Actor:
         self._retired = retired
         self._wake = Wakeup()
         self._arrived: list[Delivery] = []
-        self._guards = Guards(context.settling)
+        self._guards = Guards(context.settling, self._touch)
         self._results = Results(context.hub.clock.monotonic)
         self._header: Header | None = None
         self._state: InstanceState | None = None
@@ -161,10 +161,6 @@ class Actor:
     def wants(self, sender: Sender, entry: int) -> bool:
         """Whether this process is still to hand the entry over."""
         return not self._stopping and self._is_current(sender) and self._outbox.is_open(entry)
-
-    def look_again(self) -> None:
-        """Something that it has in hand is no longer its own."""
-        self._touch()
 
     def end(self) -> None:
         """Leave memory now if there is nothing to do."""

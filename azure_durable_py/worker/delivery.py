@@ -33,6 +33,10 @@ class Settlement(Protocol):
         """Whether it is known to have gone to another receiver."""
         ...
 
+    def tell_when_lost(self, tell: Callable[[], None]) -> None:
+        """Call `tell` when the message is found to have gone to another receiver."""
+        ...
+
     async def ack(self) -> None:
         """The message has done its work: delete it."""
         ...
@@ -85,10 +89,7 @@ class Delivery:
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A message of our own pump: kept invisible until it is settled.
-
-    `when_lost` is called when it is found to have gone to another receiver.
-    """
+    """A message of our own pump: kept invisible until it is settled."""
 
     holder: Holder
     message: QueueMessage
@@ -98,6 +99,9 @@ class Held:
     lost: bool = False
     renew_at: float = 0.0
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def tell_when_lost(self, tell: Callable[[], None]) -> None:
+        self.when_lost = tell
 
     async def ack(self) -> None:
         self.holder.forget(self)
@@ -113,10 +117,11 @@ class Held:
             await self._quietly(lambda: self.holder.hub.store.extend_message(self.message, 0))
 
     async def _put_anew(self, delay: float, attempts: int = 8) -> bool:
-        # A new message first: were it the other way round, a crash between would lose the guard.
+        # A new message first: were it the other way round, a crash between would lose the guard. Without telling our
+        # own pumps, which would be there first each time: another worker may be the one that can do what we cannot.
         hub = self.holder.hub
         try:
-            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay), attempts=attempts)
+            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay, hold=True), attempts=attempts)
         except StorageError as error:
             logger.warning("A message in %s is not put back and comes again as it is: %s", self.message.queue, error)
             return False

@@ -73,6 +73,9 @@ class _HandBack:
         self.adopted = asyncio.Event()
         self.lost = False
 
+    def tell_when_lost(self, tell: Callable[[], None]) -> None:
+        del tell  # whoever has the work item itself hears of it
+
     async def ack(self) -> None:
         self.adopted.set()
 

@@ -61,6 +61,7 @@ class Invocation:
         self._body = body
         self._puts = 0
         self._kept: Held | None = None
+        self._when_lost: Callable[[], None] = lambda: None
         self._error: StorageError | None = None
         self._over = asyncio.Event()
         self._changing = asyncio.Lock()
@@ -68,6 +69,11 @@ class Invocation:
     @property
     def lost(self) -> bool:
         return self._kept is not None and self._kept.lost
+
+    def tell_when_lost(self, tell: Callable[[], None]) -> None:
+        self._when_lost = tell
+        if self._kept is not None:
+            self._kept.tell_when_lost(tell)
 
     async def ack(self) -> None:
         async with self._changing:
@@ -110,6 +116,7 @@ class Invocation:
                 return
             message = await self._context.hub.put(self._queue, self._again(), self._visibility, hold=True)
             self._kept = self._context.holder.hold(message, self._visibility, self._again)
+            self._kept.tell_when_lost(self._when_lost)
             self._over.set()
 
     async def wait(self, patience: float, give_up_after: float) -> None:

@@ -224,7 +224,6 @@ class Worker:
         ids = self._hub.ids
         visibility = self._settings.instance_visibility_timeout
         held = self._holder.hold(message, visibility, lambda: doorbell.put_back(ids.short()).encode())
-        held.when_lost = lambda: self._look_again(doorbell.instance_id)
         count, limit = message.dequeue_count, self._settings.max_dequeue_count
         delivery = Delivery(
             doorbell.id,
@@ -245,12 +244,6 @@ class Worker:
             task.add_done_callback(partial(self._bury, actor))
             self._actor_tasks[instance_id] = task
         actor.ring(delivery)
-
-    def _look_again(self, instance_id: str) -> None:
-        """A message of an instance went to another worker: it must not wait for ever with empty hands."""
-        actor = self._actors.get(instance_id)
-        if actor is not None:
-            actor.look_again()
 
     def _retire(self, instance_id: str) -> None:
         del self._actors[instance_id]
