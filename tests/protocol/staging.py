@@ -315,6 +315,9 @@ class Settled:
     async def ack(self) -> None:
         self.how.append("deleted")
 
+    def tell_when_lost(self, tell: Callable[[], None]) -> None:
+        del tell
+
     async def put_back(self, delay: float) -> None:
         self.how.append(f"put back for {delay}")
 
