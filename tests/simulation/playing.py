@@ -22,7 +22,7 @@ from azure_durable_py.worker import pump
 from tests.simulation.faults import make_task
 from tests.simulation.loop import SimulatedLoop, run_simulated
 from tests.simulation.scenarios import SCENARIOS, app
-from tests.simulation.world import Plan, World, draw_plan
+from tests.simulation.world import World, draw_plan
 
 REAL_SECONDS = 30.0
 """The longest honest run takes a tenth of it."""
@@ -151,6 +151,3 @@ def _watchdog(seconds: float) -> Generator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
-
-
-__all__ = ["HungError", "Plan", "Report", "play"]

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.playing import play
 from tests.simulation.scenarios import SCENARIOS
 
-SEEDS = 25
+SEEDS = 60
 NAMED_SEEDS: dict[tuple[str, int], str] = {}
 """Seeds that found a bug, and what it was."""
 CASES = [*((name, seed) for name in SCENARIOS for seed in range(SEEDS)), *(c for c in NAMED_SEEDS if c[1] >= SEEDS)]
