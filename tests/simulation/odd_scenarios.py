@@ -207,7 +207,7 @@ async def daredevils(world: World) -> None:
     await world.start("chain", "chain", "4")
     header, other = await world.finished("dares", "chain", within=12 * 3600.0)
     assert other.columns.completed_time is not None
-    if header.columns.runtime_status == "Completed":
+    if header.columns.runtime_status == "Completed" and name == "kills":
         assert json.loads(header.columns.output or "")[1] == "failed"
     begun = sum(count for key, count in world.effects.items() if key[0] == name)
     if world.plan.weather.is_fair and not world.plan.redeploys:
