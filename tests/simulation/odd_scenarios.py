@@ -210,8 +210,9 @@ async def daredevils(world: World) -> None:
     if header.columns.runtime_status == "Completed" and name == "kills":
         assert json.loads(header.columns.output or "")[1] == "failed"
     begun = sum(count for key, count in world.effects.items() if key[0] == name)
+    # A process that ends at once may leave its work item queued twice, and each has its deliveries.
     if world.plan.weather.is_fair and not world.plan.redeploys:
-        assert begun <= 5, f"{name} was begun {begun} times"
+        assert begun <= 10, f"{name} was begun {begun} times"
 
 
 def _two(plan: Plan) -> None:
