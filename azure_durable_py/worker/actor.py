@@ -60,7 +60,7 @@ from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.guards import Guards
-from azure_durable_py.worker.inbox import accept, completed_task, without_lost
+from azure_durable_py.worker.inbox import accept, completed_task, horizon, without_lost
 from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, Pauses
 from azure_durable_py.worker.outbox import Outbox
@@ -73,7 +73,6 @@ logger = logging.getLogger("azure_durable_py.worker")
 ROWS_PER_TURN = 90
 BYTES_PER_TURN = 1_000_000
 LONGEST_DEFERRAL = 300.0
-HORIZON = timedelta(minutes=5)
 LATE_START = timedelta(minutes=5)
 EARLY_SECONDS = 2.0
 """A timer's doorbell that comes at most so early, by this worker's clock, is kept in hand until it is due."""
@@ -96,7 +95,7 @@ class Actor:
         self._retired = retired
         self._wake = Wakeup()
         self._arrived: list[Delivery] = []
-        self._guards = Guards(context.settling, self._touch)
+        self._guards = Guards(context.settling)
         self._results = Results(context.hub.clock.monotonic)
         self._header: Header | None = None
         self._state: InstanceState | None = None
@@ -108,7 +107,7 @@ class Actor:
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
-        self._latest = context.hub.clock.now()
+        self._latest = self._seen_until = context.hub.clock.now()
         self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
         self._is_entity = is_entity(instance_id)
@@ -161,6 +160,10 @@ class Actor:
     def wants(self, sender: Sender, entry: int) -> bool:
         """Whether this process is still to hand the entry over."""
         return not self._stopping and self._is_current(sender) and self._outbox.is_open(entry)
+
+    def look_again(self) -> None:
+        """Something that it has in hand is no longer its own."""
+        self._touch()
 
     def end(self) -> None:
         """Leave memory now if there is nothing to do."""
@@ -359,16 +362,18 @@ class Actor:
         self._settle()
 
     async def _load(self) -> None:
-        horizon = f"1-{self._hub.clock.now() + HORIZON:%Y%m%dT%H%M%S%f}"
         arrived, self._arrived = self._arrived, []
         for delivery in arrived:
-            delivery.horizon = horizon
             self._guards.hold(delivery)
         results = self._results.look()
         self._loaded = False
+        began = self._hub.clock.now()
         loaded = await self._hub.store.load(self.instance_id)
+        for delivery in arrived:
+            delivery.horizon = horizon(loaded, self._hub.clock.now())
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
+        self._seen_until = began
         self._results.looked(results)
         if self._state is None or _etag(loaded.header) != _etag(self._header):
             self._take_header(loaded.header)
@@ -465,7 +470,7 @@ class Actor:
         self._guards.trust()
         # Older entries to the same targets go first (PROTOCOL R9).
         await self._outbox.claim(draft.state, self.sender, frozenset(entry for entry, _ in draft.new))
-        self._outbox.dispatch_new(draft, self.sender)
+        self._outbox.dispatch_new(draft, self.sender, guard.id)
 
     async def _advance(self, header: Header, state: InstanceState, draft: Draft, guard: Delivery) -> Draft:
         """Run what there is to run, and write it into a draft."""
@@ -533,6 +538,7 @@ class Actor:
         events, failure = await self._load_execution(header, draft.state)
         rows = self._next_rows()
         await self._give_locks_back(rows, draft.state)
+        await self._execution.senders.recall(draft.state, rows)
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
         answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
         results = self._results.usable(draft.state, answered, self._execution.is_open)
@@ -541,6 +547,7 @@ class Actor:
         draft.throw_away_read(taken, [event for event in filled if not isinstance(event, CorruptRowError)])
         events += without_lost(self.instance_id, accepted, filled)
         draft.consume(accepted.consumed, accepted.quarantined)
+        draft.state.garbage += accepted.spent
         events += [result.event for result in results]
         events += due_timers(draft.state, draft.now)
         draft.state.start_at = None
@@ -559,7 +566,9 @@ class Actor:
             return [], failure
         try:
             await self._execution.load(state)
-            return await self._execution.pending(state), None
+            pending = await self._execution.pending(state)
+            state.garbage += pending.spent
+            return pending.events, None
         except CorruptRowError as error:
             # Another worker may just have replaced the rows that we read.
             current = await self._hub.store.load_header(self.instance_id)
@@ -632,10 +641,6 @@ class Actor:
                 return
         draft.see_to_timers(guard.id, self._guards.ids, woken=woken)
 
-    def _turn_time(self, state: InstanceState) -> datetime:
-        """The time that a turn would have now: later than the last one, as ids and order are made from it."""
-        return max(self._now(), state.turn_time + timedelta(microseconds=1))
-
     def _now(self) -> datetime:
         # A timer that was due once is due, although the machine's clock may be set back: a commit that fired it may be
         # under way without an answer.
@@ -645,8 +650,10 @@ class Actor:
     # --- the commit ------------------------------------------------------------------------------------
 
     def _draft(self, header: Header, state: InstanceState) -> Draft:
+        # Later than the last turn: ids and order are made from the time of turns.
+        now = self._latest = max(self._now(), state.turn_time + timedelta(microseconds=1))
         make = EntityDraft if self._is_entity else Draft
-        draft = make(header, state.copy(), self._hub.ids.short(), self._turn_time(state))
+        draft = make(header, state.copy(), self._hub.ids.short(), now)
         draft.state.garbage += self._orphans(header)
         return draft
 
@@ -667,6 +674,8 @@ class Actor:
 
         :raises ConcurrencyConflictError: another was quicker, or it is not known: nothing of it counts.
         """
+        if not self._more and len(draft.consumed) == len(self._rows):
+            draft.seen_until = self._seen_until
         commit, staged = draft.commit()
         assert commit.header is not None
         if staged:
@@ -732,14 +741,14 @@ class Actor:
 
     def _has_due_timers(self, state: InstanceState) -> bool:
         """Whether a timer fell due since the turn looked at the clock: the next turn fires it."""
-        if state.earliest is None or state.earliest > self._turn_time(state):
+        if state.earliest is None or state.earliest > self._now():
             return False
         self._touch()
         return True
 
     def _is_unfinished(self) -> bool:
         """Whether this is an entity that has something to do without being told more."""
-        return self._is_entity and self._state is not None and is_unfinished(self._state, self._turn_time(self._state))
+        return self._is_entity and self._state is not None and is_unfinished(self._state, self._hub.clock.now())
 
 
 def _etag(header: Header | None) -> str | None:

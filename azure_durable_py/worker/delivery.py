@@ -33,10 +33,6 @@ class Settlement(Protocol):
         """Whether it is known to have gone to another receiver."""
         ...
 
-    def tell_when_lost(self, tell: Callable[[], None]) -> None:
-        """Call `tell` when the message is found to have gone to another receiver."""
-        ...
-
     async def ack(self) -> None:
         """The message has done its work: delete it."""
         ...
@@ -95,13 +91,10 @@ class Held:
     message: QueueMessage
     visibility: float
     again: Callable[[], str]
-    when_lost: Callable[[], None] = lambda: None
+    instance_id: str
     lost: bool = False
     renew_at: float = 0.0
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def tell_when_lost(self, tell: Callable[[], None]) -> None:
-        self.when_lost = tell
 
     async def ack(self) -> None:
         self.holder.forget(self)
@@ -160,10 +153,12 @@ class Holder:
         self._held: dict[Held, None] = {}
         self._renewing = TaskSet(on_failure=on_failure)
         self._changed = Wakeup()
+        self.lost: Callable[[str], None] = lambda _: None
+        """Told of the instance whose message is found to have gone to another receiver."""
 
-    def hold(self, message: QueueMessage, visibility: float, again: Callable[[], str]) -> Held:
-        """Keep a message that was just received. `again` gives its body for putting it back."""
-        held = Held(self, message, visibility, again)
+    def hold(self, message: QueueMessage, visibility: float, again: Callable[[], str], instance_id: str) -> Held:
+        """Keep a message for an instance that was just received. `again` gives its body for putting it back."""
+        held = Held(self, message, visibility, again, instance_id)
         held.renew_at = self.hub.clock.monotonic() + visibility / 3
         self._held[held] = None
         self._changed.set()
@@ -201,7 +196,7 @@ class Holder:
             held.lost = True
             self.forget(held)
             logger.warning("A message in %s went to another worker while it was held here.", held.message.queue)
-            held.when_lost()
+            self.lost(held.instance_id)
         except StorageUnavailableError as error:
             logger.warning("A hold on a message in %s is not renewed (%s); trying again.", held.message.queue, error)
         except StorageError as error:

@@ -7,7 +7,7 @@ the first counts only once the header says that it is the newest known (PROTOCOL
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from azure_durable_py.taskhub.instance import InstanceState, Mark
 from azure_durable_py.worker.delivery import Delivery
@@ -18,12 +18,10 @@ class Guards:
     """The messages in hand, oldest first.
 
     :param settling: where messages are settled in the background.
-    :param lost: called when one is found to have gone to another worker.
     """
 
-    def __init__(self, settling: TaskSet, lost: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, settling: TaskSet) -> None:
         self._settling = settling
-        self._lost = lost
         self._held: dict[str, Delivery] = {}
 
     def __iter__(self) -> Iterator[Delivery]:
@@ -46,7 +44,6 @@ class Guards:
         # At the end, as the newest.
         self._held.pop(delivery.id, None)
         self._held[delivery.id] = delivery
-        delivery.settlement.tell_when_lost(self._lost)
         if before is not None and before is not delivery:
             self._delete(before)
 

@@ -197,12 +197,16 @@ class Outbox:
             tries = 0 if entry in new else guards.deliveries(guard) - 1
             self._dispatch(sender, entry, outgoing, tries=tries, again=entry not in new)
 
-    def dispatch_new(self, draft: Draft, sender: Sender) -> None:
-        """Hand over what a commit that is true has decided."""
-        sends = self._guards.is_mine(draft.state.queue_guard)
+    def dispatch_new(self, draft: Draft, sender: Sender, guard: str) -> None:
+        """Hand over what a commit that is true has decided, as far as what guards it is still ours.
+
+        :param guard: the message that the commit named for its activities.
+        """
+        sends, activities = self._guards.is_mine(draft.state.queue_guard), self._guards.is_mine(guard)
         gone = set(draft.gone)
         for entry, outgoing in draft.new:
-            if (sends or isinstance(outgoing, RunActivity)) and entry not in gone and self._claims.claim(entry):
+            mine = activities if isinstance(outgoing, RunActivity) else sends
+            if mine and entry not in gone and self._claims.claim(entry):
                 self._dispatch(sender, entry, outgoing, tries=0, again=False)
 
     def _claim_arming(self, state: InstanceState) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from azure_durable_py.clock import Ids, loop_clock
 from azure_durable_py.errors import StorageError, StorageUnavailableError
-from azure_durable_py.history import Event, EventRaised
+from azure_durable_py.history import Event, EventRaised, ExecutionTerminated
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
@@ -246,14 +246,25 @@ class Stage:
 
     # --- what clients do -------------------------------------------------------------------------------
 
-    async def start(self, name: str, instance_id: str, value: Any = None, **more: Any) -> None:
-        """Start an instance."""
-        request = StartRequest(instance_id, self.hub.ids.new(), name, self.clock.now(), json.dumps(value), **more)
-        assert await self.hub.start(request) is None
+    async def start(
+        self, name: str, instance_id: str, value: Any = None, *, by: Cast | None = None, **more: Any
+    ) -> None:
+        """Start an instance; `by` whose process: its worker hears of it at once."""
+        hub = self.hub if by is None else by.hub
+        request = StartRequest(instance_id, hub.ids.new(), name, self.clock.now(), json.dumps(value), **more)
+        assert await hub.start(request) is None
 
-    async def raise_event(self, instance_id: str, name: str, value: Any = None) -> None:
-        """Raise an external event."""
-        await self.hub.deliver(instance_id, [self.message(EventRaised(self.clock.now(), name, json.dumps(value)))], "")
+    async def raise_event(self, instance_id: str, name: str, value: Any = None, *, by: Cast | None = None) -> None:
+        """Raise an external event; `by` whose process: its worker hears of it at once."""
+        hub = self.hub if by is None else by.hub
+        await hub.deliver(instance_id, [self.message(EventRaised(self.clock.now(), name, json.dumps(value)))], "")
+
+    async def terminate(self, instance_id: str, *, recurse: bool = False, by: Cast | None = None) -> None:
+        """Terminate an instance that is there."""
+        hub = self.hub if by is None else by.hub
+        stop = ExecutionTerminated(self.clock.now(), "enough", recurse=recurse)
+        target = Target((await self.header(instance_id)).columns.execution_id)
+        await hub.deliver(instance_id, [self.message(stop, target, control=True)], "")
 
     def message(self, event: Event, target: Target = ANY, *, control: bool = False) -> InboxEvent:
         """An event as a client sends it."""
@@ -298,8 +309,12 @@ class Stage:
 
     async def quiet(self) -> None:
         """Wait until every queue is empty."""
+        await self.quiet_but(0)
+
+    async def quiet_but(self, held: int) -> None:
+        """Wait until no more than so many messages are in the queues."""
         deadline = self.clock.monotonic() + PATIENCE
-        while any((await self.store.message_counts()).values()):
+        while sum((await self.store.message_counts()).values()) > held:
             assert self.clock.monotonic() < deadline, f"queues are stuck: {await self.store.message_counts()}"
             await asyncio.sleep(1.0)
 
@@ -314,9 +329,6 @@ class Settled:
 
     async def ack(self) -> None:
         self.how.append("deleted")
-
-    def tell_when_lost(self, tell: Callable[[], None]) -> None:
-        del tell
 
     async def put_back(self, delay: float) -> None:
         self.how.append(f"put back for {delay}")

@@ -20,7 +20,7 @@ from azure_durable_py.taskhub import instance, lifecycle
 from azure_durable_py.taskhub.instance import InstanceState
 from azure_durable_py.taskhub.lifecycle import purge
 from azure_durable_py.taskhub.messages import Target
-from azure_durable_py.taskhub.protocol import Commit
+from azure_durable_py.taskhub.protocol import BlobRow, Commit, QueueMessage
 from azure_durable_py.worker import actor, draft
 from azure_durable_py.worker.actor import Actor
 from azure_durable_py.worker.context import TaskResult
@@ -136,6 +136,72 @@ def test_r16_an_instance_has_one_doorbell_for_all_its_timers() -> None:
         assert sum((await stage.store.message_counts()).values()) == 1
         assert await stage.finished("one") >= 159.0
         await stage.quiet()
+
+    play(scene)
+
+
+def two_alarms(context: Any) -> Routine:
+    """Two timers, after the seconds given; the second one is made when told to."""
+    first, second = context.get_input()
+    begun = context.current_utc_datetime
+    timers = [context.create_timer(begun + timedelta(seconds=first))]
+    yield context.wait_for_external_event("go")
+    timers.append(context.create_timer(begun + timedelta(seconds=second)))
+    yield context.task_any(timers)
+    woken = (context.current_utc_datetime - begun).total_seconds()
+    yield context.task_all(timers)
+    return [woken, (context.current_utc_datetime - begun).total_seconds()]
+
+
+def test_r16_a_doorbell_that_comes_too_late_for_a_new_timer_is_not_counted_on() -> None:
+    async def scene() -> None:
+        stage = Stage(two_alarms)
+        await stage.worker("W1")
+        await stage.start("two_alarms", "one", [600, 100])
+        await stage.waiting("one")
+        await asyncio.sleep(10.0)
+        await stage.raise_event("one", "go")
+        early, late = await stage.finished("one")
+        assert 100.0 <= early < 110.0
+        assert 600.0 <= late < 610.0
+        await stage.quiet()
+
+    play(scene)
+
+
+def test_r16_a_doorbell_that_was_lost_is_not_counted_on_for_the_next_timer() -> None:
+    async def scene() -> None:
+        stage = Stage(two_alarms)
+        await stage.worker("W1")
+        await stage.start("two_alarms", "one", [100, 600])
+        await stage.waiting("one")
+        await stage.raise_event("one", "go")
+        await asyncio.sleep(10.0)
+        alarm = (await stage.state("one")).alarm
+        assert alarm is not None
+        assert alarm.handle is not None
+        queue = stage.store.instance_queue("one")
+        await stage.store.delete_message(QueueMessage(queue, "", 0, alarm.handle))
+        await asyncio.sleep(190.0)
+        await stage.hub.ring("one", "anything")
+        early, late = await stage.finished("one")
+        assert 190.0 <= early < 220.0
+        assert 600.0 <= late < 610.0
+
+    play(scene)
+
+
+def test_r16_who_dies_before_it_puts_the_doorbell_of_a_timer_leaves_that_to_the_next() -> None:
+    async def scene() -> None:
+        stage = Stage(alarm)
+        first = await stage.worker("W1")
+        first.store.hold("put_message", lambda queue, body, *_: "timer" in body)
+        await stage.start("alarm", "one")
+        await stage.waiting("one")
+        await asyncio.sleep(5.0)
+        first.store.freeze()
+        await stage.worker("W2")
+        assert 100.0 <= await stage.finished("one") < 110.0
 
     play(scene)
 
@@ -324,15 +390,15 @@ def test_r17_a_purge_that_died_half_way_is_finished_by_the_next() -> None:
         await stage.raise_event("one", "item", "y" * 30_000)
         await stage.finished("one")
         await stage.quiet()
-        worker.store.last("delete_blobs")
+        await stage.store.put_blobs("one", [BlobRow(f"30-left-{n}", b"x") for n in range(150)])
+        worker.store.last("commit")
         half = asyncio.ensure_future(purge(worker.hub, "one"))
         await asyncio.sleep(30.0)
         half.cancel()
         assert (await stage.state("one")).purging
         assert await purge(stage.hub, "one")
         assert await stage.store.load_header("one") is None
-        for prefix in lifecycle.BLOB_PREFIXES:
-            assert not await stage.store.list_blobs("one", prefix)
+        assert not await stage.store.blob_keys("one")
         await stage.start("waits", "one", "again")
 
     play(scene)
@@ -512,6 +578,6 @@ def test_r20_a_constant_stream_does_not_hold_a_doorbell_for_ever(monkeypatch: py
 
 def test_without_r20_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actor, "ROWS_PER_TURN", 1)
-    monkeypatch.setattr(actor, "HORIZON", timedelta(days=1))
+    monkeypatch.setattr(actor, "horizon", lambda loaded, now: f"1-{now + timedelta(days=1):%Y%m%dT%H%M%S%f}")
     with pytest.raises(AssertionError, match="held for ever"):
         play(constant_stream)

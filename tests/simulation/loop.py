@@ -47,25 +47,25 @@ class _Handle:
         return self.moment
 
 
-class SimulatedLoop(asyncio.BaseEventLoop):
+class SimulatedLoop(asyncio.AbstractEventLoop):
     """What asyncio's tasks, futures, sleeps and locks need of a loop, and nothing more.
 
     :param make_task: makes every task.
     """
 
-    _running = False
-    _ended = False
+    is_virtual = True
 
     def __init__(self, make_task: Callable[..., asyncio.Task[Any]] = asyncio.Task) -> None:
-        super().__init__()
         self.unhandled: list[str] = []
         """What went wrong where nobody looked: tasks that died of an exception that nobody took."""
         self.steps = 0
         self._make_task = make_task
         self._now = 0.0
-        self._soon: deque[_Handle] = deque()
+        self._ready: deque[_Handle] = deque()
         self._timers: list[tuple[float, int, _Handle]] = []
         self._timers_made = 0
+        self._closed = False
+        self._running = False
 
     # --- time and turns ------------------------------------------------------------------------------
 
@@ -74,7 +74,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
         handle = _Handle(callback, args, context if context is not None else contextvars.copy_context())
-        self._soon.append(handle)
+        self._ready.append(handle)
         return handle
 
     call_soon_threadsafe = call_soon
@@ -110,7 +110,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return main.result()
 
     def _run(self, main: asyncio.Future[Any]) -> None:
-        ready, timers = self._soon, self._timers
+        ready, timers = self._ready, self._timers
         while not main.done():
             while ready:
                 handle = ready.popleft()
@@ -145,11 +145,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return self._running
 
     def is_closed(self) -> bool:
-        return self._ended
+        return self._closed
 
     def close(self) -> None:
-        self._ended = True
-        self._soon.clear()
+        self._closed = True
+        self._ready.clear()
         self._timers.clear()
 
 

@@ -248,6 +248,10 @@ class MemoryStore:
         blobs = self._of(instance_id).blobs
         return tuple(blobs[key] for key in sorted(blobs) if key.startswith(prefix))
 
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        blobs = self._of(instance_id).blobs
+        return {key: blobs[key].timestamp or self._now() for key in sorted(blobs)}
+
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         layout.check_keys(keys, blobs=True)
         blobs = self._of(instance_id).blobs
@@ -277,6 +281,13 @@ class MemoryStore:
         )
         more = len(found) > query.page_size
         return Page(items, _encode_token(items[-1].instance_id) if more else None)
+
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        return [
+            instance_id
+            for instance_id, partition in self._open_partitions().items()
+            if any(row.timestamp is not None and row.timestamp < before for row in partition.inbox.values())
+        ]
 
     # --- queues --------------------------------------------------------------------------------------
 

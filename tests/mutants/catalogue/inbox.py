@@ -1,0 +1,95 @@
+"""What an instance is sent: what takes effect, and only once."""
+
+from __future__ import annotations
+
+from tests.mutants.planting import Mutant
+
+MUTANTS = (
+    Mutant(
+        "sequence_not_checked",
+        "What another instance sends again takes effect again.",
+        "worker/inbox.py",
+        "if event.sequence <= state.senders.get(event.sender, -1):",
+        "if False:",
+        ("tests/protocol/test_rules_order.py::test_r10_what_is_sent_again_is_not_taken_again",),
+    ),
+    Mutant(
+        "client_repetitions_taken",
+        "What a client sends again takes effect again.",
+        "worker/inbox.py",
+        "if event.sequence in memory.seen:",
+        "if False:",
+        ("tests/protocol/test_rules_order.py::test_r12_a_client_s_event_is_remembered_for_ten_minutes",),
+    ),
+    Mutant(
+        "client_forgotten_early",
+        "What a client sent is forgotten while it may still be sent again.",
+        "worker/inbox.py",
+        "CLIENT_MEMORY = timedelta(minutes=10)",
+        "CLIENT_MEMORY = timedelta(minutes=1)",
+        ("tests/protocol/test_rules_order.py::test_r12_a_client_s_event_is_remembered_for_ten_minutes",),
+    ),
+    Mutant(
+        "other_execution_answered",
+        "An answer to an execution before takes effect in the one that took its place.",
+        "worker/inbox.py",
+        "target.execution_id in (None, state.execution_id)",
+        "True",
+        (
+            "tests/protocol/test_rules_order.py::test_r13_an_answer_to_another_execution_generation_or_attempt_is_dropped",
+            "tests/protocol/test_rules_order.py::test_r13_a_termination_meant_for_the_execution_before_is_dropped",
+        ),
+    ),
+    Mutant(
+        "other_generation_answered",
+        "An answer to the generation before takes effect in the next.",
+        "worker/inbox.py",
+        "and target.generation in (None, state.generation)",
+        "",
+        (
+            "tests/protocol/test_rules_order.py::test_r13_an_answer_to_another_execution_generation_or_attempt_is_dropped",
+        ),
+    ),
+    Mutant(
+        "other_attempt_answered",
+        "An answer to an attempt before a rewind takes effect after it.",
+        "worker/inbox.py",
+        "and target.attempt in (None, state.attempt)",
+        "",
+        (
+            "tests/protocol/test_rules_order.py::test_r13_an_answer_to_another_execution_generation_or_attempt_is_dropped",
+        ),
+    ),
+    Mutant(
+        "unreadable_row_thrown_away",
+        "An inbox row that cannot be read is deleted, and nobody can look at it.",
+        "worker/inbox.py",
+        "            accepted.quarantined += quarantine(instance_id, row.key, row.body, error)\n            continue\n",
+        "            continue\n",
+        ("tests/worker/test_bad_input.py",),
+    ),
+    Mutant(
+        "control_behind_the_backlog",
+        "A termination waits behind all events that came before it.",
+        "taskhub/messages.py",
+        'rank = "0" if self.control else "1"',
+        'rank = "1"',
+        ("tests/protocol/test_rules_order.py::test_r15_a_termination_does_not_wait_behind_a_backlog",),
+    ),
+    Mutant(
+        "horizon_without_end",
+        "A doorbell is held as long as events keep coming.",
+        "worker/actor.py",
+        "HORIZON = timedelta(minutes=5)",
+        "HORIZON = timedelta(days=5)",
+        ("tests/protocol/test_rules_time.py::test_r20_a_constant_stream_does_not_hold_a_doorbell_for_ever",),
+    ),
+    Mutant(
+        "turn_without_bound",
+        "A turn takes more rows than a commit can hold.",
+        "worker/actor.py",
+        "if len(rows) == ROWS_PER_TURN or (rows and size > BYTES_PER_TURN):",
+        "if len(rows) == 100 * ROWS_PER_TURN or (rows and size > BYTES_PER_TURN):",
+        ("tests/protocol/test_rules_time.py::test_r20_a_backlog_is_loaded_once_and_not_at_every_turn",),
+    ),
+)

@@ -1,0 +1,246 @@
+"""What instances send one another: the outbox, claims, the mailroom, and taking over from the dead."""
+
+from __future__ import annotations
+
+from tests.mutants.planting import Mutant
+
+MUTANTS = (
+    Mutant(
+        "dropped_before_handed_over",
+        "An entry leaves the header before it has arrived.",
+        "worker/mailroom.py",
+        "                async with self._context.sends:\n                    await hand_over(",
+        "                for item in batch:\n                    self._handed_over(item.sender, item.entry)\n"
+        "                async with self._context.sends:\n                    await hand_over(",
+        ("tests/protocol/test_rules_guards.py::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",),
+    ),
+    Mutant(
+        "never_dropped",
+        "What is handed over leaves the header only with a turn that may never come.",
+        "worker/outbox.py",
+        "        if self._first_done is None or state is None:\n            return None\n",
+        "        return None\n",
+        (
+            "tests/protocol/test_rules_guards.py::test_r7_what_was_handed_over_is_in_no_header_where_it_could_be_taken_up_again",
+        ),
+    ),
+    Mutant(
+        "handed_over_again",
+        "What is handed over and not yet dropped is handed over again at each look.",
+        "worker/claims.py",
+        "if entry in self.handed_over or entry in self._open:",
+        "if entry in self._open:",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "whoever_hands_over",
+        "Entries under messages of other workers are handed over, too.",
+        "worker/outbox.py",
+        "mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]",
+        "mine = list(entries_of(state))",
+        (
+            "tests/protocol/test_rules_guards.py::test_r5_who_adds_to_a_queue_that_another_guards_leaves_it_to_the_other",
+        ),
+    ),
+    Mutant(
+        "left_by_the_dead",
+        "What another worker committed under a message in hand is not handed over.",
+        "worker/outbox.py",
+        "        if not self._unclaimed:\n            return\n",
+        "        return\n",
+        ("tests/protocol/test_rules_guards.py::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",),
+    ),
+    Mutant(
+        "queue_stolen_by_each_commit",
+        "Who adds to a queue of sends puts it under a message of its own.",
+        "worker/draft.py",
+        "        if not self.state.has_sends:\n            self.state.queue_guard = guard\n",
+        "        self.state.queue_guard = guard\n",
+        (
+            "tests/protocol/test_rules_guards.py::test_r5_who_adds_to_a_queue_that_another_guards_leaves_it_to_the_other",
+            "tests/protocol/test_rules_guards.py::test_r5_what_was_decided_under_two_messages_is_handed_over_in_order_whichever_comes_back_first",
+        ),
+    ),
+    Mutant(
+        "guard_of_an_empty_queue_kept",
+        "A new queue of sends is put under the message that guarded the one before.",
+        "worker/draft.py",
+        "        if not self.state.has_sends:\n            self.state.queue_guard = guard\n",
+        "        self.state.queue_guard = self.state.queue_guard or guard\n",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "sends_guard_nothing",
+        "The message that guards the queue of sends is not known as its guard.",
+        "taskhub/instance.py",
+        "(self.queue_guard == guard and self.has_sends)",
+        "False",
+        ("tests/protocol/test_rules_guards.py::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",),
+    ),
+    Mutant(
+        "lost_queue_never_taken_over",
+        "Sends under a message that is lost are never taken over.",
+        "worker/outbox.py",
+        "return state.queued_at is None or (draft.now - state.queued_at).total_seconds() > self._context.take_over_after",
+        "return False",
+        (
+            "tests/protocol/test_rules_guards.py::test_r8_sends_under_a_lost_message_are_taken_over_by_the_next_commit_after_two_minutes",
+        ),
+    ),
+    Mutant(
+        "live_queue_taken_over",
+        "Sends are taken over from a worker that is alive.",
+        "worker/outbox.py",
+        "return state.queued_at is None or (draft.now - state.queued_at).total_seconds() > self._context.take_over_after",
+        "return True",
+        (
+            "tests/protocol/test_rules_guards.py::test_r5_who_adds_to_a_queue_that_another_guards_leaves_it_to_the_other",
+        ),
+    ),
+    Mutant(
+        "repair_takes_nothing_over",
+        "A scan for life rings an instance, and what a lost message guarded stays where it is.",
+        "worker/outbox.py",
+        "        self.take_over(draft, guard)\n        draft.take_activities_over(",
+        "        draft.take_activities_over(",
+        ("tests/protocol/test_rules_guards.py::test_r8_what_a_lost_message_guarded_is_handed_over_after_a_repair",),
+    ),
+    Mutant(
+        "activities_taken_over_at_once",
+        "A scan for life has an activity run again while another worker runs it.",
+        "worker/outbox.py",
+        "TAKE_OVER_ACTIVITIES_AFTER = timedelta(days=1)",
+        "TAKE_OVER_ACTIVITIES_AFTER = timedelta(seconds=1)",
+        ("tests/protocol/test_rules_guards.py::test_r8_an_activity_whose_message_was_lost_runs_again_a_day_later",),
+    ),
+    Mutant(
+        "entries_of_another_execution",
+        "What an execution handed over counts as handed over by the one that took its place.",
+        "worker/outbox.py",
+        "        self._claims = Claims()\n        for _, alarm in self._armed:",
+        "        for _, alarm in self._armed:",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "dropped_by_another_and_sent",
+        "What another worker has handed over and dropped is sent all the same.",
+        "worker/actor.py",
+        "            self._outbox.keep(self._state)\n",
+        "            pass\n",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "no_order_per_target",
+        "Two sends to one target are on their way at once.",
+        "worker/mailroom.py",
+        "waiting = self._waiting.get(send.target)",
+        "waiting = None",
+        ("tests/protocol/test_rules_order.py::test_r9_an_event_does_not_overtake_the_start_of_its_target",),
+    ),
+    Mutant(
+        "refusal_is_final",
+        "A message that storage refuses for a while is thrown away.",
+        "worker/mailroom.py",
+        "                if not is_final(error):\n",
+        "                if False:\n",
+        ("tests/protocol/test_refusals.py",),
+    ),
+    Mutant(
+        "alarm_given_up",
+        "A timer's doorbell that storage refuses is not tried again.",
+        "worker/mailroom.py",
+        "            except DurableError as error:\n                await pauses.wait(error)\n        pauses.over()\n        self._armed(",
+        "            except DurableError as error:\n                await pauses.wait(error)\n                return\n"
+        "        pauses.over()\n        self._armed(",
+        ("tests/protocol/test_refusals.py",),
+    ),
+    Mutant(
+        "first_of_a_batch_blamed",
+        "One message that nobody can take costs the good ones ahead of it.",
+        "worker/mailroom.py",
+        "                elif len(batch) == 1:\n",
+        "                elif batch:\n",
+        (
+            "tests/protocol/test_rules_undeliverable.py::test_one_message_that_nobody_can_take_costs_none_that_goes_with_it",
+        ),
+    ),
+    Mutant(
+        "undeliverable_answer_dropped",
+        "An answer that cannot be delivered is dropped, and who waits for it waits for ever.",
+        "worker/mailroom.py",
+        "        smaller = replacement(item.send, error)\n",
+        "        smaller = None\n",
+        ("tests/protocol/test_rules_undeliverable.py::test_who_waits_for_an_answer_that_nobody_can_take_is_told_so",),
+    ),
+    Mutant(
+        "undeliverable_start_dropped",
+        "A child that cannot be started is dropped, and its parent waits for ever.",
+        "worker/mailroom.py",
+        "            self._failed(TaskResult(Target.answering(parent), parent.task_id, event))\n",
+        "            self._handed_over(item.sender, item.entry)\n",
+        ("tests/protocol/test_rules_undeliverable.py::test_the_task_of_a_child_that_nobody_can_take_fails",),
+    ),
+    Mutant(
+        "unsent_lost_with_the_generation",
+        "Continue-as-new drops what was decided and not yet handed over.",
+        "worker/draft.py",
+        "                    self.state.messages.append(to_message(outgoing))\n",
+        "                    pass\n",
+        (
+            "tests/protocol/test_rules_generations.py::test_what_was_not_handed_over_when_a_generation_ends_is_handed_over_by_the_next_worker",
+        ),
+    ),
+    Mutant(
+        "unsent_lost_with_the_end",
+        "An instance that ends drops what it decided in earlier turns and has not yet handed over.",
+        "worker/draft.py",
+        "if sender.sequence(number) not in new and not _outlives(decision, number):",
+        "if sender.sequence(number) not in new:",
+        (
+            "tests/protocol/test_rules_generations.py::test_what_was_not_handed_over_when_a_generation_ends_is_handed_over_by_the_next_worker",
+        ),
+    ),
+    Mutant(
+        "numbers_begin_again",
+        "A sender counts from the start again after continue-as-new, and is taken for a repetition.",
+        "taskhub/outgoing.py",
+        "return (self.generation << 32) | decision",
+        "return decision",
+        ("tests/protocol/test_rules_order.py::test_r10_a_sender_goes_on_counting_over_continue_as_new",),
+    ),
+    Mutant(
+        "children_not_terminated",
+        "A recursive termination does not reach the children.",
+        "worker/draft.py",
+        "        if terminated is not None:\n",
+        "        if False:\n",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "row_without_ring",
+        "A row that is there already is not rung for: whoever put it may have died before it rang.",
+        "taskhub/hub.py",
+        "        for at in range(0, len(events), MAX_COMMIT_ROWS):\n",
+        "        known = {row.key for row in (await self.store.load(target)).inbox}\n"
+        "        if known.issuperset(event.key for event in events):\n"
+        "            return\n"
+        "        for at in range(0, len(events), MAX_COMMIT_ROWS):\n",
+        ("tests/protocol/test_rules_guards.py::test_r6_a_row_that_is_there_already_is_still_rung_for",),
+    ),
+    Mutant(
+        "child_taken_for_a_stranger",
+        "A child that was started before, by the same parent for the same task, fails the task.",
+        "taskhub/hub.py",
+        "    return origin is not None and (\n",
+        "    return origin is None and (\n",
+        ("tests/protocol/test_rules_order.py::test_r14_a_child_that_the_parent_started_itself_is_not_a_stranger",),
+    ),
+    Mutant(
+        "stranger_taken_for_a_child",
+        "Another instance that has the id of a child is taken for it.",
+        "taskhub/hub.py",
+        "    return origin is not None and (\n",
+        "    return True or (\n",
+        ("tests/protocol/test_rules_order.py::test_r14_a_running_stranger_fails_the_task",),
+    ),
+)

@@ -1,0 +1,99 @@
+"""Timers and their one doorbell."""
+
+from __future__ import annotations
+
+from tests.mutants.planting import Mutant
+
+MUTANTS = (
+    Mutant(
+        "due_timer_loses_its_doorbell",
+        "A timer that falls due between the turn and its end loses its only doorbell.",
+        "worker/actor.py",
+        "if state.earliest is None or state.earliest > self._now():",
+        "if True:",
+        ("tests/protocol/test_rules_time.py::test_r16_a_timer_that_falls_due_while_a_turn_is_under_way_fires",),
+    ),
+    Mutant(
+        "due_timers_fire_only_by_their_doorbell",
+        "A turn for another reason leaves timers alone that are due.",
+        "worker/actor.py",
+        "        events += due_timers(draft.state, draft.now)\n",
+        "        if any(delivery.due for delivery in self._guards):\n            events += due_timers(draft.state, draft.now)\n",
+        ("tests/protocol/test_rules_time.py::test_r16_every_turn_fires_all_timers_that_are_due",),
+    ),
+    Mutant(
+        "no_alarm",
+        "No doorbell is put for a timer.",
+        "worker/draft.py",
+        "            state.arming = Arming(guard, earliest)\n",
+        "            pass\n",
+        ("tests/protocol/test_rules_time.py::test_r16_an_instance_has_one_doorbell_for_all_its_timers",),
+    ),
+    Mutant(
+        "alarm_too_late_counted_on",
+        "A doorbell that comes later than the earliest timer is counted on.",
+        "worker/draft.py",
+        "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due <= earliest:",
+        "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due:",
+        (
+            "tests/protocol/test_rules_time.py::test_r16_a_doorbell_that_comes_too_late_for_a_new_timer_is_not_counted_on",
+        ),
+    ),
+    Mutant(
+        "lost_alarm_counted_on",
+        "A doorbell that should have come long ago is counted on.",
+        "worker/draft.py",
+        "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due <= earliest:",
+        "elif state.alarm is not None and state.alarm.due <= earliest:",
+        ("tests/protocol/test_rules_time.py::test_r16_a_doorbell_that_was_lost_is_not_counted_on_for_the_next_timer",),
+    ),
+    Mutant(
+        "alarm_not_armed_again",
+        "A timer's doorbell that has come is still counted on for the next timer.",
+        "worker/draft.py",
+        "if state.alarm is not None and (state.alarm.doorbell in in_hand or (woken and not state.alarm.doorbell)):",
+        "if state.alarm is not None and False:",
+        (
+            "tests/protocol/test_rules_time.py::test_r16_an_instance_has_one_doorbell_for_all_its_timers",
+            "tests/protocol/test_rules_time.py::test_r16_a_timer_doorbell_that_comes_early_is_put_anew_until_it_is_due",
+        ),
+    ),
+    Mutant(
+        "alarm_not_silenced",
+        "The doorbell of a timer that nobody waits for stays in the queue for days.",
+        "worker/draft.py",
+        "        if self.state.alarm is not None and self.state.alarm.handle is not None:\n",
+        "        if False:\n",
+        ("tests/protocol/test_rules_time.py::test_r16_nothing_is_left_of_a_timer_that_nobody_waits_for",),
+    ),
+    Mutant(
+        "arming_guards_nothing",
+        "The message that guards the putting of a timer's doorbell is not known as its guard.",
+        "taskhub/instance.py",
+        "or (self.arming is not None and self.arming.guard == guard)",
+        "",
+        (
+            "tests/protocol/test_rules_time.py::test_r16_who_dies_before_it_puts_the_doorbell_of_a_timer_leaves_that_to_the_next",
+        ),
+    ),
+    Mutant(
+        "alarm_of_another_forgotten",
+        "A timer's doorbell that is put although somebody else had one put stays in the queue.",
+        "worker/outbox.py",
+        "                self.silence(alarm)\n                if self._arming == arming:\n",
+        "                if self._arming == arming:\n",
+        ("tests/protocol",),
+    ),
+    Mutant(
+        "delayed_start_at_once",
+        "A delayed start begins when it is inserted.",
+        "worker/actor.py",
+        "        if state.start_at is None or draft.now >= state.start_at:\n            return False\n",
+        "        return False\n",
+        (
+            "tests/client/test_starting.py",
+            "tests/client/test_with_worker.py",
+            "tests/entities/test_operations.py",
+        ),
+    ),
+)
