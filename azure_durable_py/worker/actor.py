@@ -95,6 +95,7 @@ class Actor:
         self._retired = retired
         self._wake = Wakeup()
         self._arrived: list[Delivery] = []
+        self._unread: list[Delivery] = []
         self._guards = Guards(context.settling)
         self._results = Results(context.hub.clock.monotonic)
         self._header: Header | None = None
@@ -365,12 +366,15 @@ class Actor:
         arrived, self._arrived = self._arrived, []
         for delivery in arrived:
             self._guards.hold(delivery)
+        # A load may fail: what came before it is still to be read for.
+        self._unread += arrived
         results = self._results.look()
         self._loaded = False
         began = self._hub.clock.now()
         loaded = await self._hub.store.load(self.instance_id)
-        for delivery in arrived:
+        for delivery in self._unread:
             delivery.horizon = horizon(loaded, self._hub.clock.now())
+        self._unread.clear()
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
         self._seen_until = began
