@@ -735,6 +735,9 @@ class Actor:
             return True
         if delivery.suspect or state.names(delivery.id) or self._early_until is not None:
             return False
+        if delivery.due is not None and state.arming is not None and self._guards.is_mine(state.arming.guard):
+            # It may be the very doorbell that we are putting, come before its name is known: it must be seen in hand.
+            return False
         if self._parked:
             return True
         if state.pending or self._is_unfinished() or self._has_due_timers(state):

@@ -162,6 +162,10 @@ class Outbox:
     def committed(self, draft: Draft) -> None:
         """A draft is true: what it took out of the header is gone."""
         self._claims.drop(draft.gone)
+        for arming, alarm in self._armed:
+            named = draft.state.alarm is not None and draft.state.alarm.doorbell == alarm.doorbell
+            if arming != draft.state.arming and not named:
+                self.silence(alarm)
         # What was put while the draft was in the making waits for the next one.
         self._armed = [(arming, alarm) for arming, alarm in self._armed if arming == draft.state.arming]
         self._first_done = self._last_done if self._armed or self._claims.handed_over else None
