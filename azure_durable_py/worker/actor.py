@@ -151,6 +151,10 @@ class Actor:
 
     def armed(self, arming: Arming, alarm: Alarm) -> None:
         """The doorbell for the earliest timer is put."""
+        if not self._guards or self._state is None or self._state.arming != arming:
+            # The instance ended meanwhile, or waits for another time: nobody will name this doorbell.
+            self._outbox.silence(alarm)
+            return
         self._outbox.armed(arming, alarm)
         self._wake.set()
 
@@ -757,6 +761,9 @@ class Actor:
         if state is None:
             return True
         if delivery.suspect or state.names(delivery.id) or self._early_until is not None:
+            return False
+        if delivery.due is not None and state.arming is not None and self._guards.is_mine(state.arming.guard):
+            # It may be the very doorbell that we are putting, come before its name is known: it must be seen in hand.
             return False
         if self._parked:
             return True

@@ -117,10 +117,11 @@ class Held:
             await self._quietly(lambda: self.holder.hub.store.extend_message(self.message, 0))
 
     async def _put_anew(self, delay: float, attempts: int = 8) -> bool:
-        # A new message first: were it the other way round, a crash between would lose the guard.
+        # A new message first: were it the other way round, a crash between would lose the guard. Without telling our
+        # own pumps, which would be there first each time: another worker may be the one that can do what we cannot.
         hub = self.holder.hub
         try:
-            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay), attempts=attempts)
+            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay, hold=True), attempts=attempts)
         except StorageError as error:
             logger.warning("A message in %s is not put back and comes again as it is: %s", self.message.queue, error)
             return False

@@ -162,6 +162,10 @@ class Outbox:
     def committed(self, draft: Draft) -> None:
         """A draft is true: what it took out of the header is gone."""
         self._claims.drop(draft.gone)
+        for arming, alarm in self._armed:
+            named = draft.state.alarm is not None and draft.state.alarm.doorbell == alarm.doorbell
+            if arming != draft.state.arming and not named:
+                self.silence(alarm)
         # What was put while the draft was in the making waits for the next one.
         self._armed = [(arming, alarm) for arming, alarm in self._armed if arming == draft.state.arming]
         self._first_done = self._last_done if self._armed or self._claims.handed_over else None
@@ -177,12 +181,14 @@ class Outbox:
         if not self._unclaimed:
             return
         guards = self._guards
+        if any(guards.is_mine(guard) and self._claims.is_new(entry) for guard, entry in entries_of(state)):
+            # Before anything is taken on: should it fail, all is still to be claimed.
+            await self._execution.load_decisions(state)
         mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]
         claimed = {entry: guard for guard, entry in mine if self._claims.claim(entry)}
         self._unclaimed = False
         if not claimed:
             return
-        await self._execution.load_decisions(state)
         messages = {message.sequence: message for message in state.messages}
         times = {decision: group.sent_at for group in state.sends for decision in group.ids}
         times.update((decision, group.committed_at) for group in state.activities for decision in group.ids)
