@@ -32,6 +32,9 @@ class Rules:
     outranked: Literal["deleted", "released"] = "deleted"
     """What becomes of a delivery that a newer one outranks."""
 
+    older_in_hand: Literal["released", "deleted"] = "deleted"
+    """What a worker does with a delivery in hand when it receives a newer one under the same id."""
+
     drops_before_delete: bool = True
     """A message is deleted only when the newest header known names nothing under it."""
 
@@ -87,6 +90,7 @@ VARIANTS = {
         replace(V4, name="drop-all", says="drops all it handed over, whoever guards it", drops_only_its_own=False),
         replace(V4, name="give-up", says="refusals are final", refusal_is_final=True),
         replace(V4, name="finished-fences", says="fences once finished, too", finished_needs_no_fence=False),
+        replace(V4, name="release-older", says="of two under one id the older is let go", older_in_hand="released"),
         replace(V4, name="same-tag", says="a put may be repeated with the same body", retags=False),
         replace(V4, name="alarm-by-clock", says="an alarm goes when it is due", alarm="by the clock"),
         replace(V4, name="alarm-timer-open", says="an alarm goes when no timer is due by it", alarm="timer open"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tests.model.scenarios import LOCAL
+
 
 class Rank(NamedTuple):
     """The order of deliveries under one id: of two, the higher is the newer."""
@@ -185,15 +187,12 @@ def outdated(flights: tuple[Flight, ...]) -> tuple[Flight, ...]:
     )
 
 
-def bits_of(sends: tuple[Send, ...]) -> int:
-    return sum(1 << send.seq for send in sends)
-
-
 def landed(state: State, commit: Commit) -> dict[str, object]:
     """What the header's change leaves in a state, but for the workers."""
+    new = [send for send in commit.header.sends if not state.decided >> send.seq & 1]
     return {
         "rows": state.rows & ~commit.takes,
         "header": commit.header,
         "marks": commit.marks,
-        "decided": state.decided | bits_of(commit.header.sends),
+        "decided": state.decided | sum(1 << send.seq for send in new if send.to != LOCAL),
     }

@@ -69,13 +69,15 @@ def receive_expired(seat: Seat, message: Message) -> None:
 
 
 def take(seat: Seat, message: Message, state: State) -> tuple[State, Worker] | None:
-    """The worker with one more delivery. Of two under one id it keeps the newer and makes the other visible again."""
+    """The worker with one more delivery. Of two under one id it keeps the newer."""
     kept = []
     for hand in seat.me.hands:
         if hand.message.id != message.id:
             kept.append(hand)
         elif hand.message.rank > message.rank:
             return None
+        elif seat.rules.older_in_hand == "deleted":
+            state = discard(state, hand.message)
         elif hand.message in state.taken:
             state = release(state, hand.message)
     unfenced = seat.rules.fence == "none" or (message.id == WORK and not seat.rules.fences_work)
