@@ -262,12 +262,6 @@ class MemoryStore:
         for row in rows:
             partition.blobs[row.key] = BlobRow(row.key, row.body, self._now())
 
-    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
-        blobs = self._of(instance_id).blobs
-        return {key: blobs[key].timestamp or self._now() for key in sorted(blobs)}
-
-    # --- all partitions ------------------------------------------------------------------------------
-
     async def instances_with_inbox(self, before: datetime) -> list[str]:
         partitions = self._open_partitions().items()
         return sorted(
@@ -293,13 +287,6 @@ class MemoryStore:
         )
         more = len(found) > query.page_size
         return Page(items, _encode_token(items[-1].instance_id) if more else None)
-
-    async def instances_with_inbox(self, before: datetime) -> list[str]:
-        return [
-            name
-            for name, partition in sorted(self._open_partitions().items())
-            if any(row.timestamp is not None and row.timestamp < before for row in partition.inbox.values())
-        ]
 
     # --- queues --------------------------------------------------------------------------------------
 
