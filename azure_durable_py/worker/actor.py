@@ -342,6 +342,7 @@ class Actor:
 
     async def _step(self) -> None:
         self._early_until = None
+        self._results.give_back()
         if not self.is_busy:
             return
         if self._arrived or not self._loaded or (self._more and not self._rows):
