@@ -546,9 +546,7 @@ class Actor:
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
         answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
         results = self._results.usable(draft.state, answered, self._execution.is_open)
-        taken = [event.event for event in accepted.events]
-        filled = await self._execution.filled(taken)
-        draft.throw_away_read(taken, [event for event in filled if not isinstance(event, CorruptRowError)])
+        filled = await self._execution.filled([event.event for event in accepted.events])
         events += without_lost(self.instance_id, accepted, filled)
         draft.consume(accepted.consumed, accepted.quarantined)
         draft.state.garbage += accepted.spent

@@ -393,13 +393,6 @@ class Draft:
             input_payload=encode_ref(last.input) if isinstance(last.input, PayloadRef) else None,
         )
 
-    def throw_away_read(self, taken: Iterable[Event], read: Iterable[Event]) -> None:
-        """The rows in which events came, once their values are read: history keeps values in rows of its own."""
-        kept = {ref.key for ref in payload_refs(read)}
-        for ref in payload_refs(taken):
-            if ref.key not in kept:
-                self.state.garbage += chunk_keys(ref.key, ref.chunks)
-
     def _throw_away(self, stored: list[Event], last: ContinuedAsNew) -> None:
         """Old pages and values become garbage, except values that live on in the next generation."""
         events = [*(decode_event(text) for text in self.state.tail), *stored]
