@@ -53,12 +53,13 @@ from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, InboxRow
 from azure_durable_py.worker.children import is_wanted
 from azure_durable_py.worker.context import TaskResult, WorkerContext
-from azure_durable_py.worker.delivery import Delivery
+from azure_durable_py.worker.delivery import UNSEEN, Delivery
 from azure_durable_py.worker.draft import Draft
 from azure_durable_py.worker.entity_draft import EntityDraft
 from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
+from azure_durable_py.worker.given_up import after_attempts
 from azure_durable_py.worker.guards import Guards
 from azure_durable_py.worker.inbox import accept, completed_task, horizon, without_lost
 from azure_durable_py.worker.locks import give_back
@@ -95,7 +96,6 @@ class Actor:
         self._retired = retired
         self._wake = Wakeup()
         self._arrived: list[Delivery] = []
-        self._unread: list[Delivery] = []
         self._guards = Guards(context.settling)
         self._results = Results(context.hub.clock.monotonic)
         self._header: Header | None = None
@@ -366,15 +366,14 @@ class Actor:
         arrived, self._arrived = self._arrived, []
         for delivery in arrived:
             self._guards.hold(delivery)
-        # A load may fail: what came before it is still to be read for.
-        self._unread += arrived
         results = self._results.look()
         self._loaded = False
         began = self._hub.clock.now()
         loaded = await self._hub.store.load(self.instance_id)
-        for delivery in self._unread:
-            delivery.horizon = horizon(loaded, self._hub.clock.now())
-        self._unread.clear()
+        for delivery in self._guards:
+            # Not only those that have just arrived: a load before this one may have failed.
+            if delivery.horizon == UNSEEN:
+                delivery.horizon = horizon(loaded, self._hub.clock.now())
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
         self._seen_until = began
@@ -443,6 +442,9 @@ class Actor:
     # --- a turn --------------------------------------------------------------------------------------
 
     async def _take_turn(self, header: Header, state: InstanceState) -> None:
+        beginning = [delivery for delivery in self._guards.suspects if self._is_beginning(delivery, state)]
+        if beginning:
+            header, state = await self._note_beginning(header, state, beginning)
         draft = self._draft(header, state)
         for delivery in self._guards.suspects:
             draft.mark(delivery.id, delivery.rank)
@@ -460,21 +462,53 @@ class Actor:
             self._outbox.take_over(draft, guard.id)
         self._see_to_timers(draft, guard)
         if draft.changed:
-            if guard.lost:
-                raise ConcurrencyConflictError("the message that was to guard a turn went to another worker")
-            try:
-                await self._commit(draft)
-            except PayloadTooLargeError as error:
-                if self._is_entity:
-                    raise
-                draft = await self._fail_instead(header, state, draft, guard, error)
-                await self._commit(draft)
+            draft = await self._commit_turn(header, state, draft, guard)
         else:
             self._results.forget_taken()
         self._guards.trust()
         # Older entries to the same targets go first (PROTOCOL R9).
         await self._outbox.claim(draft.state, self.sender, frozenset(entry for entry, _ in draft.new))
         self._outbox.dispatch_new(draft, self.sender, guard.id)
+
+    async def _commit_turn(self, header: Header, state: InstanceState, draft: Draft, guard: Delivery) -> Draft:
+        """Make a turn true, or what takes its place; returns which."""
+        for delivery in self._guards:
+            # At its last attempt a message is served step by step, and each further step may be the one.
+            if not delivery.item and not delivery.last:
+                draft.end(delivery.id)
+        if guard.lost:
+            raise ConcurrencyConflictError("the message that was to guard a turn went to another worker")
+        try:
+            await self._commit(draft)
+        except PayloadTooLargeError as error:
+            if self._is_entity:
+                raise
+            draft = await self._fail_instead(header, state, draft, guard, error)
+            await self._commit(draft)
+        return draft
+
+    def _is_beginning(self, delivery: Delivery, state: InstanceState) -> bool:
+        """Whether what a message asks for, and was perhaps begun before by a process that died of it, begins now."""
+        return delivery.deliveries > 1 and (delivery.item or self._has_work(state))
+
+    async def _note_beginning(
+        self, header: Header, state: InstanceState, beginning: Iterable[Delivery]
+    ) -> tuple[Header, InstanceState]:
+        """Count the attempt in the header before it is made: whoever comes after a death knows then (PROTOCOL I12)."""
+        draft = self._draft(header, state)
+        limit = self._context.settings.max_dequeue_count
+        for delivery in beginning:
+            delivery.attempt = draft.begin(delivery.id, delivery.rank)
+            if not delivery.item:
+                delivery.last = delivery.attempt >= limit
+                delivery.failure = after_attempts(f"instance {self.instance_id!r}", delivery.attempt, limit)
+        for delivery in self._guards.suspects:
+            draft.mark(delivery.id, delivery.rank)
+        await self._commit(draft)
+        self._guards.trust()
+        assert self._header is not None
+        assert self._state is not None
+        return self._header, self._state
 
     async def _advance(self, header: Header, state: InstanceState, draft: Draft, guard: Delivery) -> Draft:
         """Run what there is to run, and write it into a draft."""
@@ -491,22 +525,17 @@ class Actor:
             if await turn.run(self._next_rows()):
                 turn.record(guard.id)
             return draft
-        if self._has_work(draft):
+        if self._has_work(draft.state):
             try:
                 await self._run_turn(header, draft, guard)
             except PayloadTooLargeError as error:
                 return await self._fail_instead(header, state, draft, guard, error)
         return draft
 
-    def _has_work(self, draft: Draft) -> bool:
+    def _has_work(self, state: InstanceState) -> bool:
         """Whether there is anything to show to the function: a commit that only drops or fences needs no replay."""
-        state = draft.state
-        return bool(
-            self._rows
-            or len(self._results)
-            or state.pending
-            or (state.earliest is not None and state.earliest <= draft.now)
-        )
+        due = state.earliest is not None and state.earliest <= self._now()
+        return bool(self._rows or len(self._results) or state.pending or due or self._is_unfinished())
 
     def _take_failure(self) -> FailureDetails | None:
         """Why to fail what is first now: one operation pays for it, and those behind it are to be run."""

@@ -46,6 +46,10 @@ class Settlement(Protocol):
         ...
 
 
+UNSEEN = "~"
+"""The horizon of a delivery before anything was loaded for it: behind all keys."""
+
+
 @dataclass(slots=True, eq=False)
 class Delivery:
     """One delivery of a doorbell or work item.
@@ -54,7 +58,8 @@ class Delivery:
     `why` is the doorbell's. `suspect`: it may not be the first delivery, and nothing in the header says yet
     that it is the newest (PROTOCOL R1). `outranked`: the header says that it is not. `horizon` is the
     inbox key behind which rows are none of its business. `last`: host.json allows no other delivery.
-    `failure`: why to run no more of what it asks for, but to fail it.
+    `failure`: why to run no more of what it asks for, but to fail it. `item`: it is a work item. `attempt`: which
+    beginning of what it asks for this is, as far as is known; those before did not come to their end.
     """
 
     id: str
@@ -64,7 +69,9 @@ class Delivery:
     due: datetime | None = None
     failure: FailureDetails | None = None
     last: bool = False
-    horizon: str = ""
+    item: bool = False
+    attempt: int = 1
+    horizon: str = UNSEEN
     outranked: bool = False
     suspect: bool = field(init=False)
 

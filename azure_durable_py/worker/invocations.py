@@ -207,7 +207,7 @@ class Invocations:
             self._context.settings.activity_visibility_timeout,
             lambda puts: replace(item, again=item.again + puts, tag=hub.ids.short()).encode(),
         )
-        delivery = Delivery(item.id, (item.again, item.tag, dequeue_count), settlement)
+        delivery = Delivery(item.id, (item.again, item.tag, dequeue_count), settlement, item=True)
         what = f"activity {item.name!r} of instance {item.instance_id!r}"
         failure = after_rounds(what, item.poisoned, MOST_ROUNDS)
         await self._feed.run(item, delivery, failure)

@@ -198,7 +198,7 @@ class Outbox:
             else:
                 number = entry & 0xFFFFFFFF
                 outgoing = outgoing_of(sender, self._execution.decision(number), times[number])
-            tries = 0 if entry in new else guards.deliveries(guard) - 1
+            tries = int(entry not in new and guards.deliveries(guard) > 1)
             self._dispatch(sender, entry, outgoing, tries=tries, again=entry not in new)
 
     def dispatch_new(self, draft: Draft, sender: Sender, guard: str) -> None:

@@ -131,4 +131,4 @@ def ordered(state: State) -> tuple[State, bool]:
 
 
 def key_of(worker: Worker) -> tuple:
-    return (worker.hands, worker.known or (), worker.handed, worker.put, worker.clock)
+    return (worker.hands, worker.known or (), worker.handed, worker.put, worker.unsure)

@@ -44,6 +44,7 @@ T, U = 0, 1
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
+        Scenario("one", {1: sends((1, T))}),
         Scenario("two", {1: sends((1, T)), 2: sends((2, T))}),
         Scenario("tut", {1: sends((1, T)), 2: sends((2, U), (3, T))}, targets=2),
         Scenario("act", {1: sends((1, LOCAL), (2, T)), 2: sends((3, T))}, results={1: sends((4, U))}, targets=2),

@@ -262,7 +262,13 @@ class MemoryStore:
         for row in rows:
             partition.blobs[row.key] = BlobRow(row.key, row.body, self._now())
 
-    # --- all partitions ------------------------------------------------------------------------------
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        partitions = self._open_partitions().items()
+        return sorted(
+            instance_id
+            for instance_id, partition in partitions
+            if any(row.timestamp is not None and row.timestamp < before for row in partition.inbox.values())
+        )
 
     async def query(self, query: InstanceQuery) -> Page:
         layout.check_query(query)
@@ -281,13 +287,6 @@ class MemoryStore:
         )
         more = len(found) > query.page_size
         return Page(items, _encode_token(items[-1].instance_id) if more else None)
-
-    async def instances_with_inbox(self, before: datetime) -> list[str]:
-        return [
-            instance_id
-            for instance_id, partition in self._open_partitions().items()
-            if any(row.timestamp is not None and row.timestamp < before for row in partition.inbox.values())
-        ]
 
     # --- queues --------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(
         "moved_senders_forgotten",
         "A sender that was moved out of the header is not looked for there: its repetitions take effect.",
-        "worker/entity_turn.py",
+        "worker/sender_memory.py",
         "            if event.sent_at <= page.until:\n",
         "            if False:\n",
         ("tests/entities/test_bounds.py::test_senders_beyond_a_limit_move_to_rows_and_are_still_known",),
@@ -72,9 +72,9 @@ MUTANTS = (
     Mutant(
         "senders_pile_up",
         "The memory of senders grows until the header is full.",
-        "worker/entity_turn.py",
-        "        if len(state.senders) <= MAX_SENDERS:\n            return\n",
-        "        return\n",
+        "worker/sender_memory.py",
+        "    if len(state.senders) <= MAX_SENDERS:\n        return []\n",
+        "    return []\n",
         ("tests/entities/test_bounds.py::test_senders_beyond_a_limit_move_to_rows_and_are_still_known",),
     ),
     Mutant(
