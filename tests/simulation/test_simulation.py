@@ -10,13 +10,11 @@ from tests.simulation.scenarios import SCENARIOS
 SEEDS = 60
 NAMED_SEEDS = {
     ("families", 9): "a message went to another worker, and its instance stayed in memory with empty hands",
-    ("payloads", 0): "rows in which large results came stayed when history had them in rows of its own",
     ("alarms", 3): "a timer that was due by the time of its turn was not due by the clock of its worker",
     ("days", 6): "a timer's doorbell was put when its instance had ended, and nobody took it back",
     ("days", 9010): "the same, put while the commit that ends the instance was under way",
     ("floods", 4): "a message whose first load failed forgot which rows it was rung for",
     ("tills", 7714): "a timer's doorbell came before its name was known, and was counted on ever after",
-    ("troubles", 31): "entries were taken on, then the reading of what they say failed, and nobody sent them",
     ("versions", 11): "who put back what it may not run was always the first to take it again",
 }
 """Seeds that found a bug, and what it was."""
