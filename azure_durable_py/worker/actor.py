@@ -111,6 +111,7 @@ class Actor:
         self._latest = self._seen_until = context.hub.clock.now()
         self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
+        self._unsettled: str | None = None
         self._is_entity = is_entity(instance_id)
         self._execution = EntityExecution(context, instance_id) if self._is_entity else Execution(context, instance_id)
         self._turns = context.entity_turns if self._is_entity else context.turns
@@ -364,6 +365,7 @@ class Actor:
         self._settle()
 
     async def _load(self) -> None:
+        known = None if self._state is None else self._state.execution_id
         arrived, self._arrived = self._arrived, []
         for delivery in arrived:
             self._guards.hold(delivery)
@@ -381,6 +383,8 @@ class Actor:
         self._results.looked(results)
         if self._state is None or _etag(loaded.header) != _etag(self._header):
             self._take_header(loaded.header)
+        if known is not None and (self._state is None or self._state.execution_id != known):
+            await self._guards.confirm()
         self._guards.outrank({} if self._state is None else self._state.marks)
         if self._state is not None:
             self._outbox.keep(self._state)
@@ -428,7 +432,7 @@ class Actor:
         if self._is_being_repaired():
             self._outbox.repair(draft, guard.id)
         self._see_to_timers(draft, guard)
-        if draft.changed:
+        if draft.changed or self._unsettled == header.etag:
             await self._commit(draft)
             if rows:
                 logger.info("Dropped %d events for instance %r, which has ended.", len(rows), self.instance_id)
@@ -462,7 +466,7 @@ class Actor:
         elif abandoned and draft.changed:
             self._outbox.take_over(draft, guard.id)
         self._see_to_timers(draft, guard)
-        if draft.changed:
+        if draft.changed or self._unsettled == header.etag:
             draft = await self._commit_turn(header, state, draft, guard)
         else:
             self._results.forget_taken()
@@ -727,7 +731,11 @@ class Actor:
             self._touch()
 
     async def _commit_once(self, commit: Commit, turn_id: str) -> str:
-        """Commit; a lost answer is looked for in the header, and else is a conflict (PROTOCOL I2)."""
+        """Commit; a lost answer is looked for in the header, and else is a conflict (PROTOCOL I2).
+
+        While the header is what it was before, the commit may still land: nothing is deleted until another one has
+        changed it, if need be one that changes nothing else.
+        """
         try:
             return await self._hub.store.commit(commit)
         except StorageUnavailableError as error:
@@ -742,6 +750,7 @@ class Actor:
         pauses.over()
         if found is not None and found.columns.turn_id == turn_id:
             return found.etag
+        self._unsettled = None if found is None else found.etag
         raise ConcurrencyConflictError(f"A commit of instance {self.instance_id!r} was not answered.")
 
     # --- settling --------------------------------------------------------------------------------------

@@ -33,6 +33,13 @@ class Settlement(Protocol):
         """Whether it is known to have gone to another receiver."""
         ...
 
+    async def confirm(self) -> bool:
+        """Whether it is still ours, as storage says.
+
+        :raises StorageError: storage does not say.
+        """
+        ...
+
     async def ack(self) -> None:
         """The message has done its work: delete it."""
         ...
@@ -130,6 +137,13 @@ class Held:
             return True
         finally:
             self.holder.forget(self)
+
+    async def confirm(self) -> bool:
+        try:
+            await self.renew()
+        except MessageLostError:
+            self.lost = True
+        return not self.lost
 
     async def renew(self) -> None:
         """Keep it invisible for another `visibility` seconds."""

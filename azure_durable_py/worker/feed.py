@@ -74,6 +74,9 @@ class _HandBack:
         self.adopted = asyncio.Event()
         self.lost = False
 
+    async def confirm(self) -> bool:
+        return True  # It was received just now.
+
     async def ack(self) -> None:
         self.adopted.set()
 

@@ -72,6 +72,10 @@ class Invocation:
     def lost(self) -> bool:
         return self._kept is not None and self._kept.lost
 
+    async def confirm(self) -> bool:
+        # While its invocation lasts, the host keeps the message.
+        return self._kept is None or await self._kept.confirm()
+
     async def ack(self) -> None:
         async with self._changing:
             if self._kept is not None:

@@ -84,8 +84,7 @@ class Outbox:
     def forget(self) -> None:
         """The entries of another execution, or under guards that are gone, mean nothing any more."""
         self._claims = Claims()
-        for _, alarm in self._armed:
-            self.silence(alarm)
+        # A commit that names one of them may be under way without an answer: they stay, and come when they are due.
         self._armed.clear()
         self._arming = None
         self._first_done = None
@@ -132,11 +131,12 @@ class Outbox:
         for arming, alarm in tuple(self._armed):
             if draft.state.arming == arming and self._guards.is_mine(arming.guard):
                 draft.set_alarm(alarm)
-            else:
-                self._armed.remove((arming, alarm))
+                continue
+            self._armed.remove((arming, alarm))
+            if self._arming == arming:
+                self._arming = None
+            if draft.state.arming != arming and not _is_named(alarm, draft.state):
                 self.silence(alarm)
-                if self._arming == arming:
-                    self._arming = None
 
     def is_abandoned(self, draft: Draft) -> bool:
         """Whether the queue of sends is under a message that nobody may have any more (PROTOCOL R8)."""
@@ -163,8 +163,7 @@ class Outbox:
         """A draft is true: what it took out of the header is gone."""
         self._claims.drop(draft.gone)
         for arming, alarm in self._armed:
-            named = draft.state.alarm is not None and draft.state.alarm.doorbell == alarm.doorbell
-            if arming != draft.state.arming and not named:
+            if arming != draft.state.arming and not _is_named(alarm, draft.state):
                 self.silence(alarm)
         # What was put while the draft was in the making waits for the next one.
         self._armed = [(arming, alarm) for arming, alarm in self._armed if arming == draft.state.arming]
@@ -240,3 +239,7 @@ class Outbox:
             await store.delete_message(message)
         except StorageError:
             return  # It comes when it is due, and finds nothing to do.
+
+
+def _is_named(alarm: Alarm, state: InstanceState) -> bool:
+    return state.alarm is not None and state.alarm.doorbell == alarm.doorbell
