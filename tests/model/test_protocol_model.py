@@ -61,6 +61,10 @@ def test_nothing_is_lost_doubled_or_left_behind(scenario: str, faults: dict[str,
 @pytest.mark.parametrize(
     ("scenario", "faults"),
     [
+        pytest.param("bare", {"crash": 1, "lost": 1}, id="a timer alone, a crash and a lost answer"),
+        pytest.param("bare", {"crash": 1, "skew": 1}, id="a timer alone, a crash and a clock apart"),
+        pytest.param("bare", {"lost": 1, "skew": 1}, id="a timer alone, a lost answer and a clock apart"),
+        pytest.param("bare", {"back": 1}, id="a timer alone, a message put back"),
         pytest.param("timer", {"crash": 1}, id="one timer, a crash"),
         pytest.param("timer", {"lost": 1}, id="one timer, a lost answer"),
         pytest.param("timer", {"skew": 1}, id="one timer, a clock apart"),

@@ -110,7 +110,7 @@ def hand_over(seat: Seat) -> None:
         target = state.targets[send.to]
         silent = put_at(state.targets, send.to, target._replace(rows=target.rows | bit))
         seat.go(f"inserts e{send.seq}, but the ring is lost", me, fault="lost", targets=silent)
-        late = (*state.flights, Flight("insert", send=send))
+        late = (*state.flights, Flight("insert", send=send._replace(guard=0)))
         seat.go(f"inserts e{send.seq}, but it is still under way", me, fault="lost", flights=late)
         if seat.rules.refusal_is_final:
             seat.go(f"is refused e{send.seq} and gives it up", done, fault="lost")
