@@ -140,6 +140,23 @@ def test_r16_an_instance_has_one_doorbell_for_all_its_timers() -> None:
     play(scene)
 
 
+def waits_for_nothing(context: Any) -> Routine:
+    yield context.create_timer(context.current_utc_datetime - timedelta(seconds=context.get_input()))
+    return "went on"
+
+
+@pytest.mark.parametrize("ago", [0, 60])
+def test_r16_a_timer_that_is_due_when_it_is_made_fires(ago: int) -> None:
+    async def scene() -> None:
+        stage = Stage(waits_for_nothing)
+        await stage.worker("W1")
+        await stage.start("waits_for_nothing", "one", ago)
+        assert await stage.finished("one", within=10.0) == "went on"
+        await stage.quiet()
+
+    play(scene)
+
+
 def two_alarms(context: Any) -> Routine:
     """Two timers, after the seconds given; the second one is made when told to."""
     first, second = context.get_input()

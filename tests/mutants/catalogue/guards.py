@@ -42,14 +42,6 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "no_fence_for_the_finished",
-        "What a finished instance still has to say is handed over by two workers at once.",
-        "worker/actor.py",
-        "            if state.names(delivery.id):\n                draft.mark(delivery.id, delivery.rank)",
-        "            pass",
-        ("tests/protocol",),
-    ),
-    Mutant(
         "older_mark_overwrites",
         "An older delivery takes a message over from the newer one.",
         "worker/draft.py",
@@ -127,14 +119,6 @@ MUTANTS = (
         (
             "tests/protocol/test_rules_guards.py::test_r1_who_learns_that_its_message_is_another_s_does_nothing_of_what_it_guards",
         ),
-    ),
-    Mutant(
-        "lost_guard_named",
-        "A turn is committed under a message that went to another worker.",
-        "worker/actor.py",
-        "            if guard.lost:\n",
-        "            if False:\n",
-        ("tests/protocol",),
     ),
     Mutant(
         "suspects_trusted_without_commit",

@@ -11,7 +11,7 @@ MUTANTS = (
         "worker/actor.py",
         "if state.earliest is None or state.earliest > self._now():",
         "if True:",
-        ("tests/protocol/test_rules_time.py::test_r16_a_timer_that_falls_due_while_a_turn_is_under_way_fires",),
+        ("tests/protocol/test_rules_time.py::test_r16_a_timer_that_is_due_when_it_is_made_fires",),
     ),
     Mutant(
         "due_timers_fire_only_by_their_doorbell",

@@ -21,7 +21,9 @@ MUTANTS = (
         "worker/actor.py",
         "if found is not None and found.columns.turn_id == turn_id:",
         "if found is not None:",
-        ("tests/protocol/test_rules_guards.py::test_i2_a_commit_that_never_landed_is_decided_again",),
+        (
+            "tests/protocol/test_rules_guards.py::test_i2_after_a_lost_answer_the_commit_of_another_is_not_taken_for_ours",
+        ),
     ),
     Mutant(
         "live_code_kept_after_conflict",
@@ -54,7 +56,7 @@ MUTANTS = (
         "worker/actor.py",
         "if draft.ended_generation or not self._context.settings.extended_sessions:",
         "if draft.ended_generation:",
-        ("tests/worker/test_memory.py",),
+        ("tests/worker/test_memory.py::test_without_extended_sessions_every_turn_replays",),
     ),
     Mutant(
         "no_load_after_receipt",
@@ -62,7 +64,7 @@ MUTANTS = (
         "worker/actor.py",
         "if self._arrived or not self._loaded or (self._more and not self._rows):",
         "if not self._loaded or (self._more and not self._rows):",
-        ("tests/protocol/test_rules_guards.py::test_r6_a_row_that_is_there_already_is_still_rung_for",),
+        ("tests/protocol/test_rules_guards.py",),
     ),
     Mutant(
         "finished_kept_in_memory",
@@ -160,14 +162,14 @@ MUTANTS = (
         "worker/results.py",
         "LINGER_SECONDS = 0.5",
         "LINGER_SECONDS = 0.0",
-        ("tests/budgets/test_budgets.py::test_a_fan_out_of_100_on_free_slots[sqlite]",),
+        ("tests/protocol/test_rules_results.py::test_results_that_come_soon_after_one_another_share_a_commit",),
     ),
     Mutant(
-        "result_without_guard_kept",
-        "A result of a worker that has no message in hand waits in memory for one.",
+        "result_without_guard_dropped",
+        "A result of a worker that has lost its message is thrown away, and the activity runs again elsewhere.",
         "worker/actor.py",
-        "        elif not self._guards:\n",
-        "        elif False:\n",
+        "            self._report(result)\n            return\n",
+        "            return\n",
         (
             "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
         ),
