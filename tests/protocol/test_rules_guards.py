@@ -161,6 +161,21 @@ def test_r1_who_learns_that_its_message_is_another_s_does_nothing_of_what_it_gua
     play(scene)
 
 
+def test_r1_a_hold_whose_renewal_is_refused_once_stays_ours() -> None:
+    async def scene() -> None:
+        stage = Stage(one_rest)
+        first = await stage.worker("W1")
+        first.store.refuse("extend_message")
+        await stage.start("one_rest", "one", 60)
+        await stage.until(lambda: ("W1", 60) in stage.runs)
+        second = await stage.worker("W2")
+        assert await stage.finished("one") == 60
+        assert stage.runs == [("W1", 60)]
+        assert second.store.calls["commit"] == 0
+
+    play(scene)
+
+
 # --- R2 --------------------------------------------------------------------------------------------------
 
 
@@ -609,6 +624,43 @@ def test_r8_an_instance_that_waits_for_a_timer_is_left_alone() -> None:
         await asyncio.sleep(1200.0)
         assert (await stage.state("one")).timers
         assert await repair(stage.hub) == 0
+
+    play(scene)
+
+
+def test_r7_the_guard_of_a_queue_that_was_empty_is_the_message_that_filled_it() -> None:
+    async def scene() -> None:
+        stage = Stage(relays, collects)
+        await stage.worker("W1")
+        await stage.start("collects", "hears", 2)
+        await stage.start("relays", "says", 2)
+        await stage.waiting("hears")
+        await stage.waiting("says")
+        for number in (1, 2):
+            await stage.quiet()
+            await stage.raise_event("says", "go", number)
+        assert await stage.finished("hears", within=20.0) == [1, 2]
+
+    play(scene)
+
+
+def test_r7_what_an_execution_has_under_way_is_not_what_the_next_one_under_its_id_sends() -> None:
+    async def scene() -> None:
+        stage = Stage(tells, collects)
+        first = await stage.worker("W1")
+        await stage.start("collects", "hears", 2)
+        await stage.waiting("hears")
+        await stage.quiet()
+        blocked = first.store.hold("insert_inbox", to("hears"))
+        await stage.start("tells", "says", ["hears"])
+        await stage.until(blocked.reached.is_set)
+        await stage.terminate("says")
+        await stage.finished("says")
+        assert await purge(stage.hub, "says")
+        await stage.start("tells", "says", ["hears"])
+        await stage.waiting("says")
+        blocked.go.set()
+        assert await stage.finished("hears", within=60.0) == [0, 0]
 
     play(scene)
 

@@ -157,6 +157,20 @@ def test_r16_a_timer_that_is_due_when_it_is_made_fires(ago: int) -> None:
     play(scene)
 
 
+def test_r16_a_delayed_start_is_not_begun_before_its_time_by_what_it_is_sent() -> None:
+    async def scene() -> None:
+        stage = Stage(waits)
+        await stage.worker("W1")
+        await stage.start("waits", "one", start_at=EPOCH + timedelta(seconds=100))
+        await stage.raise_event("one", "item", "early")
+        await asyncio.sleep(60.0)
+        assert (await stage.header("one")).columns.runtime_status == "Pending"
+        assert await stage.finished("one", within=60.0) == "early"
+        await stage.quiet()
+
+    play(scene)
+
+
 def two_alarms(context: Any) -> Routine:
     """Two timers, after the seconds given; the second one is made when told to."""
     first, second = context.get_input()

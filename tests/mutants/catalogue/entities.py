@@ -6,14 +6,6 @@ from tests.mutants.planting import Mutant
 
 MUTANTS = (
     Mutant(
-        "backlog_left",
-        "What was held back is not run when the lock is free again.",
-        "worker/entity_turn.py",
-        "                    self._entity.holder = None\n                    await self._drain()\n",
-        "                    self._entity.holder = None\n                    return\n",
-        ("tests/entities/test_locks.py",),
-    ),
-    Mutant(
         "lock_holds_nobody_off",
         "Operations of others run while a section holds the lock.",
         "worker/entity_turn.py",
@@ -108,7 +100,7 @@ MUTANTS = (
         "        self._state.restore()\n        return Outcome(None, failure)",
         "        return Outcome(None, failure)",
         (
-            "tests/entities/test_operations.py::test_a_failed_operation_leaves_no_trace_and_its_caller_learns_why",
+            "tests/entities/test_operations.py::test_a_failed_operation_leaves_no_trace_for_the_next_one_of_its_turn",
         ),
     ),
     Mutant(
@@ -117,6 +109,6 @@ MUTANTS = (
         "worker/entity_turn.py",
         "case OperationArrived(signal_time=moment) if moment is not None and moment > self._draft.now:",
         "case OperationArrived(signal_time=moment) if moment is not None and False:",
-        ("tests/entities/test_operations.py::test_a_signal_can_be_scheduled",),
+        ("tests/entities/test_client.py::test_a_signal_can_be_scheduled",),
     ),
 )

@@ -25,14 +25,6 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "handed_over_again",
-        "What is handed over and not yet dropped is handed over again at each look.",
-        "worker/claims.py",
-        "if entry in self.handed_over or entry in self._open:",
-        "if entry in self._open:",
-        ("tests/protocol",),
-    ),
-    Mutant(
         "whoever_hands_over",
         "Entries under messages of other workers are handed over, too.",
         "worker/outbox.py",
@@ -66,7 +58,9 @@ MUTANTS = (
         "worker/draft.py",
         "        if not self.state.has_sends:\n            self.state.queue_guard = guard\n",
         "        self.state.queue_guard = self.state.queue_guard or guard\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r7_the_guard_of_a_queue_that_was_empty_is_the_message_that_filled_it",
+        ),
     ),
     Mutant(
         "sends_guard_nothing",
@@ -122,15 +116,9 @@ MUTANTS = (
         "worker/outbox.py",
         "        self._claims = Claims()\n        for _, alarm in self._armed:",
         "        for _, alarm in self._armed:",
-        ("tests/protocol",),
-    ),
-    Mutant(
-        "dropped_by_another_and_sent",
-        "What another worker has handed over and dropped is sent all the same.",
-        "worker/actor.py",
-        "            self._outbox.keep(self._state)\n",
-        "            pass\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r7_what_an_execution_has_under_way_is_not_what_the_next_one_under_its_id_sends",
+        ),
     ),
     Mutant(
         "no_order_per_target",

@@ -14,14 +14,6 @@ MUTANTS = (
         ("tests/protocol/test_rules_time.py::test_r16_a_timer_that_is_due_when_it_is_made_fires",),
     ),
     Mutant(
-        "due_timers_fire_only_by_their_doorbell",
-        "A turn for another reason leaves timers alone that are due.",
-        "worker/actor.py",
-        "        events += due_timers(draft.state, draft.now)\n",
-        "        if any(delivery.due for delivery in self._guards):\n            events += due_timers(draft.state, draft.now)\n",
-        ("tests/protocol/test_rules_time.py::test_r16_every_turn_fires_all_timers_that_are_due",),
-    ),
-    Mutant(
         "no_alarm",
         "No doorbell is put for a timer.",
         "worker/draft.py",
@@ -93,9 +85,7 @@ MUTANTS = (
         "        if state.start_at is None or draft.now >= state.start_at:\n            return False\n",
         "        return False\n",
         (
-            "tests/client/test_starting.py",
-            "tests/client/test_with_worker.py",
-            "tests/entities/test_operations.py",
+            "tests/protocol/test_rules_time.py::test_r16_a_delayed_start_is_not_begun_before_its_time_by_what_it_is_sent",
         ),
     ),
 )
