@@ -33,7 +33,7 @@ def rests_until_told(context: Any) -> Routine:
 
 
 def passes_much(context: Any) -> Routine:
-    # More than goes into the header: it is read before the activity runs, and then is no number.
+    # More than goes into a message: it is read before the activity runs, and then is no number.
     yield context.call_activity("rest", "x" * 20_000)
 
 
@@ -153,12 +153,13 @@ def test_a_work_item_is_in_the_queue_until_its_result_is_committed() -> None:
 @pytest.mark.parametrize("error", [StorageRejectedError, StorageUnavailableError])
 def test_an_activity_whose_input_cannot_be_read_for_a_while_has_not_failed(error: type[StorageError]) -> None:
     async def scene() -> None:
-        stage = Stage(passes_much)
-        first = await stage.worker("W1")
-        first.store.refuse("get_blobs", always, times=20, error=error)
-        await stage.start("passes_much", "one")
+        stage = Stage(rests, passes_much)
+        first = await _busy(stage, seconds=20)
+        refused = first.store.refuse("get_blobs", always, times=20, error=error)
+        await stage.start("passes_much", "one", by=first)
         await stage.finished("one", within=3600.0)
-        assert len(stage.runs) == 1
+        assert refused.reached.is_set()
+        assert len(stage.runs) == 2
 
     play(scene)
 

@@ -111,16 +111,6 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "entries_of_another_execution",
-        "What an execution handed over counts as handed over by the one that took its place.",
-        "worker/outbox.py",
-        "        self._claims = Claims()\n        for _, alarm in self._armed:",
-        "        for _, alarm in self._armed:",
-        (
-            "tests/protocol/test_rules_guards.py::test_r7_what_an_execution_has_under_way_is_not_what_the_next_one_under_its_id_sends",
-        ),
-    ),
-    Mutant(
         "no_order_per_target",
         "Two sends to one target are on their way at once.",
         "worker/mailroom.py",
