@@ -3,6 +3,7 @@
 #   PYTHON       the interpreter to build the virtual environment with (3.10 or newer)
 #   VENV         where the virtual environment lives
 #   PYTEST_ARGS, RUN_ARGS, BENCH_ARGS   more arguments for the command behind the target
+#   STORES, INSTANCES, KILLS, STOPS, SEED   what `make chaos` does: on which stores, how much, and which run
 #   SEEDS, SCENARIOS, JOBS, TABLES      what to simulate, in how many processes, whether to show coverage in full
 
 SHELL := bash
@@ -15,6 +16,11 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 RUN_ARGS ?=
 BENCH_ARGS ?=
+STORES ?= sqlite,azurite
+INSTANCES ?= 2000
+KILLS ?= 40
+STOPS ?= 20
+SEED ?= $(shell date +%s)
 SEEDS ?= 0-2000
 SCENARIOS ?=
 JOBS ?=
@@ -36,6 +42,10 @@ run: $(VENV_READY) ## start the sample app on the embedded task hub
 .PHONY: test
 test: $(VENV_READY) $(NODE_READY) ## run the whole test suite
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: chaos
+chaos: $(VENV_READY) $(NODE_READY) ## kill, stop and cut off real workers, and look that nothing is lost
+	@exec $(VENV)/bin/python -m tests.chaos --stores $(STORES) --instances $(INSTANCES) --kills $(KILLS) --stops $(STOPS) --seed $(SEED)
 
 .PHONY: simulate
 simulate: $(VENV_READY) ## play simulated runs: SEEDS=0-2000 [SCENARIOS=chains,fans] [JOBS=2] [TABLES=1]

@@ -32,7 +32,18 @@ class SerializationError(DurableError):
     """A value cannot be turned into JSON, or JSON cannot be turned into the wanted type."""
 
 
-class InvalidInstanceIdError(DurableError, ValueError):
+class UnstorableError(DurableError, ValueError):
+    """No task hub can keep it, however often it is tried: it is too large or malformed.
+
+    The one kind of error on the way to storage that is final. All others (`StorageError`) may pass.
+    """
+
+
+class PayloadTooLargeError(UnstorableError):
+    """A value is larger than the task hub stores."""
+
+
+class InvalidInstanceIdError(UnstorableError):
     """An instance id or entity id breaks the rules for ids."""
 
 
@@ -103,9 +114,9 @@ class StorageUnavailableError(StorageError):
 
 
 class StorageRejectedError(StorageError):
-    """Storage refused the call (credentials, no room, size, malformed); nothing took effect.
+    """Storage refused the call (credentials, a firewall, a disk that is full or read-only); nothing took effect.
 
-    Definite about this call, not about the next: a refusal that is not about the call itself may pass.
+    It says nothing about what was to be stored: once people have mended the cause, the same call succeeds.
     """
 
 
@@ -119,7 +130,3 @@ class MessageLostError(StorageError):
 
 class HubFormatError(StorageError):
     """The task hub was created by a version or with settings that this worker cannot use."""
-
-
-class PayloadTooLargeError(DurableError, ValueError):
-    """A value is larger than the task hub stores."""

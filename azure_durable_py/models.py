@@ -83,10 +83,11 @@ class FailureDetails:
 
     @classmethod
     def _of_link(cls, error: BaseException, inner: FailureDetails | None) -> FailureDetails:
+        text = _text_of(error)
         return cls(
-            message=cut_text(_text_of(error)),
+            message=cut_text(text),
             error_type=qualified_name(type(error)),
-            stack_trace=cut_text(_stack_of(error), keep_end=True),
+            stack_trace=cut_text(_said_once(_stack_of(error), text), keep_end=True),
             inner_failure=inner,
             base_types=tuple(
                 qualified_name(base) for base in type(error).__mro__[1:] if base not in (object, BaseException)
@@ -112,6 +113,8 @@ class FailureDetails:
 
 MAX_FAILURE_CHARS = 16_000
 """Characters kept of a failure's message and of its stack trace when it is recorded."""
+MAX_MESSAGE_IN_STACK = 1_000
+"""Characters kept of a message where a stack trace repeats it."""
 MAX_FAILURE_CHAIN = 10
 """Inner failures kept of one failure when it is recorded."""
 
@@ -152,6 +155,14 @@ def _stack_of(error: BaseException) -> str:
         return _storable("".join(traceback.format_exception(type(error), error, trace, chain=False)))
     except BaseException:  # noqa: BLE001 - formatting looks at attributes of user classes
         return "".join(traceback.format_tb(trace)) + qualified_name(type(error))
+
+
+def _said_once(stack: str, message: str) -> str:
+    """A stack trace without the whole of a long message at its end, which would leave no room for the frames."""
+    stack = stack.rstrip("\n")
+    if len(message) <= MAX_MESSAGE_IN_STACK or not stack.endswith(message):
+        return stack + "\n"
+    return stack[: -len(message)] + cut_text(message, MAX_MESSAGE_IN_STACK) + "\n"
 
 
 def _storable(text: str) -> str:

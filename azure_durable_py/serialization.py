@@ -22,7 +22,7 @@ from pathlib import PurePath
 from typing import Any, Protocol, cast
 from uuid import UUID
 
-from azure_durable_py.errors import SerializationError
+from azure_durable_py.errors import PayloadTooLargeError, SerializationError
 from azure_durable_py.typed import build, encode_duration, return_type
 
 __all__ = ["DataConverter", "JsonDataConverter", "return_type"]
@@ -91,6 +91,44 @@ class JsonDataConverter:
             raise SerializationError("The JSON is nested too deeply.") from None
         except ValueError as error:
             raise SerializationError(f"Not JSON: {error}; the text begins {text[:60]!r}.") from error
+
+
+class BoundedConverter:
+    """A converter that refuses values which are larger than a task hub stores, before they cost more.
+
+    :param inner: does the work.
+    :param limit: characters of JSON text.
+    """
+
+    def __init__(self, inner: DataConverter, limit: int) -> None:
+        self._inner = inner
+        self._limit = limit
+
+    def serialize(self, value: Any) -> str:
+        """The value as JSON text.
+
+        :raises PayloadTooLargeError: it has more characters than the limit.
+        :raises SerializationError: it cannot be expressed.
+        """
+        if isinstance(value, (str, bytes)):
+            self._check(len(value))
+        text = self._inner.serialize(value)
+        self._check(len(text))
+        return text
+
+    def deserialize(self, text: str, expected_type: Any = None) -> Any:
+        """The value of a JSON text.
+
+        :raises SerializationError: the text is not JSON, or not of that type.
+        """
+        return self._inner.deserialize(text, expected_type)
+
+    def _check(self, chars: int) -> None:
+        if chars > self._limit:
+            raise PayloadTooLargeError(
+                f"A value of {chars} characters is over the limit of {self._limit}. Keep large data in storage of your "
+                "own, and pass on where it is."
+            )
 
 
 def _dump(value: Any, default: Callable[[Any], Any] | None) -> str:

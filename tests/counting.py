@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from azure_durable_py.taskhub.layout import MAX_TRANSACTION_ROWS, transactions
 from azure_durable_py.taskhub.protocol import (
@@ -107,6 +108,10 @@ class CountingStore:
         self._table("list_blobs")
         return await self.inner.list_blobs(instance_id, prefix)
 
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        self._table("blob_keys")
+        return await self.inner.blob_keys(instance_id)
+
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         self._table("delete_blobs", _deletes(keys))
         await self.inner.delete_blobs(instance_id, keys)
@@ -114,6 +119,10 @@ class CountingStore:
     async def query(self, query: InstanceQuery) -> Page:
         self._table("query")
         return await self.inner.query(query)
+
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        self._table("instances_with_inbox")
+        return await self.inner.instances_with_inbox(before)
 
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
         self._queue("put_message")

@@ -24,7 +24,20 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"app", "bindings"}),
     frozenset({"worker", "client"}),
     frozenset({"runtime", "taskhub"}),
-    frozenset({"models", "history", "serialization", "settings", "errors", "registry", "signatures", "typed", "clock"}),
+    frozenset(
+        {
+            "models",
+            "history",
+            "serialization",
+            "settings",
+            "errors",
+            "registry",
+            "signatures",
+            "typed",
+            "clock",
+            "shortening",
+        }
+    ),
     frozenset({"shape"}),
 )
 KEPT_APART = (frozenset({"hosting", "testing", "lint"}), frozenset({"runtime", "taskhub"}))

@@ -351,6 +351,9 @@ class DurableOrchestrationClient(EntityClient):
     ) -> None:
         """Send an external event to an instance.
 
+        It is for the execution that runs now: if that ends before it takes the event, the event has no effect. An
+        instance that is started under the same id later never gets it, however late storage takes it.
+
         :param event_name: matched regardless of case.
         :param event_data: what the orchestrator receives.
         :param task_hub_name: the instance's task hub, if it is another one.
@@ -366,8 +369,9 @@ class DurableOrchestrationClient(EntityClient):
         await self._of_hub(task_hub_name, connection_name)._raise(instance_id, event_name, data)
 
     async def _raise(self, instance_id: str, event_name: str, data: str | None) -> None:
-        await self._sending.find_running(check_instance_id(instance_id))
-        await self._sending.raise_event(instance_id, EventRaised(self._hub.clock.now(), event_name, data))
+        running = await self._sending.find_running(check_instance_id(instance_id))
+        event = EventRaised(self._hub.clock.now(), event_name, data)
+        await self._sending.raise_event(instance_id, event, running.columns.execution_id)
 
     def _of_hub(self, task_hub_name: str | None, connection_name: str | None) -> DurableOrchestrationClient:
         own = (self._settings.hub_name.lower(), self._settings.connection_name.lower())

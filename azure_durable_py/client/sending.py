@@ -13,7 +13,7 @@ from azure_durable_py.errors import InstanceCompletedError, InstanceNotFoundErro
 from azure_durable_py.history import Event
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.lifecycle import is_terminal
-from azure_durable_py.taskhub.messages import ANY, CLIENT_SENDER, InboxEvent, Target
+from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, Target
 from azure_durable_py.taskhub.protocol import Header
 
 GIVE_UP_SECONDS = 300.0
@@ -62,13 +62,14 @@ class Sending:
         """
         await self._send(header.instance_id, event, Target(header.columns.execution_id), control=True)
 
-    async def raise_event(self, instance_id: str, event: Event) -> None:
+    async def raise_event(self, instance_id: str, event: Event, execution_id: str | None = None) -> None:
         """Send an ordinary event.
 
+        :param execution_id: the execution that it is for; None: whatever is there when it arrives.
         :raises PayloadTooLargeError: its data is larger than the hub stores.
         :raises StorageUnavailableError: storage gave no answer for 5 minutes.
         """
-        await self._send(instance_id, event, ANY, control=False)
+        await self._send(instance_id, event, Target(execution_id), control=False)
 
     async def _send(self, instance_id: str, event: Event, target: Target, *, control: bool) -> None:
         sender, sequence = self._next(instance_id)

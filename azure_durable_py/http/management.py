@@ -23,6 +23,7 @@ from azure_durable_py.errors import (
     PayloadTooLargeError,
     SerializationError,
     StorageUnavailableError,
+    UnstorableError,
 )
 from azure_durable_py.http.entities import EntityRoutes
 from azure_durable_py.http.routing import Call, Route, page_response
@@ -52,6 +53,7 @@ _STATUS_OF: tuple[tuple[type[DurableError], int], ...] = (
     (InstanceAlreadyExistsError, 409),
     (PayloadTooLargeError, 413),
     (InvalidInstanceIdError, 400),
+    (UnstorableError, 400),
     (InvalidRequestError, 400),
     (FunctionNotFoundError, 400),
     (SerializationError, 400),

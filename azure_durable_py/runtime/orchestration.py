@@ -37,6 +37,7 @@ from azure_durable_py.runtime.execution import Continuation, Execution
 from azure_durable_py.runtime.tasks import ParentTask, Task
 from azure_durable_py.serialization import DataConverter
 from azure_durable_py.settings import Settings
+from azure_durable_py.shortening import shorten
 
 Status = OrchestrationRuntimeStatus
 _Result = TypeVar("_Result")
@@ -382,7 +383,7 @@ class Orchestration:
             self._end = ExecutionCompleted(self._execution.now, Status.Completed.value, text)
 
     def _fail(self, error: BaseException) -> None:
-        failure = FailureDetails.from_exception(error)
+        failure = shorten(FailureDetails.from_exception(error))
         self._end = ExecutionCompleted(self._execution.now, Status.Failed.value, None, failure)
 
     def _continued(self, continuation: Continuation) -> ContinuedAsNew:

@@ -1,4 +1,4 @@
-"""What a header holds of an entity, beside its state: lock, backlog, scheduled signals, memory of senders.
+"""What a header holds of an entity, beside its state: lock, backlog, scheduled signals.
 
 Owns `EntityState`, its encoding, and the summary that listings show. The state itself, JSON text, is
 the header's output column. It holds no behaviour of operations.
@@ -33,19 +33,6 @@ class LockHolder:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class SenderPage:
-    """Rows with the numbers of senders that were moved out of the header (PROTOCOL R12).
-
-    Nothing that one of these senders had sent by then was sent after `until`.
-    """
-
-    key: str
-    chunks: int
-    until: datetime
-    moved_at: datetime
-
-
 @dataclass(slots=True)
 class EntityState:
     """What an entity remembers between turns.
@@ -62,8 +49,6 @@ class EntityState:
     pages: list[PageRef] = field(default_factory=lambda: [])
     tail: list[str] = field(default_factory=lambda: [])
     scheduled: dict[int, str] = field(default_factory=lambda: {})
-    latest_sent: datetime | None = None
-    senders: list[SenderPage] = field(default_factory=lambda: [])
 
     @property
     def backlog_size(self) -> int:
@@ -93,8 +78,6 @@ class EntityState:
             "pages": [[page.key, page.chunks, page.events] for page in self.pages],
             "tail": self.tail,
             "scheduled": [list(item) for item in self.scheduled.items()],
-            "latest": _time(self.latest_sent),
-            "senders": [[p.key, p.chunks, encode_time(p.until), encode_time(p.moved_at)] for p in self.senders],
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -114,8 +97,6 @@ class EntityState:
                 pages=[PageRef(*page) for page in data.get("pages", shape.items(_PAGE), [])],
                 tail=data.get("tail", _TEXTS, []),
                 scheduled=dict(data.get("scheduled", shape.items(shape.row(_NUMBER, shape.text)), [])),
-                latest_sent=data.get("latest", _MOMENT, None),
-                senders=[SenderPage(*page) for page in data.get("senders", shape.items(_SENDER_PAGE), [])],
             )
         except ShapeError as error:
             raise CorruptRowError(f"the entity in a header cannot be read: {error}") from error

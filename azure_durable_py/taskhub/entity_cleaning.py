@@ -5,6 +5,8 @@ Everything here may be repeated, by anybody, after a crash at any point.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from azure_durable_py.errors import ConcurrencyConflictError
@@ -12,17 +14,14 @@ from azure_durable_py.history import LockReleaseArrived
 from azure_durable_py.taskhub.entity import EMPTY, EntityState
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
-from azure_durable_py.taskhub.lifecycle import BLOB_PREFIXES, hand_over_rest, is_terminal
+from azure_durable_py.taskhub.lifecycle import STAGED_FOR, commit_once, hand_over_rest, is_ours, is_terminal
 from azure_durable_py.taskhub.messages import InboxEvent
-from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit
+from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header
 
 QUIET = timedelta(minutes=10)
 """An entity that changed within this time stays: a late repetition of what it took may be under way."""
 LONG_QUIET = timedelta(days=30)
 """The same where more senders are remembered than can be asked."""
-STAGED = "30-payload-msg-"
-"""Rows of messages that may be on their way to the inbox."""
-STAGED_FOR = timedelta(days=1)
 
 
 async def remove_if_empty(hub: TaskHub, instance_id: str) -> bool:
@@ -37,31 +36,36 @@ async def remove_if_empty(hub: TaskHub, instance_id: str) -> bool:
     except CorruptRowError:
         return False
     quiet = hub.clock.now() - header.columns.last_updated_time
-    if not entity.is_idle or quiet < (LONG_QUIET if entity.senders else QUIET):
+    if not entity.is_idle or quiet < (LONG_QUIET if state.sender_pages else QUIET):
         return False
     if await _may_be_repeated(hub, state):
         return False
     await hand_over_rest(hub, header, state)
-    rows = [
-        row
-        for prefix in BLOB_PREFIXES
-        for row in await hub.retry(lambda p=prefix: hub.store.list_blobs(instance_id, p))
-    ]
+    found = await hub.retry(lambda: hub.store.blob_keys(instance_id))
     now = hub.clock.now()
-    keys = [
-        row.key
-        for row in rows
-        if not row.key.startswith(STAGED) or (row.timestamp is not None and now - row.timestamp > STAGED_FOR)
-    ]
-    # Rows go with the header or after it: while it stands, it may need them.
-    first, rest = keys[: MAX_COMMIT_ROWS - 1], keys[MAX_COMMIT_ROWS - 1 :]
+    keys = [key for key, at in found.items() if is_ours(key, _names(state)) or now - at > STAGED_FOR]
     try:
-        await hub.retry(lambda: hub.store.commit(Commit(instance_id, None, header.etag, dropped=tuple(first))))
+        while len(keys) > MAX_COMMIT_ROWS:
+            header = await _drop(hub, header, state, keys[:MAX_COMMIT_ROWS])
+            del keys[:MAX_COMMIT_ROWS]
+        await hub.retry(lambda: hub.store.commit(Commit(instance_id, None, header.etag, dropped=tuple(keys))))
     except ConcurrencyConflictError:
-        return False
-    if rest:
-        await hub.retry(lambda: hub.store.delete_blobs(instance_id, rest))
+        # It came to life again; or it was deleted, and only the answer was lost.
+        return await hub.retry(lambda: hub.store.load_header(instance_id)) is None
     return True
+
+
+def _names(state: InstanceState) -> set[str]:
+    return {*state.garbage, state.execution_id}
+
+
+async def _drop(hub: TaskHub, header: Header, state: InstanceState, keys: Sequence[str]) -> Header:
+    """Delete some rows of an entity that has nothing left to know, if its header is still this one."""
+    # Should it come to life before the last of them is gone, it must not name what is.
+    left = replace(state, sender_pages=[], garbage=[key for key in state.garbage if key not in set(keys)])
+    new = Header(header.instance_id, replace(header.columns, turn_id=hub.ids.short()), left.encode())
+    etag = await commit_once(hub, Commit(header.instance_id, new, header.etag, dropped=tuple(keys)))
+    return replace(new, etag=etag)
 
 
 async def _may_be_repeated(hub: TaskHub, state: InstanceState) -> bool:

@@ -19,14 +19,17 @@ from azure_durable_py.clock import Clock, Ids
 from azure_durable_py.errors import (
     ConcurrencyConflictError,
     PayloadTooLargeError,
-    StorageError,
+    StorageRejectedError,
     StorageUnavailableError,
+    UnstorableError,
 )
 from azure_durable_py.history import ExecutionStarted, ParentInstance, PayloadRef, encode_event
+from azure_durable_py.taskhub import layout
 from azure_durable_py.taskhub.columns import DamagedHeaderError
-from azure_durable_py.taskhub.instance import Alarm, CorruptRowError, InstanceState, encode_ref, is_final
+from azure_durable_py.taskhub.instance import Alarm, CorruptRowError, InstanceState, encode_ref
 from azure_durable_py.taskhub.messages import Doorbell, InboxEvent
 from azure_durable_py.taskhub.protocol import (
+    MAX_COMMIT_BYTES,
     MAX_COMMIT_ROWS,
     MAX_DELAY_SECONDS,
     MAX_INBOX_BODY_BYTES,
@@ -45,6 +48,9 @@ from azure_durable_py.taskhub.values import Spill
 logger = logging.getLogger("azure_durable_py.taskhub")
 _Result = TypeVar("_Result")
 PENDING_RING_SECONDS = 30.0
+LONGEST_PAUSE = 30.0
+"""The longest pause of who waits for storage as long as it takes, in seconds."""
+_MOST_WITH_HEADER = MAX_COMMIT_BYTES - 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,30 +138,33 @@ class TaskHub:
         Returns None when the instance is there as asked (now, or from an earlier attempt),
         else the header of the other instance that has this id.
         """
-        existing = await self._insert(request, None)
+        existing = await self._insert(request, None, Rows())
         if existing is not None and not _same_start(existing, request):
             return existing
         await self._ring_start(request)
         return None
 
-    async def replace(self, old: Header, request: StartRequest) -> Header | None:
-        """Put a new instance in the place of a terminal one, whose rows have been deleted.
+    async def replace(self, old: Header, request: StartRequest, rest: Rows | None = None) -> Header | None:
+        """Put a new instance in the place of a terminal one.
 
-        :param old: the header as purging left it.
+        :param old: the header as clearing left it.
+        :param rest: the rows of the old instance that go with its header.
         Returns like `start`.
         """
-        existing = await self._insert(request, old.etag)
+        existing = await self._insert(request, old.etag, rest or Rows())
         if existing is not None and not _same_start(existing, request):
             return existing
         await self._ring_start(request)
         return None
 
-    async def _insert(self, request: StartRequest, expected: str | None) -> Header | None:
+    async def _insert(self, request: StartRequest, expected: str | None, rest: Rows) -> Header | None:
         """Write the first header. Returns the header found in its place, if it was not written."""
         header, rows = new_header(request, self.ids.short())
-        if rows:
+        # One request, where that is possible; rows put before the header are left alone by who clears the place.
+        together = len(rows) + len(rest) <= MAX_COMMIT_ROWS and sum(len(row.body) for row in rows) <= _MOST_WITH_HEADER
+        commit = Commit(request.instance_id, header, expected, rest.inbox, tuple(rows) if together else (), rest.blobs)
+        if not together:
             await self.retry(lambda: self.store.put_blobs(request.instance_id, rows))
-        commit = Commit(request.instance_id, header, expected)
         while True:
             try:
                 await self.retry(lambda commit=commit: self.store.commit(commit))
@@ -164,8 +173,8 @@ class TaskHub:
                 found = await self.salvage(request.instance_id)
                 if found is not None:
                     return found
-                # Deleted meanwhile: what we wanted to replace is gone, so this is a plain insert.
-                commit = replace(commit, expected=None)
+                # Deleted meanwhile, with its rows: what we wanted to replace is gone, so this is a plain insert.
+                commit = replace(commit, expected=None, consumed=(), dropped=())
 
     async def salvage(self, instance_id: str) -> Header | None:
         """The header of an instance, as far as its columns can be read."""
@@ -187,24 +196,24 @@ class TaskHub:
         """Insert events into an inbox, in order, and ring its instance (PROTOCOL R6, R9).
 
         Repeating it with the same events has no further effect beyond another ring.
+
+        :raises UnstorableError: one of them is too large or malformed; none is inserted.
         """
-        for at in range(0, len(events), MAX_COMMIT_ROWS):
-            await self._insert_rows(target, events[at : at + MAX_COMMIT_ROWS])
+        await self.insert(target, events)
         await self.ring(target, why)
 
-    async def _insert_rows(self, target: str, events: Sequence[InboxEvent]) -> None:
-        rows: list[InboxRow] = []
-        blobs: list[BlobRow] = []
-        for event in events:
-            spill = Spill(f"msg-{event.key}")
-            row = replace(event, event=spill.event(event.event)).row()
-            if len(row.body) > MAX_INBOX_BODY_BYTES:
-                raise PayloadTooLargeError(f"An event for {target!r} takes {len(row.body)} bytes beside its values.")
-            rows.append(row)
-            blobs += spill.rows
-        if blobs:
-            await self.store.put_blobs(target, blobs)
-        await self.store.insert_inbox(target, rows)
+    async def insert(self, target: str, events: Sequence[InboxEvent]) -> None:
+        """Insert events into an inbox, in order, as many at once as rows and bytes allow; rings nobody.
+
+        :raises UnstorableError: one of them is too large or malformed; none is inserted.
+        """
+        packed = [_packed(target, event) for event in events]
+        blobs = {row.key: values for row, values in packed}
+        for rows in layout.transactions([row for row, _ in packed], MAX_COMMIT_ROWS):
+            values = [value for row in rows for value in blobs[row.key]]
+            if values:
+                await self.store.put_blobs(target, values)
+            await self.store.insert_inbox(target, rows)
 
     # --- lost answers ------------------------------------------------------------------------------
 
@@ -230,31 +239,67 @@ class TaskHub:
         raise AssertionError("unreachable")
 
     async def patiently(self, call: Callable[[], Awaitable[_Result]], what: str) -> _Result:
-        """Repeat a call for as long as storage refuses it or gives no answer.
+        """Repeat a call that may safely be repeated, for as long as storage refuses it or gives no answer.
 
-        :param what: what waits, for the log.
-        :raises DurableError: an error about the thing itself (see `is_final`).
+        Neither says anything about what is asked for, so neither is an answer (PROTOCOL I10). Pauses grow to 30 s.
+        Everything else that the call raises is raised.
+
+        :param what: what waits, for the log: told when waiting begins, and when it ends.
         """
-        pause = 0.0
+        began, pause = None, 0.1
         while True:
             try:
                 result = await call()
-            except StorageError as error:
-                if is_final(error):
-                    raise
-                if not pause:
-                    logger.warning("%s is waiting for storage: %s", what, error)
-                pause = min(max(0.5, 2 * pause), 30.0)
+            except (StorageUnavailableError, StorageRejectedError) as error:
+                if began is None:
+                    began = self.clock.monotonic()
+                    logger.warning("%s waits for storage: %s", what, error)
                 await asyncio.sleep(self.ids.jitter(pause))
-            else:
-                if pause:
-                    logger.info("%s is waiting no longer.", what)
-                return result
+                pause = min(2 * pause, LONGEST_PAUSE)
+                continue
+            if began is not None:
+                logger.info("%s waited %.1f s for storage, and goes on.", what, self.clock.monotonic() - began)
+            return result
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one partition, by key: of its inbox (inbox keys), and blob rows (RowKeys)."""
+
+    inbox: tuple[str, ...] = ()
+    blobs: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.inbox) + len(self.blobs)
+
+
+def _packed(target: str, event: InboxEvent) -> tuple[InboxRow, list[BlobRow]]:
+    """The inbox row of an event, and the rows of its large values."""
+    try:
+        spill = Spill(staged_message(event.key))
+        row = replace(event, event=spill.event(event.event)).row()
+    except UnicodeEncodeError as error:
+        raise UnstorableError(f"An event for {target!r} is not Unicode text: {error}") from error
+    if len(row.body) > MAX_INBOX_BODY_BYTES:
+        raise PayloadTooLargeError(
+            f"An event for {target!r} takes {len(row.body)} bytes beside its values, over {MAX_INBOX_BODY_BYTES}."
+        )
+    return row, spill.rows
+
+
+def staged_message(inbox_key: str) -> str:
+    """The writer of the payload rows of an inbox event; they are put before it."""
+    return f"msg-{inbox_key}"
+
+
+def staged_start(execution_id: str) -> str:
+    """The writer of the payload rows of an instance's start; large ones are put before its header."""
+    return f"start-{execution_id}"
 
 
 def new_header(request: StartRequest, turn_id: str) -> tuple[Header, list[BlobRow]]:
     """The header of a new, pending instance, and the payload rows that it refers to."""
-    spill = Spill(f"start-{request.execution_id}")
+    spill = Spill(staged_start(request.execution_id))
     value = spill.value(request.input)
     started = ExecutionStarted(
         timestamp=request.created_at,

@@ -63,10 +63,24 @@ class PageRef:
     payloads: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SenderPage:
+    """Rows with the numbers of senders that were moved out of the header (PROTOCOL R12).
+
+    Nothing that one of these senders had sent by then was sent after `until`.
+    """
+
+    key: str
+    chunks: int
+    until: datetime
+    moved_at: datetime
+
+
 @dataclass(slots=True)
 class ActivityGroup:
     """Activities that were decided and have no result yet, under the guard that their turn named.
 
+    Those with an empty guard are in the activities queue, or were when that was last known.
     `ids` are the ids of history events of the current generation; what to run is read from the history.
     """
 
@@ -154,7 +168,9 @@ class InstanceState:
     it that the instance is woken for its earliest timer. `timers` (task id to fire time) and `children`
     (task ids) are the open ones. `tail` are the newest history events, encoded; `pages` the sealed older ones.
     `locks` are the entities (instance id, critical section) that this generation asked for their lock and has
-    not released. `garbage` are rows of this partition that may be deleted with any later commit.
+    not released. `senders` are the numbers taken of other instances, the last heard of last; those that left the
+    header are in `sender_pages`; nothing that was taken was sent after `latest_sent`. `garbage` are rows of this
+    partition that may be deleted with any later commit.
     `entity` is the JSON-ready state of an entity (see the entity modules).
     """
 
@@ -175,6 +191,8 @@ class InstanceState:
     alarm: Alarm | None = None
     marks: dict[str, Mark] = field(default_factory=lambda: {})
     senders: dict[str, int] = field(default_factory=lambda: {})
+    sender_pages: list[SenderPage] = field(default_factory=lambda: [])
+    latest_sent: datetime | None = None
     clients: dict[str, ClientMemory] = field(default_factory=lambda: {})
     timers: dict[int, datetime] = field(default_factory=lambda: {})
     children: IdSet = field(default_factory=IdSet)
@@ -195,6 +213,7 @@ class InstanceState:
             messages=list(self.messages),
             marks=dict(self.marks),
             senders=dict(self.senders),
+            sender_pages=list(self.sender_pages),
             clients={name: ClientMemory(memory.seen.copy(), memory.last) for name, memory in self.clients.items()},
             timers=dict(self.timers),
             children=self.children.copy(),
@@ -255,6 +274,10 @@ class InstanceState:
             else [self.alarm.doorbell, encode_time(self.alarm.due), self.alarm.handle],
             "marks": {guard: [*mark.rank, encode_time(mark.at)] for guard, mark in self.marks.items()},
             "senders": self.senders,
+            "senderPages": [
+                [p.key, p.chunks, encode_time(p.until), encode_time(p.moved_at)] for p in self.sender_pages
+            ],
+            "latestSent": None if self.latest_sent is None else encode_time(self.latest_sent),
             "clients": {name: [c.seen.to_json(), encode_time(c.last)] for name, c in self.clients.items()},
             "timers": [[encode_time(fire_at), ids.to_json()] for fire_at, ids in _by_time(self.timers).items()],
             "children": self.children.to_json(),
@@ -302,6 +325,8 @@ class InstanceState:
                 alarm=data.get("alarm", _alarm, None),
                 marks=data.get("marks", _MARKS, {}),
                 senders=data.get("senders", _SENDERS, {}),
+                sender_pages=[SenderPage(*page) for page in data.get("senderPages", _SENDER_PAGES, [])],
+                latest_sent=data.get("latestSent", _MOMENT, None),
                 clients=data.get("clients", _CLIENTS, {}),
                 timers=data.get("timers", _timers, {}),
                 children=data.get("children", IdSet.from_json, IdSet()),
@@ -403,7 +428,7 @@ _TEXTS = shape.items(shape.text)
 _KEYS = shape.items(shape.blob_key)
 _ENTITY = shape.optional(shape.mapping(shape.text, shape.anything))
 _BODY = shape.row(shape.anything, shape.items(shape.anything))
-_ACTIVITIES = shape.items(shape.row(_ID, shape.time, IdSet.from_json))
+_ACTIVITIES = shape.items(shape.row(shape.word(256, least=0), shape.time, IdSet.from_json))
 _SENDS = shape.items(shape.row(shape.time, IdSet.from_json))
 _MESSAGES = shape.items(shape.row(_NUMBER, shape.text, shape.text, shape.flag))
 _ARMING = shape.row(_ID, shape.time)
@@ -412,6 +437,7 @@ _ALARM = shape.row(shape.word(256, least=0), shape.time, shape.optional(_HANDLE)
 _MARK = shape.row(_COUNT, shape.word(256, least=0), _COUNT, shape.time)
 _MARKS = shape.mapping(_ID, _mark)
 _SENDERS = shape.mapping(shape.text, _NUMBER)
+_SENDER_PAGES = shape.items(shape.row(shape.blob_key, shape.whole(1, MAX_CHUNKS), shape.time, shape.time))
 _MEMORY = shape.row(_seen, shape.time)
 _CLIENTS = shape.mapping(shape.text, _memory)
 _TIMERS = shape.items(shape.row(shape.time, IdSet.from_json))

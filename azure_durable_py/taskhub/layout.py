@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from azure_durable_py.errors import (
     HubFormatError,
+    InvalidInstanceIdError,
     InvalidRequestError,
     MessageLostError,
+    PayloadTooLargeError,
     SettingsError,
-    StorageRejectedError,
+    UnstorableError,
 )
 from azure_durable_py.shape import MAX_INSTANCE_ID_CHARS
 from azure_durable_py.taskhub.protocol import (
@@ -34,6 +37,7 @@ from azure_durable_py.taskhub.protocol import (
     InstanceQuery,
 )
 
+_Row = TypeVar("_Row", BlobRow, InboxRow)
 MAX_QUEUES = 16
 MAX_RECEIVE = 32
 MAX_TRANSACTION_ROWS = 100
@@ -120,10 +124,10 @@ def check_marker(info: HubInfo, hub_name: str, instance_queue_count: int, where:
 def check_id(instance_id: str) -> None:
     """Refuse an instance id that no store can keep.
 
-    :raises StorageRejectedError: empty, over 1,024 characters, or not Unicode text.
+    :raises UnstorableError: empty, over 1,024 characters, or not Unicode text.
     """
     if not 0 < len(instance_id) <= MAX_INSTANCE_ID_CHARS:
-        raise StorageRejectedError(
+        raise InvalidInstanceIdError(
             f"An instance id has 1 to {MAX_INSTANCE_ID_CHARS} characters; this one has {len(instance_id)}."
         )
     _utf8(instance_id, "An instance id")
@@ -135,21 +139,21 @@ def check_keys(keys: Collection[str], *, blobs: bool = False) -> None:
     for key in keys:
         if not pattern.fullmatch(key):
             kind = "the RowKey of a blob row (20-..., 30-...)" if blobs else "an inbox key"
-            raise StorageRejectedError(f"{key[:100]!r} cannot be {kind}: it must match {pattern.pattern}")
+            raise UnstorableError(f"{key[:100]!r} cannot be {kind}: it must match {pattern.pattern}")
 
 
 def check_deleted(keys: Collection[str]) -> None:
     """Refuse inbox keys that no row can have. What somebody else put there can be deleted, whatever it is called."""
     for key in keys:
         if not _ANY_KEY.fullmatch(key):
-            raise StorageRejectedError(f"{key[:100]!r} cannot be the key of a row: it must match {_ANY_KEY.pattern}")
+            raise UnstorableError(f"{key[:100]!r} cannot be the key of a row: it must match {_ANY_KEY.pattern}")
         _utf8(key, "The key of a row")
 
 
 def check_inbox(instance_id: str, rows: Sequence[InboxRow]) -> None:
     """Refuse inbox rows that cannot be inserted together.
 
-    :raises StorageRejectedError: too many, too large, or two with one key.
+    :raises UnstorableError: too many, too large, or two with one key.
     """
     check_id(instance_id)
     _check_count(len(rows), "inbox rows inserted together")
@@ -163,7 +167,7 @@ def check_inbox(instance_id: str, rows: Sequence[InboxRow]) -> None:
 def check_blobs(instance_id: str, rows: Sequence[BlobRow]) -> None:
     """Refuse blob rows that cannot be put.
 
-    :raises StorageRejectedError: too large, or two with one key.
+    :raises UnstorableError: too large, or two with one key.
     """
     check_id(instance_id)
     _check_distinct([row.key for row in rows])
@@ -175,7 +179,7 @@ def check_blobs(instance_id: str, rows: Sequence[BlobRow]) -> None:
 def check_commit(commit: Commit) -> None:
     """Refuse a commit that Azure would refuse, or that contradicts itself.
 
-    :raises StorageRejectedError: over one of the limits of the protocol.
+    :raises UnstorableError: over one of the limits of the protocol.
     """
     check_blobs(commit.instance_id, commit.put)
     check_deleted(commit.consumed)
@@ -184,15 +188,15 @@ def check_commit(commit: Commit) -> None:
     rows = len(commit.consumed) + len(commit.put) + len(commit.dropped)
     _check_count(rows, "rows in one commit")
     if commit.expected == "":
-        raise StorageRejectedError("A commit with an empty ETag: None inserts a header, an ETag replaces it.")
+        raise UnstorableError("A commit with an empty ETag: None inserts a header, an ETag replaces it.")
     bodies = sum(len(row.body) for row in commit.put)
     texts = 0
     if commit.header is None:
         if commit.expected is None:
-            raise StorageRejectedError("A commit without a header deletes one: it needs the ETag expected.")
+            raise UnstorableError("A commit without a header deletes one: it needs the ETag expected.")
     else:
         if commit.header.instance_id != commit.instance_id:
-            raise StorageRejectedError(
+            raise UnstorableError(
                 f"A commit for {commit.instance_id!r} cannot write the header of {commit.header.instance_id!r}."
             )
         texts = _check_header(commit.header)
@@ -200,7 +204,7 @@ def check_commit(commit: Commit) -> None:
     _check_body(bodies, MAX_COMMIT_BYTES, "A commit")
     wire = bodies * 4 // 3 + texts + (rows + 1) * _OPERATION_OVERHEAD_BYTES
     if rows and wire > _MAX_TRANSACTION_BYTES:
-        raise StorageRejectedError(
+        raise PayloadTooLargeError(
             f"A commit of {rows} rows for {commit.instance_id!r} would take {wire} bytes on the wire; a transaction "
             f"has at most {_MAX_TRANSACTION_BYTES}."
         )
@@ -209,30 +213,30 @@ def check_commit(commit: Commit) -> None:
 def check_message(body: str, delay: float) -> bytes:
     """The UTF-8 bytes of a message body that can be sent.
 
-    :raises StorageRejectedError: too long, not text, or delayed too far.
+    :raises UnstorableError: too long, not text, or delayed too far.
     """
     encoded = _utf8(body, "A queue message")
     if len(body) > MAX_MESSAGE_CHARS or len(encoded) > _MAX_MESSAGE_BYTES:
-        raise StorageRejectedError(
+        raise PayloadTooLargeError(
             f"A queue message of {len(body)} characters ({len(encoded)} bytes) is too long: at most "
             f"{MAX_MESSAGE_CHARS} characters and {_MAX_MESSAGE_BYTES} bytes. Move the value to payload rows."
         )
     if not 0 <= delay <= MAX_DELAY_SECONDS:
-        raise StorageRejectedError(f"A message delay of {delay} s is outside 0 to {MAX_DELAY_SECONDS:.0f} s.")
+        raise UnstorableError(f"A message delay of {delay} s is outside 0 to {MAX_DELAY_SECONDS:.0f} s.")
     return encoded
 
 
 def check_visibility(visibility: float) -> None:
     """Refuse a visibility timeout that a queue does not take (0 to 7 days, in seconds)."""
     if not 0 <= visibility <= _MAX_VISIBILITY_SECONDS:
-        raise StorageRejectedError(f"A visibility of {visibility} s is outside 0 to {_MAX_VISIBILITY_SECONDS:.0f} s.")
+        raise UnstorableError(f"A visibility of {visibility} s is outside 0 to {_MAX_VISIBILITY_SECONDS:.0f} s.")
 
 
 def check_receive(limit: int, visibility: float) -> None:
     """Refuse a receive that a queue does not take (1 to 32 messages)."""
     check_visibility(visibility)
     if not 1 <= limit <= MAX_RECEIVE:
-        raise StorageRejectedError(f"{limit} messages cannot be received at once: 1 to {MAX_RECEIVE}.")
+        raise UnstorableError(f"{limit} messages cannot be received at once: 1 to {MAX_RECEIVE}.")
 
 
 def check_query(query: InstanceQuery) -> None:
@@ -269,12 +273,12 @@ def unknown_token(token: str) -> InvalidRequestError:
     return InvalidRequestError(f"{token[:100]!r} is not a continuation token of this task hub.")
 
 
-def transactions(rows: Iterable[BlobRow]) -> Iterator[list[BlobRow]]:
-    """Blob rows in groups that each fit one transaction."""
-    group: list[BlobRow] = []
+def transactions(rows: Iterable[_Row], most: int = MAX_TRANSACTION_ROWS) -> Iterator[list[_Row]]:
+    """Rows, in order, in groups that each fit one transaction, of at most so many."""
+    group: list[_Row] = []
     size = 0
     for row in rows:
-        if group and (size + len(row.body) > MAX_COMMIT_BYTES or len(group) >= MAX_TRANSACTION_ROWS):
+        if group and (size + len(row.body) > MAX_COMMIT_BYTES or len(group) >= most):
             yield group
             group, size = [], 0
         group.append(row)
@@ -295,7 +299,7 @@ def _check_header(header: Header) -> int:
         # A character is one UTF-16 unit or two: most texts need no encoding to know.
         size = len(text) if text.isascii() else len(_utf8(text, f"Column {name}").decode().encode("utf-16-le")) // 2
         if size > _MAX_COLUMN_UNITS:
-            raise StorageRejectedError(
+            raise PayloadTooLargeError(
                 f"Column {name} of {header.instance_id!r} has {size} UTF-16 units; a column has at most "
                 f"{_MAX_COLUMN_UNITS}. Move the value to payload rows."
             )
@@ -304,7 +308,7 @@ def _check_header(header: Header) -> int:
     # 4 KiB cover the names and the columns that are no texts.
     entity = len(header.body) * 4 // 3 + wire + 4096
     if entity > _MAX_ENTITY_BYTES:
-        raise StorageRejectedError(
+        raise PayloadTooLargeError(
             f"The header of {header.instance_id!r} may take {entity} bytes with its columns; a row has at most "
             f"{_MAX_ENTITY_BYTES}. Move values to payload rows."
         )
@@ -331,20 +335,20 @@ def _utf8(text: str, what: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise StorageRejectedError(f"{what} holds a lone surrogate and is not Unicode text: {error}") from error
+        raise UnstorableError(f"{what} holds a lone surrogate and is not Unicode text: {error}") from error
 
 
 def _check_body(size: int, limit: int, what: str) -> None:
     if size > limit:
-        raise StorageRejectedError(f"{what} has {size} bytes; at most {limit} are possible.")
+        raise PayloadTooLargeError(f"{what} has {size} bytes; at most {limit} are possible.")
 
 
 def _check_count(count: int, what: str) -> None:
     if count > MAX_COMMIT_ROWS:
-        raise StorageRejectedError(f"{count} {what} are too many: at most {MAX_COMMIT_ROWS}.")
+        raise PayloadTooLargeError(f"{count} {what} are too many: at most {MAX_COMMIT_ROWS}.")
 
 
 def _check_distinct(keys: Sequence[str]) -> None:
     if len(set(keys)) != len(keys):
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise StorageRejectedError(f"Row {twice!r} is named twice in one call.")
+        raise UnstorableError(f"Row {twice!r} is named twice in one call.")

@@ -8,13 +8,16 @@ Everything here may be repeated, by anybody, after a crash at any point.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
-from azure_durable_py.errors import ConcurrencyConflictError, InstanceAlreadyExistsError
-from azure_durable_py.history import Event, SubOrchestrationFailed, decode_event
+from azure_durable_py.errors import ConcurrencyConflictError, InstanceAlreadyExistsError, UnstorableError
+from azure_durable_py.history import Event, PayloadRef, SubOrchestrationFailed, decode_event, payload_refs
 from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
-from azure_durable_py.taskhub.hub import StartRequest, TaskHub
+from azure_durable_py.shortening import shorten
+from azure_durable_py.taskhub.columns import DamagedHeaderError
+from azure_durable_py.taskhub.hub import Rows, StartRequest, TaskHub
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, PageRef, chunk_keys, from_blobs
 from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.outgoing import (
@@ -23,21 +26,30 @@ from azure_durable_py.taskhub.outgoing import (
     Sender,
     StartChild,
     StartNew,
+    child_execution,
     queued_sends,
+    replacement,
 )
-from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, TaskHubStore
-from azure_durable_py.taskhub.values import read_events, read_value
+from azure_durable_py.taskhub.protocol import MAX_COMMIT_BYTES, MAX_COMMIT_ROWS, Commit, Header, Loaded, TaskHubStore
+from azure_durable_py.taskhub.values import payload_rows, read_events, read_value
 
 logger = logging.getLogger("azure_durable_py.taskhub")
-BLOB_PREFIXES = ("20-", "30-", "40-", "50-", "60-")
+READ_CHUNKS = 256
+STAGED = ("30-payload-msg-", "30-payload-start-")
+"""How the RowKeys of values begin that are put before the inbox event or the start that they belong to."""
+STAGED_FOR = timedelta(days=1)
+"""What was staged longer ago than this belongs to nobody."""
+MOST_NAMES = 30_000
+_NUMBERS = len("-0000-0000")
 
 
 async def hand_over(hub: TaskHub, sender: Sender, sends: Sequence[Send]) -> None:
     """Hand over, in order, what one sender has for one target (PROTOCOL R6, R9).
 
-    Returns when every row is inserted and every ring answered.
+    Returns when every row is inserted and every ring answered. What no store can take is not waited for: who
+    waits for it is told so in its place.
 
-    :raises StorageUnavailableError: storage gives no answer for long; repeat it.
+    :raises StorageError: storage refuses, or gives no answer for long; repeat it.
     """
     at = 0
     while at < len(sends):
@@ -62,18 +74,67 @@ def _leading_deliveries(sends: Iterable[Send]) -> Iterable[Deliver]:
 
 
 async def _deliver(hub: TaskHub, sender: Sender, run: Sequence[Deliver]) -> None:
+    why = f"from {sender.name}"
+    batches = list(_batches(run))
+    for batch in batches:
+        try:
+            await _insert(hub, sender, batch, why if batch is batches[-1] else None)
+        except (UnstorableError, CorruptRowError):
+            # One of them is at fault, and the others are not.
+            for send in batch:
+                await _insert_or_replace(hub, sender, send, why)
+
+
+def _batches(run: Sequence[Deliver]) -> Iterable[list[Deliver]]:
+    """Deliveries in groups whose values can be held in memory together."""
+    batch: list[Deliver] = []
+    size = 0
+    for send in run:
+        chars = sum(ref.size for ref in payload_refs([send.event.event]))
+        if batch and (len(batch) == MAX_COMMIT_ROWS or size + chars > MAX_COMMIT_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(send)
+        size += chars
+    if batch:
+        yield batch
+
+
+async def _insert(hub: TaskHub, sender: Sender, batch: Sequence[Deliver], why: str | None) -> None:
+    """Insert events into the inbox of their target, and ring it if there is a reason given."""
+    target = batch[0].target
     events = await hub.retry(
-        lambda: read_events(hub.store, sender.instance_id, [send.event.event for send in run], everything=True)
+        lambda: read_events(hub.store, sender.instance_id, [send.event.event for send in batch], everything=True)
     )
-    filled = [replace(send.event, event=event) for send, event in zip(run, events, strict=True)]
-    await hub.retry(lambda: hub.deliver(run[0].target, filled, f"from {sender.name}"))
+    filled = [replace(send.event, event=event) for send, event in zip(batch, events, strict=True)]
+    await hub.retry(lambda: hub.insert(target, filled) if why is None else hub.deliver(target, filled, why))
+
+
+async def _insert_or_replace(hub: TaskHub, sender: Sender, send: Deliver, why: str) -> None:
+    try:
+        await _insert(hub, sender, [send], why)
+    except (UnstorableError, CorruptRowError) as error:
+        logger.error("A message from %s to %s can never be handed over: %s", sender.instance_id, send.target, error)
+        instead = replacement(send, error)
+        if instead is not None:
+            await _insert(hub, sender, [instead], why)
 
 
 async def _start_child(hub: TaskHub, sender: Sender, start: StartChild) -> None:
+    try:
+        await _start_or_refuse_child(hub, sender, start)
+    except (UnstorableError, CorruptRowError) as error:
+        logger.error(
+            "Sub-orchestration %r of %s can never be started: %s", start.instance_id, sender.instance_id, error
+        )
+        await _refuse(hub, start, shorten(FailureDetails.from_exception(error)))
+
+
+async def _start_or_refuse_child(hub: TaskHub, sender: Sender, start: StartChild) -> None:
     text = await hub.retry(lambda: read_value(hub.store, sender.instance_id, start.input))
     request = StartRequest(
         instance_id=start.instance_id,
-        execution_id=hub.ids.new(),
+        execution_id=child_execution(sender, start.parent.task_id),
         name=start.name,
         created_at=max(hub.clock.now(), start.parent.sent_at),
         input=text,
@@ -83,12 +144,19 @@ async def _start_child(hub: TaskHub, sender: Sender, start: StartChild) -> None:
     stranger = await hub.start(request)
     while stranger is not None:
         if not is_terminal(stranger):
-            await _refuse(hub, start)
+            await _refuse(hub, start, _taken(start))
             return
         stranger = await replace_finished(hub, request)
 
 
 async def _start_new(hub: TaskHub, sender: Sender, start: StartNew) -> None:
+    try:
+        await _start_if_free(hub, sender, start)
+    except (UnstorableError, CorruptRowError) as error:
+        logger.error("Entity %s starts %r, which is not possible: %s", sender.instance_id, start.instance_id, error)
+
+
+async def _start_if_free(hub: TaskHub, sender: Sender, start: StartNew) -> None:
     text = await hub.retry(lambda: read_value(hub.store, sender.instance_id, start.input))
     request = StartRequest(
         instance_id=start.instance_id,
@@ -114,13 +182,17 @@ async def _start_new(hub: TaskHub, sender: Sender, start: StartNew) -> None:
         stranger = await replace_finished(hub, request)
 
 
-async def _refuse(hub: TaskHub, start: StartChild) -> None:
-    parent = start.parent
-    failure = FailureDetails(
+def _taken(start: StartChild) -> FailureDetails:
+    return FailureDetails(
         message=f"Sub-orchestration {start.instance_id!r} was not started: another instance with this id is running.",
         error_type="azure_durable_py.errors.InstanceAlreadyExistsError",
         base_types=("azure_durable_py.errors.DurableError", "Exception"),
     )
+
+
+async def _refuse(hub: TaskHub, start: StartChild, failure: FailureDetails) -> None:
+    """Tell the parent that its child will not run, and why."""
+    parent = start.parent
     event = InboxEvent(
         SubOrchestrationFailed(parent.sent_at, parent.task_id, failure),
         sender=f"{start.instance_id}:refused",
@@ -147,13 +219,19 @@ async def purge(hub: TaskHub, instance_id: str) -> bool:
 
     :raises InstanceAlreadyExistsError: it is not finished.
     """
+    seen: str | None = None
     while True:
         try:
-            header = await clear(hub, instance_id)
-            if header is not None:
-                deletion = Commit(instance_id, None, header.etag)
-                await hub.retry(lambda deletion=deletion: hub.store.commit(deletion))
-            return header is not None
+            loaded = await _load(hub, instance_id)
+            execution = None if loaded.header is None else loaded.header.columns.execution_id
+            if loaded.header is None or (seen is not None and execution != seen):
+                # What was there is gone: by our hand if the answer was lost, or by another's at the same time.
+                return seen is not None
+            header, rest = await clear(hub, loaded)
+            seen = execution
+            deletion = Commit(instance_id, None, header.etag, rest.inbox, (), rest.blobs)
+            await hub.retry(lambda deletion=deletion: hub.store.commit(deletion))
+            return True
         except ConcurrencyConflictError:
             continue
 
@@ -162,51 +240,144 @@ async def replace_finished(hub: TaskHub, request: StartRequest) -> Header | None
     """Start an instance in the place of a finished one. Returns like `TaskHub.start`."""
     while True:
         try:
-            cleared = await clear(hub, request.instance_id)
-            return await (hub.start(request) if cleared is None else hub.replace(cleared, request))
+            loaded = await _load(hub, request.instance_id)
+            found = loaded.header
+            if found is None or found.columns.execution_id == request.execution_id:
+                return await hub.start(request)
+            if not is_terminal(found):
+                return found
+            header, rest = await clear(hub, loaded)
+            return await hub.replace(header, request, rest)
         except ConcurrencyConflictError:
             continue
-        except InstanceAlreadyExistsError:
-            return await hub.salvage(request.instance_id)
 
 
-async def clear(hub: TaskHub, instance_id: str) -> Header | None:
-    """Take everything of a finished instance away but its header (PROTOCOL R17).
+async def _load(hub: TaskHub, instance_id: str) -> Loaded:
+    """An instance as it is now. A finished one whose columns are damaged is made readable for that.
 
-    First a mark in the header keeps workers away, then what the outbox still names is handed
-    over, then rows are deleted. Returns the header as marked, for deletion or replacement with
-    its ETag; None if there is no such instance (left-over rows are deleted).
+    :raises ConcurrencyConflictError: somebody else changed it meanwhile.
+    """
+    try:
+        return await hub.retry(lambda: hub.store.load(instance_id))
+    except DamagedHeaderError as error:
+        header = error.header
+        if not is_terminal(header):
+            return Loaded(header, ())
+        columns = replace(
+            header.columns,
+            name=header.columns.name or "?",
+            execution_id=header.columns.execution_id or hub.ids.new(),
+            turn_id=hub.ids.short(),
+        )
+        await commit_once(hub, Commit(instance_id, Header(instance_id, columns, header.body), header.etag))
+        return await hub.retry(lambda: hub.store.load(instance_id))
+
+
+async def clear(hub: TaskHub, loaded: Loaded) -> tuple[Header, Rows]:
+    """Take away most of a finished instance; the rest goes with its header (PROTOCOL R17).
+
+    What the outbox still names is handed over. Then rows are deleted, each in a transaction that holds the header:
+    if anything else has its place by then, nothing is deleted. What fits into one transaction goes with the header.
+
+    :param loaded: the instance as it is now; there is one.
+    Returns the header as it is now, to be deleted or replaced by its ETag, and the rows to be deleted in the same
+    transaction.
 
     :raises InstanceAlreadyExistsError: it is not finished.
     :raises ConcurrencyConflictError: somebody else changed the header; begin again.
     """
-    header = await hub.salvage(instance_id)
+    header = loaded.header
     if header is None:
-        return None
+        raise ValueError("there is nothing to clear")
     if not is_terminal(header):
         status = header.columns.runtime_status or "in a state that cannot be read"
         raise InstanceAlreadyExistsError(
-            f"Instance {instance_id!r} is {status}: terminate it before purging or replacing it."
+            f"Instance {header.instance_id!r} is {status}: terminate it before purging or replacing it."
         )
-    header, state = await _mark(hub, header)
-    await hand_over_rest(hub, header, state)
-    await _delete_rows(hub, instance_id)
-    return header
+    instance_id, state = header.instance_id, await _hand_over_last(hub, header)
+    found = await hub.retry(lambda: hub.store.blob_keys(instance_id))
+    names = _named(header, state)
+    while True:
+        inbox = [row.key for row in loaded.inbox]
+        names |= set(inbox)
+        blobs = [key for key, at in found.items() if is_ours(key, names) or hub.clock.now() - at > STAGED_FOR]
+        if not loaded.more:
+            break
+        for at in range(0, len(inbox), MAX_COMMIT_ROWS):
+            header = await _delete(hub, header, state, Rows(tuple(inbox[at : at + MAX_COMMIT_ROWS])), blobs)
+        loaded = await hub.retry(lambda: hub.store.load(instance_id))
+    while len(inbox) + len(blobs) > MAX_COMMIT_ROWS:
+        first, inbox = inbox[:MAX_COMMIT_ROWS], inbox[MAX_COMMIT_ROWS:]
+        room = MAX_COMMIT_ROWS - len(first)
+        dropped, blobs = blobs[:room], blobs[room:]
+        header = await _delete(hub, header, state, Rows(tuple(first), tuple(dropped)), blobs)
+    return header, Rows(tuple(inbox), tuple(blobs))
 
 
-async def _mark(hub: TaskHub, header: Header) -> tuple[Header, InstanceState]:
+async def _hand_over_last(hub: TaskHub, header: Header) -> InstanceState:
     try:
         state = InstanceState.decode(header.body)
+        await hand_over_rest(hub, header, state)
+        return state
     except CorruptRowError as error:
-        logger.error("Instance %r is cleared without what it still had to say: %s", header.instance_id, error)
-        state = InstanceState(header.columns.execution_id or hub.ids.new(), hub.clock.now())
-    if state.purging:
-        return header, state
-    state.purging = True
-    turn_id = hub.ids.short()
-    marked = Header(header.instance_id, replace(header.columns, turn_id=turn_id), state.encode())
-    etag = await commit_once(hub, Commit(header.instance_id, marked, header.etag))
-    return replace(marked, etag=etag), state
+        # What cannot be read can be sent by nobody, and must not keep the instance for ever.
+        logger.error("What instance %r still had to send is lost: %s", header.instance_id, error)
+        return InstanceState(header.columns.execution_id, header.columns.last_updated_time)
+
+
+def is_ours(key: str, names: Collection[str]) -> bool:
+    """Whether a row of a partition belongs to the instance that is there (PROTOCOL R18).
+
+    The other rows are on their way: put for an inbox event or a start that is not written yet.
+
+    :param names: the RowKeys that the instance names, the keys of its inbox, its execution id.
+    """
+    staged = next((prefix for prefix in STAGED if key.startswith(prefix)), None)
+    # What it was staged for stands between the prefix and the numbers of value and chunk.
+    return staged is None or key in names or key[len(staged) : -_NUMBERS] in names
+
+
+def _named(header: Header, state: InstanceState) -> set[str]:
+    """What a header names of the rows that were staged before they came to belong to it."""
+    pending = [] if isinstance(state.pending, PayloadRef) else state.pending
+    names = set(payload_rows(_readable([*state.tail, *pending])))
+    return names.union(state.garbage, *(page.payloads for page in state.pages), [header.columns.execution_id])
+
+
+def _readable(texts: Iterable[str]) -> Iterable[Event]:
+    for text in texts:
+        try:
+            yield decode_event(text)
+        except ValueError:
+            continue
+
+
+async def _delete(hub: TaskHub, header: Header, state: InstanceState, rows: Rows, left: Sequence[str]) -> Header:
+    """Delete some rows of a finished instance, if its header is still this one. Returns the header as marked.
+
+    :param left: the RowKeys that are still to be deleted.
+    """
+    marked = InstanceState(
+        state.execution_id,
+        state.turn_time,
+        state.generation,
+        state.attempt,
+        parent=state.parent,
+        # Who finishes this if we die must still know that these are not another's.
+        garbage=[key for key in left if key.startswith(STAGED)][:MOST_NAMES],
+        purging=True,
+    )
+    columns = replace(
+        header.columns,
+        turn_id=hub.ids.short(),
+        input_payload=None,
+        output_payload=None,
+        wake_time=None,
+        has_outbox=False,
+    )
+    new = Header(header.instance_id, columns, marked.encode())
+    etag = await commit_once(hub, Commit(header.instance_id, new, header.etag, rows.inbox, (), rows.blobs))
+    return replace(new, etag=etag)
 
 
 async def commit_once(hub: TaskHub, commit: Commit) -> str:
@@ -259,21 +430,6 @@ async def _queue(hub: TaskHub, sender: Sender, state: InstanceState) -> list[Sen
     return queued_sends(sender, state, decision)
 
 
-async def _delete_rows(hub: TaskHub, instance_id: str) -> None:
-    while True:
-        loaded = await hub.retry(lambda: hub.store.load(instance_id))
-        keys = [row.key for row in loaded.inbox]
-        for at in range(0, len(keys), MAX_COMMIT_ROWS):
-            batch = keys[at : at + MAX_COMMIT_ROWS]
-            await hub.retry(lambda batch=batch: hub.store.delete_inbox(instance_id, batch))
-        if not loaded.more:
-            break
-    for prefix in BLOB_PREFIXES:
-        rows = await hub.retry(lambda prefix=prefix: hub.store.list_blobs(instance_id, prefix))
-        if rows:
-            await hub.retry(lambda rows=rows: hub.store.delete_blobs(instance_id, [row.key for row in rows]))
-
-
 # --- history -------------------------------------------------------------------------------------------
 
 
@@ -295,14 +451,27 @@ async def read_pages(store: TaskHubStore, instance_id: str, pages: Sequence[Page
 
     :raises CorruptRowError: a page is missing or damaged.
     """
-    if not pages:
-        return []
-    names = [name for page in pages for name in chunk_keys(page.key, page.chunks)]
-    bodies = await store.get_blobs(instance_id, names)
     events: list[Event] = []
-    for page in pages:
-        try:
-            events += [decode_event(line) for line in from_blobs(page.key, page.chunks, bodies).split("\n")]
-        except ValueError as error:
-            raise CorruptRowError(f"history page {page.key!r} of {instance_id!r} cannot be read: {error}") from error
+    for batch in _page_batches(pages):
+        names = [name for page in batch for name in chunk_keys(page.key, page.chunks)]
+        bodies = await store.get_blobs(instance_id, names)
+        for page in batch:
+            try:
+                events += [decode_event(line) for line in from_blobs(page.key, page.chunks, bodies).split("\n")]
+            except ValueError as error:
+                raise CorruptRowError(
+                    f"history page {page.key!r} of {instance_id!r} cannot be read: {error}"
+                ) from error
     return events
+
+
+def _page_batches(pages: Iterable[PageRef]) -> Iterator[list[PageRef]]:
+    """Pages that are read together: of a long history only a part is in memory twice, and a lost page ends it soon."""
+    batch: list[PageRef] = []
+    for page in pages:
+        batch.append(page)
+        if sum(page.chunks for page in batch) >= READ_CHUNKS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

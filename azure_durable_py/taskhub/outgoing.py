@@ -6,6 +6,7 @@ instances, and the numbering of what is sent. It hands nothing over itself.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ from azure_durable_py.history import (
     SubOrchestrationCompleted,
     SubOrchestrationCreated,
     SubOrchestrationFailed,
+    TaskCompleted,
+    TaskFailed,
     TaskScheduled,
     Value,
     decode_parent,
@@ -40,6 +43,7 @@ from azure_durable_py.history import (
 )
 from azure_durable_py.models import FailureDetails
 from azure_durable_py.shape import Fields, ShapeError
+from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, OutboxMessage
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target
 
@@ -75,6 +79,15 @@ class Sender:
     def target(self) -> Target:
         """What an answer to this sender must match (PROTOCOL R13)."""
         return Target(self.execution_id, self.generation, self.attempt)
+
+
+def child_execution(parent: Sender, task_id: int) -> str:
+    """The execution id of the sub-orchestration that a task of this parent starts: whoever starts it, the same one.
+
+    So a parent can say which execution it means before, and without knowing whether, that was started.
+    """
+    origin = (parent.instance_id, parent.execution_id, parent.generation, parent.attempt, task_id)
+    return hashlib.blake2b(repr(origin).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,27 +284,6 @@ def to_message(send: Send) -> OutboxMessage:
     return OutboxMessage(send.sequence, send.target, send.event.encode().decode())
 
 
-def replacement(send: Send, error: Exception) -> Deliver | None:
-    """What to send in the place of an answer that cannot be delivered: a failure of the same task that says so.
-
-    None: nobody waits for this send.
-    """
-    if not isinstance(send, Deliver):
-        return None
-    failure = FailureDetails.from_exception(error)
-    answer = send.event.event
-    match answer:
-        case SubOrchestrationCompleted() | SubOrchestrationFailed():
-            smaller: Event = SubOrchestrationFailed(answer.timestamp, answer.task_id, failure)
-        case EntityOperationCompleted() | EntityOperationFailed():
-            smaller = EntityOperationFailed(answer.timestamp, answer.task_id, failure)
-        case _:
-            return None
-    if smaller == answer:
-        return None
-    return replace(send, event=replace(send.event, event=smaller))
-
-
 def queued_sends(sender: Sender, state: InstanceState, decision: Callable[[int], Event]) -> list[Send]:
     """The queue of sends of a header, in order.
 
@@ -305,6 +297,27 @@ def queued_sends(sender: Sender, state: InstanceState, decision: Callable[[int],
             if not isinstance(outgoing, RunActivity):
                 sends.append(outgoing)
     return sorted(sends, key=lambda send: send.sequence)
+
+
+def replacement(send: Send, error: Exception) -> Deliver | None:
+    """What to send in the place of an answer that can never be delivered: a failure of the same task that says so.
+
+    It has the place of the answer in the order of what its sender sends. None: nobody waits for this send.
+    """
+    if not isinstance(send, Deliver):
+        return None
+    failure = shorten(FailureDetails.from_exception(error))
+    answer = send.event.event
+    match answer:
+        case SubOrchestrationCompleted() | SubOrchestrationFailed():
+            smaller: Event = SubOrchestrationFailed(answer.timestamp, answer.task_id, failure)
+        case EntityOperationCompleted() | EntityOperationFailed():
+            smaller = EntityOperationFailed(answer.timestamp, answer.task_id, failure)
+        case TaskCompleted() | TaskFailed():
+            smaller = TaskFailed(answer.timestamp, answer.task_id, failure)
+        case _:
+            return None
+    return replace(send, event=replace(send.event, event=smaller))
 
 
 def from_message(message: OutboxMessage) -> Send:

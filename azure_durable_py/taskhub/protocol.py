@@ -9,6 +9,8 @@ Failure modes, for every call:
 - `StorageUnavailableError`: no usable answer. The call may have taken effect, or may still.
 - `StorageRejectedError`: a definite no; nothing took effect. It says nothing of the future: what is refused now
   (no access, no room on the disk) may be taken later.
+- `UnstorableError`: what was to be stored is over a limit below (`PayloadTooLargeError`) or malformed; nothing took
+  effect, and nothing ever will.
 - `DamagedHeaderError`, where a header is returned: its columns are not ours. A listing goes on.
 - Anything else a method raises is listed with it, is definite, and means nothing took effect.
 """
@@ -266,7 +268,7 @@ class TaskHubStore(Protocol):
         Deleting an inbox or blob row that is already gone is not an error in itself.
 
         :raises ConcurrencyConflictError: the header's ETag is not `expected`, or it exists.
-        :raises StorageRejectedError: the commit is over one of the limits above.
+        :raises UnstorableError: the commit is over one of the limits above.
         """
         ...
 
@@ -293,6 +295,10 @@ class TaskHubStore(Protocol):
         """All blob rows whose RowKey begins with `prefix`, in key order, bodies included."""
         ...
 
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        """The RowKeys of all blob rows of an instance, and the time at which storage took each. No bodies are read."""
+        ...
+
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete blob rows without touching a header. Missing ones are no error."""
         ...
@@ -304,6 +310,10 @@ class TaskHubStore(Protocol):
 
         :raises InvalidRequestError: the continuation token is not one of this store's.
         """
+        ...
+
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        """The ids of instances, there or not, with an inbox row that storage took before this time."""
         ...
 
     # --- queues --------------------------------------------------------------------------------

@@ -59,6 +59,11 @@ class Spill:
         return map_values(event, self.value)
 
 
+def payload_rows(events: Iterable[Event]) -> list[str]:
+    """The RowKeys of the payload rows that these events refer to."""
+    return [name for ref in payload_refs(events) for name in chunk_keys(ref.key, ref.chunks)]
+
+
 async def read_value(store: TaskHubStore, instance_id: str, value: Value) -> str | None:
     """The text of a value that may be a reference.
 

@@ -39,6 +39,8 @@ class _JumpingSelector(selectors.DefaultSelector):
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop whose `time()` starts at 0 and jumps to the next timer."""
 
+    is_virtual = True
+
     def __init__(self) -> None:
         selector = _JumpingSelector()
         selector.loop = self

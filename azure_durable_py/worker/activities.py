@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import dataclasses
 import math
 import threading
 from collections.abc import Callable
@@ -17,14 +16,12 @@ from typing import Any, Protocol
 
 from azure_durable_py.errors import DurableError
 from azure_durable_py.history import TaskCompleted, TaskFailed
-from azure_durable_py.models import FailureDetails, cut_text
+from azure_durable_py.models import FailureDetails
 from azure_durable_py.registry import ActivityDefinition, Definitions
 from azure_durable_py.serialization import DataConverter
+from azure_durable_py.shortening import shorten
 from azure_durable_py.worker.taskset import ENDED
 from azure_durable_py.worker.watchdog import Watchdog
-
-MAX_FAILURE_TEXT = 8_000
-"""Characters kept of a failure's message and of its stack trace."""
 
 
 class SyncRunner(Protocol):
@@ -120,21 +117,6 @@ class ActivityRunner:
 
     def _failed(self, task_id: int, error: BaseException) -> TaskFailed:
         return TaskFailed(self._now(), task_id, shorten(FailureDetails.from_exception(error)))
-
-
-def shorten(failure: FailureDetails) -> FailureDetails:
-    """The failure with its texts cut to `MAX_FAILURE_TEXT`, and at most ten inner failures."""
-    return _shorten(failure, 10)
-
-
-def _shorten(failure: FailureDetails, depth: int) -> FailureDetails:
-    inner, trace = failure.inner_failure, failure.stack_trace
-    return dataclasses.replace(
-        failure,
-        message=cut_text(failure.message, MAX_FAILURE_TEXT),
-        stack_trace=None if trace is None else cut_text(trace, MAX_FAILURE_TEXT, keep_end=True),
-        inner_failure=None if inner is None or depth == 0 else _shorten(inner, depth - 1),
-    )
 
 
 def is_being_cancelled(task: asyncio.Task[Any]) -> bool:

@@ -60,7 +60,7 @@ from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.guards import Guards
-from azure_durable_py.worker.inbox import accept, completed_task, without_lost
+from azure_durable_py.worker.inbox import accept, completed_task, horizon, without_lost
 from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, Pauses
 from azure_durable_py.worker.outbox import Outbox
@@ -73,7 +73,6 @@ logger = logging.getLogger("azure_durable_py.worker")
 ROWS_PER_TURN = 90
 BYTES_PER_TURN = 1_000_000
 LONGEST_DEFERRAL = 300.0
-HORIZON = timedelta(minutes=5)
 LATE_START = timedelta(minutes=5)
 EARLY_SECONDS = 2.0
 """A timer's doorbell that comes at most so early, by this worker's clock, is kept in hand until it is due."""
@@ -108,7 +107,7 @@ class Actor:
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
-        self._latest = context.hub.clock.now()
+        self._latest = self._seen_until = context.hub.clock.now()
         self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
         self._is_entity = is_entity(instance_id)
@@ -359,16 +358,18 @@ class Actor:
         self._settle()
 
     async def _load(self) -> None:
-        horizon = f"1-{self._hub.clock.now() + HORIZON:%Y%m%dT%H%M%S%f}"
         arrived, self._arrived = self._arrived, []
         for delivery in arrived:
-            delivery.horizon = horizon
             self._guards.hold(delivery)
         results = self._results.look()
         self._loaded = False
+        began = self._hub.clock.now()
         loaded = await self._hub.store.load(self.instance_id)
+        for delivery in arrived:
+            delivery.horizon = horizon(loaded, self._hub.clock.now())
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
+        self._seen_until = began
         self._results.looked(results)
         if self._state is None or _etag(loaded.header) != _etag(self._header):
             self._take_header(loaded.header)
@@ -533,12 +534,14 @@ class Actor:
         events, failure = await self._load_execution(header, draft.state)
         rows = self._next_rows()
         await self._give_locks_back(rows, draft.state)
+        await self._execution.senders.recall(draft.state, rows)
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
         answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
         results = self._results.usable(draft.state, answered, self._execution.is_open)
         filled = await self._execution.filled([event.event for event in accepted.events])
         events += without_lost(self.instance_id, accepted, filled)
         draft.consume(accepted.consumed, accepted.quarantined)
+        draft.state.garbage += accepted.spent
         events += [result.event for result in results]
         events += due_timers(draft.state, draft.now)
         draft.state.start_at = None
@@ -557,7 +560,9 @@ class Actor:
             return [], failure
         try:
             await self._execution.load(state)
-            return await self._execution.pending(state), None
+            pending = await self._execution.pending(state)
+            state.garbage += pending.spent
+            return pending.events, None
         except CorruptRowError as error:
             # Another worker may just have replaced the rows that we read.
             current = await self._hub.store.load_header(self.instance_id)
@@ -640,7 +645,7 @@ class Actor:
 
     def _draft(self, header: Header, state: InstanceState) -> Draft:
         # Later than the last turn: ids and order are made from the time of turns.
-        now = max(self._now(), state.turn_time + timedelta(microseconds=1))
+        now = self._latest = max(self._now(), state.turn_time + timedelta(microseconds=1))
         make = EntityDraft if self._is_entity else Draft
         draft = make(header, state.copy(), self._hub.ids.short(), now)
         draft.state.garbage += self._orphans(header)
@@ -663,6 +668,8 @@ class Actor:
 
         :raises ConcurrencyConflictError: another was quicker, or it is not known: nothing of it counts.
         """
+        if not self._more and len(draft.consumed) == len(self._rows):
+            draft.seen_until = self._seen_until
         commit, staged = draft.commit()
         assert commit.header is not None
         if staged:

@@ -85,16 +85,13 @@ class Delivery:
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A message of our own pump: kept invisible until it is settled.
-
-    `when_lost` is called when it is found to have gone to another receiver.
-    """
+    """A message of our own pump: kept invisible until it is settled."""
 
     holder: Holder
     message: QueueMessage
     visibility: float
     again: Callable[[], str]
-    when_lost: Callable[[], None] = lambda: None
+    instance_id: str
     lost: bool = False
     renew_at: float = 0.0
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -155,10 +152,12 @@ class Holder:
         self._held: dict[Held, None] = {}
         self._renewing = TaskSet(on_failure=on_failure)
         self._changed = Wakeup()
+        self.lost: Callable[[str], None] = lambda _: None
+        """Told of the instance whose message is found to have gone to another receiver."""
 
-    def hold(self, message: QueueMessage, visibility: float, again: Callable[[], str]) -> Held:
-        """Keep a message that was just received. `again` gives its body for putting it back."""
-        held = Held(self, message, visibility, again)
+    def hold(self, message: QueueMessage, visibility: float, again: Callable[[], str], instance_id: str) -> Held:
+        """Keep a message for an instance that was just received. `again` gives its body for putting it back."""
+        held = Held(self, message, visibility, again, instance_id)
         held.renew_at = self.hub.clock.monotonic() + visibility / 3
         self._held[held] = None
         self._changed.set()
@@ -196,7 +195,7 @@ class Holder:
             held.lost = True
             self.forget(held)
             logger.warning("A message in %s went to another worker while it was held here.", held.message.queue)
-            held.when_lost()
+            self.lost(held.instance_id)
         except StorageUnavailableError as error:
             logger.warning("A hold on a message in %s is not renewed (%s); trying again.", held.message.queue, error)
         except StorageError as error:

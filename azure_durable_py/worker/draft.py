@@ -44,6 +44,7 @@ from azure_durable_py.taskhub.instance import (
     Rank,
     SendGroup,
     chunk_keys,
+    decode_ref,
     encode_ref,
     page_key,
     to_blobs,
@@ -57,6 +58,7 @@ from azure_durable_py.taskhub.outgoing import (
     RunActivity,
     Send,
     Sender,
+    child_execution,
     is_send,
     outgoing_of,
     outlives,
@@ -65,6 +67,7 @@ from azure_durable_py.taskhub.outgoing import (
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_BYTES, MAX_COMMIT_ROWS, BlobRow, Columns, Commit, Header
 from azure_durable_py.taskhub.values import Spill
 from azure_durable_py.worker.inbox import completed_task, forget_clients
+from azure_durable_py.worker.sender_memory import move_senders
 
 SEAL_CHARS = 65_536
 """The tail is sealed into a page when its events take more characters than this."""
@@ -94,6 +97,8 @@ class Draft:
         self.changed = False
         self.ended_generation = False
         self.consumed: tuple[str, ...] = ()
+        self.seen_until: datetime | None = None
+        """When a load began whose rows are all consumed with this: what was in the inbox by then is dealt with."""
         self._base = state.generation << 32
         self._header = header
         self._was_finished = is_terminal(header)
@@ -110,13 +115,27 @@ class Draft:
             self.changed = True
 
     def drop(self, entries: Collection[int]) -> None:
-        """Take entries that were handed over out of the outbox."""
+        """Take entries that were handed over out of the outbox.
+
+        An activity stays until it has a result, but under no guard any more: its work item is a message of its own.
+        """
+        queued = [
+            ActivityGroup(
+                "", group.committed_at, IdSet(number for number in group.ids if self._base | number in entries)
+            )
+            for group in (self.state.activities if entries else ())
+        ]
         for entry in entries:
             self._discard(entry - self._base)
+        self.state.activities += queued
         self.state.messages = [message for message in self.state.messages if message.sequence not in entries]
         self.gone += entries
         self.changed = self.changed or bool(entries)
         self._tidy_groups()
+
+    def _queued(self, group: ActivityGroup, entries: Collection[int]) -> ActivityGroup:
+        """Those activities of a group that were put into the queue."""
+        return ActivityGroup("", group.committed_at, IdSet(at for at in group.ids if self._base | at in entries))
 
     def take_over(self, guard: str) -> None:
         """Put the queue of sends under another guard (PROTOCOL R8)."""
@@ -308,14 +327,15 @@ class Draft:
         if self.state.parent is not None:
             self._answer_parent(turn, sender, guard)
 
-    def _terminate_children(self, turn: Turn, event: ExecutionTerminated, sender: Sender, guard: str) -> None:
+    def _terminate_children(self, turn: Turn, terminated: ExecutionTerminated, sender: Sender, guard: str) -> None:
         # Their numbers are behind those of all decisions and before that of the answer to the parent.
         first = COMPLETION_ID - len(turn.children)
-        for order, child in enumerate(turn.children.values(), sender.sequence(first)):
-            stop = ExecutionTerminated(self.now, event.reason, recurse=True)
-            self._send(
-                Deliver(order, child, InboxEvent(stop, sender.incarnation, order, self.now, control=True)), guard
-            )
+        for order, (task_id, child) in enumerate(turn.children.items(), sender.sequence(first)):
+            stop = ExecutionTerminated(self.now, terminated.reason, recurse=True)
+            # Whoever else may have the id by now is meant by nobody.
+            target = Target(child_execution(sender, task_id))
+            event = InboxEvent(stop, sender.incarnation, order, self.now, target, control=True)
+            self._send(Deliver(order, child, event), guard)
 
     def _answer_parent(self, turn: Turn, sender: Sender, guard: str) -> None:
         parent = self.state.parent
@@ -377,6 +397,9 @@ class Draft:
         """Old pages and values become garbage, except values that live on in the next generation."""
         events = [*(decode_event(text) for text in self.state.tail), *stored]
         refs = {ref.key: ref for ref in payload_refs(events)}
+        if self.columns.input_payload is not None:
+            shown = decode_ref(self.columns.input_payload)
+            refs[shown.key] = shown
         kept = {ref.key for ref in payload_refs([last])}
         kept |= {key for key in refs for message in self.state.messages if key in message.body}
         gone = [name for key in refs if key not in kept for name in chunk_keys(key, refs[key].chunks)]
@@ -409,7 +432,9 @@ class Draft:
         :raises PayloadTooLargeError: the state does not fit the header.
         """
         state = self.state
-        forget_clients(state, self.now)
+        if self.seen_until is not None:
+            forget_clients(state, self.seen_until)
+        self._spill.rows += move_senders(state, self.turn_id, self.now)
         state.marks = {guard: mark for guard, mark in state.marks.items() if self.now - mark.at < MARK_MEMORY}
         columns = dataclasses.replace(
             self.columns,

@@ -5,22 +5,14 @@ Owns reading. It runs no operation and commits nothing.
 
 from __future__ import annotations
 
-import logging
-
-from azure_durable_py import shape
 from azure_durable_py.history import Event
 from azure_durable_py.models import EntityId
 from azure_durable_py.runtime.entities import LiveEntity
-from azure_durable_py.shape import ShapeError
-from azure_durable_py.taskhub.entity import SenderPage
 from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, chunk_keys, decode_ref, from_blobs
 from azure_durable_py.taskhub.protocol import Columns
 from azure_durable_py.taskhub.values import read_value
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.execution import Execution
-
-logger = logging.getLogger("azure_durable_py.worker")
-_SENDERS = shape.mapping(shape.text, shape.whole(0, shape.LARGEST))
 
 
 class EntityExecution(Execution):
@@ -30,7 +22,6 @@ class EntityExecution(Execution):
         super().__init__(context, instance_id)
         self._entity_id = EntityId.get_entity_id(instance_id)
         self._entity: LiveEntity | None = None
-        self._senders: dict[str, dict[str, int]] = {}
 
     def forget(self) -> None:
         """The header was changed by another, or a turn came to nothing: read the state again next time."""
@@ -70,18 +61,6 @@ class EntityExecution(Execution):
         """The state that a header has, as JSON text."""
         value = columns.output if columns.output_payload is None else decode_ref(columns.output_payload)
         return await read_value(self._context.hub.store, self._instance_id, value)
-
-    async def remembered(self, page: SenderPage) -> dict[str, int]:
-        """The senders that were moved to these rows. Rows that cannot be read are forgotten: nobody waits for them."""
-        found = self._senders.get(page.key)
-        if found is None:
-            try:
-                found = _SENDERS(shape.parse(await self.rows(page.key, page.chunks)))
-            except (CorruptRowError, ShapeError) as error:
-                logger.error("Entity %s forgets senders of long ago: %s", self._entity_id, error)
-                found = {}
-            self._senders = {**self._senders, page.key: found}
-        return found
 
     async def rows(self, key: str, chunks: int) -> str:
         """The text of these rows.

@@ -8,10 +8,9 @@ together.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from azure_durable_py.errors import DurableError, FunctionNotFoundError, PayloadTooLargeError
 from azure_durable_py.history import (
@@ -30,8 +29,9 @@ from azure_durable_py.models import FailureDetails
 from azure_durable_py.runtime.entities import DELETE, LiveEntity, Operation, Outcome
 from azure_durable_py.runtime.entity_context import Action, SignalAction
 from azure_durable_py.shape import ShapeError
+from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.damage import quarantine
-from azure_durable_py.taskhub.entity import EntityState, LockHolder, SenderPage, is_runnable
+from azure_durable_py.taskhub.entity import EntityState, LockHolder, is_runnable
 from azure_durable_py.taskhub.instance import (
     CorruptRowError,
     InstanceState,
@@ -39,10 +39,10 @@ from azure_durable_py.taskhub.instance import (
     chunk_keys,
     to_blobs,
 )
-from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
+from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.outgoing import Deliver, Send, Sender, StartNew
 from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
-from azure_durable_py.worker.activities import is_being_cancelled, shorten
+from azure_durable_py.worker.activities import is_being_cancelled
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.entity_draft import EntityDraft
 from azure_durable_py.worker.entity_execution import EntityExecution
@@ -55,12 +55,8 @@ SEND_BYTES_PER_OPERATION = 400_000
 SECONDS_PER_TURN = 5.0
 SEAL_CHARS = 65_536
 """The backlog is sealed into a page when its events take more characters than this."""
-MAX_SENDERS = 2_000
-"""Senders remembered in the header; of more, the older half moves to rows."""
 _LOST = ""
 """Stands for a state that cannot be read: no state is an empty text."""
-SENDER_MEMORY = timedelta(days=30)
-"""How long those are remembered: longer than anything stays in an outbox."""
 
 
 class EntityTurn:
@@ -111,12 +107,13 @@ class EntityTurn:
         for row in rows:
             if self._is_full or self._entity.is_runnable:
                 break
-            await self._recall(row)
+            await self._execution.senders.recall(self._draft.state, [row])
             accepted = accept(self._sender.instance_id, self._draft.state, [row], _never, self._draft.now)
             consumed += accepted.consumed
             quarantined += accepted.quarantined
+            if not accepted.events:
+                self._draft.state.garbage += accepted.spent
             for event in accepted.events:
-                self._note_sender(event)
                 await self._take(event.event)
         self._draft.consume(consumed, quarantined)
         return bool(consumed or self._operations or self._drained)
@@ -124,7 +121,6 @@ class EntityTurn:
     def record(self, guard: str) -> None:
         """Write the turn into the draft, under a guard."""
         self._seal_backlog()
-        self._move_senders()
         text = self._live.state if self._live is not None else self._text
         self._draft.record_wakes(self._wakes)
         self._draft.record_entity(self._entity, self._before, text, self._sends, guard)
@@ -372,50 +368,6 @@ class EntityTurn:
         self._sends.append(send)
         body = send.event.encode() if isinstance(send, Deliver) else send.encode()
         self._bytes += len(body)
-
-    # --- senders ------------------------------------------------------------------------------------
-
-    def _note_sender(self, event: InboxEvent) -> None:
-        """Keep the senders in the order in which they were last heard of."""
-        if not event.sender.startswith(CLIENT_SENDER):
-            senders = self._draft.state.senders
-            senders[event.sender] = senders.pop(event.sender)
-            latest = self._entity.latest_sent
-            self._entity.latest_sent = event.sent_at if latest is None else max(latest, event.sent_at)
-
-    async def _recall(self, row: InboxRow) -> None:
-        """Look for the sender of a row among those that were moved out of the header.
-
-        What was sent after all that they had sent by then cannot be one of theirs again.
-        """
-        if not self._entity.senders:
-            return
-        try:
-            event = InboxEvent.decode(row.body)
-        except MalformedMessageError:
-            return
-        state = self._draft.state
-        if event.sender in state.senders or event.sender.startswith(CLIENT_SENDER):
-            return
-        for page in self._entity.senders:
-            if event.sent_at <= page.until:
-                number = (await self._execution.remembered(page)).get(event.sender, -1)
-                if number > state.senders.get(event.sender, -1):
-                    state.senders[event.sender] = number
-
-    def _move_senders(self) -> None:
-        state, now = self._draft.state, self._draft.now
-        for page in [page for page in self._entity.senders if now - page.moved_at > SENDER_MEMORY]:
-            self._entity.senders.remove(page)
-            state.garbage += chunk_keys(page.key, page.chunks)
-        if len(state.senders) <= MAX_SENDERS:
-            return
-        older = list(state.senders)[: len(state.senders) // 2]
-        moved = {sender: state.senders.pop(sender) for sender in older}
-        ref, rows = to_blobs(f"50-senders-{self._draft.turn_id}", json.dumps(moved, ensure_ascii=False))
-        self._draft.put(rows)
-        until = self._entity.latest_sent or now
-        self._entity.senders.append(SenderPage(ref.key, ref.chunks, until, now))
 
 
 def is_unfinished(state: InstanceState, now: datetime) -> bool:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from azure_durable_py.history import (
     Event,
     ExecutionCompleted,
+    ExecutionStarted,
     OrchestratorStarted,
     PayloadRef,
     TimerFired,
@@ -18,10 +20,19 @@ from azure_durable_py.history import (
 )
 from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
-from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
+from azure_durable_py.shortening import shorten
+from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, chunk_keys
 from azure_durable_py.taskhub.lifecycle import read_history
-from azure_durable_py.taskhub.values import read_events, read_value
+from azure_durable_py.taskhub.values import payload_rows, read_events, read_value
 from azure_durable_py.worker.context import WorkerContext
+from azure_durable_py.worker.sender_memory import SenderMemory
+
+
+class Pending(NamedTuple):
+    """The events that begin a generation, and the rows that are of no use any more once these are in the history."""
+
+    events: list[Event]
+    spent: list[str]
 
 
 class Execution:
@@ -32,6 +43,7 @@ class Execution:
         self._instance_id = instance_id
         self._live: Orchestration | None = None
         self._decisions: dict[int, Event] | None = None
+        self.senders = SenderMemory(context.hub.store, instance_id)
 
     def forget(self) -> None:
         """The header was changed by another, or a turn came to nothing: begin from history next time."""
@@ -71,20 +83,24 @@ class Execution:
             events = await read_history(self._context.hub.store, self._instance_id, state)
             self._decisions = {event.id: event for event in events if hasattr(event, "id")}  # type: ignore[attr-defined]
 
-    async def pending(self, state: InstanceState) -> list[Event]:
+    async def pending(self, state: InstanceState) -> Pending:
         """Events that the function has not seen yet: those that begin a generation.
 
         :raises CorruptRowError: they cannot be read.
         """
-        texts = state.pending
+        texts, own = state.pending, list[str]()
         if isinstance(texts, PayloadRef):
+            own = chunk_keys(texts.key, texts.chunks)
             joined = await read_value(self._context.hub.store, self._instance_id, texts)
             texts = (joined or "").split("\n")
         try:
             events = [decode_event(text) for text in texts]
         except ValueError as error:
             raise CorruptRowError(f"the start of {self._instance_id!r} cannot be read: {error}") from error
-        return await read_events(self._context.hub.store, self._instance_id, events)
+        # The input of a generation is shown for as long as that lasts.
+        carried = payload_rows(event for event in events if not isinstance(event, ExecutionStarted))
+        filled = await read_events(self._context.hub.store, self._instance_id, events)
+        return Pending(filled, [*own, *carried])
 
     async def filled(self, events: Sequence[Event]) -> list[Event | CorruptRowError]:
         """Events from the inbox with the values that the function will read; for each that is damaged, how."""
@@ -137,7 +153,7 @@ def due_timers(state: InstanceState, now: datetime) -> list[TimerFired]:
 
 def failed_turn(failure: FailureDetails, now: datetime) -> Turn:
     """A turn that ends the instance without running user code."""
-    status = OrchestrationRuntimeStatus.Failed
+    status, failure = OrchestrationRuntimeStatus.Failed, shorten(failure)
     return Turn(
         events=(OrchestratorStarted(now), ExecutionCompleted(now, status.value, None, failure)),
         status=status,

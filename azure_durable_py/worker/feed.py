@@ -255,7 +255,8 @@ class ActivityFeed:
             self._running.start(set_aside(self._hub, message, error), "poison")
             return
         ids = self._hub.ids
-        held = self._holder.hold(message, self._visibility, lambda: item.put_back(ids.short()).encode())
+        again = lambda: item.put_back(ids.short()).encode()  # noqa: E731
+        held = self._holder.hold(message, self._visibility, again, item.instance_id)
         delivery = Delivery(item.id, (item.again, item.tag, message.dequeue_count), held)
         self._taken.append(_Taken(item, delivery, item.ready_at or self._hub.clock.now()))
         self._fill()

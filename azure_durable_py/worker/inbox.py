@@ -24,7 +24,9 @@ from azure_durable_py.taskhub.damage import quarantine
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.instance import ClientMemory, CorruptRowError, InstanceState
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
-from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
+from azure_durable_py.taskhub.protocol import BlobRow, InboxRow, Loaded
+from azure_durable_py.taskhub.values import payload_rows
+from azure_durable_py.worker.sender_memory import note_sender
 
 COMPLETIONS = (
     TaskCompleted,
@@ -36,6 +38,9 @@ COMPLETIONS = (
     EntityLockGranted,
 )
 """Answers to a task of the receiver: deduped by the task itself being open."""
+
+HORIZON = timedelta(minutes=5)
+"""How far clocks may be apart where keys must be compared with the time."""
 
 _FAILURE_OF: dict[type[Event], type[TaskFailed | SubOrchestrationFailed | EntityOperationFailed]] = {
     TaskCompleted: TaskFailed,
@@ -52,13 +57,15 @@ class Accepted:
     """What a turn takes from the inbox.
 
     `events` take effect, in order; `rows` are the rows that they came in. `consumed` are the keys of all rows
-    that the commit deletes, those without effect included. `quarantined` keep what could not be read.
+    that the commit deletes, those without effect included. `quarantined` keep what could not be read. `spent` are
+    the payload rows of what was consumed: of no use any more to who has copied the values, or takes none.
     """
 
     events: list[InboxEvent] = field(default_factory=lambda: [])
     rows: list[InboxRow] = field(default_factory=lambda: [])
     consumed: list[str] = field(default_factory=lambda: [])
     quarantined: list[BlobRow] = field(default_factory=lambda: [])
+    spent: list[str] = field(default_factory=lambda: [])
 
 
 def accept(
@@ -81,6 +88,7 @@ def accept(
         except MalformedMessageError as error:
             accepted.quarantined += quarantine(instance_id, row.key, row.body, error)
             continue
+        accepted.spent += payload_rows([event.event])
         if _takes_effect(state, event, is_open, answered, row.timestamp or now):
             accepted.events.append(event)
             accepted.rows.append(row)
@@ -119,6 +127,18 @@ def _lost_answer(event: Event, error: CorruptRowError) -> Event | None:
     return failed(event.timestamp, task_id, failure)
 
 
+def horizon(loaded: Loaded, now: datetime) -> str:
+    """The key of the last row that a doorbell received before this load was rung for.
+
+    A row is inserted before it is rung for, so all of them are in the load; what comes later has rings of its own. Of
+    a load that did not reach the end only the clock can tell: what a sender dated later than `HORIZON` from now is
+    beyond it.
+    """
+    if not loaded.more:
+        return loaded.inbox[-1].key if loaded.inbox else ""
+    return f"1-{now + HORIZON:%Y%m%dT%H%M%S%f}"
+
+
 def matches(target: Target, state: InstanceState) -> bool:
     """Whether a message is for this execution, generation and attempt (PROTOCOL R13)."""
     return (
@@ -128,9 +148,14 @@ def matches(target: Target, state: InstanceState) -> bool:
     )
 
 
-def forget_clients(state: InstanceState, now: datetime) -> None:
-    """Drop the memory of clients whose events can no longer arrive again."""
-    for name in [name for name, memory in state.clients.items() if now - memory.last > CLIENT_MEMORY]:
+def forget_clients(state: InstanceState, seen_until: datetime) -> None:
+    """Drop the memory of clients whose events can no longer arrive again (PROTOCOL R12).
+
+    A repetition that storage took late may lie in the inbox for as long as nobody looks.
+
+    :param seen_until: everything that was in the inbox by then is consumed.
+    """
+    for name in [name for name, memory in state.clients.items() if seen_until - memory.last > CLIENT_MEMORY]:
         del state.clients[name]
 
 
@@ -153,7 +178,7 @@ def _takes_effect(
         return _first_from_client(state, event, taken_at)
     if event.sequence <= state.senders.get(event.sender, -1):
         return False
-    state.senders[event.sender] = event.sequence
+    note_sender(state, event)
     return True
 
 

@@ -54,8 +54,11 @@ class HostLimits:
 class Invocation:
     """How a message is settled that the host deletes when its invocation ends."""
 
-    def __init__(self, context: WorkerContext, queue: str, visibility: float, body: Callable[[int], str]) -> None:
+    def __init__(
+        self, context: WorkerContext, instance_id: str, queue: str, visibility: float, body: Callable[[int], str]
+    ) -> None:
         self._context = context
+        self._instance_id = instance_id
         self._queue = queue
         self._visibility = visibility
         self._body = body
@@ -109,7 +112,7 @@ class Invocation:
             if self._over.is_set():
                 return
             message = await self._context.hub.put(self._queue, self._again(), self._visibility, hold=True)
-            self._kept = self._context.holder.hold(message, self._visibility, self._again)
+            self._kept = self._context.holder.hold(message, self._visibility, self._again, self._instance_id)
             self._over.set()
 
     async def wait(self, patience: float, give_up_after: float) -> None:
@@ -174,6 +177,7 @@ class Invocations:
         hub = self._context.hub
         settlement = Invocation(
             self._context,
+            doorbell.instance_id,
             hub.store.instance_queue(doorbell.instance_id),
             self._context.settings.instance_visibility_timeout,
             lambda puts: replace(doorbell, again=doorbell.again + puts, tag=hub.ids.short()).encode(),
@@ -198,6 +202,7 @@ class Invocations:
         hub = self._context.hub
         settlement = Invocation(
             self._context,
+            item.instance_id,
             hub.store.activity_queue,
             self._context.settings.activity_visibility_timeout,
             lambda puts: replace(item, again=item.again + puts, tag=hub.ids.short()).encode(),

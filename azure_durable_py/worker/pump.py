@@ -84,11 +84,11 @@ class Pump:
         next_poll = self._hub.clock.monotonic()
         while True:
             self._wake.clear()
-            room = min(self._room(), self._batch)
-            if room > 0 and self._news:
+            if self._news:
                 self._news = False
                 next_poll = min(next_poll, await self._next_visible())
                 continue
+            room = min(self._room(), self._batch)
             now = self._hub.clock.monotonic()
             due = min(next_poll, self._due[0]) if self._due else next_poll
             if room <= 0 or due > now:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from azure_durable_py.models import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.protocol import InstanceQuery, Kind, Listed
+from azure_durable_py.taskhub.protocol import Columns, InstanceQuery, Kind
 
 logger = logging.getLogger("azure_durable_py.worker")
 QUIET = timedelta(minutes=10)
@@ -23,50 +23,61 @@ ACTIVE = tuple(status.value for status in OrchestrationRuntimeStatus if not stat
 
 
 async def repair(hub: TaskHub, *, quiet: timedelta = QUIET) -> int:
-    """Ring every instance that is not finished, or still had something to hand over, and is quiet.
+    """Ring every instance that shows a sign of need and is quiet.
 
-    :param quiet: how long an instance must not have changed.
+    The signs: something that it still has to hand over, an inbox row that waits, an overdue timer, a start that nobody
+    has taken up. An instance that waits for an event shows none, and is left in peace. It costs one listing of the
+    headers of all that is not finished or has an outbox, and one of the inboxes (a request for each 1,000 found, on
+    Azure a scan of the table each), and a ring for each sign.
+
+    :param quiet: how long an instance must not have changed, or an inbox row must have waited.
     Returns how many were rung.
     """
     rung: set[str] = set()
-    for kind in Kind:
-        for query in (
-            InstanceQuery(kind=kind, with_outbox=True, with_values=False, page_size=1000),
-            InstanceQuery(kind=kind, runtime_status=ACTIVE, with_values=False, page_size=1000),
-        ):
-            if kind is Kind.entity and query.with_outbox is None:
-                continue  # An entity without an outbox waits for nothing.
-            await _ring_quiet(hub, query, quiet, rung)
+    for query in _QUERIES:
+        await _ring_needy(hub, query, quiet, rung)
+    for instance_id in await hub.retry(lambda: hub.store.instances_with_inbox(hub.clock.now() - quiet)):
+        await _ring(hub, instance_id, rung)
     if rung:
         logger.info("Rang %d instances that showed no life.", len(rung))
     return len(rung)
 
 
-async def _ring_quiet(hub: TaskHub, query: InstanceQuery, quiet: timedelta, rung: set[str]) -> None:
+_QUERIES = (
+    InstanceQuery(with_outbox=True, with_values=False, page_size=1000),
+    InstanceQuery(runtime_status=ACTIVE, with_values=False, page_size=1000),
+    # An entity without an outbox waits for nothing but its inbox.
+    InstanceQuery(kind=Kind.entity, with_outbox=True, with_values=False, page_size=1000),
+)
+
+
+async def _ring_needy(hub: TaskHub, query: InstanceQuery, quiet: timedelta, rung: set[str]) -> None:
     token: str | None = None
     while True:
-        page = await hub.retry(lambda: hub.store.query(_with_token(query, token)))  # noqa: B023 - awaited here
+        page = await hub.retry(lambda: hub.store.query(replace(query, continuation_token=token)))  # noqa: B023 - awaited here
         for listed in page.items:
             if listed.damaged:
                 logger.error(
                     "Instance %r is not looked at, as its header is damaged: %s", listed.instance_id, listed.damaged
                 )
-            elif listed.instance_id not in rung and _is_quiet(hub, listed, quiet):
-                await hub.retry(lambda: hub.ring(listed.instance_id, REPAIR))  # noqa: B023 - awaited here
-                rung.add(listed.instance_id)
+            elif _is_in_need(listed.columns, hub.clock.now(), quiet):
+                await _ring(hub, listed.instance_id, rung)
         token = page.continuation_token
         if token is None:
             return
 
 
-def _is_quiet(hub: TaskHub, listed: Listed, quiet: timedelta) -> bool:
-    now = hub.clock.now()
-    columns = listed.columns
+async def _ring(hub: TaskHub, instance_id: str, rung: set[str]) -> None:
+    if instance_id not in rung:
+        await hub.retry(lambda: hub.ring(instance_id, REPAIR))
+        rung.add(instance_id)
+
+
+def _is_in_need(columns: Columns, now: datetime, quiet: timedelta) -> bool:
     if now - columns.last_updated_time < quiet:
         return False
-    # An instance that waits for a timer to come is as it should be; the next scan sees it overdue.
-    return columns.has_outbox or columns.wake_time is None or now - columns.wake_time > OVERDUE
-
-
-def _with_token(query: InstanceQuery, token: str | None) -> InstanceQuery:
-    return replace(query, continuation_token=token)
+    if columns.has_outbox:
+        return True
+    if columns.wake_time is not None:
+        return now - columns.wake_time > OVERDUE
+    return columns.runtime_status == OrchestrationRuntimeStatus.Pending.value

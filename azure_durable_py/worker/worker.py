@@ -10,9 +10,10 @@ from functools import partial
 
 from azure_durable_py.errors import StorageError
 from azure_durable_py.registry import Registry
-from azure_durable_py.serialization import DataConverter, JsonDataConverter
+from azure_durable_py.serialization import BoundedConverter, DataConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.instance import MAX_PAYLOAD_BYTES
 from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.worker import repair as repairs
@@ -69,7 +70,8 @@ class Worker:
         self._supervisor = supervisor = Supervisor(hub)
         self._watchdog = Watchdog(settings.max_turn_time)
         self._holder = Holder(hub, supervisor.reporter(HOLDS, "the hold is renewed later"))
-        converter = converter or JsonDataConverter()
+        self._holder.lost = self._look_again
+        converter = BoundedConverter(converter or JsonDataConverter(), MAX_PAYLOAD_BYTES)
         self._feed = ActivityFeed(
             hub,
             ActivityRunner(registry.activities, converter, hub.clock.now, run_sync, self._watchdog),
@@ -223,8 +225,8 @@ class Worker:
             return
         ids = self._hub.ids
         visibility = self._settings.instance_visibility_timeout
-        held = self._holder.hold(message, visibility, lambda: doorbell.put_back(ids.short()).encode())
-        held.when_lost = lambda: self._look_again(doorbell.instance_id)
+        again = lambda: doorbell.put_back(ids.short()).encode()  # noqa: E731
+        held = self._holder.hold(message, visibility, again, doorbell.instance_id)
         count, limit = message.dequeue_count, self._settings.max_dequeue_count
         delivery = Delivery(
             doorbell.id,

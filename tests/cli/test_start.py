@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +53,8 @@ def command(*arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AzureWebJobs")}
-    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -116,6 +118,95 @@ def test_a_second_ctrl_c_ends_it_at_once(app_dir: Path) -> None:
             read_until(process, "Stopping.")
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=5) == 130
+
+
+SPINS = """
+
+@app.orchestration_trigger(context_name="context")
+def spins(context):
+    print("spinning", flush=True)
+    while True:
+        pass
+
+@app.orchestration_trigger(context_name="context")
+def well(context):
+    return "well"
+    yield
+"""
+
+
+def start_orchestration(origin: str, name: str) -> str:
+    """Start an instance; returns the address of its status."""
+    url = f"{origin}/runtime/webhooks/durabletask/orchestrators/{name}"
+    with urllib.request.urlopen(urllib.request.Request(url, b"", method="POST"), timeout=20) as response:
+        return json.load(response)["statusQueryGetUri"]
+
+
+def ended(status_url: str) -> dict[str, object]:
+    """The status of an instance, once it has ended."""
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(status_url, timeout=30) as response:
+            if response.status == 200:
+                return json.load(response)
+        time.sleep(0.05)
+    raise AssertionError("the instance has not ended")
+
+
+def write_turn_limit(app_dir: Path, limit: str) -> None:
+    (app_dir / "function_app.py").write_text(APP + SPINS)
+    (app_dir / "host.json").write_text(
+        json.dumps({"version": "2.0", "extensions": {"durableTask": {"maxOrchestratorTurnTime": limit}}})
+    )
+
+
+def test_an_orchestrator_that_spins_fails_within_the_limit_and_the_host_answers_again(app_dir: Path) -> None:
+    write_turn_limit(app_dir, "00:00:02")
+    with started(str(app_dir), "--storage", "memory") as (_, origin, _):
+        status = ended(start_orchestration(origin, "spins"))
+        assert status["runtimeStatus"] == "Failed"
+        assert "kept the event loop for more than 2 s" in str(status["output"])
+        assert "function_app.py" in str(status["output"])
+        assert ended(start_orchestration(origin, "well"))["output"] == "well"
+        with urllib.request.urlopen(f"{origin}/runtime/health", timeout=20) as response:
+            assert response.status == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_it_at_once_while_an_orchestrator_spins(app_dir: Path, number: signal.Signals) -> None:
+    write_turn_limit(app_dir, "00:00:00")
+    with started(str(app_dir), "--storage", "memory") as (process, origin, _):
+        start_orchestration(origin, "spins")
+        read_until(process, "spinning")
+        process.send_signal(number)
+        read_until(process, "Stopping.")
+        process.send_signal(number)
+        assert process.wait(timeout=5) == 128 + number
+
+
+def test_one_signal_is_enough_while_an_orchestrator_spins_within_its_limit(app_dir: Path) -> None:
+    write_turn_limit(app_dir, "00:00:02")
+    with started(str(app_dir), "--storage", "memory", "--grace", "0.1") as (process, origin, _):
+        start_orchestration(origin, "spins")
+        read_until(process, "spinning")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+
+
+def test_one_signal_is_enough_even_if_an_orchestrator_spins_for_ever(
+    app_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_turn_limit(app_dir, "00:00:00")
+    shorter = "from azure_durable_py.hosting.local import running\nrunning.STORAGE_GRACE = 1.0\n"
+    (app_dir / "sitecustomize.py").write_text(shorter)
+    monkeypatch.setenv("PYTHONPATH", str(app_dir))
+    with started(str(app_dir), "--storage", "memory", "--grace", "0.1") as (process, origin, _):
+        start_orchestration(origin, "spins")
+        read_until(process, "spinning")
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "in spins" in rest
 
 
 def test_a_function_that_never_returns_does_not_keep_it_running(app_dir: Path) -> None:

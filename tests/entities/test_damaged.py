@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,8 @@ from azure_durable_py.history import OperationArrived, PayloadRef
 from azure_durable_py.models import EntityId
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.entity_context import DurableEntityContext
-from azure_durable_py.taskhub.entity import EntityState, SenderPage
-from azure_durable_py.taskhub.instance import InstanceState, PageRef, encode_ref
+from azure_durable_py.taskhub.entity import EntityState
+from azure_durable_py.taskhub.instance import InstanceState, PageRef, SenderPage, encode_ref
 from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.protocol import BlobRow, Commit
 from tests.entities.playing import Game, play
@@ -42,7 +42,9 @@ async def adds(context: DurableOrchestrationContext) -> Any:
         return f"failed: {error}"
 
 
-async def changed(game: Game, change: Callable[[EntityState], None], **columns: Any) -> None:
+async def changed(
+    game: Game, change: Callable[[EntityState], None], pages: Sequence[SenderPage] = (), **columns: Any
+) -> None:
     """Write something else into the header of the entity, while no worker runs."""
     header = await game.store.inner.load_header(str(X))
     assert header is not None
@@ -50,6 +52,7 @@ async def changed(game: Game, change: Callable[[EntityState], None], **columns: 
     entity = EntityState.of(state)
     change(entity)
     state.entity = entity.to_json()
+    state.sender_pages += pages
     new = replace(header, columns=replace(header.columns, **columns), body=state.encode(), etag="")
     await game.store.inner.commit(Commit(str(X), new, header.etag))
 
@@ -142,9 +145,7 @@ def test_a_memory_of_senders_that_cannot_be_read_holds_up_nobody(body: bytes | N
     async def script(game: Game) -> None:
         now = game.hub.clock.now()
         await game.stop()
-        await changed(
-            game, lambda entity: entity.senders.append(SenderPage("50-senders-x", 1, now.replace(year=2027), now))
-        )
+        await changed(game, nothing, [SenderPage("50-senders-x", 1, now.replace(year=2027), now)])
         if body is not None:
             await game.store.inner.put_blobs(str(X), [BlobRow("50-senders-x-0000", body)])
         await game.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -77,10 +78,8 @@ def _judge(code: int, output: str, seconds: float) -> Outcome:
 
 def _end(process: subprocess.Popen[str]) -> None:
     """End it with all that it started: it is the leader of a session of its own."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

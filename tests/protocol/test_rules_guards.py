@@ -552,7 +552,7 @@ async def repaired() -> None:
     stage = await lost_message("tells", ["hears"])
     await asyncio.sleep(700.0)
     await stage.worker("W2")
-    assert await repair(stage.hub) == 2
+    assert await repair(stage.hub) == 1
     assert await stage.finished("hears") == [0]
 
 
@@ -682,5 +682,27 @@ def test_r7_what_an_instance_still_had_to_say_when_it_failed_is_handed_over() ->
         assert "version" in str(await stage.finished("says")).lower()
         await stage.worker("W3")
         assert await stage.finished("hears") == [0]
+
+    play(scene)
+
+
+def test_r8_an_activity_whose_work_item_was_lost_runs_again_a_day_later() -> None:
+    async def scene() -> None:
+        stage = Stage(one_rest)
+        first = await stage.worker("W1", max_concurrent_activities=1, max_queue_polling_interval=600.0)
+        await stage.start("one_rest", "busy", 50_000)
+        await stage.until(lambda: ("W1", 50_000) in stage.runs)
+        await stage.start("one_rest", "one", 2)
+        await stage.until(lambda: first.store.calls["put_message"] > 0)
+        await asyncio.sleep(10.0)
+        for message in await stage.store.receive_messages(stage.store.activity_queue, 32, 1.0):
+            await stage.store.delete_message(message)
+        await asyncio.sleep(60_000.0)
+        assert await repair(stage.hub) == 1
+        await asyncio.sleep(600.0)
+        assert ("W1", 2) not in stage.runs, "it may still be under way somewhere"
+        await asyncio.sleep(40_000.0)
+        await repair(stage.hub)
+        assert await stage.finished("one") == 2
 
     play(scene)

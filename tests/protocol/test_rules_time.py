@@ -20,7 +20,7 @@ from azure_durable_py.taskhub import instance, lifecycle
 from azure_durable_py.taskhub.instance import InstanceState
 from azure_durable_py.taskhub.lifecycle import purge
 from azure_durable_py.taskhub.messages import Target
-from azure_durable_py.taskhub.protocol import Commit, QueueMessage
+from azure_durable_py.taskhub.protocol import BlobRow, Commit, QueueMessage
 from azure_durable_py.worker import actor, draft
 from azure_durable_py.worker.actor import Actor
 from azure_durable_py.worker.context import TaskResult
@@ -421,15 +421,15 @@ def test_r17_a_purge_that_died_half_way_is_finished_by_the_next() -> None:
         await stage.raise_event("one", "item", "y" * 30_000)
         await stage.finished("one")
         await stage.quiet()
-        worker.store.last("delete_blobs")
+        await stage.store.put_blobs("one", [BlobRow(f"30-left-{n}", b"x") for n in range(150)])
+        worker.store.last("commit")
         half = asyncio.ensure_future(purge(worker.hub, "one"))
         await asyncio.sleep(30.0)
         half.cancel()
         assert (await stage.state("one")).purging
         assert await purge(stage.hub, "one")
         assert await stage.store.load_header("one") is None
-        for prefix in lifecycle.BLOB_PREFIXES:
-            assert not await stage.store.list_blobs("one", prefix)
+        assert not await stage.store.blob_keys("one")
         await stage.start("waits", "one", "again")
 
     play(scene)
@@ -609,6 +609,6 @@ def test_r20_a_constant_stream_does_not_hold_a_doorbell_for_ever(monkeypatch: py
 
 def test_without_r20_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actor, "ROWS_PER_TURN", 1)
-    monkeypatch.setattr(actor, "HORIZON", timedelta(days=1))
+    monkeypatch.setattr(actor, "horizon", lambda loaded, now: f"1-{now + timedelta(days=1):%Y%m%dT%H%M%S%f}")
     with pytest.raises(AssertionError, match="held for ever"):
         play(constant_stream)

@@ -85,7 +85,9 @@ async def no_needless_message(world: World) -> None:
 
 async def nothing_in_memory(world: World) -> None:
     """What is idle is not in memory."""
-    deadline = world.now + world.plan.settings.extended_session_idle_timeout + 60.0
+    # A process that stands still cannot let go of anything.
+    awake = max((life.process.frozen_until for life in world.lives.values()), default=0.0)
+    deadline = max(world.now, awake) + world.plan.settings.extended_session_idle_timeout + 60.0
     while any(looking.actors(life.worker) for life in world.lives.values() if not life.process.dead):
         kept = {name: looking.actors(life.worker) for name, life in world.lives.items()}
         assert world.now < deadline, f"idle, and in memory: {kept}"

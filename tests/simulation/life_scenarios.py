@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from azure_durable_py.errors import InstanceAlreadyExistsError, InstanceNotFoundError
+from azure_durable_py.history import OperationArrived
 from azure_durable_py.models import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
@@ -221,7 +222,7 @@ async def alarms(world: World) -> None:
     await world.start("sleeper", "later", "[1.5]", start_at=later)
     for number in range(3):
         moment = world.clock.now() + timedelta(seconds=world.dice.uniform(0.0, 20.0))
-        await world.client().insist("signal_entity", EntityId("tally", "t"), "add", 1, signal_time=moment)
+        await world.send("@tally@t", OperationArrived(world.clock.now(), "add", "1", signal_time=moment))
         await world.nap(10.0 * number)
     for header in await world.finished(*names, "later", within=1800.0):
         assert value_of(header) == "slept"

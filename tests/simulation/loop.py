@@ -53,6 +53,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     :param make_task: makes every task.
     """
 
+    is_virtual = True
+
     def __init__(self, make_task: Callable[..., asyncio.Task[Any]] = asyncio.Task) -> None:
         self.unhandled: list[str] = []
         """What went wrong where nobody looked: tasks that died of an exception that nobody took."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 from azure.data.tables import UpdateMode
@@ -13,12 +14,20 @@ from azure_durable_py.taskhub.sqlite import SqliteStore
 _AZURE_NAMES = {attribute: name for name, attribute in rows._COLUMNS.items()}
 
 
+async def execute(store: SqliteStore, statement: str, *values: Any) -> None:
+    """Run a statement on the database of a store."""
+
+    def run(db: sqlite3.Connection) -> None:
+        db.execute(statement, values)
+
+    await store._open.write(run)
+
+
 async def spoil_columns(store: TaskHubStore, instance_id: str, **columns: Any) -> None:
     """Put something else into columns of a header, by the names of `Columns`."""
     if isinstance(store, SqliteStore):
-        with store._database.write() as db:
-            for name, value in columns.items():
-                db.execute(f"UPDATE instances SET {name} = ? WHERE instance_id = ?", (value, instance_id))
+        for name, value in columns.items():
+            await execute(store, f"UPDATE instances SET {name} = ? WHERE instance_id = ?", value, instance_id)
         return
     assert isinstance(store, AzureStore)
     row = {"PartitionKey": rows.partition_key(instance_id), "RowKey": rows.HEADER_KEY}
@@ -29,8 +38,7 @@ async def spoil_columns(store: TaskHubStore, instance_id: str, **columns: Any) -
 async def spoil_body(store: TaskHubStore, instance_id: str, body: bytes) -> None:
     """Put something else into the body of a header."""
     if isinstance(store, SqliteStore):
-        with store._database.write() as db:
-            db.execute("UPDATE instances SET body = ? WHERE instance_id = ?", (body, instance_id))
+        await execute(store, "UPDATE instances SET body = ? WHERE instance_id = ?", body, instance_id)
         return
     assert isinstance(store, AzureStore)
     row = {
@@ -52,8 +60,7 @@ async def empty_header(store: TaskHubStore, instance_id: str) -> None:
 async def insert_row(store: TaskHubStore, instance_id: str, key: str, body: Any) -> None:
     """Put a row into an inbox, whatever its key or body."""
     if isinstance(store, SqliteStore):
-        with store._database.write() as db:
-            db.execute("INSERT INTO inbox VALUES (?, ?, ?, ?, ?)", (store._hub, instance_id, key, "when", body))
+        await execute(store, "INSERT INTO inbox VALUES (?, ?, ?, ?, ?)", store._hub, instance_id, key, "when", body)
         return
     assert isinstance(store, AzureStore)
     await store._table._client.create_entity(

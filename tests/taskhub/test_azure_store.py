@@ -26,6 +26,7 @@ from cryptography.x509.oid import NameOID
 from azure_durable_py.errors import (
     ConcurrencyConflictError,
     HubFormatError,
+    PayloadTooLargeError,
     SettingsError,
     StorageRejectedError,
     StorageUnavailableError,
@@ -340,7 +341,12 @@ DEFINITE = [
     (400, "InvalidInput"),
     (401, "InvalidAuthenticationInfo"),
     (403, "AuthorizationPermissionMismatch"),
+]
+TOO_LARGE = [
     (413, "RequestBodyTooLarge"),
+    (400, "EntityTooLarge"),
+    (400, "PropertyValueTooLarge"),
+    (400, "MessageTooLarge"),
 ]
 
 
@@ -355,6 +361,8 @@ CALLS: list[Callable[[AzureStore], Awaitable[Any]]] = [
     lambda store: store.put_blobs("x", blobs("20-a")),
     lambda store: store.get_blobs("x", ["20-a"]),
     lambda store: store.list_blobs("x", "20-"),
+    lambda store: store.blob_keys("x"),
+    lambda store: store.instances_with_inbox(datetime(2026, 1, 1, tzinfo=UTC)),
     lambda store: store.delete_blobs("x", ["20-a"]),
     lambda store: store.query(InstanceQuery()),
     lambda store: store.put_message(store.activity_queue, "x"),
@@ -374,7 +382,9 @@ def _held(store: AzureStore) -> QueueMessage:
 
 @pytest.mark.parametrize(
     ("status", "code", "expected"),
-    [(*each, StorageUnavailableError) for each in TRANSIENT] + [(*each, StorageRejectedError) for each in DEFINITE],
+    [(*each, StorageUnavailableError) for each in TRANSIENT]
+    + [(*each, StorageRejectedError) for each in DEFINITE]
+    + [(*each, PayloadTooLargeError) for each in TOO_LARGE],
 )
 async def test_refusals_are_told_apart(
     fake: FakeStorage, troubled: AzureStore, status: int, code: str, expected: type[Exception]

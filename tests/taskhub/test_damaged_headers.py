@@ -13,10 +13,12 @@ import pytest
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import InstanceAlreadyExistsError, InvalidRequestError
 from azure_durable_py.history import (
+    EventRaised,
     ParentInstance,
     PayloadRef,
     SubOrchestrationCreated,
     SubOrchestrationFailed,
+    Value,
     encode_event,
 )
 from azure_durable_py.models import EntityId, OrchestrationRuntimeStatus
@@ -25,7 +27,8 @@ from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.damage import end_damaged, look_at
 from azure_durable_py.taskhub.entity import new_entity_header
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
-from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, encode_ref
+from azure_durable_py.taskhub.idset import IdSet
+from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, OutboxMessage, SendGroup, encode_ref
 from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, Commit, InstanceQuery, TaskHubStore
 from azure_durable_py.worker.repair import repair
@@ -243,6 +246,68 @@ async def test_a_parent_is_told_that_its_damaged_child_was_ended(
     assert "enough" in answer.event.failure.message
 
 
+async def test_a_child_is_not_started_in_the_place_of_a_damaged_stranger(
+    hub: TaskHub, client: DurableOrchestrationClient
+):
+    await _three(client)
+    await spoil_body(hub.store, "bad", b"?")
+    now = hub.clock.now()
+    origin = ParentInstance("a", "e1", 0, 0, 4, "Hello", now)
+    stranger = await hub.start(StartRequest("bad", "e2", "Child", now, parent=origin))
+    assert stranger is not None
+    assert stranger.body == b"?"
+    await spoil_columns(hub.store, "bad", generation=-1)
+    assert await hub.start(StartRequest("bad", "e2", "Child", now, parent=origin)) is not None
+
+
+async def test_what_a_finished_instance_can_still_say_is_said_when_it_is_purged(
+    hub: TaskHub, client: DurableOrchestrationClient
+):
+    await _three(client)
+    await Playing(hub).set_status("bad", "Completed", output="1")
+    now = hub.clock.now()
+
+    def sends(sequence: int, target: str, value: Value) -> OutboxMessage:
+        event = InboxEvent(EventRaised(now, "go", value), "bad:e1", sequence, now)
+        return OutboxMessage(sequence, target, event.encode().decode())
+
+    await _with_queue(hub, [sends(1, "a", PayloadRef("30-payload-lost", 20_000, 1)), sends(2, "z", "1")])
+    assert (await client.purge_instance_history("bad")).instances_deleted == 1
+    assert [len((await hub.store.load(target)).inbox) for target in ("a", "z")] == [0, 1]
+
+
+async def test_an_outbox_that_cannot_be_read_does_not_keep_an_instance_from_being_purged(
+    hub: TaskHub, client: DurableOrchestrationClient
+):
+    await _three(client)
+    await Playing(hub).set_status("bad", "Completed", output="1")
+    await _with_queue(hub, [OutboxMessage(1, "a", "?")], [SendGroup(hub.clock.now(), IdSet([7]))])
+    assert (await client.purge_instance_history("bad")).instances_deleted == 1
+    await client.start_new("Hello", "bad")
+    await Playing(hub).set_status("bad", "Completed", output="1")
+    await _with_queue(hub, [], [SendGroup(hub.clock.now(), IdSet([7]))])
+    assert (await client.purge_instance_history("bad")).instances_deleted == 1
+
+
+async def _with_queue(hub: TaskHub, messages: list[OutboxMessage], sends: list[SendGroup] | None = None) -> None:
+    header = await hub.store.load_header("bad")
+    assert header is not None
+    state = InstanceState.decode(header.body)
+    state.messages, state.sends, state.queue_guard = messages, sends or [], "guard"
+    await hub.store.commit(Commit("bad", replace(header, body=state.encode(), etag=""), header.etag))
+
+
+async def test_the_outcome_of_an_instance_whose_output_is_lost_is_no_output(
+    hub: TaskHub, client: DurableOrchestrationClient
+):
+    await _three(client)
+    await Playing(hub).set_status("bad", "Completed")
+    await spoil_columns(hub.store, "bad", output=None, output_payload=REF)
+    answer = await client.outcome("bad", 5.0)
+    assert answer is not None
+    assert (answer.status_code, "is missing" in answer.body) == (500, True)
+
+
 async def test_only_one_of_two_who_end_a_damaged_instance_does(hub: TaskHub, client: DurableOrchestrationClient):
     await _three(client)
     await spoil_body(hub.store, "bad", b"?")
@@ -266,11 +331,14 @@ async def test_repair_and_purging_by_filter_go_past_a_damaged_header(hub: TaskHu
 async def test_a_damaged_entity_is_shown_and_begins_anew_when_it_is_deleted(
     hub: TaskHub, client: DurableOrchestrationClient
 ):
-    for key in ("a", "bad", "z"):
+    for key in ("a", "bad", "empty", "z"):
         header, state = new_entity_header(f"@counter@{key}", "e1", hub.clock.now())
         columns = replace(header.columns, runtime_status="Running", output="5")
         await hub.store.commit(Commit(header.instance_id, replace(header, columns=columns, body=state.encode()), None))
     bad = EntityId("counter", "bad")
+    # One that seems to be empty, and cannot be looked into.
+    await spoil_columns(hub.store, "@counter@empty", runtime_status="Pending", output=None)
+    await spoil_body(hub.store, "@counter@empty", b"?")
     await spoil_columns(hub.store, str(bad), custom_status="[1]")
     await spoil_body(hub.store, str(bad), b"?")
     page = await client.query_entities(name="counter", include_state=True)

@@ -18,7 +18,7 @@ from azure_durable_py.errors import PayloadTooLargeError
 from azure_durable_py.history import EventRaised, ParentInstance, PayloadRef, TaskCompleted, encode_event, encode_time
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub import instance
-from azure_durable_py.taskhub.entity import EntityState, LockHolder, SenderPage, Summary
+from azure_durable_py.taskhub.entity import EntityState, LockHolder, Summary
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.instance import (
     ActivityGroup,
@@ -30,6 +30,7 @@ from azure_durable_py.taskhub.instance import (
     Mark,
     OutboxMessage,
     PageRef,
+    SenderPage,
     SendGroup,
     decode_ref,
     encode_ref,
@@ -38,8 +39,11 @@ from azure_durable_py.taskhub.instance import (
     to_blobs,
     unpack,
 )
+from azure_durable_py.taskhub.lifecycle import read_pages
 from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.outgoing import Deliver, StartChild, StartNew, from_message, to_message
+from azure_durable_py.taskhub.sqlite import SqliteStore
+from tests.counting import CountingStore
 from tests.taskhub.building import T0
 from tests.taskhub.mutating import damaged
 
@@ -57,8 +61,6 @@ ENTITY = EntityState(
     pages=[PageRef("60-backlog-x", 1, 5)],
     tail=["b"],
     scheduled={4: "c"},
-    latest_sent=T0,
-    senders=[SenderPage("50-senders-x", 1, T0, T0)],
 )
 STATE = InstanceState(
     execution_id="e1",
@@ -78,6 +80,8 @@ STATE = InstanceState(
     alarm=Alarm("d1", T0, ("id", "receipt")),
     marks={"g1": Mark((1, "tag", 2), T0)},
     senders={"one:e1": 3},
+    sender_pages=[SenderPage("50-senders-x", 1, T0, T0)],
+    latest_sent=T0,
     clients={"client:x": ClientMemory(IdSet([0, 1, 2]), T0)},
     timers={8: T0, 9: T0 + timedelta(days=1)},
     children=IdSet([10]),
@@ -206,16 +210,25 @@ def test_a_client_may_have_sent_any_number_of_events():
     assert len(InstanceState.decode(state.encode()).clients["client:x"].seen) == 10**7
 
 
+async def test_a_long_history_that_is_lost_is_given_up_at_its_first_pages():
+    store = CountingStore(SqliteStore(None, hub_name="Long"))
+    await store.open()
+    pages = [PageRef(f"20-history-{number}", 2_000, 1) for number in range(50)]
+    with pytest.raises(CorruptRowError, match="row '20-history-0-0000' is missing"):
+        await read_pages(store, "one", pages)
+    assert store.calls["get_blobs"] == 1
+    await store.close()
+
+
 def bomb(size: int) -> bytes:
     packer = zlib.compressobj(9)
     block = b" " * 1_000_000
     return b"1" + b"".join(packer.compress(block) for _ in range(size // len(block))) + packer.flush()
 
 
-def test_a_body_is_never_inflated_past_its_bound(monkeypatch: pytest.MonkeyPatch):
+def test_a_body_is_never_inflated_past_its_bound():
     body = bomb(400_000_000)
     assert len(body) < 500_000
-    monkeypatch.setattr(instance, "MAX_STATE_BYTES", 1_000_000)
     with little_memory(160 * 1024 * 1024), pytest.raises(CorruptRowError, match="more than 67108864 bytes"):
         InstanceState.decode(body)
     with little_memory(8 * 1024 * 1024), pytest.raises(CorruptRowError, match="more than 4000 bytes"):

@@ -173,6 +173,7 @@ async def test_two_stores_in_one_process_are_not_taken_for_dead_by_each_other(fi
     message = await receive_one(first, "q", TEN_MINUTES)
     await looks(second, 3)
     assert await second.receive_messages("q", 1, TEN_MINUTES) == []
+    assert len(files.owners) == 2
     await first.delete_message(message)
 
 
@@ -188,10 +189,10 @@ async def test_what_a_store_has_in_hand_when_it_is_closed_is_delivered_again_at_
         await first.delete_message(message)
 
 
-async def test_what_was_let_go_is_in_nobodys_hand(files: Files, taker: subprocess.Popen[str]):
-    """A message that is put back for later stays there, whoever dies."""
+async def test_what_went_from_one_hand_to_another_stays_there(files: Files):
     store = await files.open()
-    [message] = await store.receive_messages("q", 1, TEN_MINUTES)
+    await store.put_message("q", "x")
+    message = await receive_one(store, "q", TEN_MINUTES)
     await store.extend_message(message, 0)
     other = await files.open()
     [again] = await other.receive_messages("q", 1, TEN_MINUTES)

@@ -16,6 +16,7 @@ from azure_durable_py.errors import (
     MessageLostError,
     SettingsError,
     StorageRejectedError,
+    UnstorableError,
 )
 from azure_durable_py.history import PayloadRef
 from azure_durable_py.models import UTC
@@ -276,7 +277,7 @@ async def test_instance_ids_of_any_kind_are_kept_apart(store: TaskHubStore):
 @pytest.mark.parametrize("id", ["", "x" * 1025, "lone\ud800"])
 async def test_instance_ids_that_cannot_be_stored_are_refused(store: TaskHubStore, id: str):
     for call in (store.load(id), store.load_header(id), store.insert_inbox(id, inbox("1")), insert(store, id)):
-        with pytest.raises(StorageRejectedError):
+        with pytest.raises(UnstorableError):
             await call
 
 
@@ -389,6 +390,33 @@ async def test_a_commit_consumes_puts_and_drops_in_one_step(store: TaskHubStore)
     assert await store.get_blobs("x", ["30-kept"]) == {"30-kept": b"replaced"}
 
 
+@pytest.mark.parametrize("id", ["x", "@counter@" + "/" * 500])
+async def test_the_keys_of_blob_rows_are_listed_with_the_time_of_each(store: TaskHubStore, id: str):
+    etag = await insert(store, id)
+    await store.insert_inbox(id, inbox("1"))
+    await store.put_blobs(id, blobs(*(f"30-{number:04d}" for number in range(1_100))))
+    etag = await store.commit(Commit(id, header(id), etag, put=blobs("20-a", "60-b", body=b"b" * 100_000)))
+    keys = await store.blob_keys(id)
+    assert list(keys) == ["20-a", *(f"30-{number:04d}" for number in range(1_100)), "60-b"]
+    rows = {row.key: row.timestamp for row in await store.list_blobs(id, "20-")}
+    assert keys["20-a"] == rows["20-a"]
+    assert await store.blob_keys("another") == {}
+
+
+async def test_instances_whose_inbox_waits_are_listed_by_the_time_of_its_rows(store: TaskHubStore):
+    await insert(store, "idle")
+    await store.put_blobs("idle", blobs("20-a"))
+    for name in WEIRD_IDS:
+        await insert(store, name)
+        await store.insert_inbox(name, inbox("1", "2"))
+    await store.insert_inbox("absent", inbox("1"))
+    [row, *_] = (await store.load("absent")).inbox
+    assert row.timestamp is not None
+    later, before = row.timestamp + timedelta(seconds=30), row.timestamp - timedelta(minutes=30)
+    assert sorted(await store.instances_with_inbox(later)) == sorted([*WEIRD_IDS, "absent"])
+    assert await store.instances_with_inbox(before) == []
+
+
 async def test_rows_that_are_already_gone_do_not_fail_a_commit(store: TaskHubStore):
     await store.insert_inbox("x", inbox("2"))
     etag = await insert(store, "x")
@@ -457,7 +485,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("commit", REFUSED.values(), ids=list(REFUSED))
 async def test_a_commit_beyond_the_limits_is_refused_and_changes_nothing(store: TaskHubStore, commit: Commit):
-    with pytest.raises(StorageRejectedError):
+    with pytest.raises(UnstorableError):
         await store.commit(commit)
     assert await store.load_header("x") is None
     assert await store.list_blobs("x", "20-") == ()
@@ -526,7 +554,7 @@ async def test_inbox_bodies_up_to_the_limit_are_taken(store: TaskHubStore, size:
     ids=["large", "many", "heavy", "twice", "empty key", "long key", "bad key"],
 )
 async def test_inbox_rows_beyond_the_limits_are_refused(store: TaskHubStore, rows: tuple[InboxRow, ...]):
-    with pytest.raises(StorageRejectedError):
+    with pytest.raises(UnstorableError):
         await store.insert_inbox("x", rows)
     assert await keys_in_inbox(store, "x") == []
 
@@ -611,7 +639,7 @@ async def test_blob_rows_are_not_part_of_the_inbox(store: TaskHubStore):
     ids=["large", "twice", "kind", "key"],
 )
 async def test_blobs_beyond_the_limits_are_refused(store: TaskHubStore, rows: tuple[BlobRow, ...]):
-    with pytest.raises(StorageRejectedError):
+    with pytest.raises(UnstorableError):
         await store.put_blobs("x", rows)
 
 
@@ -622,7 +650,7 @@ async def test_blob_keys_of_another_kind_are_refused_everywhere(store: TaskHubSt
         store.list_blobs("x", ""),
         store.delete_inbox("x", ["a/b"]),
     ):
-        with pytest.raises(StorageRejectedError):
+        with pytest.raises(UnstorableError):
             await call
 
 
@@ -918,14 +946,14 @@ async def test_messages_beyond_the_limits_are_refused(store: TaskHubStore, queue
         store.receive_messages(queue, 1, -1),
         store.receive_messages(queue, 1, 8 * 24 * 3600),
     ):
-        with pytest.raises(StorageRejectedError):
+        with pytest.raises(UnstorableError):
             await call
     assert (await store.message_counts())[queue] == 0
 
 
 async def test_the_longest_delay_is_taken(store: TaskHubStore, queue: str):
     held = await store.put_message(queue, "x", delay=MAX_DELAY_SECONDS)
-    with pytest.raises(StorageRejectedError):
+    with pytest.raises(UnstorableError):
         await store.extend_message(held, 8 * 24 * 3600)
     await store.delete_message(held)
 

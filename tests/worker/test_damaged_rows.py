@@ -26,7 +26,7 @@ from azure_durable_py.worker.inbox import Accepted, without_lost
 from azure_durable_py.worker.poison import poison_queue, set_aside
 from tests.protocol.staging import EPOCH, Routine, Stage, play
 from tests.taskhub.building import receive_one
-from tests.taskhub.spoiling import spoil_body, spoil_columns
+from tests.taskhub.spoiling import execute, insert_row, spoil_body, spoil_columns
 
 LOST = PayloadRef("30-payload-lost-0000", 20_000, 1)
 
@@ -115,12 +115,13 @@ def test_a_message_that_no_queue_would_take_from_us_is_cut_and_set_aside(body: s
         stage = Stage(quick)
         queue = stage.store.instance_queues[0]
         await stage.hub.open()
-        with stage.store._database.write() as db:
-            db.execute(
-                "INSERT INTO messages (queue, visible_at, dequeue_count, receipt, inserted, body) "
-                "VALUES (?, 0, 0, 0, 'when', CAST(? AS TEXT))",
-                (queue, body.encode("utf-8", "surrogatepass")),
-            )
+        await execute(
+            stage.store,
+            "INSERT INTO messages (queue, visible_at, dequeue_count, receipt, inserted, body) "
+            "VALUES (?, 0, 0, 0, 'when', CAST(? AS TEXT))",
+            queue,
+            body.encode("utf-8", "surrogatepass"),
+        )
         await stage.worker("W1")
         await stage.quiet()
         kept = await receive_one(stage.store, poison_queue(queue))
@@ -213,8 +214,7 @@ def test_a_row_with_a_key_that_is_not_ours_is_taken_out_of_the_way() -> None:
         await stage.worker("W1")
         await stage.start("waits", "one")
         await stage.waiting("one")
-        with stage.store._database.write() as db:
-            db.execute("INSERT INTO inbox VALUES ('rules', 'one', '1 odd key (of theirs)', 'when', 7)")
+        await insert_row(stage.store, "one", "1 odd key (of theirs)", 7)
         await stage.raise_event("one", "item", "good")
         assert await stage.finished("one", within=60) == "good"
         assert [row.body for row in await stage.store.list_blobs("one", "40-quarantine-")] == [b"7"]

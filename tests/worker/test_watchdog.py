@@ -10,6 +10,7 @@ import json
 import logging
 import random
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -118,25 +119,107 @@ async def test_no_limit_means_that_it_is_told_of_only(caplog: pytest.LogCaptureF
     assert f"{HERE}:" in told[0]
 
 
-async def test_an_interruption_never_reaches_what_comes_after_its_stretch(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_interruption_never_reaches_what_comes_after_its_stretch(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    # Both threads take turns as often as can be, so that they meet at every place.
     monkeypatch.setattr(module, "PERIOD", 0.0005)
+    before = sys.getswitchinterval()
+    request.addfinalizer(lambda: sys.setswitchinterval(before))
+    sys.setswitchinterval(1e-5)
     dice, outcomes = random.Random(1), {"ended": 0, "interrupted": 0}
 
-    def inner(watchdog: Watchdog) -> str:
-        return watchdog.run(lambda: spin(dice.uniform(0.0, 0.004)), lambda: "inner")
+    def spins() -> str:
+        return spin(dice.uniform(0.0, 0.01))
 
-    async with watching(0.001) as watchdog:
-        until = time.monotonic() + 2.0
-        while time.monotonic() < until:
-            nested = dice.random() < 0.5
+    async with watching(0.002) as watchdog:
+        until = time.monotonic() + 20.0
+        while min(outcomes.values()) < 100 and time.monotonic() < until:
+            code = (lambda: watchdog.run(spins, lambda: "inner")) if dice.random() < 0.5 else spins
             try:
-                code = (lambda: inner(watchdog)) if nested else (lambda: spin(dice.uniform(0.0, 0.004)))
                 outcomes[watchdog.run(code, lambda: "outer")] += 1
             except TurnTimeoutError:
                 outcomes["interrupted"] += 1
             # Were one still under way, it would hit here, where nothing catches it.
             sum(range(2000))
-    assert min(outcomes.values()) > 20, outcomes
+    assert min(outcomes.values()) >= 30, outcomes
+
+
+async def test_a_stretch_that_is_over_is_not_aimed_at_and_one_in_the_sights_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[tuple[int, Any]] = []
+    monkeypatch.setattr(module, "_interrupt", lambda *call: calls.append(call))
+    me = threading.get_ident()
+    async with watching(60.0) as watchdog:
+
+        def under_way() -> Any:
+            stretch = watchdog._current
+            assert stretch is not None
+            assert watchdog._raise_in(stretch, me, "here")
+            # As if the thread were still aiming, and done a little later.
+            watchdog._aiming = True
+            threading.Timer(0.2, lambda: setattr(watchdog, "_aiming", False)).start()
+            over.append(stretch)
+
+        over: list[Any] = []
+        with pytest.raises(TurnTimeoutError, match="interrupted at here"):
+            watchdog.run(under_way, lambda: "somebody")
+        assert not watchdog._aiming
+        # Raised, and taken back when the stretch ended.
+        assert calls == [(me, module.Interruption), (me, None)]
+        assert not watchdog._raise_in(over[0], me, "late")
+        assert len(calls) == 2
+
+
+async def test_code_that_may_hold_a_lock_is_spared_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    monkeypatch.setattr(module, "_interrupt", lambda _, kind: calls.append(kind))
+    monkeypatch.setattr(module, "_may_hold_a_lock", lambda _: True)
+    async with watching(60.0) as watchdog:
+
+        def in_a_lock() -> None:
+            assert watchdog._current is not None
+            for _ in range(module.MOST_SKIPS):
+                watchdog._aim(watchdog._current)
+            spared.extend(calls or ["so far"])
+            watchdog._aim(watchdog._current)
+
+        spared: list[Any] = []
+        with pytest.raises(TurnTimeoutError):
+            watchdog.run(in_a_lock, lambda: "somebody")
+    assert spared == ["so far"]
+    assert calls[0] is module.Interruption
+
+
+async def test_who_catches_exceptions_and_goes_on_does_not_catch_an_interruption() -> None:
+    tries = 0
+
+    def goes_on() -> None:
+        nonlocal tries
+        while tries < 3:
+            tries += 1
+            try:
+                spin()
+            except Exception:  # noqa: BLE001 - that is what is tested
+                continue
+
+    async with watching(0.2) as watchdog:
+        with pytest.raises(TurnTimeoutError):
+            watchdog.run(goes_on, lambda: "somebody")
+    assert tries == 1
+
+
+async def test_who_raises_something_else_when_interrupted_has_kept_the_loop_all_the_same() -> None:
+    def raises_another() -> None:
+        try:
+            spin()
+        finally:
+            raise KeyError("another")
+
+    async with watching(0.2) as watchdog:
+        with pytest.raises(TurnTimeoutError):
+            watchdog.run(raises_another, lambda: "somebody")
 
 
 async def test_a_thread_that_may_hold_a_lock_of_logging_is_spared_until_it_is_out_of_it() -> None:
@@ -344,6 +427,7 @@ async def test_an_orchestrator_that_does_not_let_go_fails_with_its_place(
 
 
 async def test_code_that_is_dropped_and_does_not_let_go_is_interrupted_as_well() -> None:
+    begun = time.monotonic()
     async with worker_at_work(extended_session_idle_timeout=0.2) as place:
         await place.start("spins_in_the_end", "one")
         await place.start("well", "two")
@@ -351,6 +435,7 @@ async def test_code_that_is_dropped_and_does_not_let_go_is_interrupted_as_well()
         await asyncio.sleep(0.3)  # The session of the first ends meanwhile.
         await place.start("well", "three")
         assert json.loads((await place.ended("three")).columns.output or "") == "rested"
+    assert time.monotonic() - begun < 30.0
 
 
 async def test_an_entity_operation_that_does_not_let_go_fails_and_the_next_is_run(

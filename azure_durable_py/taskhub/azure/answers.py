@@ -14,12 +14,26 @@ from typing import Any
 import aiohttp
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
-from azure_durable_py.errors import StorageError, StorageRejectedError, StorageUnavailableError
+from azure_durable_py.errors import (
+    DurableError,
+    PayloadTooLargeError,
+    StorageRejectedError,
+    StorageUnavailableError,
+)
 
 TROUBLE = (AzureError, aiohttp.ClientError, asyncio.TimeoutError, OSError)
 """What a call of the SDK may raise when storage refused, or gave no answer."""
 
 _BEING_DELETED = frozenset({"TableBeingDeleted", "QueueBeingDeleted"})
+_TOO_LARGE = frozenset(
+    {
+        "EntityTooLarge",
+        "KeyValueTooLarge",
+        "MessageTooLarge",
+        "PropertyValueTooLarge",
+        "RequestBodyTooLarge",
+    }
+)
 _GONE = frozenset({"TableNotFound", "QueueNotFound"})
 
 
@@ -48,7 +62,7 @@ def is_gone(error: BaseException) -> bool:
     return code(error) in _GONE
 
 
-def translate(error: BaseException, what: str) -> StorageError:
+def translate(error: BaseException, what: str) -> DurableError:
     """Our error for one of `TROUBLE`.
 
     :param what: what was asked for, and of whom.
@@ -58,6 +72,8 @@ def translate(error: BaseException, what: str) -> StorageError:
         return StorageUnavailableError(
             f"{what}: the hub is being deleted, which takes Azure up to a minute. Wait, or use another hubName."
         )
+    if number == 413 or code(error) in _TOO_LARGE:
+        return PayloadTooLargeError(f"{what}: too large ({number} {code(error)}): {_first_line(error)}")
     if number in (401, 403):
         return StorageRejectedError(
             f"{what}: refused ({number} {code(error)}). Check the key or signature of the connection; an identity "

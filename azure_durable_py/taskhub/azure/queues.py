@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from azure.storage.queue.aio import QueueClient
 
-from azure_durable_py.errors import StorageError
+from azure_durable_py.errors import DurableError
 from azure_durable_py.taskhub import layout
 from azure_durable_py.taskhub.azure import answers
 from azure_durable_py.taskhub.protocol import QueueMessage
@@ -190,7 +190,7 @@ class HubQueues:
                 raise layout.message_lost(message.queue) from error
             raise self._translate(error, what, message.queue) from error
 
-    def _translate(self, error: BaseException, what: str, queue: str) -> StorageError:
+    def _translate(self, error: BaseException, what: str, queue: str) -> DurableError:
         return answers.translate(error, f"{what} queue {queue!r} of {self._where}")
 
 

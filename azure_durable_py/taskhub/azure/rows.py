@@ -58,10 +58,15 @@ def _escape(text: str) -> str:
     return _UNSAFE.sub(lambda match: "".join(f"~{byte:02X}" for byte in match[0].encode()), text)
 
 
-def _instance_id(row: Mapping[str, Any]) -> str:
-    """The id behind a key; of a key that is not ours, something to show."""
+def is_shortened(partition: str) -> bool:
+    """Whether a PartitionKey holds a part of the instance id only."""
+    return _HASHED in partition
+
+
+def instance_id_of(row: Mapping[str, Any]) -> str:
+    """The id behind a key; where the key is shortened, the row of the header tells it. Else something to show."""
     key: str = row["PartitionKey"]
-    if _HASHED in key:
+    if is_shortened(key):
         found = row.get("InstanceId")
         return found if isinstance(found, str) else key
     return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), key.encode()).decode(errors="replace")
@@ -118,7 +123,7 @@ def header_of(instance_id: str, row: Mapping[str, Any]) -> Header:
 
 def listed_of(row: Mapping[str, Any]) -> Listed:
     """The entry of a listing for the selected columns of a header."""
-    instance_id = _instance_id(row)
+    instance_id = instance_id_of(row)
     return Listed(instance_id, *_columns_of(instance_id, row))
 
 
@@ -162,6 +167,11 @@ def blob_row(instance_id: str, row: BlobRow) -> Row:
 def blob_of(row: Mapping[str, Any]) -> BlobRow:
     """The history page or payload chunk that a row holds."""
     return BlobRow(row["RowKey"], _join(row), _timestamp(row))
+
+
+def taken_at(row: Mapping[str, Any]) -> datetime:
+    """When storage took a row."""
+    return _timestamp(row) or datetime.now(UTC)
 
 
 def _timestamp(row: Mapping[str, Any]) -> datetime | None:

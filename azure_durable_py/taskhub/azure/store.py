@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from azure_durable_py.errors import SettingsError, StorageRejectedError
 from azure_durable_py.taskhub import layout
@@ -170,6 +171,11 @@ class AzureStore:
         layout.check_keys([prefix], blobs=True)
         return await self._table.list_blobs(instance_id, prefix)
 
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        """The RowKeys of all blob rows of an instance, and when each was taken."""
+        layout.check_id(instance_id)
+        return await self._table.blob_keys(instance_id)
+
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete blob rows without touching a header."""
         layout.check_id(instance_id)
@@ -182,6 +188,10 @@ class AzureStore:
         """List headers."""
         layout.check_query(query)
         return await self._table.query(query)
+
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        """The ids of instances with an inbox row that was taken before this time."""
+        return await self._table.instances_with_inbox(before)
 
     # --- queues --------------------------------------------------------------------------------------
 

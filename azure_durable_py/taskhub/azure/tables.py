@@ -9,13 +9,15 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from azure.core import MatchConditions
 from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from azure_durable_py.errors import ConcurrencyConflictError, HubFormatError, StorageError
+from azure_durable_py.errors import ConcurrencyConflictError, DurableError, HubFormatError
+from azure_durable_py.models import UTC
 from azure_durable_py.taskhub import layout
 from azure_durable_py.taskhub.azure import answers, listing, rows
 from azure_durable_py.taskhub.protocol import (
@@ -213,6 +215,13 @@ class HubTable:
         found = await self._all(f"PartitionKey eq '{partition}' and RowKey ge '{low}' and RowKey lt '{high}'")
         return tuple(rows.blob_of(row) for row in found)
 
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        """The RowKeys of all blob rows, and when each was taken."""
+        partition = rows.partition_key(instance_id)
+        query = f"PartitionKey eq '{partition}' and RowKey ge '{rows.END_OF_INBOX}'"
+        found = await self._all(query, select=["RowKey", "Timestamp"])
+        return {row["RowKey"]: rows.taken_at(row) for row in found}
+
     async def delete_rows(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete rows by RowKey; missing ones are no error."""
         partition = rows.partition_key(instance_id)
@@ -246,6 +255,21 @@ class HubTable:
         )
         items = (rows.listed_of(row) for row in found)
         return Page(tuple(item for item in items if listing.matches(query, item)), listing.encode_token(token))
+
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        """The ids of instances with an inbox row that was taken before this time."""
+        moment = f"{before.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        query = (
+            f"RowKey ge '{rows.INBOX_PREFIX}' and RowKey lt '{rows.END_OF_INBOX}' and Timestamp lt datetime'{moment}'"
+        )
+        found = await self._all(query, select=["PartitionKey"])
+        ids: list[str] = []
+        for partition in sorted({row["PartitionKey"] for row in found}):
+            # Of a very long id the key holds a part; the header holds the whole.
+            row = await self._read(partition, rows.HEADER_KEY) if rows.is_shortened(partition) else None
+            if row is not None or not rows.is_shortened(partition):
+                ids.append(rows.instance_id_of(row or {"PartitionKey": partition}))
+        return ids
 
     # --- requests ------------------------------------------------------------------------------------
 
@@ -308,7 +332,7 @@ class HubTable:
         except answers.TROUBLE as error:
             raise self._translate(error, what) from error
 
-    def _translate(self, error: BaseException, what: str) -> StorageError:
+    def _translate(self, error: BaseException, what: str) -> DurableError:
         return answers.translate(error, f"{what} in {self._where}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
+from datetime import datetime
 from typing import Any
 
 from azure_durable_py import shape
@@ -35,6 +36,12 @@ def list_page(db: sqlite3.Connection, hub: str, query: InstanceQuery, after: str
     items = tuple(Listed(row[0], *to_columns(row[0], row[1:])) for row in rows[: query.page_size])
     more = len(rows) > query.page_size
     return Page(items, _encode_token(items[-1].instance_id) if more else None)
+
+
+def with_inbox(db: sqlite3.Connection, hub: str, before: datetime) -> list[str]:
+    """The ids of instances with an inbox row that was taken before this time."""
+    statement = "SELECT DISTINCT instance_id FROM inbox WHERE hub = ? AND taken < ? ORDER BY instance_id"
+    return [row[0] for row in db.execute(statement, (hub, to_micros(before)))]
 
 
 def _conditions(query: InstanceQuery) -> tuple[list[str], list[Any]]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 
 from azure_durable_py.errors import ConcurrencyConflictError
+from azure_durable_py.models import UTC
 from azure_durable_py.taskhub import layout
 from azure_durable_py.taskhub.columns import body_of
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, Header, InboxRow, Loaded
@@ -29,6 +31,7 @@ _SELECT_BLOB = "SELECT body FROM blobs WHERE hub = ? AND instance_id = ? AND key
 _LIST_BLOBS = (
     "SELECT key, body, taken FROM blobs WHERE hub = ? AND instance_id = ? AND key >= ? AND key < ? ORDER BY key"
 )
+_SELECT_BLOB_KEYS = "SELECT key, taken FROM blobs WHERE hub = ? AND instance_id = ? ORDER BY key"
 _DELETE_BLOB = "DELETE FROM blobs WHERE hub = ? AND instance_id = ? AND key = ?"
 
 
@@ -106,6 +109,12 @@ def list_blobs(db: sqlite3.Connection, hub: str, instance_id: str, prefix: str) 
     """All blob rows whose RowKey begins with `prefix`."""
     rows = db.execute(_LIST_BLOBS, (hub, instance_id, *layout.prefix_range(prefix))).fetchall()
     return tuple(BlobRow(row[0], body_of(row[1]), taken(row[2])) for row in rows)
+
+
+def blob_keys(db: sqlite3.Connection, hub: str, instance_id: str) -> dict[str, datetime]:
+    """The RowKeys of all blob rows, and when each was taken."""
+    rows = db.execute(_SELECT_BLOB_KEYS, (hub, instance_id)).fetchall()
+    return {row[0]: taken(row[1]) or datetime.now(UTC) for row in rows}
 
 
 def delete_blobs(db: sqlite3.Connection, hub: str, instance_id: str, keys: Sequence[str]) -> None:

@@ -69,12 +69,12 @@ def receive(
 def extend(
     db: sqlite3.Connection, message: QueueMessage, visibility: float, now: int, owner: str | None
 ) -> QueueMessage:
-    """Keep a message invisible for `visibility` seconds from now; for 0 it is nobody's any more.
+    """Keep a message invisible for `visibility` seconds from now, in the hand of an owner.
 
     :raises MessageLostError: it was deleted or taken by somebody else; nothing was written.
     """
     handle = Handle(*message.handle)
-    values = (now + duration(visibility), owner if visibility else None, handle.id, message.queue, handle.receipt)
+    values = (now + duration(visibility), owner, handle.id, message.queue, handle.receipt)
     if db.execute(_EXTEND, values).rowcount == 0:
         raise layout.message_lost(message.queue)
     extended = Handle(handle.id, handle.receipt + 1)

@@ -181,6 +181,11 @@ class SqliteStore:
         layout.check_keys([prefix], blobs=True)
         return await self._open.read(lambda db: partition.list_blobs(db, self._hub, instance_id, prefix))
 
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        """The RowKeys of all blob rows of an instance, and when each was taken."""
+        layout.check_id(instance_id)
+        return await self._open.read(lambda db: partition.blob_keys(db, self._hub, instance_id))
+
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete blob rows without touching a header."""
         layout.check_id(instance_id)
@@ -194,6 +199,10 @@ class SqliteStore:
         layout.check_query(query)
         after = listing.start_of(query)
         return await self._open.read(lambda db: listing.list_page(db, self._hub, query, after))
+
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        """The ids of instances with an inbox row that was taken before this time."""
+        return await self._open.read(lambda db: listing.with_inbox(db, self._hub, before))
 
     # --- queues --------------------------------------------------------------------------------------
 

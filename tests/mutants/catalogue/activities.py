@@ -11,9 +11,7 @@ MUTANTS = (
         "worker/feed.py",
         "if not is_terminal(header) or state.names(item.id):",
         "if False:",
-        (
-            "tests/protocol/test_rules_guards.py::test_r4_what_a_work_item_guards_is_handed_over_by_who_gets_it_again",
-        ),
+        ("tests/protocol/test_rules_guards.py::test_r4_what_a_work_item_guards_is_handed_over_by_who_gets_it_again",),
     ),
     Mutant(
         "repeated_work_item_trusted",

@@ -65,9 +65,7 @@ MUTANTS = (
         "worker/guards.py",
         "if before is not None and before.rank > delivery.rank:",
         "if before is not None and False:",
-        (
-            "tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",
-        ),
+        ("tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",),
     ),
     Mutant(
         "twin_not_settled",
@@ -75,9 +73,7 @@ MUTANTS = (
         "worker/guards.py",
         "if before is not None and before is not delivery:",
         "if before is not None and False:",
-        (
-            "tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",
-        ),
+        ("tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",),
     ),
     Mutant(
         "outranked_not_noticed",
@@ -85,9 +81,7 @@ MUTANTS = (
         "worker/guards.py",
         "delivery.outranked = mark is not None and mark.rank > delivery.rank",
         "delivery.outranked = False",
-        (
-            "tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",
-        ),
+        ("tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",),
     ),
     Mutant(
         "outranked_kept",
@@ -95,9 +89,7 @@ MUTANTS = (
         "worker/guards.py",
         "                del self._held[delivery.id]\n                self._delete(delivery)",
         "                del self._held[delivery.id]",
-        (
-            "tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",
-        ),
+        ("tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",),
     ),
     Mutant(
         "lost_hands_over",
@@ -113,8 +105,8 @@ MUTANTS = (
         "suspects_trusted_without_commit",
         "A repeated delivery counts as the newest before any commit says so.",
         "worker/actor.py",
-        '        self._guards.outrank({} if self._state is None else self._state.marks)\n',
-        '        self._guards.outrank({} if self._state is None else self._state.marks)\n        self._guards.trust()\n',
+        "        self._guards.outrank({} if self._state is None else self._state.marks)\n",
+        "        self._guards.outrank({} if self._state is None else self._state.marks)\n        self._guards.trust()\n",
         (
             "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
         ),

@@ -94,11 +94,9 @@ MUTANTS = (
         "repair_takes_nothing_over",
         "A scan for life rings an instance, and what a lost message guarded stays where it is.",
         "worker/outbox.py",
-        '        self.take_over(draft, guard)\n        draft.take_activities_over(',
-        '        draft.take_activities_over(',
-        (
-            "tests/protocol/test_rules_guards.py::test_r8_what_a_lost_message_guarded_is_handed_over_after_a_repair",
-        ),
+        "        self.take_over(draft, guard)\n        draft.take_activities_over(",
+        "        draft.take_activities_over(",
+        ("tests/protocol/test_rules_guards.py::test_r8_what_a_lost_message_guarded_is_handed_over_after_a_repair",),
     ),
     Mutant(
         "activities_taken_over_at_once",
@@ -106,9 +104,7 @@ MUTANTS = (
         "worker/outbox.py",
         "TAKE_OVER_ACTIVITIES_AFTER = timedelta(days=1)",
         "TAKE_OVER_ACTIVITIES_AFTER = timedelta(seconds=1)",
-        (
-            "tests/protocol/test_rules_guards.py::test_r8_an_activity_whose_message_was_lost_runs_again_a_day_later",
-        ),
+        ("tests/protocol/test_rules_guards.py::test_r8_an_activity_whose_message_was_lost_runs_again_a_day_later",),
     ),
     Mutant(
         "no_order_per_target",
@@ -155,9 +151,7 @@ MUTANTS = (
         "worker/mailroom.py",
         "        smaller = replacement(item.send, error)\n",
         "        smaller = None\n",
-        (
-            "tests/protocol/test_rules_undeliverable.py::test_who_waits_for_an_answer_that_nobody_can_take_is_told_so",
-        ),
+        ("tests/protocol/test_rules_undeliverable.py::test_who_waits_for_an_answer_that_nobody_can_take_is_told_so",),
     ),
     Mutant(
         "undeliverable_start_dropped",
@@ -220,9 +214,7 @@ MUTANTS = (
         "taskhub/hub.py",
         "    return origin is not None and (\n",
         "    return origin is None and (\n",
-        (
-            "tests/protocol/test_rules_order.py::test_r14_a_child_that_the_parent_started_itself_is_not_a_stranger",
-        ),
+        ("tests/protocol/test_rules_order.py::test_r14_a_child_that_the_parent_started_itself_is_not_a_stranger",),
     ),
     Mutant(
         "stranger_taken_for_a_child",

@@ -28,8 +28,8 @@ _SQLITE = (
         "sqlite_insert_replaces",
         "A header that is inserted takes the place of one that is there.",
         "taskhub/sqlite/partition.py",
-        "_INSERT_HEADER = f\"INSERT INTO instances",
-        "_INSERT_HEADER = f\"INSERT OR REPLACE INTO instances",
+        '_INSERT_HEADER = f"INSERT INTO instances',
+        '_INSERT_HEADER = f"INSERT OR REPLACE INTO instances',
         (f"{_CONTRACT}::test_inserting_a_header_that_exists_conflicts",),
     ),
     Mutant(
@@ -95,7 +95,9 @@ _SQLITE = (
         "taskhub/sqlite/queues.py",
         '_LET_GO = "UPDATE messages SET visible_at = min(visible_at, ?), owner = NULL WHERE owner = ?"',
         '_LET_GO = "UPDATE messages SET visible_at = max(visible_at, ?), owner = NULL WHERE owner = ?"',
-        ("tests/taskhub/test_sqlite_takeover.py::test_what_a_store_has_in_hand_when_it_is_closed_is_delivered_again_at_once",),
+        (
+            "tests/taskhub/test_sqlite_takeover.py::test_what_a_store_has_in_hand_when_it_is_closed_is_delivered_again_at_once",
+        ),
     ),
 )
 
@@ -194,7 +196,10 @@ _AZURE_STORAGE = (
         "taskhub/azure/answers.py",
         "    if number in (401, 403):\n",
         "    if False:\n",
-        (f"{_AZURE}::test_refusals_are_told_apart", f"{_AZURE}::test_a_wrong_key_is_refused_with_the_mend_and_without_the_key"),
+        (
+            f"{_AZURE}::test_refusals_are_told_apart",
+            f"{_AZURE}::test_a_wrong_key_is_refused_with_the_mend_and_without_the_key",
+        ),
     ),
 )
 

@@ -37,9 +37,7 @@ MUTANTS = (
         "worker/draft.py",
         "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due <= earliest:",
         "elif state.alarm is not None and state.alarm.due <= earliest:",
-        (
-            "tests/protocol/test_rules_time.py::test_r16_a_doorbell_that_was_lost_is_not_counted_on_for_the_next_timer",
-        ),
+        ("tests/protocol/test_rules_time.py::test_r16_a_doorbell_that_was_lost_is_not_counted_on_for_the_next_timer",),
     ),
     Mutant(
         "alarm_not_armed_again",

@@ -122,9 +122,7 @@ MUTANTS = (
         "worker/actor.py",
         "        if await is_wanted(self._hub.store, parent):\n            return False\n",
         "        return False\n",
-        (
-            "tests/protocol/test_rules_order.py::test_r14_a_child_that_begins_late_asks_whether_it_is_still_wanted",
-        ),
+        ("tests/protocol/test_rules_order.py::test_r14_a_child_that_begins_late_asks_whether_it_is_still_wanted",),
     ),
     Mutant(
         "stale_drop_of_results",
@@ -152,9 +150,7 @@ MUTANTS = (
         "worker/results.py",
         "return None if self._since is None else self._since + LINGER_SECONDS",
         "return None if self._since is None else self._since + 10_000 * LINGER_SECONDS",
-        (
-            "tests/protocol/test_rules_results.py::test_a_result_that_does_not_let_the_function_go_on_is_committed_soon",
-        ),
+        ("tests/protocol/test_rules_results.py::test_a_result_that_does_not_let_the_function_go_on_is_committed_soon",),
     ),
     Mutant(
         "every_result_committed_alone",

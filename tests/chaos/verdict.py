@@ -1,0 +1,134 @@
+"""The end of a run: everything that must be true is looked at, and what is wrong is shown.
+
+Owns what counts as a violation. It begins when all is idle, and ends the workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError
+from azure_durable_py.taskhub.protocol import Kind
+from tests.chaos import effects
+from tests.chaos.audit import Audit, Violation
+from tests.chaos.crew import Crew, has_died_in_silence
+from tests.chaos.place import Place, Row
+from tests.chaos.report import Report
+from tests.chaos.scenes import Stage
+
+LONG_TIMERS_LEAVE_DOORBELLS = True
+"""Whether a doorbell may be left of a long timer that was cancelled or whose instance has finished."""
+CONSUMED_MESSAGES_LEAVE_VALUES = True
+"""Whether the rows may be left that held a large value of a message that was consumed."""
+_OF_MESSAGES = ("30-payload-msg-", "30-payload-start-")
+_SHOWN, _DESCRIBED = 40, 10
+
+
+class Verdict:
+    """Fills a report.
+
+    :param say: takes what people are to read.
+    """
+
+    def __init__(
+        self, place: Place, hub: TaskHub, crew: Crew, stage: Stage, audit: Audit, say: Callable[[str], None]
+    ) -> None:
+        self._place = place
+        self._hub = hub
+        self._crew = crew
+        self._stage = stage
+        self._audit = audit
+        self._say = say
+
+    async def give(self, report: Report, directory: Path) -> None:
+        """Look at everything, add what is wrong to the report, and show it.
+
+        :param directory: where workers keep notes; gets a file with all violations.
+        """
+        crew, stage, audit = self._crew, self._stage, self._audit
+        messages = sum((await self._hub.retry(self._hub.store.message_counts)).values())
+        texts = self._place.messages()
+        await crew.end()
+        notes = effects.read(directory)
+        report.instances, report.kinds, report.timers = stage.started, stage.kinds, stage.timers
+        report.kills, report.suicides, report.stops = crew.kills, crew.suicides, crew.stops
+        report.faults = Counter(self._place.faults)
+        report.takeovers = effects.takeovers(notes, crew.killed)
+        report.orchestrations = len(await audit.listed(Kind.orchestration))
+        report.entities = len(await audit.listed(Kind.entity))
+        report.violations += [
+            *await audit.outcomes(),
+            *await audit.entities(),
+            *audit.effects(notes),
+            *self._rows(report, await audit.leftovers(await self._place.rows())),
+            *self._messages(report, messages, texts),
+            *self._workers(),
+        ]
+        report.violations = list(dict.fromkeys(report.violations))
+        if report.violations:
+            await self._show(report.violations, texts, directory)
+
+    def _rows(self, report: Report, left: list[Row]) -> list[Violation]:
+        """Rows left over, but for those that storage took late, and what the dead could not tell anybody of."""
+        late = [row for row in left if self._place.was_late(row)]
+        inbox = [row for row in left if row not in late and row.key.startswith("10-")]
+        strays = [row for row in left if row not in late and not row.key.startswith("10-")]
+        if CONSUMED_MESSAGES_LEAVE_VALUES:
+            report.consumed = sum(row.key.startswith(_OF_MESSAGES) for row in strays)
+            strays = [row for row in strays if not row.key.startswith(_OF_MESSAGES)]
+        report.late, report.strays = len(late), len(strays)
+        # Who dies between staging a large value and the commit or the insert that names it leaves one behind.
+        excused = len(strays) <= report.kills + report.suicides + report.stops
+        by_instance: defaultdict[str, list[str]] = defaultdict(list)
+        for row in inbox if excused else inbox + strays:
+            by_instance[row.instance_id].append(row.key)
+        return [
+            Violation(f"{len(keys)} rows are left, such as {keys[0]}", instance_id)
+            for instance_id, keys in by_instance.items()
+        ]
+
+    def _messages(self, report: Report, count: int, texts: list[str] | None) -> list[Violation]:
+        """Messages left over; where their texts cannot be read, as many as there were long timers may be theirs."""
+        others = None if texts is None else [text for text in texts if not _is_of_timer(text)]
+        report.timer_messages = min(count, report.timers) if others is None else count - len(others)
+        found = [Violation(f"a message is left: {text[:200]}") for text in others or ()]
+        if others is None and count > report.timers:
+            found.append(Violation(f"{count} messages are left, and there were only {report.timers} long timers"))
+        if report.timer_messages and not LONG_TIMERS_LEAVE_DOORBELLS:
+            found.append(Violation(f"{report.timer_messages} doorbells of long timers are left"))
+        return found
+
+    def _workers(self) -> list[Violation]:
+        """Workers that ended by themselves or not at all, and tasks of theirs that died in silence."""
+        found = [Violation(complaint) for complaint in self._crew.complaints]
+        for member in self._crew.members:
+            found += [Violation(f"{member.name}: {line}") for line in has_died_in_silence(member.log)]
+        return found
+
+    async def _show(self, violations: list[Violation], texts: list[str] | None, directory: Path) -> None:
+        self._say("\n" + "\n".join(f"VIOLATION {violation}" for violation in violations[:_SHOWN]))
+        file = directory / "violations.txt"
+        file.write_text("\n".join(map(str, violations)), encoding="utf-8")
+        if len(violations) > _SHOWN:
+            self._say(f"... and {len(violations) - _SHOWN} more, see {file}")
+        named = dict.fromkeys(found.instance_id for found in violations if found.instance_id is not None)
+        for instance_id in list(named)[:_DESCRIBED]:
+            # What is to be shown may be what is damaged.
+            with contextlib.suppress(Exception):
+                self._say(await self._audit.describe(instance_id))
+            for text in texts or ():
+                if f'"{instance_id}"' in text:
+                    self._say(f"  message: {text[:300]}")
+        self._say(f"queues: {await self._hub.store.message_counts()}")
+        self._say(f"hub, logs and notes are kept in {directory}")
+
+
+def _is_of_timer(text: str) -> bool:
+    try:
+        return Doorbell.decode(text).due is not None
+    except MalformedMessageError:
+        return False
