@@ -101,9 +101,7 @@ MUTANTS = (
         "worker/feed.py",
         "            while self._waiting and not self._waiting[0].is_wanted:\n",
         "            while False:\n",
-        (
-            "tests/worker/test_feed.py::test_an_activity_of_an_instance_that_has_ended_while_it_waited_does_not_run",
-        ),
+        ("tests/worker/test_feed.py::test_an_activity_of_an_instance_that_has_ended_while_it_waited_does_not_run",),
     ),
     Mutant(
         "no_end_of_deliveries",

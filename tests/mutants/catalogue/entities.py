@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant(
         "moved_senders_forgotten",
         "A sender that was moved out of the header is not looked for there: its repetitions take effect.",
-        "worker/entity_turn.py",
+        "worker/sender_memory.py",
         "            if event.sent_at <= page.until:\n",
         "            if False:\n",
         ("tests/entities/test_bounds.py::test_senders_beyond_a_limit_move_to_rows_and_are_still_known",),
@@ -56,9 +56,9 @@ MUTANTS = (
     Mutant(
         "senders_pile_up",
         "The memory of senders grows until the header is full.",
-        "worker/entity_turn.py",
-        "        if len(state.senders) <= MAX_SENDERS:\n            return\n",
-        "        return\n",
+        "worker/sender_memory.py",
+        "    if len(state.senders) <= MAX_SENDERS:\n        return []\n",
+        "    return []\n",
         ("tests/entities/test_bounds.py::test_senders_beyond_a_limit_move_to_rows_and_are_still_known",),
     ),
     Mutant(
@@ -99,9 +99,7 @@ MUTANTS = (
         "runtime/entities.py",
         "        self._state.restore()\n        return Outcome(None, failure)",
         "        return Outcome(None, failure)",
-        (
-            "tests/entities/test_operations.py::test_a_failed_operation_leaves_no_trace_for_the_next_one_of_its_turn",
-        ),
+        ("tests/entities/test_operations.py::test_a_failed_operation_leaves_no_trace_for_the_next_one_of_its_turn",),
     ),
     Mutant(
         "scheduled_signal_at_once",

@@ -201,12 +201,28 @@ MUTANTS = (
         "row_without_ring",
         "A row that is there already is not rung for: whoever put it may have died before it rang.",
         "taskhub/hub.py",
-        "        for at in range(0, len(events), MAX_COMMIT_ROWS):\n",
+        "        await self.insert(target, events)\n        await self.ring(target, why)\n",
         "        known = {row.key for row in (await self.store.load(target)).inbox}\n"
-        "        if known.issuperset(event.key for event in events):\n"
-        "            return\n"
-        "        for at in range(0, len(events), MAX_COMMIT_ROWS):\n",
+        "        await self.insert(target, events)\n"
+        "        if not known.issuperset(event.key for event in events):\n"
+        "            await self.ring(target, why)\n",
         ("tests/protocol/test_rules_guards.py::test_r6_a_row_that_is_there_already_is_still_rung_for",),
+    ),
+    Mutant(
+        "one_transaction_for_all",
+        "Events for one instance are inserted at once, however many bytes they take together.",
+        "taskhub/hub.py",
+        "        for rows in layout.transactions([row for row, _ in packed], MAX_COMMIT_ROWS):\n",
+        "        for rows in [[row for row, _ in packed]]:\n",
+        ("tests/taskhub/test_hub.py::test_events_are_inserted_as_many_at_once_as_rows_and_bytes_allow",),
+    ),
+    Mutant(
+        "long_failure_kept_whole",
+        "A failure keeps more than its budget, and no message can carry it.",
+        "shortening.py",
+        "        if failure_bytes(_cut_to(links, room)) <= budget:\n",
+        "        if room:\n",
+        ("tests/test_shortening.py::test_any_failure_fits_the_budget_and_comes_back_as_it_was_stored",),
     ),
     Mutant(
         "child_taken_for_a_stranger",
