@@ -222,6 +222,25 @@ def test_r16_a_doorbell_that_was_lost_is_not_counted_on_for_the_next_timer() -> 
     play(scene)
 
 
+def test_r16_a_doorbell_that_is_put_too_late_to_be_needed_does_not_stay() -> None:
+    async def scene() -> None:
+        stage = Stage(two_alarms)
+        first = await stage.worker("W1")
+        put = first.store.hold("put_message", lambda queue, body, *_: "timer" in body)
+        await stage.start("two_alarms", "one", [600, 100])
+        await stage.until(put.reached.is_set)
+        await stage.raise_event("one", "go")
+        await asyncio.sleep(10.0)
+        put.go.set()
+        await asyncio.sleep(30.0)
+        assert sum((await stage.store.message_counts()).values()) == 1
+        early, late = await stage.finished("one")
+        assert (int(early), int(late)) == (100, 600)
+        await stage.quiet()
+
+    play(scene)
+
+
 def test_r16_who_dies_before_it_puts_the_doorbell_of_a_timer_leaves_that_to_the_next() -> None:
     async def scene() -> None:
         stage = Stage(alarm)

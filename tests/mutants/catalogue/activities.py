@@ -197,7 +197,7 @@ MUTANTS = (
         "worker/feed.py",
         "        offer.job.handed_over(sender, offer.entry)\n",
         "        del sender\n",
-        ("tests/worker/test_feed.py::test_what_is_in_the_queue_is_in_no_outbox_and_keeps_no_doorbell",),
+        ("tests/worker/test_feed.py::test_what_is_in_the_queue_needs_no_other_message_and_keeps_no_doorbell",),
     ),
     Mutant(
         "unreadable_input_fails_at_once",

@@ -7,6 +7,7 @@ from tests.mutants.planting import Mutant
 _RULES = "tests/protocol/test_rules_deletion.py"
 _CLEANING = "tests/entities/test_client.py"
 _REPAIR = "tests/worker/test_repair.py"
+_TARGETS = "tests/protocol/test_rules_targets.py"
 
 MUTANTS = (
     Mutant(
@@ -77,10 +78,7 @@ MUTANTS = (
         "worker/draft.py",
         "target = Target(child_execution(sender, task_id))",
         "target = Target()",
-        (
-            "tests/protocol/test_rules_targets.py"
-            "::test_recursive_termination_leaves_a_stranger_alone_that_has_the_id_of_the_child",
-        ),
+        (f"{_TARGETS}::test_recursive_termination_leaves_a_stranger_alone_that_has_the_id_of_the_child",),
     ),
     Mutant(
         "empty_entity_forgets_early",

@@ -69,12 +69,12 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "alarm_of_another_forgotten",
-        "A timer's doorbell that is put although somebody else had one put stays in the queue.",
+        "late_alarm_kept",
+        "A timer's doorbell that is put when nobody waits for it any more stays in the queue.",
         "worker/outbox.py",
-        "                self.silence(alarm)\n                if self._arming == arming:\n",
-        "                if self._arming == arming:\n",
-        ("tests/protocol",),
+        "        if arming != self._arming:\n            # The",
+        "        if False:\n            # The",
+        ("tests/protocol/test_rules_time.py::test_r16_a_doorbell_that_is_put_too_late_to_be_needed_does_not_stay",),
     ),
     Mutant(
         "delayed_start_at_once",
