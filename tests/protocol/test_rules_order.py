@@ -335,6 +335,19 @@ def test_without_r14_the_parent_takes_its_child_for_a_stranger(monkeypatch: pyte
         play(start_is_repeated)
 
 
+def test_r14_a_start_whose_answer_was_lost_is_known_as_ours() -> None:
+    async def scene() -> None:
+        stage = Stage(waits)
+        client = await stage.worker("client", start=False)
+        client.store.lose_answer("commit", commit_of("one"))
+        await stage.start("waits", "one", by=client)
+        await stage.worker("W1")
+        await stage.raise_event("one", "item", "heard")
+        assert await stage.finished("one") == "heard"
+
+    play(scene)
+
+
 def test_r14_a_running_stranger_fails_the_task() -> None:
     async def scene() -> None:
         stage = Stage(calls, waits)
