@@ -141,10 +141,15 @@ that were put back at once, and how often this message was delivered. The higher
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The newest delivery of a guard that is known to have taken it over (PROTOCOL R1)."""
+    """The newest delivery of a guard that is known to have taken it over (PROTOCOL R1).
+
+    `begun` counts the deliveries of the same message, this one included, that began what it asks for and did not
+    end it. The first delivery of a message leaves no mark.
+    """
 
     rank: Rank
     at: datetime
+    begun: int = 0
 
 
 @dataclass(slots=True)
@@ -272,7 +277,7 @@ class InstanceState:
             "alarm": None
             if self.alarm is None
             else [self.alarm.doorbell, encode_time(self.alarm.due), self.alarm.handle],
-            "marks": {guard: [*mark.rank, encode_time(mark.at)] for guard, mark in self.marks.items()},
+            "marks": {guard: [mark.rank, encode_time(mark.at), mark.begun] for guard, mark in self.marks.items()},
             "senders": self.senders,
             "senderPages": [
                 [p.key, p.chunks, encode_time(p.until), encode_time(p.moved_at)] for p in self.sender_pages
@@ -374,8 +379,7 @@ def _alarm(value: Any) -> Alarm:
 
 
 def _mark(value: Any) -> Mark:
-    again, tag, count, at = _MARK(value)
-    return Mark((again, tag, count), at)
+    return Mark(*_MARK(value))
 
 
 def _memory(value: Any) -> ClientMemory:
@@ -434,7 +438,7 @@ _MESSAGES = shape.items(shape.row(_NUMBER, shape.text, shape.text, shape.flag))
 _ARMING = shape.row(_ID, shape.time)
 _HANDLE = shape.row(_part_of_handle, _part_of_handle)
 _ALARM = shape.row(shape.word(256, least=0), shape.time, shape.optional(_HANDLE))
-_MARK = shape.row(_COUNT, shape.word(256, least=0), _COUNT, shape.time)
+_MARK = shape.row(shape.row(_COUNT, shape.word(256, least=0), _COUNT), shape.time, _COUNT)
 _MARKS = shape.mapping(_ID, _mark)
 _SENDERS = shape.mapping(shape.text, _NUMBER)
 _SENDER_PAGES = shape.items(shape.row(shape.blob_key, shape.whole(1, MAX_CHUNKS), shape.time, shape.time))

@@ -75,7 +75,7 @@ def _leading_deliveries(sends: Iterable[Send]) -> Iterable[Deliver]:
 
 async def _deliver(hub: TaskHub, sender: Sender, run: Sequence[Deliver]) -> None:
     why = f"from {sender.name}"
-    batches = list(_batches(run))
+    batches = list(_in_memory_together(run))
     for batch in batches:
         try:
             await _insert(hub, sender, batch, why if batch is batches[-1] else None)
@@ -85,7 +85,7 @@ async def _deliver(hub: TaskHub, sender: Sender, run: Sequence[Deliver]) -> None
                 await _insert_or_replace(hub, sender, send, why)
 
 
-def _batches(run: Sequence[Deliver]) -> Iterable[list[Deliver]]:
+def _in_memory_together(run: Sequence[Deliver]) -> Iterable[list[Deliver]]:
     """Deliveries in groups whose values can be held in memory together."""
     batch: list[Deliver] = []
     size = 0

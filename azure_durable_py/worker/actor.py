@@ -53,12 +53,13 @@ from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, InboxRow
 from azure_durable_py.worker.children import is_wanted
 from azure_durable_py.worker.context import TaskResult, WorkerContext
-from azure_durable_py.worker.delivery import Delivery
+from azure_durable_py.worker.delivery import UNSEEN, Delivery
 from azure_durable_py.worker.draft import Draft
 from azure_durable_py.worker.entity_draft import EntityDraft
 from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
+from azure_durable_py.worker.given_up import after_attempts
 from azure_durable_py.worker.guards import Guards
 from azure_durable_py.worker.inbox import accept, completed_task, horizon, without_lost
 from azure_durable_py.worker.locks import give_back
@@ -110,6 +111,7 @@ class Actor:
         self._latest = self._seen_until = context.hub.clock.now()
         self._broken: BaseException | None = None
         self._staged: dict[str, list[str]] = {}
+        self._unsettled: str | None = None
         self._is_entity = is_entity(instance_id)
         self._execution = EntityExecution(context, instance_id) if self._is_entity else Execution(context, instance_id)
         self._turns = context.entity_turns if self._is_entity else context.turns
@@ -150,6 +152,10 @@ class Actor:
 
     def armed(self, arming: Arming, alarm: Alarm) -> None:
         """The doorbell for the earliest timer is put."""
+        if not self._guards or self._state is None or self._state.arming != arming:
+            # The instance ended meanwhile, or waits for another time: nobody will name this doorbell.
+            self._outbox.silence(alarm)
+            return
         self._outbox.armed(arming, alarm)
         self._wake.set()
 
@@ -337,6 +343,7 @@ class Actor:
 
     async def _step(self) -> None:
         self._early_until = None
+        self._results.give_back()
         if not self.is_busy:
             return
         if self._arrived or not self._loaded or (self._more and not self._rows):
@@ -358,6 +365,7 @@ class Actor:
         self._settle()
 
     async def _load(self) -> None:
+        known = None if self._state is None else self._state.execution_id
         arrived, self._arrived = self._arrived, []
         for delivery in arrived:
             self._guards.hold(delivery)
@@ -365,14 +373,18 @@ class Actor:
         self._loaded = False
         began = self._hub.clock.now()
         loaded = await self._hub.store.load(self.instance_id)
-        for delivery in arrived:
-            delivery.horizon = horizon(loaded, self._hub.clock.now())
+        for delivery in self._guards:
+            # Not only those that have just arrived: a load before this one may have failed.
+            if delivery.horizon == UNSEEN:
+                delivery.horizon = horizon(loaded, self._hub.clock.now())
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
         self._seen_until = began
         self._results.looked(results)
         if self._state is None or _etag(loaded.header) != _etag(self._header):
             self._take_header(loaded.header)
+        if known is not None and (self._state is None or self._state.execution_id != known):
+            await self._guards.confirm()
         self._guards.outrank({} if self._state is None else self._state.marks)
         if self._state is not None:
             self._outbox.keep(self._state)
@@ -420,7 +432,7 @@ class Actor:
         if self._is_being_repaired():
             self._outbox.repair(draft, guard.id)
         self._see_to_timers(draft, guard)
-        if draft.changed:
+        if draft.changed or self._unsettled == header.etag:
             await self._commit(draft)
             if rows:
                 logger.info("Dropped %d events for instance %r, which has ended.", len(rows), self.instance_id)
@@ -435,6 +447,9 @@ class Actor:
     # --- a turn --------------------------------------------------------------------------------------
 
     async def _take_turn(self, header: Header, state: InstanceState) -> None:
+        beginning = [delivery for delivery in self._guards.suspects if self._is_beginning(delivery, state)]
+        if beginning:
+            header, state = await self._note_beginning(header, state, beginning)
         draft = self._draft(header, state)
         for delivery in self._guards.suspects:
             draft.mark(delivery.id, delivery.rank)
@@ -451,22 +466,54 @@ class Actor:
         elif abandoned and draft.changed:
             self._outbox.take_over(draft, guard.id)
         self._see_to_timers(draft, guard)
-        if draft.changed:
-            if guard.lost:
-                raise ConcurrencyConflictError("the message that was to guard a turn went to another worker")
-            try:
-                await self._commit(draft)
-            except PayloadTooLargeError as error:
-                if self._is_entity:
-                    raise
-                draft = await self._fail_instead(header, state, draft, guard, error)
-                await self._commit(draft)
+        if draft.changed or self._unsettled == header.etag:
+            draft = await self._commit_turn(header, state, draft, guard)
         else:
             self._results.forget_taken()
         self._guards.trust()
         # Older entries to the same targets go first (PROTOCOL R9).
         await self._outbox.claim(draft.state, self.sender, frozenset(entry for entry, _ in draft.new))
         self._outbox.dispatch_new(draft, self.sender, guard.id)
+
+    async def _commit_turn(self, header: Header, state: InstanceState, draft: Draft, guard: Delivery) -> Draft:
+        """Make a turn true, or what takes its place; returns which."""
+        for delivery in self._guards:
+            # At its last attempt a message is served step by step, and each further step may be the one.
+            if not delivery.item and not delivery.last:
+                draft.end(delivery.id)
+        if guard.lost:
+            raise ConcurrencyConflictError("the message that was to guard a turn went to another worker")
+        try:
+            await self._commit(draft)
+        except PayloadTooLargeError as error:
+            if self._is_entity:
+                raise
+            draft = await self._fail_instead(header, state, draft, guard, error)
+            await self._commit(draft)
+        return draft
+
+    def _is_beginning(self, delivery: Delivery, state: InstanceState) -> bool:
+        """Whether what a message asks for, and was perhaps begun before by a process that died of it, begins now."""
+        return delivery.deliveries > 1 and (delivery.item or self._has_work(state))
+
+    async def _note_beginning(
+        self, header: Header, state: InstanceState, beginning: Iterable[Delivery]
+    ) -> tuple[Header, InstanceState]:
+        """Count the attempt in the header before it is made: whoever comes after a death knows then (PROTOCOL I12)."""
+        draft = self._draft(header, state)
+        limit = self._context.settings.max_dequeue_count
+        for delivery in beginning:
+            delivery.attempt = draft.begin(delivery.id, delivery.rank)
+            if not delivery.item:
+                delivery.last = delivery.attempt >= limit
+                delivery.failure = after_attempts(f"instance {self.instance_id!r}", delivery.attempt, limit)
+        for delivery in self._guards.suspects:
+            draft.mark(delivery.id, delivery.rank)
+        await self._commit(draft)
+        self._guards.trust()
+        assert self._header is not None
+        assert self._state is not None
+        return self._header, self._state
 
     async def _advance(self, header: Header, state: InstanceState, draft: Draft, guard: Delivery) -> Draft:
         """Run what there is to run, and write it into a draft."""
@@ -483,22 +530,17 @@ class Actor:
             if await turn.run(self._next_rows()):
                 turn.record(guard.id)
             return draft
-        if self._has_work(draft):
+        if self._has_work(draft.state):
             try:
                 await self._run_turn(header, draft, guard)
             except PayloadTooLargeError as error:
                 return await self._fail_instead(header, state, draft, guard, error)
         return draft
 
-    def _has_work(self, draft: Draft) -> bool:
+    def _has_work(self, state: InstanceState) -> bool:
         """Whether there is anything to show to the function: a commit that only drops or fences needs no replay."""
-        state = draft.state
-        return bool(
-            self._rows
-            or len(self._results)
-            or state.pending
-            or (state.earliest is not None and state.earliest <= draft.now)
-        )
+        due = state.earliest is not None and state.earliest <= self._now()
+        return bool(self._rows or len(self._results) or state.pending or due or self._is_unfinished())
 
     def _take_failure(self) -> FailureDetails | None:
         """Why to fail what is first now: one operation pays for it, and those behind it are to be run."""
@@ -689,7 +731,11 @@ class Actor:
             self._touch()
 
     async def _commit_once(self, commit: Commit, turn_id: str) -> str:
-        """Commit; a lost answer is looked for in the header, and else is a conflict (PROTOCOL I2)."""
+        """Commit; a lost answer is looked for in the header, and else is a conflict (PROTOCOL I2).
+
+        While the header is what it was before, the commit may still land: nothing is deleted until another one has
+        changed it, if need be one that changes nothing else.
+        """
         try:
             return await self._hub.store.commit(commit)
         except StorageUnavailableError as error:
@@ -704,6 +750,7 @@ class Actor:
         pauses.over()
         if found is not None and found.columns.turn_id == turn_id:
             return found.etag
+        self._unsettled = None if found is None else found.etag
         raise ConcurrencyConflictError(f"A commit of instance {self.instance_id!r} was not answered.")
 
     # --- settling --------------------------------------------------------------------------------------
@@ -724,6 +771,9 @@ class Actor:
         if state is None:
             return True
         if delivery.suspect or state.names(delivery.id) or self._early_until is not None:
+            return False
+        if delivery.due is not None and state.arming is not None and self._guards.is_mine(state.arming.guard):
+            # It may be the very doorbell that we are putting, come before its name is known: it must be seen in hand.
             return False
         if self._parked:
             return True

@@ -18,9 +18,13 @@ class Claims:
         self.handed_over: set[int] = set()
         """Entries that are known to be handed over and are still in the header."""
 
+    def is_new(self, entry: int) -> bool:
+        """Whether it was not taken on yet."""
+        return entry not in self.handed_over and entry not in self._open
+
     def claim(self, entry: int) -> bool:
         """Take an entry on; tells whether it is still to be handed over, and new here."""
-        if entry in self.handed_over or entry in self._open:
+        if not self.is_new(entry):
             return False
         self._open.add(entry)
         return True

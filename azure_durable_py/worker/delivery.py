@@ -33,6 +33,13 @@ class Settlement(Protocol):
         """Whether it is known to have gone to another receiver."""
         ...
 
+    async def confirm(self) -> bool:
+        """Whether it is still ours, as storage says.
+
+        :raises StorageError: storage does not say.
+        """
+        ...
+
     async def ack(self) -> None:
         """The message has done its work: delete it."""
         ...
@@ -46,6 +53,10 @@ class Settlement(Protocol):
         ...
 
 
+UNSEEN = "~"
+"""The horizon of a delivery before anything was loaded for it: behind all keys."""
+
+
 @dataclass(slots=True, eq=False)
 class Delivery:
     """One delivery of a doorbell or work item.
@@ -54,7 +65,8 @@ class Delivery:
     `why` is the doorbell's. `suspect`: it may not be the first delivery, and nothing in the header says yet
     that it is the newest (PROTOCOL R1). `outranked`: the header says that it is not. `horizon` is the
     inbox key behind which rows are none of its business. `last`: host.json allows no other delivery.
-    `failure`: why to run no more of what it asks for, but to fail it.
+    `failure`: why to run no more of what it asks for, but to fail it. `item`: it is a work item. `attempt`: which
+    beginning of what it asks for this is, as far as is known; those before did not come to their end.
     """
 
     id: str
@@ -64,7 +76,9 @@ class Delivery:
     due: datetime | None = None
     failure: FailureDetails | None = None
     last: bool = False
-    horizon: str = ""
+    item: bool = False
+    attempt: int = 1
+    horizon: str = UNSEEN
     outranked: bool = False
     suspect: bool = field(init=False)
 
@@ -110,10 +124,11 @@ class Held:
             await self._quietly(lambda: self.holder.hub.store.extend_message(self.message, 0))
 
     async def _put_anew(self, delay: float, attempts: int = 8) -> bool:
-        # A new message first: were it the other way round, a crash between would lose the guard.
+        # A new message first: were it the other way round, a crash between would lose the guard. Without telling our
+        # own pumps, which would be there first each time: another worker may be the one that can do what we cannot.
         hub = self.holder.hub
         try:
-            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay), attempts=attempts)
+            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay, hold=True), attempts=attempts)
         except StorageError as error:
             logger.warning("A message in %s is not put back and comes again as it is: %s", self.message.queue, error)
             return False
@@ -122,6 +137,13 @@ class Held:
             return True
         finally:
             self.holder.forget(self)
+
+    async def confirm(self) -> bool:
+        try:
+            await self.renew()
+        except MessageLostError:
+            self.lost = True
+        return not self.lost
 
     async def renew(self) -> None:
         """Keep it invisible for another `visibility` seconds."""

@@ -111,8 +111,30 @@ class Draft:
         """Say that this delivery of a guard is the newest one known (PROTOCOL R1)."""
         known = self.state.marks.get(guard)
         if known is None or known.rank < rank:
-            self.state.marks[guard] = Mark(rank, self.now)
+            self.state.marks[guard] = Mark(rank, self.now, self._begun(guard, rank))
             self.changed = True
+
+    def begin(self, guard: str, rank: Rank) -> int:
+        """Mark a delivery that begins what others of the same message did not end; returns which attempt it is."""
+        begun = self._begun(guard, rank)
+        known = self.state.marks.get(guard)
+        if known is None or known.rank != rank:
+            # Else this very mark was written by a commit that was not answered.
+            begun += 1
+        self.state.marks[guard] = Mark(rank, self.now, begun)
+        self.changed = True
+        return 1 + begun
+
+    def _begun(self, guard: str, rank: Rank) -> int:
+        """How many deliveries of the same message are known to have begun; one that was put back counts anew."""
+        known = self.state.marks.get(guard)
+        return 0 if known is None or known.rank[:2] != rank[:2] else known.begun
+
+    def end(self, guard: str) -> None:
+        """What a message asked for came to its end: what began before ended with its process, and not by it."""
+        known = self.state.marks.get(guard)
+        if known is not None and known.begun:
+            self.state.marks[guard] = dataclasses.replace(known, begun=0)
 
     def drop(self, entries: Collection[int]) -> None:
         """Take entries that were handed over out of the outbox.

@@ -27,7 +27,7 @@ from azure_durable_py.taskhub.values import Spill, read_value
 from azure_durable_py.worker.activities import ActivityRunner
 from azure_durable_py.worker.context import ActivityJob, TaskResult
 from azure_durable_py.worker.delivery import Delivery, Holder
-from azure_durable_py.worker.given_up import after_deliveries
+from azure_durable_py.worker.given_up import after_attempts
 from azure_durable_py.worker.poison import set_aside
 from azure_durable_py.worker.supervision import Supervisor
 from azure_durable_py.worker.taskset import TaskSet
@@ -36,6 +36,7 @@ logger = logging.getLogger("azure_durable_py.worker")
 ACTIVITIES = "activities"
 """What the running of activities is called in the worker's health."""
 PARALLEL_PUTS = 8
+SUSPECT_DELAY = 2.0
 MOST_AHEAD = 16
 """Work items that may be taken from the queue although no slot is free for them yet."""
 
@@ -72,6 +73,9 @@ class _HandBack:
     def __init__(self) -> None:
         self.adopted = asyncio.Event()
         self.lost = False
+
+    async def confirm(self) -> bool:
+        return True  # It was received just now.
 
     async def ack(self) -> None:
         self.adopted.set()
@@ -240,7 +244,9 @@ class ActivityFeed:
         async def put() -> None:
             if spill.rows:
                 await self._hub.store.put_blobs(sender.instance_id, spill.rows)
-            await self._hub.put(self._hub.store.activity_queue, item.encode())
+            # What may end its process again is not to do so before the header says that it is in the queue.
+            delay = SUSPECT_DELAY if offer.tries else 0.0
+            await self._hub.put(self._hub.store.activity_queue, item.encode(), delay)
 
         await self._hub.patiently(put, f"The queueing of activity {activity.name!r}")
         offer.job.handed_over(sender, offer.entry)
@@ -257,7 +263,7 @@ class ActivityFeed:
         ids = self._hub.ids
         again = lambda: item.put_back(ids.short()).encode()  # noqa: E731
         held = self._holder.hold(message, self._visibility, again, item.instance_id)
-        delivery = Delivery(item.id, (item.again, item.tag, message.dequeue_count), held)
+        delivery = Delivery(item.id, (item.again, item.tag, message.dequeue_count), held, item=True)
         self._taken.append(_Taken(item, delivery, item.ready_at or self._hub.clock.now()))
         self._fill()
 
@@ -298,9 +304,9 @@ class ActivityFeed:
 
     def _given_up(self, item: WorkItem, delivery: Delivery) -> FailureDetails | None:
         """Why not to begin once more what has ended its process each time."""
-        what, deliveries = f"activity {item.name!r} of instance {item.instance_id!r}", item.tries + delivery.deliveries
-        reason = after_deliveries(what, deliveries, self._most_deliveries)
-        if deliveries > self._most_deliveries + 1:
+        what, attempt = f"activity {item.name!r} of instance {item.instance_id!r}", item.tries + delivery.attempt
+        reason = after_attempts(what, attempt, self._most_deliveries)
+        if attempt > self._most_deliveries + 1:
             # It was told before that the activity has failed, and its process ended with that, too.
             delivery.failure = reason
         return reason
@@ -320,6 +326,7 @@ class ActivityFeed:
                 return False
             if hand_back.lost:
                 raise StorageError("the entries that it guards could not be handed over")
+            delivery.attempt = copy.attempt
         delivery.suspect = False
         wanted = (state.execution_id, state.generation, state.attempt)
         return not is_terminal(header) and wanted == (item.execution_id, item.generation, item.attempt)

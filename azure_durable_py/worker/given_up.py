@@ -1,4 +1,4 @@
-"""Work that is given up: every delivery of its message ended with its process.
+"""Work that is given up: each time that it was begun, its process ended before it did.
 
 Owns how often that may happen and the reason that is told. What is given up - an activity, an
 operation, an instance - is decided where the delivery is served.
@@ -10,19 +10,20 @@ from azure_durable_py.errors import WorkGivenUpError
 from azure_durable_py.models import FailureDetails, qualified_name
 
 
-def after_deliveries(what: str, deliveries: int, limit: int) -> FailureDetails | None:
+def after_attempts(what: str, attempt: int, limit: int) -> FailureDetails | None:
     """Why to give up what a message asks for; None: it may be tried.
 
-    A message that its worker let go of in good order is put anew and counts from the start.
+    What only waited in a process that died was not begun, and a message that its worker let go of in good order
+    counts from the start.
 
     :param what: names it for people.
-    :param deliveries: how often the message was delivered, this delivery included.
+    :param attempt: which beginning of it this would be.
     :param limit: how often host.json allows.
     """
-    if deliveries <= limit:
+    if attempt <= limit:
         return None
     return _reason(
-        f"The message for {what} was delivered {deliveries - 1} times, as often as maxDequeueCount in host.json allows",
+        f"The message for {what} was taken up {attempt - 1} times, as often as maxDequeueCount in host.json allows",
         "the process stood still for longer than the message's visibility timeout",
     )
 

@@ -53,6 +53,15 @@ class Guards:
         self._held.clear()
         return held
 
+    async def confirm(self) -> None:
+        """Ask storage which of the messages in hand are still ours, and give up the others.
+
+        The marks that would tell went with the header of another execution.
+        """
+        for delivery in self:
+            if not await delivery.settlement.confirm():
+                del self._held[delivery.id]
+
     def outrank(self, marks: Mapping[str, Mark]) -> None:
         """Give up what another delivery took over, by what the header says, or went to another worker."""
         for delivery in self:

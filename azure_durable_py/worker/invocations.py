@@ -72,6 +72,10 @@ class Invocation:
     def lost(self) -> bool:
         return self._kept is not None and self._kept.lost
 
+    async def confirm(self) -> bool:
+        # While its invocation lasts, the host keeps the message.
+        return self._kept is None or await self._kept.confirm()
+
     async def ack(self) -> None:
         async with self._changing:
             if self._kept is not None:
@@ -207,7 +211,7 @@ class Invocations:
             self._context.settings.activity_visibility_timeout,
             lambda puts: replace(item, again=item.again + puts, tag=hub.ids.short()).encode(),
         )
-        delivery = Delivery(item.id, (item.again, item.tag, dequeue_count), settlement)
+        delivery = Delivery(item.id, (item.again, item.tag, dequeue_count), settlement, item=True)
         what = f"activity {item.name!r} of instance {item.instance_id!r}"
         failure = after_rounds(what, item.poisoned, MOST_ROUNDS)
         await self._feed.run(item, delivery, failure)

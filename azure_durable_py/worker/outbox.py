@@ -88,8 +88,7 @@ class Outbox:
     def forget(self) -> None:
         """The entries of another execution, or under guards that are gone, mean nothing any more."""
         self._claims = Claims()
-        for _, alarm in self._armed:
-            self.silence(alarm)
+        # A commit that names one of them may be under way without an answer: they stay, and come when they are due.
         self._armed.clear()
         self._arming = None
         self._first_done = None
@@ -136,11 +135,12 @@ class Outbox:
         for arming, alarm in tuple(self._armed):
             if draft.state.arming == arming and self._guards.is_mine(arming.guard):
                 draft.set_alarm(alarm)
-            else:
-                self._armed.remove((arming, alarm))
+                continue
+            self._armed.remove((arming, alarm))
+            if self._arming == arming:
+                self._arming = None
+            if draft.state.arming != arming and not _is_named(alarm, draft.state):
                 self.silence(alarm)
-                if self._arming == arming:
-                    self._arming = None
 
     def is_abandoned(self, draft: Draft) -> bool:
         """Whether the queue of sends is under a message that nobody may have any more (PROTOCOL R8)."""
@@ -166,6 +166,9 @@ class Outbox:
     def committed(self, draft: Draft) -> None:
         """A draft is true: what it took out of the header is gone."""
         self._claims.drop(draft.gone)
+        for arming, alarm in self._armed:
+            if arming != draft.state.arming and not _is_named(alarm, draft.state):
+                self.silence(alarm)
         # What was put while the draft was in the making waits for the next one.
         self._armed = [(arming, alarm) for arming, alarm in self._armed if arming == draft.state.arming]
         self._first_done = self._last_done if self._armed or self._claims.handed_over else None
@@ -181,12 +184,14 @@ class Outbox:
         if not self._unclaimed:
             return
         guards = self._guards
+        if any(guards.is_mine(guard) and self._claims.is_new(entry) for guard, entry in entries_of(state)):
+            # Before anything is taken on: should it fail, all is still to be claimed.
+            await self._execution.load_decisions(state)
         mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]
         claimed = {entry: guard for guard, entry in mine if self._claims.claim(entry)}
         self._unclaimed = False
         if not claimed:
             return
-        await self._execution.load_decisions(state)
         messages = {message.sequence: message for message in state.messages}
         times = {decision: group.sent_at for group in state.sends for decision in group.ids}
         times.update((decision, group.committed_at) for group in state.activities for decision in group.ids)
@@ -196,7 +201,7 @@ class Outbox:
             else:
                 number = entry & 0xFFFFFFFF
                 outgoing = outgoing_of(sender, self._execution.decision(number), times[number])
-            tries = 0 if entry in new else guards.deliveries(guard) - 1
+            tries = int(entry not in new and guards.deliveries(guard) > 1)
             self._dispatch(sender, entry, outgoing, tries=tries, again=entry not in new)
 
     def dispatch_new(self, draft: Draft, sender: Sender, guard: str) -> None:
@@ -238,3 +243,7 @@ class Outbox:
             await store.delete_message(message)
         except StorageError:
             return  # It comes when it is due, and finds nothing to do.
+
+
+def _is_named(alarm: Alarm, state: InstanceState) -> bool:
+    return state.alarm is not None and state.alarm.doorbell == alarm.doorbell

@@ -98,6 +98,10 @@ class Results:
         self._taken = len(self._results)
         return usable
 
+    def give_back(self) -> None:
+        """The turn that took them came to nothing."""
+        self._taken = self._undecided = 0
+
     def forget_taken(self) -> None:
         """The turn that took them is committed, or found nothing to do with them."""
         del self._results[: self._taken]

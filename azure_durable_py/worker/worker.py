@@ -22,7 +22,6 @@ from azure_durable_py.worker.actor import Actor
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.delivery import Delivery, Holder
 from azure_durable_py.worker.feed import ActivityFeed
-from azure_durable_py.worker.given_up import after_deliveries
 from azure_durable_py.worker.invocations import HostLimits, Invocations
 from azure_durable_py.worker.poison import set_aside
 from azure_durable_py.worker.pump import Pump
@@ -227,16 +226,8 @@ class Worker:
         visibility = self._settings.instance_visibility_timeout
         again = lambda: doorbell.put_back(ids.short()).encode()  # noqa: E731
         held = self._holder.hold(message, visibility, again, doorbell.instance_id)
-        count, limit = message.dequeue_count, self._settings.max_dequeue_count
-        delivery = Delivery(
-            doorbell.id,
-            (doorbell.again, doorbell.tag, count),
-            held,
-            doorbell.why,
-            doorbell.due,
-            failure=after_deliveries(f"instance {doorbell.instance_id!r}", count, limit),
-            last=count >= limit,
-        )
+        rank = (doorbell.again, doorbell.tag, message.dequeue_count)
+        delivery = Delivery(doorbell.id, rank, held, doorbell.why, doorbell.due)
         self._ring(doorbell.instance_id, delivery)
 
     def _ring(self, instance_id: str, delivery: Delivery) -> None:

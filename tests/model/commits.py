@@ -8,7 +8,7 @@ from tests.model import alarm
 from tests.model.decisions import Draft, drafts
 from tests.model.loading import load
 from tests.model.properties import takes_up_again
-from tests.model.state import Commit, Flight, Known, Worker, landed, outdated, stale
+from tests.model.state import CHANGED, UNCHANGED, Commit, Flight, Known, Worker, landed, outdated, stale
 from tests.model.steps import Seat, show
 
 
@@ -23,14 +23,14 @@ def commit(seat: Seat) -> None:
             load(seat, seat.state, seat.me, "conflicts, loads", fault)
             continue
         for draft in found:
-            attempt(seat, draft, clock, fault)
+            attempt(seat, draft, fault)
 
 
 def readings(seat: Seat) -> Iterator[tuple[int, str]]:
     """What time it may be by this worker's clock. One that is apart costs a fault, and matters if it shifts a timer."""
-    clock = seat.clock
+    clock = seat.state.clock
     yield clock, ""
-    if seat.state.budget.skew and clock == seat.state.clock:
+    if seat.state.budget.skew:
         times = {at for _, at in seat.me.known.header.timers}
         if clock in times:
             yield clock - 1, "skew"
@@ -38,7 +38,7 @@ def readings(seat: Seat) -> Iterator[tuple[int, str]]:
             yield clock + 1, "skew"
 
 
-def attempt(seat: Seat, draft: Draft, clock: int, fault: str) -> None:
+def attempt(seat: Seat, draft: Draft, fault: str) -> None:
     state, me = seat.state, seat.me
     marks = state.marks
     if draft.fences and seat.rules.fence in {"rank", "nonce"}:
@@ -46,8 +46,7 @@ def attempt(seat: Seat, draft: Draft, clock: int, fault: str) -> None:
     write = Commit(True, draft.takes, draft.header, marks)
     fenced = f", fencing {','.join(f'D{hand.message.id}' for hand in draft.fences)}" if draft.fences else ""
     label = f"commits {show(draft.header)}{fenced}"
-    ahead = 0 if seat.rules.clock_steps_back else clock
-    after = committed(me, draft)._replace(clock=ahead)
+    after = committed(me, draft)
     flights = outdated(state.flights)
     changes = {"workers": stale(state.workers), **landed(state, write)}
     wrong = takes_up_again(state, me, after)
@@ -56,8 +55,8 @@ def attempt(seat: Seat, draft: Draft, clock: int, fault: str) -> None:
         if alarm.is_cancelled(message, me.known.header, draft.header):
             late = (*flights, Flight("delete", message=message))
             seat.go(f"{label}, deletes the alarm D{message.id}", after, fault=fault, flights=late, **changes)
-    lost, kinds = me._replace(known=None, put=0, clock=ahead), f"lost {fault}"
-    seat.go(f"{label}, but the answer is lost", lost, fault=kinds, flights=flights, **changes)
+    lost, kinds = me._replace(known=None, put=0, unsure=UNCHANGED), f"lost {fault}"
+    seat.go(f"{label}, but the answer is lost", lost._replace(unsure=CHANGED), fault=kinds, flights=flights, **changes)
     late = (*state.flights, Flight("commit", commit=write))
     seat.go(f"{label}, but it is still under way", lost, fault=kinds, flights=late)
 

@@ -33,7 +33,7 @@ def drafts(rules: Rules, scenario: Scenario, me: Worker, clock: int) -> list[Dra
     before = me.known.header
     turn = decide(scenario, me, clock)
     fences = tuple(hand for hand in me.hands if not hand.trusted)
-    has_to = turn.any or bool(fences) or drops_now(me)
+    has_to = turn.any or bool(fences) or drops_now(me) or bool(me.unsure)
     found: list[Draft] = []
     for header in headers(rules, me, turn, clock):
         draft = Draft(me.known.rows, header, fences)

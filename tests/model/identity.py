@@ -1,7 +1,8 @@
 """Names that do not matter: which states are one, and how what is new is named.
 
 Of ids that nothing knows any more, marks are forgotten. Counts of deliveries and tags matter by their order (and a
-count by being the first), so they are numbered anew. The workers are alike.
+count by being the first), so they are numbered anew. So are alarms, whose ids do not matter at all. The workers are
+alike.
 """
 
 from __future__ import annotations
@@ -78,10 +79,62 @@ def canonical(state: State) -> State:
         ids = living(state)
         if any(id_ not in ids for id_, _ in state.marks):
             state = state._replace(marks=tuple(mark for mark in state.marks if mark[0] in ids))
+    if any(message.id > FIRST_ALARM for message in messages_of(state)):
+        state = renamed(state)
     has_high_counts = any(message.taken > 2 or message.puts for message in messages_of(state))
     if has_high_counts or any(mark.puts for _, mark in marks_of(state)):
         return renumbered(state)
     return state
+
+
+def renamed(state: State) -> State:
+    """Alarms numbered by where they first are found: named, in hands, or else in the queue by their time."""
+    order: dict[int, int] = {}
+    for header in headers_of(state):
+        for guard in (header.arming.guard, *(send.guard for send in header.sends)):
+            order.setdefault(guard, len(order))
+    for message in (*(hand.message for worker in state.workers for hand in worker.hands), *state.taken):
+        order.setdefault(message.id, len(order))
+    for message in (*sorted(state.queue, key=lambda message: message[1:]), *messages_of(state)):
+        order.setdefault(message.id, len(order))
+    for id_, _ in marks_of(state):
+        order.setdefault(id_, len(order))
+    alarms = [id_ for id_ in order if id_ >= FIRST_ALARM]
+    new = {id_: FIRST_ALARM + at for at, id_ in enumerate(alarms)}
+    if all(id_ == other for id_, other in new.items()):
+        return state
+
+    def message_of(message: Message) -> Message:
+        return message._replace(id=new.get(message.id, message.id))
+
+    def marks_in(marks: tuple[tuple[int, Rank], ...]) -> tuple[tuple[int, Rank], ...]:
+        return tuple(sorted((new.get(id_, id_), rank) for id_, rank in marks))
+
+    def header_of(header: Header) -> Header:
+        sends = tuple(send._replace(guard=new.get(send.guard, send.guard)) for send in header.sends)
+        arming = header.arming._replace(guard=new.get(header.arming.guard, header.arming.guard))
+        return header._replace(sends=sends, arming=arming)
+
+    def worker_of(worker: Worker) -> Worker:
+        known = worker.known and worker.known._replace(header=header_of(worker.known.header))
+        hands = tuple(hand._replace(message=message_of(hand.message)) for hand in worker.hands)
+        return worker._replace(hands=hands, known=known)
+
+    def flight_of(flight: Flight) -> Flight:
+        write = flight.commit
+        return flight._replace(
+            message=flight.message and message_of(flight.message),
+            commit=write and write._replace(header=header_of(write.header), marks=marks_in(write.marks)),
+        )
+
+    return state._replace(
+        header=header_of(state.header),
+        marks=marks_in(state.marks),
+        queue=tuple(sorted(map(message_of, state.queue))),
+        taken=tuple(sorted(map(message_of, state.taken))),
+        workers=tuple(map(worker_of, state.workers)),
+        flights=tuple(map(flight_of, state.flights)),
+    )
 
 
 def renumbered(state: State) -> State:
@@ -131,4 +184,4 @@ def ordered(state: State) -> tuple[State, bool]:
 
 
 def key_of(worker: Worker) -> tuple:
-    return (worker.hands, worker.known or (), worker.handed, worker.put, worker.clock)
+    return (worker.hands, worker.known or (), worker.handed, worker.put, worker.unsure)

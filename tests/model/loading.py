@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.model.properties import takes_up_again
 from tests.model.rules import Rules
-from tests.model.state import Hand, Header, Known, Message, State, Worker, with_one, without
+from tests.model.state import UNCHANGED, Hand, Header, Known, Message, State, Worker, with_one, without
 from tests.model.steps import Seat, show
 
 
@@ -23,8 +23,9 @@ def load(seat: Seat, state: State, me: Worker, what: str, fault: str = "") -> No
     # What was put counts as long as the header is the same.
     counts = me.known is not None and (me.known.fresh or rules.put_counts == "until known")
     put = me.put if counts and any(hand.message.id == header.arming.guard for hand in kept) else 0
+    unsure = UNCHANGED if me.unsure == UNCHANGED and rules.settles_lost_answers else 0
     named = sum(1 << send.seq for send in header.sends)
-    after = Worker(tuple(kept), Known(True, state.rows, header), me.handed & named, put, me.clock)
+    after = Worker(tuple(kept), Known(True, state.rows, header), me.handed & named, put, unsure)
     gone = f", lets go of {','.join(f'D{hand.message.id}' for hand in lost)}" if lost else ""
     wrong = takes_up_again(seat.state, me, after)
     seat.go(f"{what} {show(header)}{gone}", after, fault=fault, wrong=wrong, queue=state.queue, taken=state.taken)

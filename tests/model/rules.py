@@ -32,6 +32,9 @@ class Rules:
     outranked: Literal["deleted", "released"] = "deleted"
     """What becomes of a delivery that a newer one outranks."""
 
+    older_in_hand: Literal["released", "deleted"] = "deleted"
+    """What a worker does with a delivery in hand when it receives a newer one under the same id."""
+
     drops_before_delete: bool = True
     """A message is deleted only when the newest header known names nothing under it."""
 
@@ -62,8 +65,9 @@ class Rules:
     puts_alarm_for: Literal["earliest", "arming"] = "earliest"
     """Which time an alarm is put for: the earliest open timer's by the header in hand, or the arming's."""
 
-    clock_steps_back: bool = False
-    """A worker may look at a timer, find it due, and later find it not due."""
+    settles_lost_answers: bool = True
+    """After a lost answer to a commit nothing is deleted until the header was seen to have changed, or another commit
+    of the worker's own is answered - one that changes nothing, if there is nothing to change."""
 
 
 V4 = Rules()
@@ -88,10 +92,11 @@ VARIANTS = {
         replace(V4, name="give-up", says="refusals are final", refusal_is_final=True),
         replace(V4, name="finished-fences", says="fences once finished, too", finished_needs_no_fence=False),
         replace(V4, name="same-tag", says="a put may be repeated with the same body", retags=False),
+        replace(V4, name="same-tag-let-go", says="and the older is let go", retags=False, older_in_hand="released"),
         replace(V4, name="alarm-by-clock", says="an alarm goes when it is due", alarm="by the clock"),
         replace(V4, name="alarm-timer-open", says="an alarm goes when no timer is due by it", alarm="timer open"),
         replace(V4, name="alarm-put-trusted", says="a put counts over a change", put_counts="until known"),
         replace(V4, name="alarm-for-arming", says="puts for the arming's time", puts_alarm_for="arming"),
-        replace(V4, name="clock-back", says="a worker's clock may step back", clock_steps_back=True),
+        replace(V4, name="unsettled", says="a lost answer is forgotten by a load", settles_lost_answers=False),
     )
 }

@@ -44,10 +44,12 @@ T, U = 0, 1
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
+        Scenario("one", {1: sends((1, T))}),
         Scenario("two", {1: sends((1, T)), 2: sends((2, T))}),
         Scenario("tut", {1: sends((1, T)), 2: sends((2, U), (3, T))}, targets=2),
         Scenario("act", {1: sends((1, LOCAL), (2, T)), 2: sends((3, T))}, results={1: sends((4, U))}, targets=2),
         Scenario("work", {1: sends((1, T))}, work=sends((2, T))),
+        Scenario("bare", {1: Decision(opens=((1, 1),))}, timers={1: Decision()}, end=1),
         Scenario("timer", {1: Decision(sends=((1, T),), opens=((1, 1),))}, timers={1: sends((2, T))}, end=1),
         Scenario(
             "cancel-one",

@@ -16,6 +16,9 @@ from tests.model.scenarios import Scenario
 from tests.model.state import Budget, State
 from tests.model.steps import Seat, Step
 
+ROUND_FOR_EVER = "S6 the workers can go round for ever"
+MIRRORED = "\0"  # at the end of a label: the workers changed places after this step
+
 
 @dataclass(frozen=True)
 class Counterexample:
@@ -56,64 +59,95 @@ def explore(
         stop_at: Properties; the first of them that breaks ends the search.
     """
     began = time.process_time()
-    first = environment.start(scenario, budget)
-    index, memory = {first: 0}, {}
-    parents, labels = array("l", [-1]), [""]
-    waiting = deque([first])
-    sources, sinks = array("l"), array("l")
-    broken: dict[str, tuple[str, int, str]] = {}
-    complete = True
-    while waiting and not broken.keys() & stop_at:
-        state = waiting.popleft()
-        at = index[state]
-        at_rest = True
-        for fault, label, found, wrong in successors(rules, scenario, state, memory):
-            if wrong is not None:
-                broken.setdefault(wrong.split()[0], (wrong, at, label))
-                at_rest = at_rest and fault
-                continue
-            after, mirrored = ordered(canonical(found))
-            to = index.get(after)
-            if to == at and not fault:
-                continue
-            at_rest = at_rest and fault
-            if to is None:
-                if len(index) >= limit:
-                    complete = False
-                    continue
-                to = index[after] = len(parents)
-                parents.append(at)
-                labels.append(("! " if fault else "  ") + label + ("\0" if mirrored else ""))
-                waiting.append(after)
-            if not fault:
-                sources.append(at)
-                sinks.append(to)
-        if at_rest and (wrong := wrong_at_rest(state)) is not None:
-            broken.setdefault(wrong.split()[0], (wrong, at, "nothing can happen any more"))
-    complete = complete and not waiting
-    if complete and (loop := on_a_cycle(len(parents), sources, sinks)) is not None:
-        broken["S6"] = ("S6 the workers can go round for ever", loop, "... and so on, back to the same state")
+    search = Search(rules, scenario, limit)
+    search.reach(environment.start(scenario, budget), -1, "")
+    while search.waiting and not search.broken.keys() & stop_at:
+        search.visit(search.waiting.popleft())
+    search.look_for_a_cycle()
+    complete = not search.waiting and not search.full
+    found = {name: search.told(*how) for name, how in search.broken.items()}
+    return Result(len(search.index), complete, found, time.process_time() - began)
 
-    def path(at: int, last: str) -> tuple[str, ...]:
+
+class Search:
+    """States by number, how each was reached first, and the faultless steps between them."""
+
+    def __init__(self, rules: Rules, scenario: Scenario, limit: int) -> None:
+        self.rules, self.scenario, self.limit = rules, scenario, limit
+        self.memory: dict[Any, Any] = {}
+        self.index: dict[State, int] = {}
+        self.waiting: deque[State] = deque()
+        self.full = False
+        self.parents = array("l")
+        self.labels: list[str] = []
+        self.sources, self.sinks = array("l"), array("l")
+        self.broken: dict[str, tuple[str, int, str]] = {}
+
+    def visit(self, state: State) -> None:
+        """Follow every step that leads on from a state."""
+        at = self.index[state]
+        at_rest = True
+        for step in successors(self.rules, self.scenario, state, self.memory):
+            if step.after == state and not step.fault:
+                continue
+            at_rest = at_rest and step.fault
+            if step.wrong is not None:
+                self.note(step.wrong, at, step.label)
+            else:
+                self.follow(at, step)
+        if at_rest and (wrong := wrong_at_rest(state)) is not None:
+            self.note(wrong, at, "nothing can happen any more")
+
+    def follow(self, at: int, step: Step) -> None:
+        after, mirrored = ordered(canonical(step.after))
+        to = self.index.get(after)
+        if to is None:
+            label = ("! " if step.fault else "  ") + step.label + (MIRRORED if mirrored else "")
+            to = self.reach(after, at, label)
+        if to == at and not step.fault:
+            # Nothing but names has changed: the same can be done for ever.
+            self.note(ROUND_FOR_EVER, at, step.label)
+        elif to is not None and not step.fault:
+            self.sources.append(at)
+            self.sinks.append(to)
+
+    def reach(self, state: State, parent: int, label: str) -> int | None:
+        """Number a new state; None when there are too many."""
+        if len(self.index) >= self.limit:
+            self.full = True
+            return None
+        self.index[state] = number = len(self.index)
+        self.parents.append(parent)
+        self.labels.append(label)
+        self.waiting.append(state)
+        return number
+
+    def note(self, wrong: str, at: int, label: str) -> None:
+        """Something is wrong. The first to be found is the nearest."""
+        self.broken.setdefault(wrong.split(maxsplit=1)[0], (wrong, at, label))
+
+    def look_for_a_cycle(self) -> None:
+        at = on_a_cycle(len(self.index), self.sources, self.sinks)
+        if at is not None:
+            self.note(ROUND_FOR_EVER, at, "... and so on, back to the same state")
+
+    def told(self, wrong: str, at: int, last: str) -> Counterexample:
         steps = ["  " + last]
         while at > 0:
-            steps.append(labels[at])
-            at = parents[at]
-        return straight(steps[::-1])
-
-    found = {name: Counterexample(wrong, path(at, last)) for name, (wrong, at, last) in broken.items()}
-    return Result(len(parents), complete, found, time.process_time() - began)
+            steps.append(self.labels[at])
+            at = self.parents[at]
+        return Counterexample(wrong, straight(steps[::-1]))
 
 
 def straight(steps: list[str]) -> tuple[str, ...]:
     """The same names for the workers all along, although states were mirrored on the way."""
     swapped, told = False, []
     for step in steps:
-        text = step.rstrip("\0")
+        text = step.removesuffix(MIRRORED)
         if swapped:
             text = text.replace("W1", "W#").replace("W2", "W1").replace("W#", "W2")
         told.append(text)
-        swapped ^= step.endswith("\0")
+        swapped ^= step.endswith(MIRRORED)
     return tuple(told)
 
 

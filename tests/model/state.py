@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tests.model.scenarios import LOCAL
+
 
 class Rank(NamedTuple):
     """The order of deliveries under one id: of two, the higher is the newer."""
@@ -87,7 +89,7 @@ class Worker(NamedTuple):
     known: Known | None = None
     handed: int = 0  # bits of the sends it knows are handed over
     put: int = 0  # the time of an alarm that it has put and not yet written down
-    clock: int = 0  # its own clock, while that is ahead
+    unsure: int = 0  # a commit of its own has no answer: UNCHANGED or CHANGED, as the header is since
 
     @property
     def held(self) -> frozenset[int]:
@@ -105,6 +107,7 @@ class Worker(NamedTuple):
 
 
 EMPTY = Worker()
+UNCHANGED, CHANGED = 1, 2
 
 
 class Target(NamedTuple):
@@ -172,10 +175,13 @@ def put_at(items: tuple, at: int, item: object) -> tuple:
 
 def stale(workers: tuple[Worker, ...]) -> tuple[Worker, ...]:
     """The header has changed: nobody's picture of it is fresh."""
-    return tuple(
-        worker._replace(known=worker.known._replace(fresh=False)) if worker.known and worker.known.fresh else worker
-        for worker in workers
-    )
+    return tuple(map(out_of_date, workers))
+
+
+def out_of_date(worker: Worker) -> Worker:
+    if worker.known and worker.known.fresh:
+        worker = worker._replace(known=worker.known._replace(fresh=False))
+    return worker._replace(unsure=CHANGED) if worker.unsure else worker
 
 
 def outdated(flights: tuple[Flight, ...]) -> tuple[Flight, ...]:
@@ -185,15 +191,12 @@ def outdated(flights: tuple[Flight, ...]) -> tuple[Flight, ...]:
     )
 
 
-def bits_of(sends: tuple[Send, ...]) -> int:
-    return sum(1 << send.seq for send in sends)
-
-
 def landed(state: State, commit: Commit) -> dict[str, object]:
     """What the header's change leaves in a state, but for the workers."""
+    new = [send for send in commit.header.sends if not state.decided >> send.seq & 1]
     return {
         "rows": state.rows & ~commit.takes,
         "header": commit.header,
         "marks": commit.marks,
-        "decided": state.decided | bits_of(commit.header.sends),
+        "decided": state.decided | sum(1 << send.seq for send in new if send.to != LOCAL),
     }

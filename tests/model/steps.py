@@ -42,11 +42,6 @@ class Seat:
     def __post_init__(self) -> None:
         self.me: Worker = self.state.workers[self.who]
 
-    @property
-    def clock(self) -> int:
-        """The time by this worker's clock."""
-        return max(self.state.clock, self.me.clock)
-
     def go(self, label: str, me: Worker, *, fault: str = "", wrong: str | None = None, **changes: Any) -> None:
         """Add the step after which this worker is `me`, if the faults that it costs are in the budget."""
         state = self.state
@@ -57,8 +52,6 @@ class Seat:
         others = changes.pop("workers", state.workers)
         if not me.hands:
             me = EMPTY  # empty hands forget
-        elif me.clock <= state.clock:
-            me = me._replace(clock=0)
         changes["workers"] = (me, others[1]) if self.who == 0 else (others[0], me)
         self.steps.append(Step(bool(fault), f"W{self.who + 1} {label}", state._replace(**changes), wrong))
 

@@ -69,13 +69,15 @@ def receive_expired(seat: Seat, message: Message) -> None:
 
 
 def take(seat: Seat, message: Message, state: State) -> tuple[State, Worker] | None:
-    """The worker with one more delivery. Of two under one id it keeps the newer and makes the other visible again."""
+    """The worker with one more delivery. Of two under one id it keeps the newer."""
     kept = []
     for hand in seat.me.hands:
         if hand.message.id != message.id:
             kept.append(hand)
         elif hand.message.rank > message.rank:
             return None
+        elif seat.rules.older_in_hand == "deleted":
+            state = discard(state, hand.message)
         elif hand.message in state.taken:
             state = release(state, hand.message)
     unfenced = seat.rules.fence == "none" or (message.id == WORK and not seat.rules.fences_work)
@@ -108,7 +110,7 @@ def hand_over(seat: Seat) -> None:
         target = state.targets[send.to]
         silent = put_at(state.targets, send.to, target._replace(rows=target.rows | bit))
         seat.go(f"inserts e{send.seq}, but the ring is lost", me, fault="lost", targets=silent)
-        late = (*state.flights, Flight("insert", send=send))
+        late = (*state.flights, Flight("insert", send=send._replace(guard=0)))
         seat.go(f"inserts e{send.seq}, but it is still under way", me, fault="lost", flights=late)
         if seat.rules.refusal_is_final:
             seat.go(f"is refused e{send.seq} and gives it up", done, fault="lost")
@@ -117,7 +119,7 @@ def hand_over(seat: Seat) -> None:
 def put_alarm(seat: Seat) -> None:
     """The holder of the arming's guard puts the alarm; a commit then writes down that it did."""
     me, state = seat.me, seat.state
-    due = alarm.time_to_put(seat.rules, me, seat.clock)
+    due = alarm.time_to_put(seat.rules, me, state.clock)
     if not due:
         return
     message = Message(new_alarm(state), due=due)
@@ -149,10 +151,8 @@ def delete(seat: Seat) -> None:
     """A message goes when the newest header known needs it no more."""
     me, state = seat.me, seat.state
     header = me.known.header
-    if me.known.rows or any(hand.result for hand in me.hands):
+    if me.known.rows or me.unsure or any(hand.result for hand in me.hands):
         return  # there is something to commit first
-    if seat.rules.alarm != "by the clock" and any(at <= seat.clock for _, at in header.timers):
-        return  # the turn comes first
     if any(send.to == LOCAL and me.handed >> send.seq & 1 for send in header.sends):
         return
     for hand in me.hands:
@@ -176,7 +176,7 @@ def is_needed(seat: Seat, hand: Hand, header: Header) -> bool:
     for send in header.sends:
         if send.guard == id_ and (seat.rules.drops_before_delete or seat.me.claims >> send.seq & 1):
             return True
-    return alarm.is_needed(seat.rules, hand, header, seat.clock)
+    return alarm.is_needed(seat.rules, hand, header, seat.state.clock)
 
 
 def put_back(seat: Seat) -> None:

@@ -334,6 +334,9 @@ class Settled:
     def __init__(self) -> None:
         self.how: list[str] = []
 
+    async def confirm(self) -> bool:
+        return True
+
     async def ack(self) -> None:
         self.how.append("deleted")
 

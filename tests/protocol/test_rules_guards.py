@@ -150,6 +150,8 @@ def test_r1_who_learns_that_its_message_is_another_s_does_nothing_of_what_it_gua
         renewals = first.store.refuse("extend_message", times=1000)
         await stage.start("one_rest", "one", 30)
         await stage.waiting("one")
+        # What another may have begun goes to the queue, for anybody.
+        first.store.refuse("receive_messages", times=1000)
         await stage.worker("W2")
         await stage.until(lambda: stage.runs == [("W2", 30)])
         renewals.times = 0

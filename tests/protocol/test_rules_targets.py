@@ -102,7 +102,8 @@ def test_an_event_that_storage_takes_late_has_no_effect_on_the_next_execution_of
 # --- R20: what a doorbell was rung for -----------------------------------------------------------------------
 
 
-def test_a_row_that_its_sender_dated_far_ahead_is_consumed_before_its_doorbell_goes() -> None:
+@pytest.mark.parametrize("failures", [0, 1])
+def test_a_row_that_its_sender_dated_far_ahead_is_consumed_before_its_doorbell_goes(failures: int) -> None:
     def three(context: Any) -> Routine:
         for _ in range(2):
             yield context.wait_for_external_event("item")
@@ -118,6 +119,7 @@ def test_a_row_that_its_sender_dated_far_ahead_is_consumed_before_its_doorbell_g
             # The clock of the second client is an hour ahead.
             at = now + timedelta(seconds=ahead)
             await stage.hub.deliver("x", [InboxEvent(EventRaised(at, "item", "1"), sender, 0, at)], "")
+        first.store.refuse("load", to("x"), times=failures)
         # The process dies when it has consumed the first row and taken leave of what it had no more need of.
         first.store.last("delete_message")
         await first.worker.start()

@@ -87,12 +87,15 @@ def _play_all(console: Console, runs: list[tuple[str, int]], jobs: int) -> list[
     ):
         task = progress.add_task("0 violations", total=len(runs))
         violations = 0
-        for report in reports_of(runs):
-            if report.violation is not None:
-                violations += 1
-                _tell_violations(progress.console, [report])
-            reports.append(report)
-            progress.update(task, advance=1, description=f"{violations} violations")
+        try:
+            for report in reports_of(runs):
+                if report.violation is not None:
+                    violations += 1
+                    _tell_violations(progress.console, [report])
+                reports.append(report)
+                progress.update(task, advance=1, description=f"{violations} violations")
+        except KeyboardInterrupt:
+            console.out("Stopped: told is what was played until now.")
     return reports
 
 

@@ -32,8 +32,10 @@ CALLS = (
     "put_blobs",
     "get_blobs",
     "list_blobs",
+    "blob_keys",
     "delete_blobs",
     "query",
+    "instances_with_inbox",
     "put_message",
     "receive_messages",
     "extend_message",
@@ -41,7 +43,12 @@ CALLS = (
     "next_visible",
     "message_counts",
 )
-READS = frozenset({"load", "load_header", "get_blobs", "list_blobs", "query", "next_visible", "message_counts"})
+READS = frozenset(
+    {
+        *("load", "load_header", "get_blobs", "list_blobs", "blob_keys"),
+        *("query", "instances_with_inbox", "next_visible", "message_counts"),
+    }
+)
 
 
 class Process:

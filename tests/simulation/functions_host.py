@@ -24,6 +24,8 @@ RENEW_EVERY = 300.0
 FUNCTION_TIMEOUT = 300.0
 MOST_DELIVERIES = 5
 BATCH = 16
+LONGEST_PAUSE = 3600.0
+"""It is told of messages (`World._look`); a real host looks every minute."""
 
 Handle = Callable[[str, int], Awaitable[None]]
 
@@ -79,7 +81,7 @@ class FunctionsHost:
             wake.set()
 
         while True:
-            await wake.wait(60.0)
+            await wake.wait(LONGEST_PAUSE)
             wake.clear()
             if len(running) > BATCH // 2:
                 continue  # A new batch is taken when half of the last one is done.

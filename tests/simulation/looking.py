@@ -56,7 +56,12 @@ def instance_of(message: str) -> str | None:
 def unnamed_rows(partition: Partition) -> set[str]:
     """Page and payload rows that nothing in the partition names, so that nobody can ever read them."""
     named = "".join(_texts(partition))
-    return {key for key in partition.blobs if key not in named and key.rpartition("-")[0] not in named}
+    return {
+        key
+        for key in partition.blobs
+        # What was set aside is kept for people.
+        if not key.startswith("40-") and key not in named and key.rpartition("-")[0] not in named
+    }
 
 
 def _texts(partition: Partition) -> Iterator[str]:

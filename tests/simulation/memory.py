@@ -248,6 +248,10 @@ class MemoryStore:
         blobs = self._of(instance_id).blobs
         return tuple(blobs[key] for key in sorted(blobs) if key.startswith(prefix))
 
+    async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        blobs = self._of(instance_id).blobs
+        return {key: blobs[key].timestamp or self._now() for key in sorted(blobs)}
+
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         layout.check_keys(keys, blobs=True)
         blobs = self._of(instance_id).blobs
@@ -258,7 +262,13 @@ class MemoryStore:
         for row in rows:
             partition.blobs[row.key] = BlobRow(row.key, row.body, self._now())
 
-    # --- all partitions ------------------------------------------------------------------------------
+    async def instances_with_inbox(self, before: datetime) -> list[str]:
+        partitions = self._open_partitions().items()
+        return sorted(
+            instance_id
+            for instance_id, partition in partitions
+            if any(row.timestamp is not None and row.timestamp < before for row in partition.inbox.values())
+        )
 
     async def query(self, query: InstanceQuery) -> Page:
         layout.check_query(query)

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from azure_durable_py.errors import DurableError
+from azure_durable_py.worker import pump
 from tests.simulation.faults import make_task
 from tests.simulation.loop import SimulatedLoop, run_simulated
 from tests.simulation.scenarios import SCENARIOS, app
-from tests.simulation.world import Plan, World, draw_plan
+from tests.simulation.world import World, draw_plan
 
 REAL_SECONDS = 30.0
 """The longest honest run takes a tenth of it."""
@@ -75,7 +76,7 @@ def play(scenario: str, seed: int, tell: Callable[[str], None] | None = None) ->
     if tell is not None:
         tell(report.set_up)
     world = World(f"{scenario} {seed}", app(), plan)
-    with _listening(tell) as ear:
+    with _listening(tell) as ear, _lazy_pumps():
         try:
             with _watchdog(REAL_SECONDS):
                 report.story = run_simulated(_play(scenario, world), make_task)
@@ -101,6 +102,16 @@ async def _play(scenario: str, world: World) -> list[tuple[str, str, str | None]
         return await world.story()
     finally:
         await world.close()
+
+
+@contextmanager
+def _lazy_pumps() -> Generator[None]:
+    """Let empty polls be rare: the world tells pumps when there is something (`World._look`)."""
+    before, pump.FIRST_PAUSE = pump.FIRST_PAUSE, 600.0
+    try:
+        yield
+    finally:
+        pump.FIRST_PAUSE = before
 
 
 def _told(error: BaseException) -> str:
@@ -140,6 +151,3 @@ def _watchdog(seconds: float) -> Generator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
-
-
-__all__ = ["HungError", "Plan", "Report", "play"]

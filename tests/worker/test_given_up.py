@@ -74,7 +74,7 @@ def test_an_orchestrator_that_kills_its_process_fails() -> None:
         living = asyncio.ensure_future(mortal.live())
         await mortal.stage.start("kills", "one")
         output = await mortal.stage.finished("one")
-        assert output.startswith(f"The message for instance 'one' was delivered 5 times, {REASON}")
+        assert output.startswith(f"The message for instance 'one' was taken up 5 times, {REASON}")
         assert (await mortal.stage.header("one")).columns.runtime_status == "Failed"
         assert mortal.deaths == 5
         await mortal.stage.quiet()
@@ -96,7 +96,7 @@ def test_the_limit_is_the_settings() -> None:
         await mortal.stage.hub.open()
         living = asyncio.ensure_future(mortal.live())
         await mortal.stage.start("kills", "one")
-        assert "delivered 2 times" in await mortal.stage.finished("one")
+        assert "taken up 2 times" in await mortal.stage.finished("one")
         assert mortal.deaths == 2
         living.cancel()
         await mortal.bury()

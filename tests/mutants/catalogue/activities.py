@@ -107,7 +107,7 @@ MUTANTS = (
         "no_end_of_deliveries",
         "Work that ends its process each time is begun again for ever.",
         "worker/given_up.py",
-        "    if deliveries <= limit:\n",
+        "    if attempt <= limit:\n",
         "    if True:\n",
         ("tests/worker/test_given_up.py",),
     ),

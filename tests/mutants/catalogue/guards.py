@@ -141,9 +141,9 @@ MUTANTS = (
         "put_back_deletes_first",
         "A message that is put back is deleted before its successor is in the queue.",
         "worker/delivery.py",
-        "            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay), attempts=attempts)\n",
+        "            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay, hold=True), attempts=attempts)\n",
         "            await self.ack()\n"
-        "            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay), attempts=attempts)\n",
+        "            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay, hold=True), attempts=attempts)\n",
         (
             "tests/protocol/test_rules_putting_back.py::test_r3_who_dies_after_the_first_deletion_of_putting_back_loses_nothing",
         ),

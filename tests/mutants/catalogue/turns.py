@@ -11,8 +11,9 @@ MUTANTS = (
         "dispatch_before_commit",
         "What a turn decides is handed over before it is committed.",
         "worker/actor.py",
-        "            try:\n                await self._commit(draft)\n",
-        "            self._outbox.dispatch_new(draft, self.sender, guard.id)\n            try:\n                await self._commit(draft)\n",
+        "            draft = await self._commit_turn(header, state, draft, guard)\n",
+        "            self._outbox.dispatch_new(draft, self.sender, guard.id)\n"
+        "            draft = await self._commit_turn(header, state, draft, guard)\n",
         ("tests/protocol/test_rules_guards.py::test_i2_a_commit_that_never_landed_is_decided_again",),
     ),
     Mutant(
@@ -104,8 +105,8 @@ MUTANTS = (
         "oversize_turn_deferred",
         "A turn that no header can hold is tried again for ever.",
         "worker/actor.py",
-        "                if self._is_entity:\n                    raise\n",
-        "                raise\n",
+        "            if self._is_entity:\n                raise\n",
+        "            raise\n",
         (
             "tests/protocol/test_rules_time.py::test_r19_a_turn_that_cannot_be_stored_fails_the_instance_and_not_its_doorbell",
         ),
@@ -117,6 +118,22 @@ MUTANTS = (
         '            logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)\n',
         "            raise\n",
         ("tests/worker/test_bad_input.py",),
+    ),
+    Mutant(
+        "beginning_not_noted",
+        "What was begun by a process that died of it counts as never begun.",
+        "worker/actor.py",
+        "return delivery.deliveries > 1 and (delivery.item or self._has_work(state))",
+        "return False",
+        ("tests/worker/test_given_up.py",),
+    ),
+    Mutant(
+        "end_not_noted",
+        "What was begun and came to its end counts as begun and not ended.",
+        "worker/actor.py",
+        "                draft.end(delivery.id)\n",
+        "                pass\n",
+        ("tests/worker/test_given_up.py",),
     ),
     Mutant(
         "late_child_not_asked_for",
