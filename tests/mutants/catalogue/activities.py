@@ -109,7 +109,7 @@ MUTANTS = (
         "worker/given_up.py",
         "    if attempt <= limit:\n",
         "    if True:\n",
-        ("tests/worker/test_given_up.py",),
+        ("tests/worker/test_given_up.py::test_an_orchestrator_that_kills_its_process_fails",),
     ),
     Mutant(
         "queue_read_without_room",

@@ -125,7 +125,7 @@ MUTANTS = (
         "worker/actor.py",
         "return delivery.deliveries > 1 and (delivery.item or self._has_work(state))",
         "return False",
-        ("tests/worker/test_given_up.py",),
+        ("tests/worker/test_given_up.py::test_an_orchestrator_that_kills_its_process_fails",),
     ),
     Mutant(
         "end_not_noted",
@@ -133,7 +133,9 @@ MUTANTS = (
         "worker/actor.py",
         "                draft.end(delivery.id)\n",
         "                pass\n",
-        ("tests/worker/test_given_up.py",),
+        (
+            "tests/worker/test_given_up.py::test_turns_that_came_to_their_end_are_not_counted_however_often_their_process_dies_afterwards",
+        ),
     ),
     Mutant(
         "late_child_not_asked_for",
