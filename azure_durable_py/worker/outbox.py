@@ -69,10 +69,6 @@ class Outbox:
 
     def armed(self, arming: Arming, alarm: Alarm) -> None:
         """The doorbell for a timer is put."""
-        if arming != self._arming:
-            # The timer is gone meanwhile, or another worker sees to it.
-            self.silence(alarm)
-            return
         self._armed.append((arming, alarm))
         self._note_done()
 

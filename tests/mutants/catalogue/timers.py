@@ -71,9 +71,9 @@ MUTANTS = (
     Mutant(
         "late_alarm_kept",
         "A timer's doorbell that is put when nobody waits for it any more stays in the queue.",
-        "worker/outbox.py",
-        "        if arming != self._arming:\n            # The",
-        "        if False:\n            # The",
+        "worker/actor.py",
+        "        if not self._guards or self._state is None or self._state.arming != arming:\n",
+        "        if False:\n",
         ("tests/protocol/test_rules_time.py::test_r16_a_doorbell_that_is_put_too_late_to_be_needed_does_not_stay",),
     ),
     Mutant(
