@@ -61,7 +61,7 @@ from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.given_up import after_attempts
 from azure_durable_py.worker.guards import Guards
-from azure_durable_py.worker.inbox import accept, completed_task, horizon, without_lost
+from azure_durable_py.worker.inbox import accept, completed_task, horizon, values_of, without_lost
 from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, Pauses
 from azure_durable_py.worker.outbox import Outbox
@@ -297,9 +297,13 @@ class Actor:
         self._execution.forget()
         self._touch()
 
-    def _let_go(self) -> None:
+    def _is_settled(self, header: Header | None) -> bool:
+        """Whether no commit of ours is under way that may still land on this header."""
+        return header is None or self._unsettled != header.etag
+
+    def _let_go(self, *, known: bool = True) -> None:
         """The hands are empty: nothing that is known counts any more, but as a copy of what the header said."""
-        self._outbox.forget()
+        self._outbox.forget(self._state, settled=known and self._is_settled(self._header))
         self._rows.clear()
         self._more = self._loaded = self._parked = False
         for result in self._results.clear():
@@ -322,7 +326,7 @@ class Actor:
         held = self._guards.let_go()
         self._header = self._state = None
         self._execution.forget()
-        self._let_go()
+        self._let_go(known=False)
         await self._put_back(held)
 
     async def abandon(self) -> None:
@@ -398,7 +402,7 @@ class Actor:
         self._header = header
         self._state = None if header is None else InstanceState.decode(header.body)
         if before is None or self._state is None or before.execution_id != self._state.execution_id:
-            self._outbox.forget()
+            self._outbox.forget(self._state, settled=self._is_settled(header))
 
     # --- finished or absent --------------------------------------------------------------------------
 
@@ -408,6 +412,9 @@ class Actor:
         keys = [row.key for row in self._rows]
         for at in range(0, len(keys), MAX_COMMIT_ROWS):
             await self._hub.store.delete_inbox(self.instance_id, keys[at : at + MAX_COMMIT_ROWS])
+        values = values_of(self._rows)
+        if values:
+            await self._hub.store.delete_blobs(self.instance_id, values)
         if keys:
             logger.info("Dropped %d events for instance %r, which is not there.", len(keys), self.instance_id)
         self._rows.clear()
@@ -425,14 +432,15 @@ class Actor:
             if state.names(delivery.id):
                 draft.mark(delivery.id, delivery.rank)
         guard = self._chosen(state)
-        self._outbox.drop_into(draft)
+        self._outbox.drop_into(draft, settled=self._is_settled(header))
         rows = self._next_rows()
         await self._give_locks_back(rows, None)
         draft.consume([row.key for row in rows])
+        draft.state.garbage += values_of(rows)
         if self._is_being_repaired():
             self._outbox.repair(draft, guard.id)
         self._see_to_timers(draft, guard)
-        if draft.changed or self._unsettled == header.etag:
+        if draft.changed or not self._is_settled(header):
             await self._commit(draft)
             if rows:
                 logger.info("Dropped %d events for instance %r, which has ended.", len(rows), self.instance_id)
@@ -454,7 +462,7 @@ class Actor:
         for delivery in self._guards.suspects:
             draft.mark(delivery.id, delivery.rank)
         guard = self._chosen(state)
-        self._outbox.drop_into(draft)
+        self._outbox.drop_into(draft, settled=self._is_settled(header))
         abandoned = self._outbox.is_abandoned(draft)
         self._parked = self._is_early(state, draft)
         if not self._parked:
@@ -466,7 +474,7 @@ class Actor:
         elif abandoned and draft.changed:
             self._outbox.take_over(draft, guard.id)
         self._see_to_timers(draft, guard)
-        if draft.changed or self._unsettled == header.etag:
+        if draft.changed or not self._is_settled(header):
             draft = await self._commit_turn(header, state, draft, guard)
         else:
             self._results.forget_taken()

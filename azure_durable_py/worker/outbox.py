@@ -81,10 +81,16 @@ class Outbox:
         """Whether it is ours, and still to be handed over."""
         return self._claims.is_open(entry)
 
-    def forget(self) -> None:
-        """The entries of another execution, or under guards that are gone, mean nothing any more."""
+    def forget(self, header: InstanceState | None, *, settled: bool) -> None:
+        """The entries of another execution, or under guards that are gone, mean nothing any more.
+
+        :param header: what the newest header says.
+        :param settled: whether no commit is under way that may still land. One could name a doorbell that we put.
+        """
         self._claims = Claims()
-        # A commit that names one of them may be under way without an answer: they stay, and come when they are due.
+        for _, alarm in self._armed:
+            if settled and not _is_named(alarm, header):
+                self.silence(alarm)
         self._armed.clear()
         self._arming = None
         self._first_done = None
@@ -125,8 +131,11 @@ class Outbox:
             return set()
         return {entry for guard, entry in entries_of(state) if entry in done and self._guards.is_mine(guard)}
 
-    def drop_into(self, draft: Draft) -> None:
-        """Take out of a draft what is handed over."""
+    def drop_into(self, draft: Draft, *, settled: bool) -> None:
+        """Take out of a draft what is handed over.
+
+        :param settled: see `forget`.
+        """
         draft.drop(self._droppable(draft.state))
         for arming, alarm in tuple(self._armed):
             if draft.state.arming == arming and self._guards.is_mine(arming.guard):
@@ -135,7 +144,7 @@ class Outbox:
             self._armed.remove((arming, alarm))
             if self._arming == arming:
                 self._arming = None
-            if draft.state.arming != arming and not _is_named(alarm, draft.state):
+            if settled and not _is_named(alarm, draft.state):
                 self.silence(alarm)
 
     def is_abandoned(self, draft: Draft) -> bool:
@@ -241,5 +250,5 @@ class Outbox:
             return  # It comes when it is due, and finds nothing to do.
 
 
-def _is_named(alarm: Alarm, state: InstanceState) -> bool:
-    return state.alarm is not None and state.alarm.doorbell == alarm.doorbell
+def _is_named(alarm: Alarm, state: InstanceState | None) -> bool:
+    return state is not None and state.alarm is not None and state.alarm.doorbell == alarm.doorbell

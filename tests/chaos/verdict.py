@@ -20,9 +20,9 @@ from tests.chaos.place import Place, Row
 from tests.chaos.report import Report
 from tests.chaos.scenes import Stage
 
-LONG_TIMERS_LEAVE_DOORBELLS = True
+LONG_TIMERS_LEAVE_DOORBELLS = False
 """Whether a doorbell may be left of a long timer that was cancelled or whose instance has finished."""
-CONSUMED_MESSAGES_LEAVE_VALUES = True
+CONSUMED_MESSAGES_LEAVE_VALUES = False
 """Whether the rows may be left that held a large value of a message that was consumed."""
 _OF_MESSAGES = ("30-payload-msg-", "30-payload-start-")
 _SHOWN, _DESCRIBED = 40, 10
