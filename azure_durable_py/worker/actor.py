@@ -45,7 +45,7 @@ from azure_durable_py.errors import (
 )
 from azure_durable_py.history import Event, ExecutionTerminated
 from azure_durable_py.models import FailureDetails
-from azure_durable_py.taskhub.entity import is_entity, new_entity_header
+from azure_durable_py.taskhub.entity import is_entity, is_vain, new_entity_header
 from azure_durable_py.taskhub.instance import Alarm, Arming, CorruptRowError, InstanceState, unpack
 from azure_durable_py.taskhub.lifecycle import is_terminal
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError
@@ -366,6 +366,7 @@ class Actor:
             await self._take_turn(self._header, self._state)
         if self._state is not None:
             await self._outbox.claim(self._state, self.sender)
+        await self._remove_if_vain()
         self._settle()
 
     async def _load(self) -> None:
@@ -445,6 +446,21 @@ class Actor:
             if rows:
                 logger.info("Dropped %d events for instance %r, which has ended.", len(rows), self.instance_id)
         self._guards.trust()
+
+    async def _remove_if_vain(self) -> None:
+        """Leave nothing of an entity that the app does not have: it can do nothing, so nothing can be done twice."""
+        header, state = self._header, self._state
+        if (
+            not self._is_entity
+            or header is None
+            or state is None
+            or header.columns.name in self._context.registry.entities
+        ):
+            return
+        if header.etag and is_vain(header, state) and not self._rows and not self._more:
+            await self._hub.store.commit(Commit(self.instance_id, None, header.etag, dropped=tuple(state.garbage[:90])))
+            self._header = self._state = None
+            self._guards.trust()
 
     async def _give_locks_back(self, rows: Iterable[InboxRow], state: InstanceState | None) -> None:
         """A lock that is given to nobody who runs is given back (PROTOCOL R21)."""

@@ -26,6 +26,7 @@ from azure_durable_py.worker.mailroom import Mailroom
 
 TAKE_OVER_ACTIVITIES_AFTER = timedelta(days=1)
 """When an activity that another worker may be running is taken for lost."""
+FAR = timedelta(minutes=1)
 DROP_AT_MOST_AFTER = 5.0
 """Seconds after which what is handed over is dropped although more is on its way."""
 
@@ -123,7 +124,12 @@ class Outbox:
         latest = self._first_done + DROP_AT_MOST_AFTER
         if not self._mailroom.is_empty:
             return latest
-        return min(latest, self._last_done + (0.0 if finished else self._context.drop_after))
+        return min(latest, self._last_done + (0.0 if finished or self._is_far(state) else self._context.drop_after))
+
+    def _is_far(self, state: InstanceState) -> bool:
+        """Whether a doorbell was put that would be left for long if this process died before the header names it."""
+        far = state.turn_time + FAR
+        return any(arming == state.arming and arming.due > far for arming, _ in self._armed)
 
     def _droppable(self, state: InstanceState) -> set[int]:
         done = self._claims.handed_over

@@ -28,7 +28,6 @@ class Report:
     swept: int = 0
     late: int = 0
     strays: int = 0
-    consumed: int = 0
     timers: int = 0
     timer_messages: int = 0
     violations: list[Violation] = field(default_factory=list)
@@ -45,7 +44,7 @@ class Report:
             f"time: {self.seconds:.0f} s",
             f"activities of dead workers begun again by others: {len(worst)} ({taken} after the death)",
             f"rows that came too late for anybody: {self.swept} swept, {self.late} left",
-            f"rows of values and pages that no header leads to: {self.strays}, of messages consumed: {self.consumed}",
+            f"rows of values and pages that no header leads to: {self.strays}",
             f"messages left of the {self.timers} long timers that nobody waits for: {self.timer_messages}",
         ]
         return "\n".join(lines)
