@@ -111,7 +111,7 @@ class Outbox:
         """
         if self._first_done is None or state is None:
             return None
-        if not self._armed and not self._droppable(state):
+        if not self._armed and not self._claims.handed_over:
             self._first_done = None
             return None
         latest = self._first_done + DROP_AT_MOST_AFTER
@@ -127,7 +127,8 @@ class Outbox:
 
     def drop_into(self, draft: Draft) -> None:
         """Take out of a draft what is handed over."""
-        draft.drop(self._droppable(draft.state))
+        droppable = self._droppable(draft.state)
+        draft.drop(droppable)
         for arming, alarm in tuple(self._armed):
             if draft.state.arming == arming and self._guards.is_mine(arming.guard):
                 draft.set_alarm(alarm)
@@ -137,6 +138,9 @@ class Outbox:
                 self._arming = None
             if draft.state.arming != arming and not _is_named(alarm, draft.state):
                 self.silence(alarm)
+        if not droppable and not self._armed:
+            # What is handed over is another's to drop. Each commit looks again.
+            self._first_done = None
 
     def is_abandoned(self, draft: Draft) -> bool:
         """Whether the queue of sends is under a message that nobody may have any more (PROTOCOL R8)."""
