@@ -34,6 +34,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -54,7 +55,7 @@ from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, I
 from azure_durable_py.worker.children import is_wanted
 from azure_durable_py.worker.context import TaskResult, WorkerContext
 from azure_durable_py.worker.delivery import UNSEEN, Delivery
-from azure_durable_py.worker.draft import Draft
+from azure_durable_py.worker.draft import Draft, begun_before
 from azure_durable_py.worker.entity_draft import EntityDraft
 from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
@@ -100,6 +101,7 @@ class Actor:
         self._results = Results(context.hub.clock.monotonic)
         self._header: Header | None = None
         self._state: InstanceState | None = None
+        self._confirmed_for: str | None = None
         self._rows: deque[InboxRow] = deque()
         self._more = False
         self._loaded = False
@@ -365,7 +367,6 @@ class Actor:
         self._settle()
 
     async def _load(self) -> None:
-        known = None if self._state is None else self._state.execution_id
         arrived, self._arrived = self._arrived, []
         for delivery in arrived:
             self._guards.hold(delivery)
@@ -383,8 +384,10 @@ class Actor:
         self._results.looked(results)
         if self._state is None or _etag(loaded.header) != _etag(self._header):
             self._take_header(loaded.header)
-        if known is not None and (self._state is None or self._state.execution_id != known):
+        execution = None if self._state is None else self._state.execution_id
+        if self._confirmed_for not in (None, execution):
             await self._guards.confirm()
+        self._confirmed_for = execution
         self._guards.outrank({} if self._state is None else self._state.marks)
         if self._state is not None:
             self._outbox.keep(self._state)
@@ -448,8 +451,24 @@ class Actor:
 
     async def _take_turn(self, header: Header, state: InstanceState) -> None:
         beginning = [delivery for delivery in self._guards.suspects if self._is_beginning(delivery, state)]
-        if beginning:
+        if not beginning:
+            await self._run_and_commit(header, state)
+            return
+        async with self._lane(beginning, state):
             header, state = await self._note_beginning(header, state, beginning)
+            await self._run_and_commit(header, state)
+
+    def _lane(self, beginning: Iterable[Delivery], state: InstanceState) -> AbstractAsyncContextManager[object]:
+        """Of what was under way when processes ended before, one runs at a time.
+
+        So the next end of a process is counted against who is likely to have caused it, and against nobody who only
+        happens to be served at the same time. Once may be chance: all that a process had in hand is begun together.
+        """
+        limit = self._context.settings.max_dequeue_count
+        attempt = max(2 + begun_before(state, delivery.id, delivery.rank) for delivery in beginning)
+        return self._context.suspected if attempt >= min(3, limit) else nullcontext()
+
+    async def _run_and_commit(self, header: Header, state: InstanceState) -> None:
         draft = self._draft(header, state)
         for delivery in self._guards.suspects:
             draft.mark(delivery.id, delivery.rank)
