@@ -363,7 +363,7 @@ class Actor:
         else:
             await self._take_turn(self._header, self._state)
         if self._state is not None:
-            await self._outbox.claim(self._state, self.sender)
+            await self._claim(self._state)
         self._settle()
 
     async def _load(self) -> None:
@@ -491,8 +491,33 @@ class Actor:
             self._results.forget_taken()
         self._guards.trust()
         # Older entries to the same targets go first (PROTOCOL R9).
-        await self._outbox.claim(draft.state, self.sender, frozenset(entry for entry, _ in draft.new))
+        await self._claim(draft.state, frozenset(entry for entry, _ in draft.new))
         self._outbox.dispatch_new(draft, self.sender, guard.id)
+
+    async def _claim(self, state: InstanceState, new: frozenset[int] = frozenset()) -> None:
+        """Hand over what is ours to hand over. If it cannot be read, so can nothing that the instance would do next."""
+        try:
+            await self._outbox.claim(state, self.sender, new)
+        except CorruptRowError as error:
+            header = self._header
+            assert header is not None
+            await self._check_unchanged(header, error)
+            if is_terminal(header):
+                logger.error("What instance %r still had to send is lost: %s", self.instance_id, error)
+                self._outbox.give_up_unreadable(state)
+                await self._outbox.claim(state, self.sender, new)
+                return
+            for delivery in self._guards:
+                delivery.failure = FailureDetails.from_exception(error)
+            raise LookAgainError from error
+
+    async def _check_unchanged(self, header: Header, error: CorruptRowError) -> None:
+        """See whether what was read and is missing was there to be read.
+
+        :raises ConcurrencyConflictError: another worker has just replaced it.
+        """
+        if _etag(await self._hub.store.load_header(self.instance_id)) != header.etag:
+            raise ConcurrencyConflictError("the header changed while its history was read") from error
 
     async def _commit_turn(self, header: Header, state: InstanceState, draft: Draft, guard: Delivery) -> Draft:
         """Make a turn true, or what takes its place; returns which."""
@@ -559,7 +584,8 @@ class Actor:
     def _has_work(self, state: InstanceState) -> bool:
         """Whether there is anything to show to the function: a commit that only drops or fences needs no replay."""
         due = state.earliest is not None and state.earliest <= self._now()
-        return bool(self._rows or len(self._results) or state.pending or due or self._is_unfinished())
+        failing = any(delivery.failure for delivery in self._guards)
+        return bool(self._rows or len(self._results) or state.pending or due or failing or self._is_unfinished())
 
     def _take_failure(self) -> FailureDetails | None:
         """Why to fail what is first now: one operation pays for it, and those behind it are to be run."""
@@ -625,10 +651,7 @@ class Actor:
             state.garbage += pending.spent
             return pending.events, None
         except CorruptRowError as error:
-            # Another worker may just have replaced the rows that we read.
-            current = await self._hub.store.load_header(self.instance_id)
-            if _etag(current) != header.etag:
-                raise ConcurrencyConflictError("the header changed while its history was read") from error
+            await self._check_unchanged(header, error)
             logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)
             return [], FailureDetails.from_exception(error)
 

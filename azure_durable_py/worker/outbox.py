@@ -184,7 +184,11 @@ class Outbox:
         if not self._unclaimed:
             return
         guards = self._guards
-        if any(guards.is_mine(guard) and self._claims.is_new(entry) for guard, entry in entries_of(state)):
+        messages = {message.sequence: message for message in state.messages}
+        if any(
+            guards.is_mine(guard) and entry not in messages and self._claims.is_new(entry)
+            for guard, entry in entries_of(state)
+        ):
             # Before anything is taken on: should it fail, all is still to be claimed.
             await self._execution.load_decisions(state)
         mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]
@@ -192,7 +196,6 @@ class Outbox:
         self._unclaimed = False
         if not claimed:
             return
-        messages = {message.sequence: message for message in state.messages}
         times = {decision: group.sent_at for group in state.sends for decision in group.ids}
         times.update((decision, group.committed_at) for group in state.activities for decision in group.ids)
         for entry, guard in sorted(claimed.items()):
@@ -203,6 +206,13 @@ class Outbox:
                 outgoing = outgoing_of(sender, self._execution.decision(number), times[number])
             tries = int(entry not in new and guards.deliveries(guard) > 1)
             self._dispatch(sender, entry, outgoing, tries=tries, again=entry not in new)
+
+    def give_up_unreadable(self, state: InstanceState) -> None:
+        """What an instance that has ended still had to send cannot be read: it is dropped, and the rest goes out."""
+        messages = {message.sequence for message in state.messages}
+        for guard, entry in entries_of(state):
+            if entry not in messages and self._guards.is_mine(guard):
+                self.hand_over(entry)
 
     def dispatch_new(self, draft: Draft, sender: Sender, guard: str) -> None:
         """Hand over what a commit that is true has decided, as far as what guards it is still ours.

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import PayloadTooLargeError, TaskFailedError
+from azure_durable_py.taskhub.instance import chunk_keys
 from azure_durable_py.taskhub.messages import Doorbell
 from tests.protocol.staging import Matches, Routine, Stage, commit_of, play
 
@@ -119,5 +120,45 @@ def test_an_activity_that_no_queue_takes_fails_its_task() -> None:
         await stage.start("surplus", "one")
         assert await stage.finished("one") == "azure_durable_py.errors.PayloadTooLargeError"
         await stage.quiet()
+
+    play(scene)
+
+
+def test_a_child_that_no_store_takes_stays_in_no_outbox_when_its_parent_does_not_wait() -> None:
+    def leaves(context: Any) -> str:
+        context.call_sub_orchestrator("returns_poison", None, "half \ud800")
+        return "left"
+
+    async def scene() -> None:
+        stage = Stage(leaves, returns_poison)
+        await stage.worker("W1")
+        await stage.start("leaves", "one")
+        assert await stage.finished("one") == "left"
+        await stage.quiet()
+        assert not (await stage.state("one")).has_sends
+
+    play(scene)
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["finished", "running"])
+def test_what_is_to_be_sent_and_cannot_be_read_keeps_no_message_for_ever(ends: bool) -> None:
+    def tells_much(context: Any) -> Routine:
+        for number in range(300):
+            context.send_event("hears", "item", "x" * 400)
+        if not ends:
+            yield context.wait_for_external_event("never")
+
+    async def scene() -> None:
+        stage = Stage(tells_much)
+        first = await stage.worker("W1")
+        first.store.last("commit", commit_of("one"))
+        await stage.start("tells_much", "one")
+        await stage.until(lambda: not first.store._running.is_set())
+        [page] = (await stage.state("one")).pages
+        await stage.store.delete_blobs("one", chunk_keys(page.key, page.chunks))
+        await stage.worker("W2")
+        await stage.quiet()
+        assert (await stage.header("one")).columns.runtime_status == ("Completed" if ends else "Failed")
+        assert not (await stage.state("one")).has_sends
 
     play(scene)
