@@ -50,6 +50,8 @@ _Result = TypeVar("_Result")
 PENDING_RING_SECONDS = 30.0
 LONGEST_PAUSE = 30.0
 """The longest pause of who waits for storage as long as it takes, in seconds."""
+LONGEST_WHY = 200
+"""Characters of what a doorbell says of itself."""
 _MOST_WITH_HEADER = MAX_COMMIT_BYTES - 1_000_000
 
 
@@ -120,8 +122,8 @@ class TaskHub:
         return message
 
     async def ring(self, instance_id: str, why: str = "") -> None:
-        """Put a doorbell for an instance."""
-        doorbell = Doorbell(instance_id, self.ids.new(), why)
+        """Put a doorbell for an instance. `why` is for people; of a long one they see the beginning."""
+        doorbell = Doorbell(instance_id, self.ids.new(), _shown(why))
         await self.put(self.store.instance_queue(instance_id), doorbell.encode())
 
     async def wake(self, instance_id: str, due: datetime) -> tuple[Doorbell, QueueMessage]:
@@ -338,6 +340,11 @@ def new_header(request: StartRequest, turn_id: str) -> tuple[Header, list[BlobRo
 def encode_tags(tags: dict[str, str] | None) -> str | None:
     """Tags as the JSON text of a column."""
     return json.dumps(tags, ensure_ascii=False, separators=(",", ":")) if tags else None
+
+
+def _shown(why: str) -> str:
+    """A reason that fits a doorbell, whatever names of the user's it is made of: nobody reads one that does not."""
+    return why.encode("utf-8", "backslashreplace").decode()[:LONGEST_WHY]
 
 
 def _same_start(found: Header, request: StartRequest) -> bool:

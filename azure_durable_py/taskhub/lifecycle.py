@@ -127,7 +127,7 @@ async def _start_child(hub: TaskHub, sender: Sender, start: StartChild) -> None:
         logger.error(
             "Sub-orchestration %r of %s can never be started: %s", start.instance_id, sender.instance_id, error
         )
-        await _refuse(hub, start, shorten(FailureDetails.from_exception(error)))
+        await _refuse(hub, sender, start, shorten(FailureDetails.from_exception(error)))
 
 
 async def _start_or_refuse_child(hub: TaskHub, sender: Sender, start: StartChild) -> None:
@@ -144,7 +144,7 @@ async def _start_or_refuse_child(hub: TaskHub, sender: Sender, start: StartChild
     stranger = await hub.start(request)
     while stranger is not None:
         if not is_terminal(stranger):
-            await _refuse(hub, start, _taken(start))
+            await _refuse(hub, sender, start, _taken(start))
             return
         stranger = await replace_finished(hub, request)
 
@@ -190,12 +190,13 @@ def _taken(start: StartChild) -> FailureDetails:
     )
 
 
-async def _refuse(hub: TaskHub, start: StartChild, failure: FailureDetails) -> None:
+async def _refuse(hub: TaskHub, sender: Sender, start: StartChild, failure: FailureDetails) -> None:
     """Tell the parent that its child will not run, and why."""
     parent = start.parent
     event = InboxEvent(
         SubOrchestrationFailed(parent.sent_at, parent.task_id, failure),
-        sender=f"{start.instance_id}:refused",
+        # Not by the child's id, which may be what no store takes.
+        sender=f"refused:{child_execution(sender, parent.task_id)}",
         sequence=start.sequence,
         sent_at=parent.sent_at,
         target=Target.answering(parent),

@@ -34,6 +34,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -54,7 +55,7 @@ from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, I
 from azure_durable_py.worker.children import is_wanted
 from azure_durable_py.worker.context import TaskResult, WorkerContext
 from azure_durable_py.worker.delivery import UNSEEN, Delivery
-from azure_durable_py.worker.draft import Draft
+from azure_durable_py.worker.draft import Draft, begun_before
 from azure_durable_py.worker.entity_draft import EntityDraft
 from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
@@ -100,6 +101,7 @@ class Actor:
         self._results = Results(context.hub.clock.monotonic)
         self._header: Header | None = None
         self._state: InstanceState | None = None
+        self._confirmed_for: str | None = None
         self._rows: deque[InboxRow] = deque()
         self._more = False
         self._loaded = False
@@ -121,7 +123,6 @@ class Actor:
             wants=self.wants,
             handed_over=self.handed_over,
             armed=self.armed,
-            failed=self.finish,
             broken=self._break,
         )
         self._outbox = Outbox(context, instance_id, self, self._guards, self._execution, self._mailroom)
@@ -365,12 +366,11 @@ class Actor:
         else:
             await self._take_turn(self._header, self._state)
         if self._state is not None:
-            await self._outbox.claim(self._state, self.sender)
+            await self._claim(self._state)
         await self._remove_if_vain()
         self._settle()
 
     async def _load(self) -> None:
-        known = None if self._state is None else self._state.execution_id
         arrived, self._arrived = self._arrived, []
         for delivery in arrived:
             self._guards.hold(delivery)
@@ -388,8 +388,10 @@ class Actor:
         self._results.looked(results)
         if self._state is None or _etag(loaded.header) != _etag(self._header):
             self._take_header(loaded.header)
-        if known is not None and (self._state is None or self._state.execution_id != known):
+        execution = None if self._state is None else self._state.execution_id
+        if self._confirmed_for not in (None, execution):
             await self._guards.confirm()
+        self._confirmed_for = execution
         self._guards.outrank({} if self._state is None else self._state.marks)
         if self._state is not None:
             self._outbox.keep(self._state)
@@ -472,8 +474,24 @@ class Actor:
 
     async def _take_turn(self, header: Header, state: InstanceState) -> None:
         beginning = [delivery for delivery in self._guards.suspects if self._is_beginning(delivery, state)]
-        if beginning:
+        if not beginning:
+            await self._run_and_commit(header, state)
+            return
+        async with self._lane(beginning, state):
             header, state = await self._note_beginning(header, state, beginning)
+            await self._run_and_commit(header, state)
+
+    def _lane(self, beginning: Iterable[Delivery], state: InstanceState) -> AbstractAsyncContextManager[object]:
+        """Of what was under way when processes ended before, one runs at a time.
+
+        So the next end of a process is counted against who is likely to have caused it, and against nobody who only
+        happens to be served at the same time. Once may be chance: all that a process had in hand is begun together.
+        """
+        limit = self._context.settings.max_dequeue_count
+        attempt = max(2 + begun_before(state, delivery.id, delivery.rank) for delivery in beginning)
+        return self._context.suspected if attempt >= min(3, limit) else nullcontext()
+
+    async def _run_and_commit(self, header: Header, state: InstanceState) -> None:
         draft = self._draft(header, state)
         for delivery in self._guards.suspects:
             draft.mark(delivery.id, delivery.rank)
@@ -496,8 +514,33 @@ class Actor:
             self._results.forget_taken()
         self._guards.trust()
         # Older entries to the same targets go first (PROTOCOL R9).
-        await self._outbox.claim(draft.state, self.sender, frozenset(entry for entry, _ in draft.new))
+        await self._claim(draft.state, frozenset(entry for entry, _ in draft.new))
         self._outbox.dispatch_new(draft, self.sender, guard.id)
+
+    async def _claim(self, state: InstanceState, new: frozenset[int] = frozenset()) -> None:
+        """Hand over what is ours to hand over. If it cannot be read, so can nothing that the instance would do next."""
+        try:
+            await self._outbox.claim(state, self.sender, new)
+        except CorruptRowError as error:
+            header = self._header
+            assert header is not None
+            await self._check_unchanged(header, error)
+            if is_terminal(header):
+                logger.error("What instance %r still had to send is lost: %s", self.instance_id, error)
+                self._outbox.give_up_unreadable(state)
+                await self._outbox.claim(state, self.sender, new)
+                return
+            for delivery in self._guards:
+                delivery.failure = FailureDetails.from_exception(error)
+            raise LookAgainError from error
+
+    async def _check_unchanged(self, header: Header, error: CorruptRowError) -> None:
+        """See whether what was read and is missing was there to be read.
+
+        :raises ConcurrencyConflictError: another worker has just replaced it.
+        """
+        if _etag(await self._hub.store.load_header(self.instance_id)) != header.etag:
+            raise ConcurrencyConflictError("the header changed while its history was read") from error
 
     async def _commit_turn(self, header: Header, state: InstanceState, draft: Draft, guard: Delivery) -> Draft:
         """Make a turn true, or what takes its place; returns which."""
@@ -564,7 +607,8 @@ class Actor:
     def _has_work(self, state: InstanceState) -> bool:
         """Whether there is anything to show to the function: a commit that only drops or fences needs no replay."""
         due = state.earliest is not None and state.earliest <= self._now()
-        return bool(self._rows or len(self._results) or state.pending or due or self._is_unfinished())
+        failing = any(delivery.failure for delivery in self._guards)
+        return bool(self._rows or len(self._results) or state.pending or due or failing or self._is_unfinished())
 
     def _take_failure(self) -> FailureDetails | None:
         """Why to fail what is first now: one operation pays for it, and those behind it are to be run."""
@@ -630,10 +674,7 @@ class Actor:
             state.garbage += pending.spent
             return pending.events, None
         except CorruptRowError as error:
-            # Another worker may just have replaced the rows that we read.
-            current = await self._hub.store.load_header(self.instance_id)
-            if _etag(current) != header.etag:
-                raise ConcurrencyConflictError("the header changed while its history was read") from error
+            await self._check_unchanged(header, error)
             logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)
             return [], FailureDetails.from_exception(error)
 

@@ -84,6 +84,8 @@ class WorkerContext:
     settling: TaskSet
     turns: asyncio.Semaphore
     entity_turns: asyncio.Semaphore
+    suspected: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the one instance that runs of those that have been under way when processes ended."""
     run_sync: SyncRunner = run_in_thread
     sends: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_SENDS))
     room_made: Callable[[], None] = lambda: None

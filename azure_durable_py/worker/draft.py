@@ -111,12 +111,12 @@ class Draft:
         """Say that this delivery of a guard is the newest one known (PROTOCOL R1)."""
         known = self.state.marks.get(guard)
         if known is None or known.rank < rank:
-            self.state.marks[guard] = Mark(rank, self.now, self._begun(guard, rank))
+            self.state.marks[guard] = Mark(rank, self.now, begun_before(self.state, guard, rank))
             self.changed = True
 
     def begin(self, guard: str, rank: Rank) -> int:
         """Mark a delivery that begins what others of the same message did not end; returns which attempt it is."""
-        begun = self._begun(guard, rank)
+        begun = begun_before(self.state, guard, rank)
         known = self.state.marks.get(guard)
         if known is None or known.rank != rank:
             # Else this very mark was written by a commit that was not answered.
@@ -124,11 +124,6 @@ class Draft:
         self.state.marks[guard] = Mark(rank, self.now, begun)
         self.changed = True
         return 1 + begun
-
-    def _begun(self, guard: str, rank: Rank) -> int:
-        """How many deliveries of the same message are known to have begun; one that was put back counts anew."""
-        known = self.state.marks.get(guard)
-        return 0 if known is None or known.rank[:2] != rank[:2] else known.begun
 
     def end(self, guard: str) -> None:
         """What a message asked for came to its end: what began before ended with its process, and not by it."""
@@ -154,10 +149,6 @@ class Draft:
         self.gone += entries
         self.changed = self.changed or bool(entries)
         self._tidy_groups()
-
-    def _queued(self, group: ActivityGroup, entries: Collection[int]) -> ActivityGroup:
-        """Those activities of a group that were put into the queue."""
-        return ActivityGroup("", group.committed_at, IdSet(at for at in group.ids if self._base | at in entries))
 
     def take_over(self, guard: str) -> None:
         """Put the queue of sends under another guard (PROTOCOL R8)."""
@@ -481,6 +472,15 @@ class Draft:
     def _is_unfinished(self) -> bool:
         """Whether something beside the outbox is still to be done."""
         return False
+
+
+def begun_before(state: InstanceState, guard: str, rank: Rank) -> int:
+    """How many deliveries of a message are known to have begun what it asks for, and not ended it.
+
+    One that was put back counts anew.
+    """
+    known = state.marks.get(guard)
+    return 0 if known is None or known.rank[:2] != rank[:2] else known.begun
 
 
 def _number(decision: Any) -> int:

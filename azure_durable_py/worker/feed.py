@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from azure_durable_py.errors import DurableError, StorageError
+from azure_durable_py.errors import DurableError, StorageError, UnstorableError
 from azure_durable_py.history import Event, TaskCompleted, TaskFailed
 from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.hub import TaskHub
@@ -248,8 +248,14 @@ class ActivityFeed:
             delay = SUSPECT_DELAY if offer.tries else 0.0
             await self._hub.put(self._hub.store.activity_queue, item.encode(), delay)
 
-        await self._hub.patiently(put, f"The queueing of activity {activity.name!r}")
-        offer.job.handed_over(sender, offer.entry)
+        try:
+            await self._hub.patiently(put, f"The queueing of activity {activity.name[:200]!r}")
+        except UnstorableError as error:
+            # No queue takes it, now or later. The outbox keeps the activity until this answer is committed.
+            failed = TaskFailed(self._hub.clock.now(), activity.task_id, FailureDetails.from_exception(error))
+            offer.job.finish(TaskResult(sender.target, activity.task_id, failed))
+        else:
+            offer.job.handed_over(sender, offer.entry)
 
     # --- from the queue --------------------------------------------------------------------------------------
 

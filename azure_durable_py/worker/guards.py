@@ -59,7 +59,7 @@ class Guards:
         The marks that would tell went with the header of another execution.
         """
         for delivery in self:
-            if not await delivery.settlement.confirm():
+            if not await delivery.settlement.confirm() and self._held.get(delivery.id) is delivery:
                 del self._held[delivery.id]
 
     def outrank(self, marks: Mapping[str, Mark]) -> None:

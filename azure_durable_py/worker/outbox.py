@@ -118,7 +118,7 @@ class Outbox:
         """
         if self._first_done is None or state is None:
             return None
-        if not self._armed and not self._droppable(state):
+        if not self._armed and not self._claims.handed_over:
             self._first_done = None
             return None
         latest = self._first_done + DROP_AT_MOST_AFTER
@@ -142,7 +142,8 @@ class Outbox:
 
         :param settled: see `forget`.
         """
-        draft.drop(self._droppable(draft.state))
+        droppable = self._droppable(draft.state)
+        draft.drop(droppable)
         for arming, alarm in tuple(self._armed):
             if draft.state.arming == arming and self._guards.is_mine(arming.guard):
                 draft.set_alarm(alarm)
@@ -152,6 +153,9 @@ class Outbox:
                 self._arming = None
             if settled and not _is_named(alarm, draft.state):
                 self.silence(alarm)
+        if not droppable and not self._armed:
+            # What is handed over is another's to drop. Each commit looks again.
+            self._first_done = None
 
     def is_abandoned(self, draft: Draft) -> bool:
         """Whether the queue of sends is under a message that nobody may have any more (PROTOCOL R8)."""
@@ -195,7 +199,11 @@ class Outbox:
         if not self._unclaimed:
             return
         guards = self._guards
-        if any(guards.is_mine(guard) and self._claims.is_new(entry) for guard, entry in entries_of(state)):
+        messages = {message.sequence: message for message in state.messages}
+        if any(
+            guards.is_mine(guard) and entry not in messages and self._claims.is_new(entry)
+            for guard, entry in entries_of(state)
+        ):
             # Before anything is taken on: should it fail, all is still to be claimed.
             await self._execution.load_decisions(state)
         mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]
@@ -203,7 +211,6 @@ class Outbox:
         self._unclaimed = False
         if not claimed:
             return
-        messages = {message.sequence: message for message in state.messages}
         times = {decision: group.sent_at for group in state.sends for decision in group.ids}
         times.update((decision, group.committed_at) for group in state.activities for decision in group.ids)
         for entry, guard in sorted(claimed.items()):
@@ -214,6 +221,13 @@ class Outbox:
                 outgoing = outgoing_of(sender, self._execution.decision(number), times[number])
             tries = int(entry not in new and guards.deliveries(guard) > 1)
             self._dispatch(sender, entry, outgoing, tries=tries, again=entry not in new)
+
+    def give_up_unreadable(self, state: InstanceState) -> None:
+        """What an instance that has ended still had to send cannot be read: it is dropped, and the rest goes out."""
+        messages = {message.sequence for message in state.messages}
+        for guard, entry in entries_of(state):
+            if entry not in messages and self._guards.is_mine(guard):
+                self.hand_over(entry)
 
     def dispatch_new(self, draft: Draft, sender: Sender, guard: str) -> None:
         """Hand over what a commit that is true has decided, as far as what guards it is still ours.

@@ -64,6 +64,8 @@ class Results:
         if self._now() >= self.deadline:
             return True
         new = self._results[self._undecided :]
+        if not new:
+            return False
         if any(isinstance(result.event, TaskFailed) for result in new):
             return True
         self._undecided = len(self._results)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from azure_durable_py.errors import StorageUnavailableError
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.instance import InstanceState, Mark
 from azure_durable_py.taskhub.lifecycle import purge
@@ -175,6 +176,34 @@ def test_r1_a_hold_whose_renewal_is_refused_once_stays_ours() -> None:
         assert stage.runs == [("W1", 60)]
         # Nobody was given the message once more, who would have had to say so.
         assert (first.store.calls["commit"], second.store.calls["commit"]) == (2, 0)
+
+    play(scene)
+
+
+def test_r1_a_message_of_an_execution_before_counts_only_once_storage_has_said_that_it_is_ours() -> None:
+    class Lost(Settled):
+        asked = 0
+
+        async def confirm(self) -> bool:
+            self.asked += 1
+            if self.asked == 1:
+                raise StorageUnavailableError("no answer")
+            return False
+
+    async def scene() -> None:
+        stage, told = Stage(one_rest), Lost()
+        cast = await stage.worker("W1", start=False)
+        await stage.start("one_rest", "one", 300)
+        cast.worker._ring("one", Delivery("D", (0, "", 1), told))
+        await stage.until(lambda: bool(stage.runs))
+        # Another execution takes the place, and with the header go the marks by which D is known as another's.
+        await stage.store.commit(Commit("one", None, (await stage.header("one")).etag))
+        await stage.start("one_rest", "one", 1)
+        cast.worker._look_again("one")
+        await stage.until(lambda: told.asked > 1)
+        await asyncio.sleep(10.0)
+        assert (await stage.header("one")).columns.runtime_status == "Pending"
+        await cast.worker.stop(0.0)
 
     play(scene)
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from azure_durable_py.errors import PayloadTooLargeError, TaskFailedError
+from azure_durable_py.taskhub.instance import chunk_keys
+from azure_durable_py.taskhub.messages import Doorbell
 from tests.protocol.staging import Matches, Routine, Stage, commit_of, play
 
 
@@ -70,5 +74,91 @@ def test_the_task_of_a_child_that_nobody_can_take_fails() -> None:
         await stage.start("calls", "one")
         assert "PayloadTooLargeError" in await stage.finished("one")
         await stage.quiet()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("name", ["x" * 2_000, "half \ud800"], ids=["long", "no Unicode"])
+def test_an_instance_is_rung_whatever_the_names_that_the_ring_tells(name: str) -> None:
+    async def scene() -> None:
+        stage = Stage()
+        await stage.hub.open()
+        await stage.hub.ring("one", f"result of {name}")
+        [message] = await stage.store.receive_messages(stage.store.instance_queue("one"), 1, 1.0)
+        assert Doorbell.decode(message.body).why.startswith(f"result of {name[:5]}")
+
+    play(scene)
+
+
+def test_a_parent_learns_of_a_child_whose_name_is_long() -> None:
+    def parent(context: Any) -> Routine:
+        try:
+            yield context.call_sub_orchestrator("x" * 2_000, None, "child")
+        except TaskFailedError:
+            return "told"
+
+    async def scene() -> None:
+        stage = Stage(parent)
+        await stage.worker("W1")
+        await stage.start("parent", "one")
+        assert await stage.finished("one") == "told"
+
+    play(scene)
+
+
+def test_an_activity_that_no_queue_takes_fails_its_task() -> None:
+    def surplus(context: Any) -> Routine:
+        busy = [context.call_activity("rest", 5) for _ in range(4)]
+        try:
+            yield context.task_all([*busy, context.call_activity("x" * 50_000, None)])
+        except TaskFailedError as error:
+            return error.details.error_type
+
+    async def scene() -> None:
+        stage = Stage(surplus)
+        await stage.worker("W1")
+        await stage.start("surplus", "one")
+        assert await stage.finished("one") == "azure_durable_py.errors.PayloadTooLargeError"
+        await stage.quiet()
+
+    play(scene)
+
+
+def test_a_child_that_no_store_takes_stays_in_no_outbox_when_its_parent_does_not_wait() -> None:
+    def leaves(context: Any) -> str:
+        context.call_sub_orchestrator("returns_poison", None, "half \ud800")
+        return "left"
+
+    async def scene() -> None:
+        stage = Stage(leaves, returns_poison)
+        await stage.worker("W1")
+        await stage.start("leaves", "one")
+        assert await stage.finished("one") == "left"
+        await stage.quiet()
+        assert not (await stage.state("one")).has_sends
+
+    play(scene)
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["finished", "running"])
+def test_what_is_to_be_sent_and_cannot_be_read_keeps_no_message_for_ever(ends: bool) -> None:
+    def tells_much(context: Any) -> Routine:
+        for _ in range(300):
+            context.send_event("hears", "item", "x" * 400)
+        if not ends:
+            yield context.wait_for_external_event("never")
+
+    async def scene() -> None:
+        stage = Stage(tells_much)
+        first = await stage.worker("W1")
+        first.store.last("commit", commit_of("one"))
+        await stage.start("tells_much", "one")
+        await stage.until(lambda: not first.store._running.is_set())
+        [page] = (await stage.state("one")).pages
+        await stage.store.delete_blobs("one", chunk_keys(page.key, page.chunks))
+        await stage.worker("W2")
+        await stage.quiet()
+        assert (await stage.header("one")).columns.runtime_status == ("Completed" if ends else "Failed")
+        assert not (await stage.state("one")).has_sends
 
     play(scene)

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from azure_durable_py.taskhub.instance import InstanceState
+from azure_durable_py.worker import outbox
+from azure_durable_py.worker.claims import entries_of
 from tests.protocol.staging import Routine, Stage, play
 
 
@@ -87,5 +93,32 @@ def test_a_flood_of_events_to_one_instance_does_not_hold_up_another() -> None:
         await stage.finished("other", within=60.0)
         assert stage.clock.monotonic() - begun <= 10.0
         assert await stage.finished("flooded") == 2000
+
+    play(scene)
+
+
+def test_what_is_put_into_the_queue_is_not_looked_for_among_all_that_is_open_each_time() -> None:
+    async def looks(width: int) -> int:
+        """How many outbox entries are looked at for a fan-out that goes through the queue."""
+        stage = Stage(many_rests)
+        cast = await stage.worker("W1", max_concurrent_activities=50)
+        cast.store.seconds["put_message"] = 0.05
+        await stage.start("many_rests", "one", width)
+        seen = 0
+
+        def counted(state: InstanceState) -> Iterator[tuple[str, int]]:
+            nonlocal seen
+            for entry in entries_of(state):
+                seen += 1
+                yield entry
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(outbox, "entries_of", counted)
+            await stage.finished("one")
+        return seen
+
+    async def scene() -> None:
+        # Each commit looks at all that is open, some times; nothing does at each put in between.
+        assert await looks(400) < 20 * 400
 
     play(scene)

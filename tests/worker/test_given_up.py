@@ -84,6 +84,35 @@ def test_an_orchestrator_that_kills_its_process_fails() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("limit", [2, 5])
+def test_an_orchestrator_that_kills_its_process_takes_no_other_with_it(limit: int) -> None:
+    mortal: Mortal
+
+    def kills(context: Any) -> None:
+        mortal.die()
+
+    def asks(context: Any) -> Routine:
+        result = yield context.call_activity("rest", 1)
+        return result
+
+    async def scene() -> None:
+        nonlocal mortal
+        mortal = Mortal(Stage(kills, asks), max_dequeue_count=limit)
+        await mortal.stage.hub.open()
+        # All come at once, time and again, and the first ends the process before any other is done.
+        await mortal.stage.start("kills", "bad")
+        for number in range(10):
+            await mortal.stage.start("asks", f"good-{number}")
+        living = asyncio.ensure_future(mortal.live())
+        assert [await mortal.stage.finished(f"good-{number}") for number in range(10)] == [1] * 10
+        assert "taken up" in await mortal.stage.finished("bad")
+        assert mortal.deaths == limit
+        living.cancel()
+        await mortal.bury()
+
+    play(scene)
+
+
 def test_the_limit_is_the_settings() -> None:
     mortal: Mortal
 
