@@ -122,8 +122,8 @@ MUTANTS = (
         "refusal_is_final",
         "A message that storage refuses for a while is thrown away.",
         "worker/mailroom.py",
-        "                if not is_final(error):\n",
-        "                if False:\n",
+        "                await pauses.wait(error)\n                continue\n",
+        "                del error\n",
         ("tests/protocol/test_refusals.py",),
     ),
     Mutant(
