@@ -147,7 +147,8 @@ class Actor:
 
     def handed_over(self, sender: Sender, entry: int) -> None:
         """An outbox entry is handed over."""
-        if self._is_current(sender):
+        # Who has nothing in hand any more knows nothing, and can drop nothing.
+        if self._guards and self._is_current(sender):
             self._outbox.hand_over(entry)
             self._wake.set()
 
