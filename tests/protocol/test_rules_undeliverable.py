@@ -143,7 +143,7 @@ def test_a_child_that_no_store_takes_stays_in_no_outbox_when_its_parent_does_not
 @pytest.mark.parametrize("ends", [True, False], ids=["finished", "running"])
 def test_what_is_to_be_sent_and_cannot_be_read_keeps_no_message_for_ever(ends: bool) -> None:
     def tells_much(context: Any) -> Routine:
-        for number in range(300):
+        for _ in range(300):
             context.send_event("hears", "item", "x" * 400)
         if not ends:
             yield context.wait_for_external_event("never")
