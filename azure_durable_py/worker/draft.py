@@ -77,6 +77,10 @@ ALARM_GRACE = timedelta(minutes=1)
 """An alarm that is overdue by more than this has come, or is lost: it is not counted on."""
 
 
+SPARE_BYTES = 20_000
+"""What a turn after which others will come leaves free in the header: room to say that the next one did not fit."""
+
+
 class Draft:
     """One commit of one instance in the making.
 
@@ -96,6 +100,7 @@ class Draft:
         self.silenced: list[Alarm] = []
         self.changed = False
         self.ended_generation = False
+        self._spare = 0
         self.consumed: tuple[str, ...] = ()
         self.seen_until: datetime | None = None
         """When a load began whose rows are all consumed with this: what was in the inbox by then is dealt with."""
@@ -243,6 +248,7 @@ class Draft:
         self.state.timers = dict(turn.timers)
         self.state.children = IdSet(turn.children)
         last = stored[-1] if stored else None
+        self._spare = 0 if isinstance(last, ExecutionCompleted) else SPARE_BYTES
         self.ended_generation = isinstance(last, (ExecutionCompleted, ContinuedAsNew))
         self._add_entries(stored, sender, guard)
         self._note_locks(stored)
@@ -465,7 +471,7 @@ class Draft:
             staged, put = list(put), ()
         dropped = tuple(state.garbage[: room - len(put)])
         state.garbage = state.garbage[len(dropped) :]
-        header = Header(self._header.instance_id, columns, state.encode())
+        header = Header(self._header.instance_id, columns, state.encode(spare=self._spare))
         expected = self._header.etag or None
         return Commit(self._header.instance_id, header, expected, self.consumed, put, dropped), staged
 

@@ -14,10 +14,10 @@ from azure_durable_py.errors import TaskFailedError
 from azure_durable_py.history import ExecutionCompleted, decode_event
 from azure_durable_py.models import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition
-from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub import instance, layout
 from azure_durable_py.taskhub.instance import MAX_PAYLOAD_BYTES
 from azure_durable_py.worker import worker as worker_module
-from tests.protocol.staging import Routine, Stage, play
+from tests.protocol.staging import Routine, Stage, play, to
 
 HOUR = 3600.0
 
@@ -254,6 +254,26 @@ def test_a_header_over_the_limit_of_a_row_fails_its_instance(monkeypatch: pytest
         await stage.raise_event("one", "go")
         assert "a row has at most" in await stage.finished("one", within=HOUR)
         assert (await stage.header("one")).columns.runtime_status == "Failed"
+
+    play(scene)
+
+
+def test_a_header_that_is_full_to_the_last_byte_has_room_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def piles_up(context: Any) -> None:
+        context.send_event("far", "item", str(context.new_guid()))
+        context.continue_as_new(None)
+
+    async def scene() -> None:
+        monkeypatch.setattr(instance, "MAX_BODY_BYTES", 40_000)
+        stage = Stage(piles_up)
+        cast = await stage.worker("W1")
+        # Nobody takes what it sends, and each turn adds a little to what its header has to hold.
+        blocked = cast.store.hold("insert_inbox", to("far"))
+        await stage.start("piles_up", "one")
+        assert "a header holds" in await stage.finished("one", within=HOUR)
+        assert (await stage.header("one")).columns.runtime_status == "Failed"
+        blocked.go.set()
+        await stage.quiet()
 
     play(scene)
 
