@@ -107,6 +107,7 @@ class Actor:
         self._loaded = False
         self._touched = False
         self._parked = False
+        self._full = False
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
@@ -285,7 +286,7 @@ class Actor:
         return settings.extended_session_idle_timeout if settings.extended_sessions and not ended else 0.0
 
     def _has_rows(self) -> bool:
-        return bool(self._rows or self._more) and not self._parked
+        return bool(self._rows or self._more) and not self._parked and not self._full
 
     def _deadlines(self) -> Iterator[float | None]:
         """When there is something to do although nothing has happened."""
@@ -303,7 +304,7 @@ class Actor:
         """The hands are empty: nothing that is known counts any more, but as a copy of what the header said."""
         self._outbox.forget()
         self._rows.clear()
-        self._more = self._loaded = self._parked = False
+        self._more = self._loaded = self._parked = self._full = False
         for result in self._results.clear():
             if result.delivery is None:
                 self._report(result)
@@ -397,6 +398,7 @@ class Actor:
     def _take_header(self, header: Header | None) -> None:
         """The header is another one than we knew: all that we know now comes from it."""
         self._execution.forget()
+        self._full = False
         before = self._state
         self._header = header
         self._state = None if header is None else InstanceState.decode(header.body)
@@ -476,7 +478,7 @@ class Actor:
         self._outbox.drop_into(draft)
         abandoned = self._outbox.is_abandoned(draft)
         self._parked = self._is_early(state, draft)
-        if not self._parked:
+        if not self._parked and not self._full:
             if await self._is_unwanted_child(state, draft):
                 return
             draft = await self._advance(header, state, draft, guard)
@@ -531,8 +533,28 @@ class Actor:
             await self._commit(draft)
         except PayloadTooLargeError as error:
             if self._is_entity:
-                raise
+                return await self._wait_for_room(header, state, error)
             draft = await self._fail_instead(header, state, draft, guard, error)
+            await self._commit(draft)
+        return draft
+
+    async def _wait_for_room(self, header: Header, state: InstanceState, error: PayloadTooLargeError) -> Draft:
+        """An entity cannot fail: what does not fit beside what it still has to send waits until that is handed over.
+
+        :raises PayloadTooLargeError: it has nothing to send, or another worker sends it.
+        """
+        if not state.has_sends or state.queue_guard not in self._guards.ids:
+            raise error
+        logger.warning(
+            "Entity %s takes nothing more before it has sent what it has to send: %s", header.instance_id, error
+        )
+        self._execution.forget()
+        draft = self._draft(header, state)
+        for delivery in self._guards.suspects:
+            draft.mark(delivery.id, delivery.rank)
+        self._outbox.drop_into(draft)
+        self._full = True
+        if draft.changed or self._unsettled == header.etag:
             await self._commit(draft)
         return draft
 
@@ -766,10 +788,11 @@ class Actor:
         for _ in commit.consumed:
             self._rows.popleft()
         self._outbox.committed(draft)
+        self._full = self._full and not draft.gone
         self._results.forget_taken()
         if draft.ended_generation or not self._context.settings.extended_sessions:
             self._execution.forget()
-        if draft.state.pending or self._is_unfinished():
+        if draft.state.pending or (self._is_unfinished() and not self._full):
             self._touch()
 
     async def _commit_once(self, commit: Commit, turn_id: str) -> str:
@@ -829,7 +852,8 @@ class Actor:
         """Whether a timer fell due since the turn looked at the clock: the next turn fires it."""
         if state.earliest is None or state.earliest > self._now():
             return False
-        self._touch()
+        if not self._full:
+            self._touch()
         return True
 
     def _is_unfinished(self) -> bool:
