@@ -467,7 +467,7 @@ class Actor:
         happens to be served at the same time. Once may be chance: all that a process had in hand is begun together.
         """
         limit = self._context.settings.max_dequeue_count
-        attempt = max(2 + begun_before(state, delivery.id, delivery.rank) for delivery in beginning)
+        attempt = max(2 + begun_before(state, delivery.id, delivery.rank, delivery.poisoned) for delivery in beginning)
         return self._context.suspected if attempt >= min(3, limit) else nullcontext()
 
     async def _run_and_commit(self, header: Header, state: InstanceState) -> None:
@@ -560,7 +560,8 @@ class Actor:
 
     def _is_beginning(self, delivery: Delivery, state: InstanceState) -> bool:
         """Whether what a message asks for, and was perhaps begun before by a process that died of it, begins now."""
-        return delivery.deliveries > 1 and (delivery.item or self._has_work(state))
+        again = delivery.deliveries > 1 or delivery.poisoned
+        return again and (delivery.item or self._has_work(state))
 
     async def _note_beginning(
         self, header: Header, state: InstanceState, beginning: Iterable[Delivery]
@@ -569,10 +570,11 @@ class Actor:
         draft = self._draft(header, state)
         limit = self._context.settings.max_dequeue_count
         for delivery in beginning:
-            delivery.attempt = draft.begin(delivery.id, delivery.rank)
+            delivery.attempt = draft.begin(delivery.id, delivery.rank, delivery.poisoned)
             if not delivery.item:
                 delivery.last = delivery.attempt >= limit
-                delivery.failure = after_attempts(f"instance {self.instance_id!r}", delivery.attempt, limit)
+                given_up = after_attempts(f"instance {self.instance_id!r}", delivery.attempt, limit)
+                delivery.failure = delivery.failure or given_up
         for delivery in self._guards.suspects:
             draft.mark(delivery.id, delivery.rank)
         await self._commit(draft)

@@ -119,9 +119,9 @@ class Draft:
             self.state.marks[guard] = Mark(rank, self.now, begun_before(self.state, guard, rank))
             self.changed = True
 
-    def begin(self, guard: str, rank: Rank) -> int:
+    def begin(self, guard: str, rank: Rank, poisoned: bool = False) -> int:
         """Mark a delivery that begins what others of the same message did not end; returns which attempt it is."""
-        begun = begun_before(self.state, guard, rank)
+        begun = begun_before(self.state, guard, rank, poisoned)
         known = self.state.marks.get(guard)
         if known is None or known.rank != rank:
             # Else this very mark was written by a commit that was not answered.
@@ -480,13 +480,14 @@ class Draft:
         return False
 
 
-def begun_before(state: InstanceState, guard: str, rank: Rank) -> int:
+def begun_before(state: InstanceState, guard: str, rank: Rank, poisoned: bool = False) -> int:
     """How many deliveries of a message are known to have begun what it asks for, and not ended it.
 
-    One that was put back counts anew.
+    :param poisoned: it came out of the poison queue: where no delivery came to its end. Else one that was put back was
+        let go of in good order, and counts anew.
     """
     known = state.marks.get(guard)
-    return 0 if known is None or known.rank[:2] != rank[:2] else known.begun
+    return known.begun if known is not None and (poisoned or known.rank[:2] == rank[:2]) else 0
 
 
 def _number(decision: Any) -> int:

@@ -452,6 +452,45 @@ def test_r5_a_lock_is_released_before_what_a_later_message_has_for_its_entity() 
     play(scene)
 
 
+def test_r2_what_is_handed_over_when_the_hands_are_empty_already_leads_to_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps = 0
+    real = Actor._step
+
+    async def counted(self: Actor) -> None:
+        nonlocal steps
+        steps += 1
+        if steps > 1_000:
+            pytest.fail("it takes steps without end, and nothing else runs")
+        await real(self)
+
+    monkeypatch.setattr(Actor, "_step", counted)
+
+    async def scene() -> None:
+        stage = Stage(tells, collects)
+        first = await stage.worker("W1")
+        await stage.start("collects", "hears", 1)
+        await stage.waiting("hears")
+        blocked = first.store.hold("insert_inbox", to("hears"))
+        await stage.start("tells", "says", ["hears"])
+        await blocked.reached.wait()
+        actor = first.worker._actors["says"]
+        for delivery in actor._guards:
+            delivery.outranked = True
+            monkeypatch.setattr(delivery.settlement, "lost", True)
+        first.worker._look_again("says")
+        await stage.until(lambda: not actor.is_busy)
+        blocked.go.set()
+        await stage.finished("hears")
+        await asyncio.sleep(6.0)
+        first.worker._look_again("says")
+        await asyncio.sleep(1.0)
+        assert steps < 100
+
+    play(scene)
+
+
 async def second_message_does_not_overtake_the_first() -> None:
     stage = Stage(tells, collects)
     first = await stage.worker("W1", instance_visibility_timeout=100.0)
