@@ -5,6 +5,7 @@
 #   PYTEST_ARGS, RUN_ARGS, BENCH_ARGS   more arguments for the command behind the target
 #   STORES, INSTANCES, KILLS, STOPS, SEED   what `make chaos` does: on which stores, how much, and which run
 #   SEEDS, SCENARIOS, JOBS, TABLES      what to simulate, in how many processes, whether to show coverage in full
+#   MUTANTS, JOBS   which bugs `make mutants` plants (names or parts of names, all by default), and how many at once
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -25,6 +26,7 @@ SEEDS ?= 0-2000
 SCENARIOS ?=
 JOBS ?=
 TABLES ?=
+MUTANTS ?=
 
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
 VENV_READY := $(VENV)/.ready-$(or $(PYTHON_VERSION),none)
@@ -50,6 +52,10 @@ chaos: $(VENV_READY) $(NODE_READY) ## kill, stop and cut off real workers, and l
 .PHONY: simulate
 simulate: $(VENV_READY) ## play simulated runs: SEEDS=0-2000 [SCENARIOS=chains,fans] [JOBS=2] [TABLES=1]
 	@$(VENV)/bin/python -m tests.simulation --seeds=$(SEEDS) --scenarios=$(SCENARIOS) $(if $(JOBS),--jobs=$(JOBS)) $(if $(TABLES),--tables)
+
+.PHONY: mutants
+mutants: $(VENV_READY) $(NODE_READY) ## plant bugs, one at a time, and look that a test catches each: [MUTANTS="azure no_alarm"] [JOBS=2]
+	@$(VENV)/bin/python -m tests.mutants $(MUTANTS) $(if $(JOBS),--jobs=$(JOBS))
 
 .PHONY: coverage
 coverage: $(VENV_READY) $(NODE_READY) ## run the whole test suite and show the lines it does not reach

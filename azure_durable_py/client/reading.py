@@ -9,13 +9,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from azure_durable_py.client.history_view import history_view
 from azure_durable_py.client.status import DurableOrchestrationStatus, StatusPage
 from azure_durable_py.errors import InvalidRequestError
-from azure_durable_py.history import Event, ExecutionCompleted, decode_event
+from azure_durable_py.history import Event, ExecutionCompleted, decode_event, encode_time
 from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus, utc
 from azure_durable_py.serialization import DataConverter
 from azure_durable_py.shape import ShapeError
@@ -79,6 +79,9 @@ def query_of(
     )
 
 
+LONG_FOR_A_SEND = timedelta(seconds=10)
+
+
 class Reading:
     """Reads instances for one client."""
 
@@ -122,7 +125,19 @@ class Reading:
                     continue
             # What cannot be read of the body is met again where it is read.
             damaged = "; ".join(dict.fromkeys(problems)) or None
-            return replace(status, failure=failure, history=history, damaged=damaged)
+            waiting = None if damaged else self._waiting_for(header)
+            return replace(status, failure=failure, history=history, damaged=damaged, waiting_for=waiting)
+
+    def _waiting_for(self, header: Header) -> str | None:
+        """What an instance has had to hand over for longer than that takes when all is well."""
+        if not header.columns.has_outbox:
+            return None
+        state = InstanceState.decode(header.body)
+        since, now = state.queued_at, self._hub.clock.now()
+        if not state.has_sends or since is None or now - since < LONG_FOR_A_SEND:
+            return None
+        count = len(state.messages) + sum(len(group.ids) for group in state.sends)
+        return f"{count} messages for other instances are still to be handed over, the last since {encode_time(since)}"
 
     async def history(self, header: Header, *, values: bool) -> list[Event]:
         """The events of the current generation, with large values read if `values`."""

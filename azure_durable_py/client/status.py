@@ -29,7 +29,8 @@ class DurableOrchestrationStatus:
     `output` and `custom_status` decode them. `history` is what `show_history` asked for: one
     dict per event, compacted as the management API shows it. `failure` is set on a failed instance
     that was read on its own (not in a list). `damaged` tells what of the instance cannot be read, and why;
-    what could be is shown. Asking for a value that is not there is then an error (`CorruptRowError`).
+    what could be is shown. Asking for a value that is not there is then an error (`CorruptRowError`). `waiting_for`
+    tells what the instance could not do for a while (not in a list), as where storage refuses it.
     """
 
     instance_id: str | None = None
@@ -48,6 +49,7 @@ class DurableOrchestrationStatus:
     output_json: str | None = None
     custom_status_json: str | None = None
     damaged: str | None = None
+    waiting_for: str | None = None
     output_type: Any = field(default=None, repr=False)
     converter: DataConverter = field(default_factory=JsonDataConverter, repr=False, compare=False)
 
@@ -99,18 +101,23 @@ class DurableOrchestrationStatus:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready values by the names of the management API; times are ISO 8601 with microseconds."""
+        waiting = {} if self.waiting_for is None else {"waitingFor": self.waiting_for}
         damaged = {} if self.damaged is None else {"damaged": self.damaged}
-        return damaged | {
-            "name": self.name,
-            "instanceId": self.instance_id,
-            "createdTime": None if self.created_time is None else encode_time(self.created_time),
-            "lastUpdatedTime": None if self.last_updated_time is None else encode_time(self.last_updated_time),
-            "output": plain(self.output_json),
-            "input": plain(self.input_json),
-            "runtimeStatus": None if self.runtime_status is None else self.runtime_status.value,
-            "customStatus": plain(self.custom_status_json),
-            "history": self.history,
-        }
+        return (
+            damaged
+            | waiting
+            | {
+                "name": self.name,
+                "instanceId": self.instance_id,
+                "createdTime": None if self.created_time is None else encode_time(self.created_time),
+                "lastUpdatedTime": None if self.last_updated_time is None else encode_time(self.last_updated_time),
+                "output": plain(self.output_json),
+                "input": plain(self.input_json),
+                "runtimeStatus": None if self.runtime_status is None else self.runtime_status.value,
+                "customStatus": plain(self.custom_status_json),
+                "history": self.history,
+            }
+        )
 
     def _decode(self, text: str | None, expected_type: Any) -> Any:
         if text is None and self.damaged is not None:

@@ -284,6 +284,8 @@ def status_json(status: DurableOrchestrationStatus) -> dict[str, Any]:
         shown["tags"] = dict(status.tags)
     if status.damaged is not None:
         shown["damaged"] = status.damaged
+    if status.waiting_for is not None:
+        shown["waitingFor"] = status.waiting_for
     if status.history is not None:
         shown["historyEvents"] = status.history
     return shown

@@ -134,6 +134,17 @@ def is_entity(instance_id: str) -> bool:
     return instance_id.startswith("@")
 
 
+def is_vain(header: Header, state: InstanceState) -> bool:
+    """Whether an entity has no state, and nothing to do or to send."""
+    return (
+        header.columns.runtime_status == EMPTY
+        and not state.has_sends
+        and state.arming is None
+        and not state.sender_pages
+        and EntityState.of(state).is_idle
+    )
+
+
 def new_entity_header(instance_id: str, execution_id: str, now: datetime) -> tuple[Header, InstanceState]:
     """The header of an entity that nobody has talked to yet; not written."""
     state = InstanceState(execution_id=execution_id, turn_time=now)

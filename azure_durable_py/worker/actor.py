@@ -46,7 +46,7 @@ from azure_durable_py.errors import (
 )
 from azure_durable_py.history import Event, ExecutionTerminated
 from azure_durable_py.models import FailureDetails
-from azure_durable_py.taskhub.entity import is_entity, new_entity_header
+from azure_durable_py.taskhub.entity import is_entity, is_vain, new_entity_header
 from azure_durable_py.taskhub.instance import Alarm, Arming, CorruptRowError, InstanceState, unpack
 from azure_durable_py.taskhub.lifecycle import is_terminal
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError
@@ -62,7 +62,7 @@ from azure_durable_py.worker.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.execution import Execution, due_timers, failed_turn
 from azure_durable_py.worker.given_up import after_attempts
 from azure_durable_py.worker.guards import Guards
-from azure_durable_py.worker.inbox import accept, completed_task, horizon, without_lost
+from azure_durable_py.worker.inbox import accept, completed_task, horizon, values_of, without_lost
 from azure_durable_py.worker.locks import give_back
 from azure_durable_py.worker.mailroom import Mailroom, Pauses
 from azure_durable_py.worker.outbox import Outbox
@@ -124,7 +124,6 @@ class Actor:
             wants=self.wants,
             handed_over=self.handed_over,
             armed=self.armed,
-            failed=self.finish,
             broken=self._break,
         )
         self._outbox = Outbox(context, instance_id, self, self._guards, self._execution, self._mailroom)
@@ -300,9 +299,13 @@ class Actor:
         self._execution.forget()
         self._touch()
 
-    def _let_go(self) -> None:
+    def _is_settled(self, header: Header | None) -> bool:
+        """Whether no commit of ours is under way that may still land on this header."""
+        return header is None or self._unsettled != header.etag
+
+    def _let_go(self, *, known: bool = True) -> None:
         """The hands are empty: nothing that is known counts any more, but as a copy of what the header said."""
-        self._outbox.forget()
+        self._outbox.forget(self._state, settled=known and self._is_settled(self._header))
         self._rows.clear()
         self._more = self._loaded = self._parked = self._full = False
         for result in self._results.clear():
@@ -325,7 +328,7 @@ class Actor:
         held = self._guards.let_go()
         self._header = self._state = None
         self._execution.forget()
-        self._let_go()
+        self._let_go(known=False)
         await self._put_back(held)
 
     async def abandon(self) -> None:
@@ -365,6 +368,7 @@ class Actor:
             await self._take_turn(self._header, self._state)
         if self._state is not None:
             await self._claim(self._state)
+        await self._remove_if_vain()
         self._settle()
 
     async def _load(self) -> None:
@@ -403,7 +407,7 @@ class Actor:
         self._header = header
         self._state = None if header is None else InstanceState.decode(header.body)
         if before is None or self._state is None or before.execution_id != self._state.execution_id:
-            self._outbox.forget()
+            self._outbox.forget(self._state, settled=self._is_settled(header))
 
     # --- finished or absent --------------------------------------------------------------------------
 
@@ -413,6 +417,9 @@ class Actor:
         keys = [row.key for row in self._rows]
         for at in range(0, len(keys), MAX_COMMIT_ROWS):
             await self._hub.store.delete_inbox(self.instance_id, keys[at : at + MAX_COMMIT_ROWS])
+        values = values_of(self._rows)
+        if values:
+            await self._hub.store.delete_blobs(self.instance_id, values)
         if keys:
             logger.info("Dropped %d events for instance %r, which is not there.", len(keys), self.instance_id)
         self._rows.clear()
@@ -430,18 +437,34 @@ class Actor:
             if state.names(delivery.id):
                 draft.mark(delivery.id, delivery.rank)
         guard = self._chosen(state)
-        self._outbox.drop_into(draft)
+        self._outbox.drop_into(draft, settled=self._is_settled(header))
         rows = self._next_rows()
         await self._give_locks_back(rows, None)
         draft.consume([row.key for row in rows])
+        draft.state.garbage += values_of(rows)
         if self._is_being_repaired():
             self._outbox.repair(draft, guard.id)
         self._see_to_timers(draft, guard)
-        if draft.changed or self._unsettled == header.etag:
+        if draft.changed or not self._is_settled(header):
             await self._commit(draft)
             if rows:
                 logger.info("Dropped %d events for instance %r, which has ended.", len(rows), self.instance_id)
         self._guards.trust()
+
+    async def _remove_if_vain(self) -> None:
+        """Leave nothing of an entity that the app does not have: it can do nothing, so nothing can be done twice."""
+        header, state = self._header, self._state
+        if (
+            not self._is_entity
+            or header is None
+            or state is None
+            or header.columns.name in self._context.registry.entities
+        ):
+            return
+        if header.etag and is_vain(header, state) and not self._rows and not self._more:
+            await self._hub.store.commit(Commit(self.instance_id, None, header.etag, dropped=tuple(state.garbage[:90])))
+            self._header = self._state = None
+            self._guards.trust()
 
     async def _give_locks_back(self, rows: Iterable[InboxRow], state: InstanceState | None) -> None:
         """A lock that is given to nobody who runs is given back (PROTOCOL R21)."""
@@ -475,7 +498,7 @@ class Actor:
         for delivery in self._guards.suspects:
             draft.mark(delivery.id, delivery.rank)
         guard = self._chosen(state)
-        self._outbox.drop_into(draft)
+        self._outbox.drop_into(draft, settled=self._is_settled(header))
         abandoned = self._outbox.is_abandoned(draft)
         self._parked = self._is_early(state, draft)
         if not self._parked and not self._full:
@@ -487,7 +510,7 @@ class Actor:
         elif abandoned and draft.changed:
             self._outbox.take_over(draft, guard.id)
         self._see_to_timers(draft, guard)
-        if draft.changed or self._unsettled == header.etag:
+        if draft.changed or not self._is_settled(header):
             draft = await self._commit_turn(header, state, draft, guard)
         else:
             self._results.forget_taken()

@@ -5,7 +5,7 @@ Pure: works on a copy of an instance's state that a commit may or may not make t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -93,6 +93,17 @@ def accept(
             accepted.events.append(event)
             accepted.rows.append(row)
     return accepted
+
+
+def values_of(rows: Iterable[InboxRow]) -> list[str]:
+    """The payload rows of inbox rows that nobody will read."""
+    keys: list[str] = []
+    for row in rows:
+        try:
+            keys += payload_rows([InboxEvent.decode(row.body).event])
+        except MalformedMessageError:
+            continue
+    return keys
 
 
 def without_lost(instance_id: str, accepted: Accepted, filled: Sequence[Event | CorruptRowError]) -> list[Event]:

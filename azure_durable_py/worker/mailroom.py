@@ -11,14 +11,11 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from azure_durable_py.errors import DurableError
-from azure_durable_py.history import SubOrchestrationFailed
-from azure_durable_py.models import FailureDetails
-from azure_durable_py.taskhub.instance import Alarm, Arming, is_final
+from azure_durable_py.errors import DurableError, StorageError
+from azure_durable_py.taskhub.instance import Alarm, Arming
 from azure_durable_py.taskhub.lifecycle import hand_over
-from azure_durable_py.taskhub.messages import Target
-from azure_durable_py.taskhub.outgoing import Send, Sender, StartChild, replacement
-from azure_durable_py.worker.context import TaskResult, WorkerContext
+from azure_durable_py.taskhub.outgoing import Send, Sender
+from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.taskset import TaskSet
 
 logger = logging.getLogger("azure_durable_py.worker")
@@ -44,7 +41,6 @@ class Mailroom:
     :param wants: whether an entry is still ours to hand over.
     :param handed_over: told of each entry that is handed over.
     :param armed: told of the doorbell that was put for a timer.
-    :param failed: told of the start of a sub-orchestration that can never succeed.
     :param broken: told of an error that nobody foresaw: what was to be sent is not.
     """
 
@@ -56,7 +52,6 @@ class Mailroom:
         wants: Callable[[Sender, int], bool],
         handed_over: Callable[[Sender, int], None],
         armed: Callable[[Arming, Alarm], None],
-        failed: Callable[[TaskResult], None],
         broken: Callable[[str, BaseException], None],
     ) -> None:
         self._context = context
@@ -64,7 +59,6 @@ class Mailroom:
         self._wants = wants
         self._handed_over = handed_over
         self._armed = armed
-        self._failed = failed
         self._waiting: dict[str, _Waiting] = {}
         self._tasks = TaskSet(on_failure=broken)
 
@@ -104,20 +98,13 @@ class Mailroom:
 
     async def _deliver(self, target: str, waiting: _Waiting) -> None:
         pauses = Pauses(self._context, f"What {self._instance_id} sends to {target}")
-        singly = False
-        while batch := self._next(waiting, singly=singly):
+        while batch := self._next(waiting):
             try:
                 async with self._context.sends:
                     await hand_over(self._context.hub, batch[0].sender, [item.send for item in batch])
-            except (DurableError, ValueError) as error:
-                if not is_final(error):
-                    await pauses.wait(error)
-                elif len(batch) == 1:
-                    self._give_up(waiting, batch[0], error)
-                    singly = False
-                else:
-                    # One of them is at fault, and it is not known which.
-                    singly = True
+            except StorageError as error:
+                # What no store can ever take was replaced or dropped: this may be taken later.
+                await pauses.wait(error)
                 continue
             pauses.over()
             for item in batch:
@@ -125,30 +112,12 @@ class Mailroom:
                 self._handed_over(item.sender, item.entry)
         del self._waiting[target]
 
-    def _next(self, waiting: _Waiting, *, singly: bool) -> list[Item]:
+    def _next(self, waiting: _Waiting) -> list[Item]:
         """What goes next: all that one sender has, as far as it is still ours to send."""
         for key in [key for key in waiting if not self._wants(*key)]:
             del waiting[key]
         wanted = list(waiting.values())
-        return wanted[:1] if singly else [item for item in wanted if item.sender == wanted[0].sender]
-
-    def _give_up(self, waiting: _Waiting, item: Item, error: Exception) -> None:
-        """A message can never be handed over: who waits for it is told that, in its place."""
-        logger.error("A message from %s to %s can never be handed over: %s", self._instance_id, item.send.target, error)
-        key = (item.sender, item.entry)
-        if isinstance(item.send, StartChild):
-            del waiting[key]
-            # The outbox keeps the start until this answer is committed.
-            parent = item.send.parent
-            event = SubOrchestrationFailed(parent.sent_at, parent.task_id, FailureDetails.from_exception(error))
-            self._failed(TaskResult(Target.answering(parent), parent.task_id, event))
-            return
-        smaller = replacement(item.send, error)
-        if smaller is None:
-            del waiting[key]
-            self._handed_over(item.sender, item.entry)
-        else:
-            waiting[key] = item._replace(send=smaller)
+        return [item for item in wanted if item.sender == wanted[0].sender]
 
 
 class Pauses:

@@ -26,6 +26,7 @@ from azure_durable_py.worker.mailroom import Mailroom
 
 TAKE_OVER_ACTIVITIES_AFTER = timedelta(days=1)
 """When an activity that another worker may be running is taken for lost."""
+FAR = timedelta(minutes=1)
 DROP_AT_MOST_AFTER = 5.0
 """Seconds after which what is handed over is dropped although more is on its way."""
 
@@ -81,10 +82,16 @@ class Outbox:
         """Whether it is ours, and still to be handed over."""
         return self._claims.is_open(entry)
 
-    def forget(self) -> None:
-        """The entries of another execution, or under guards that are gone, mean nothing any more."""
+    def forget(self, header: InstanceState | None, *, settled: bool) -> None:
+        """The entries of another execution, or under guards that are gone, mean nothing any more.
+
+        :param header: what the newest header says.
+        :param settled: whether no commit is under way that may still land. One could name a doorbell that we put.
+        """
         self._claims = Claims()
-        # A commit that names one of them may be under way without an answer: they stay, and come when they are due.
+        for _, alarm in self._armed:
+            if settled and not _is_named(alarm, header):
+                self.silence(alarm)
         self._armed.clear()
         self._arming = None
         self._first_done = None
@@ -118,7 +125,12 @@ class Outbox:
         latest = self._first_done + DROP_AT_MOST_AFTER
         if not self._mailroom.is_empty:
             return latest
-        return min(latest, self._last_done + (0.0 if finished else self._context.drop_after))
+        return min(latest, self._last_done + (0.0 if finished or self._is_far(state) else self._context.drop_after))
+
+    def _is_far(self, state: InstanceState) -> bool:
+        """Whether a doorbell was put that would be left for long if this process died before the header names it."""
+        far = state.turn_time + FAR
+        return any(arming == state.arming and arming.due > far for arming, _ in self._armed)
 
     def _droppable(self, state: InstanceState) -> set[int]:
         done = self._claims.handed_over
@@ -126,8 +138,11 @@ class Outbox:
             return set()
         return {entry for guard, entry in entries_of(state) if entry in done and self._guards.is_mine(guard)}
 
-    def drop_into(self, draft: Draft) -> None:
-        """Take out of a draft what is handed over."""
+    def drop_into(self, draft: Draft, *, settled: bool) -> None:
+        """Take out of a draft what is handed over.
+
+        :param settled: see `forget`.
+        """
         droppable = self._droppable(draft.state)
         draft.drop(droppable)
         for arming, alarm in tuple(self._armed):
@@ -137,7 +152,7 @@ class Outbox:
             self._armed.remove((arming, alarm))
             if self._arming == arming:
                 self._arming = None
-            if draft.state.arming != arming and not _is_named(alarm, draft.state):
+            if settled and not _is_named(alarm, draft.state):
                 self.silence(alarm)
         if not droppable and not self._armed:
             # What is handed over is another's to drop. Each commit looks again.
@@ -256,5 +271,5 @@ class Outbox:
             return  # It comes when it is due, and finds nothing to do.
 
 
-def _is_named(alarm: Alarm, state: InstanceState) -> bool:
-    return state.alarm is not None and state.alarm.doorbell == alarm.doorbell
+def _is_named(alarm: Alarm, state: InstanceState | None) -> bool:
+    return state is not None and state.alarm is not None and state.alarm.doorbell == alarm.doorbell

@@ -28,9 +28,9 @@ class Report:
     swept: int = 0
     late: int = 0
     strays: int = 0
-    consumed: int = 0
     timers: int = 0
     timer_messages: int = 0
+    stray_doorbells: int = 0
     violations: list[Violation] = field(default_factory=list)
 
     def summary(self) -> str:
@@ -45,8 +45,8 @@ class Report:
             f"time: {self.seconds:.0f} s",
             f"activities of dead workers begun again by others: {len(worst)} ({taken} after the death)",
             f"rows that came too late for anybody: {self.swept} swept, {self.late} left",
-            f"rows of values and pages that no header leads to: {self.strays}, of messages consumed: {self.consumed}",
-            f"messages left of the {self.timers} long timers that nobody waits for: {self.timer_messages}",
+            f"rows of values and pages that no header leads to: {self.strays}",
+            f"long timers: {self.timers}; doorbells for nothing: {self.stray_doorbells}, left: {self.timer_messages}",
         ]
         return "\n".join(lines)
 

@@ -20,11 +20,6 @@ from tests.chaos.place import Place, Row
 from tests.chaos.report import Report
 from tests.chaos.scenes import Stage
 
-LONG_TIMERS_LEAVE_DOORBELLS = True
-"""Whether a doorbell may be left of a long timer that was cancelled or whose instance has finished."""
-CONSUMED_MESSAGES_LEAVE_VALUES = True
-"""Whether the rows may be left that held a large value of a message that was consumed."""
-_OF_MESSAGES = ("30-payload-msg-", "30-payload-start-")
 _SHOWN, _DESCRIBED = 40, 10
 
 
@@ -65,7 +60,7 @@ class Verdict:
             *await audit.entities(),
             *audit.effects(notes),
             *self._rows(report, await audit.leftovers(await self._place.rows())),
-            *self._messages(report, messages, texts),
+            *await self._messages(report, messages, texts),
             *self._workers(),
         ]
         report.violations = list(dict.fromkeys(report.violations))
@@ -77,9 +72,6 @@ class Verdict:
         late = [row for row in left if self._place.was_late(row)]
         inbox = [row for row in left if row not in late and row.key.startswith("10-")]
         strays = [row for row in left if row not in late and not row.key.startswith("10-")]
-        if CONSUMED_MESSAGES_LEAVE_VALUES:
-            report.consumed = sum(row.key.startswith(_OF_MESSAGES) for row in strays)
-            strays = [row for row in strays if not row.key.startswith(_OF_MESSAGES)]
         report.late, report.strays = len(late), len(strays)
         # Who dies between staging a large value and the commit or the insert that names it leaves one behind.
         excused = len(strays) <= report.kills + report.suicides + report.stops
@@ -91,16 +83,25 @@ class Verdict:
             for instance_id, keys in by_instance.items()
         ]
 
-    def _messages(self, report: Report, count: int, texts: list[str] | None) -> list[Violation]:
+    async def _messages(self, report: Report, count: int, texts: list[str] | None) -> list[Violation]:
         """Messages left over; where their texts cannot be read, as many as there were long timers may be theirs."""
-        others = None if texts is None else [text for text in texts if not _is_of_timer(text)]
-        report.timer_messages = min(count, report.timers) if others is None else count - len(others)
-        found = [Violation(f"a message is left: {text[:200]}") for text in others or ()]
-        if others is None and count > report.timers:
-            found.append(Violation(f"{count} messages are left, and there were only {report.timers} long timers"))
-        if report.timer_messages and not LONG_TIMERS_LEAVE_DOORBELLS:
-            found.append(Violation(f"{report.timer_messages} doorbells of long timers are left"))
-        return found
+        if texts is None:
+            report.timer_messages = min(count, report.timers)
+            if count <= report.timers:
+                return []
+            return [Violation(f"{count} messages are left, and there were only {report.timers} long timers")]
+        needed = [text for text in texts if await self._is_waited_for(text)]
+        report.timer_messages = len(needed)
+        return [Violation(f"a message is left: {text[:200]}") for text in texts if text not in needed]
+
+    async def _is_waited_for(self, text: str) -> bool:
+        """Whether it is the doorbell of a timer of an instance that still runs."""
+        try:
+            doorbell = Doorbell.decode(text)
+        except MalformedMessageError:
+            return False
+        header = await self._hub.retry(lambda: self._hub.store.load_header(doorbell.instance_id))
+        return doorbell.due is not None and header is not None and header.columns.wake_time is not None
 
     def _workers(self) -> list[Violation]:
         """Workers that ended by themselves or not at all, and tasks of theirs that died in silence."""
@@ -125,10 +126,3 @@ class Verdict:
                     self._say(f"  message: {text[:300]}")
         self._say(f"queues: {await self._hub.store.message_counts()}")
         self._say(f"hub, logs and notes are kept in {directory}")
-
-
-def _is_of_timer(text: str) -> bool:
-    try:
-        return Doorbell.decode(text).due is not None
-    except MalformedMessageError:
-        return False

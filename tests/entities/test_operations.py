@@ -95,6 +95,21 @@ def test_a_failed_operation_leaves_no_trace_and_its_caller_learns_why():
     play(script)
 
 
+def test_a_failed_operation_leaves_no_trace_for_the_next_one_of_its_turn():
+    async def fails_and_asks(context: DurableOrchestrationContext) -> Any:
+        context.signal_entity(COUNTER, "add", 1)
+        context.signal_entity(COUNTER, "fail")
+        return await context.call_entity(COUNTER, "get")
+
+    async def script(game: Game) -> None:
+        game.entity(counter)
+        game.orchestrator(fails_and_asks)
+        await game.start()
+        assert await game.run("fails_and_asks") == 1
+
+    play(script)
+
+
 def test_without_rollback_a_failed_operation_keeps_what_it_did():
     async def script(game: Game) -> None:
         game.entity(counter)

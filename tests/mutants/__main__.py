@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _show(mutants)
         return 0
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+    with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
         if not _holds_without(Path(folder) / "sound", mutants):
             return 1
         caught = _try_all(Path(folder), mutants, max(1, options.jobs))
@@ -43,8 +43,9 @@ def _chosen(names: Sequence[str]) -> list[Mutant]:
     for name in names:
         if not any(name in mutant.name for mutant in MUTANTS):
             sys.exit(f"There is no mutant {name!r}: `python -m tests.mutants --list` says what there is.")
-    exact = [mutant for mutant in MUTANTS if mutant.name in names]
-    return exact or [mutant for mutant in MUTANTS if not names or any(name in mutant.name for name in names)]
+    exact = {mutant.name for mutant in MUTANTS}.intersection(names)
+    parts = [name for name in names if name not in exact]
+    return [m for m in MUTANTS if not names or m.name in exact or any(part in m.name for part in parts)]
 
 
 def _show(mutants: Sequence[Mutant]) -> None:
@@ -84,13 +85,14 @@ def _try_all(folder: Path, mutants: Sequence[Mutant], jobs: int) -> int:
 
 
 def _try(folder: Path, mutant: Mutant) -> Outcome:
-    project = folder / mutant.name
-    copy_project(project)
-    try:
-        mutant.plant(project)
-    except MisfitError as error:
-        return Outcome(Verdict.broken, str(error), 0.0)
-    return try_tests(project, mutant.caught_by)
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as place:
+        project = Path(place) / mutant.name
+        copy_project(project)
+        try:
+            mutant.plant(project)
+        except MisfitError as error:
+            return Outcome(Verdict.broken, str(error), 0.0)
+        return try_tests(project, mutant.caught_by)
 
 
 def _told(mutant: Mutant, outcome: Outcome) -> str:

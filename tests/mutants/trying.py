@@ -20,7 +20,7 @@ TEST_SECONDS = 20.0
 """A test that takes longer hangs."""
 RUN_SECONDS = 120.0
 """A run that takes longer hangs, in a place where pytest cannot end it."""
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S.+?)(?: - .*)?$", re.MULTILINE)
 
 
 class Verdict(Enum):

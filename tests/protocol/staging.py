@@ -290,6 +290,13 @@ class Stage:
             assert self.clock.monotonic() < deadline, "it never came to be: stuck"
             await asyncio.sleep(0.05)
 
+    async def until_there(self, instance_id: str) -> None:
+        """Wait until there is an instance of this id."""
+        deadline = self.clock.monotonic() + PATIENCE
+        while await self.store.load_header(instance_id) is None:
+            assert self.clock.monotonic() < deadline, f"{instance_id} is never there"
+            await asyncio.sleep(0.05)
+
     async def waiting(self, instance_id: str) -> None:
         """Wait until an instance has taken a turn and runs."""
         deadline = self.clock.monotonic() + PATIENCE

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import StorageError, StorageRejectedError, StorageUnavailableError, TaskFailedError
-from tests.protocol.staging import Routine, Stage, commit_of, doorbell_for, play, to
+from azure_durable_py.history import encode_time
+from azure_durable_py.settings import Settings
+from tests.protocol.staging import EPOCH, Routine, Stage, commit_of, doorbell_for, play, to
 
 REFUSALS = (StorageRejectedError, StorageUnavailableError)
 
@@ -177,3 +180,29 @@ def test_waiting_for_storage_is_told_of_once_at_its_beginning_and_once_at_its_en
         "What tells sends to hears is waiting for storage",
         "What tells sends to hears is waiting no longer.",
     ]
+
+
+def test_the_status_says_what_an_instance_has_been_waiting_to_hand_over() -> None:
+    async def scene() -> None:
+        stage = Stage(tells_two, collects)
+        first = await stage.worker("W1")
+        client = DurableOrchestrationClient(stage.hub, Settings(hub_name="Rules"))
+        await stage.start("collects", "hears", 2)
+        await stage.waiting("hears")
+        refused = first.store.refuse("insert_inbox", to("hears"), times=100, error=StorageRejectedError)
+        await stage.start("tells_two", "tells")
+        await stage.waiting("tells")
+        assert (await client.get_status("tells")).waiting_for is None
+        await asyncio.sleep(60.0)
+        status = await client.get_status("tells")
+        assert status.waiting_for == (
+            "2 messages for other instances are still to be handed over, the last since "
+            f"{encode_time((await stage.state('tells')).queued_at or EPOCH)}"
+        )
+        assert status.to_json()["waitingFor"] == status.waiting_for
+        refused.times = 0
+        await stage.finished("hears")
+        await stage.quiet()
+        assert (await client.get_status("tells")).waiting_for is None
+
+    play(scene)

@@ -13,8 +13,9 @@ import pytest
 from azure_durable_py.client.sending import Sending
 from azure_durable_py.client.starting import Starting
 from azure_durable_py.clock import Ids
-from azure_durable_py.errors import InstanceAlreadyExistsError, StorageUnavailableError
-from azure_durable_py.history import EventRaised
+from azure_durable_py.errors import InstanceAlreadyExistsError, StorageUnavailableError, TaskFailedError
+from azure_durable_py.history import EventRaised, OperationArrived
+from azure_durable_py.models import EntityId
 from azure_durable_py.taskhub import lifecycle
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.lifecycle import purge, replace_finished
@@ -350,5 +351,32 @@ def test_a_storage_that_refuses_a_purge_is_not_taken_for_its_end() -> None:
         with pytest.raises(StorageUnavailableError):
             await purge(client.hub, "x")
         assert (await stage.header("x")).columns.runtime_status == "Completed"
+
+    play(scene)
+
+
+@pytest.mark.parametrize("way", ["signalled", "called"])
+def test_nothing_is_left_of_an_entity_that_the_app_does_not_have(way: str) -> None:
+    def calls(context: Any) -> Routine:
+        try:
+            yield context.call_entity(EntityId("nobody", "x"), "do")
+        except TaskFailedError as error:
+            return str(error)
+        return "not reached"
+
+    async def scene() -> None:
+        stage = Stage(calls)
+        await stage.worker("W1")
+        if way == "called":
+            await stage.start("calls", "one")
+            assert "nobody" in await stage.finished("one")
+        else:
+            for _ in range(3):
+                signal = stage.message(OperationArrived(stage.clock.now(), "do", json.dumps("x" * 20_000)))
+                await stage.hub.deliver("@nobody@x", [signal], "")
+        await stage.quiet()
+        assert await stage.store.load_header("@nobody@x") is None
+        assert not (await stage.store.load("@nobody@x")).inbox
+        assert not await stage.store.blob_keys("@nobody@x")
 
     play(scene)

@@ -31,6 +31,30 @@ def tells_and_ends(context: Any) -> Routine:
     context.send_event("hears", "item", "late")
 
 
+def sits(context: Any) -> Routine:
+    yield context.wait_for_external_event("never")
+
+
+def has_child(context: Any) -> Routine:
+    yield context.call_sub_orchestrator("sits", None, "child")
+
+
+@pytest.mark.parametrize("recurse", [True, False])
+def test_a_termination_ends_the_children_if_it_says_so(recurse: bool) -> None:
+    async def scene() -> None:
+        stage = Stage(has_child, sits)
+        await stage.worker("W1")
+        await stage.start("has_child", "parent")
+        await stage.until_there("child")
+        await stage.waiting("child")
+        await stage.terminate("parent", recurse=recurse)
+        await stage.finished("parent")
+        await stage.quiet()
+        assert (await stage.header("child")).columns.runtime_status == ("Terminated" if recurse else "Running")
+
+    play(scene)
+
+
 @pytest.mark.parametrize("name", ["tells_and_begins_anew", "tells_and_ends"])
 def test_what_was_not_handed_over_when_a_generation_ends_is_handed_over_by_the_next_worker(name: str) -> None:
     async def scene() -> None:

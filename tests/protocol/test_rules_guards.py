@@ -166,6 +166,22 @@ def test_r1_who_learns_that_its_message_is_another_s_does_nothing_of_what_it_gua
     play(scene)
 
 
+def test_r1_a_hold_whose_renewal_is_refused_once_stays_ours() -> None:
+    async def scene() -> None:
+        stage = Stage(one_rest)
+        first = await stage.worker("W1")
+        first.store.refuse("extend_message")
+        await stage.start("one_rest", "one", 60)
+        await stage.until(lambda: ("W1", 60) in stage.runs)
+        second = await stage.worker("W2")
+        assert await stage.finished("one") == 60
+        assert stage.runs == [("W1", 60)]
+        # Nobody was given the message once more, who would have had to say so.
+        assert (first.store.calls["commit"], second.store.calls["commit"]) == (2, 0)
+
+    play(scene)
+
+
 def test_r1_a_message_of_an_execution_before_counts_only_once_storage_has_said_that_it_is_ours() -> None:
     class Lost(Settled):
         asked = 0
@@ -264,6 +280,26 @@ def test_i2_a_commit_that_never_landed_is_decided_again() -> None:
     play(scene)
 
 
+def test_i2_after_a_lost_answer_the_commit_of_another_is_not_taken_for_ours() -> None:
+    async def scene() -> None:
+        stage = Stage(collects)
+        first = await stage.worker("W1")
+        await stage.start("collects", "one", 1)
+        await stage.waiting("one")
+        await stage.quiet()
+        lost = first.store.refuse("commit", commit_of("one"))
+        await stage.raise_event("one", "item", 0)
+        await lost.reached.wait()
+        # Before it looks, another has made a commit, which must not be undone.
+        header, state = await stage.header("one"), await stage.state("one")
+        state.senders["another"] = 7
+        await stage.store.commit(Commit("one", replace(header, body=state.encode()), header.etag))
+        assert await stage.finished("one") == [0]
+        assert (await stage.state("one")).senders["another"] == 7
+
+    play(scene)
+
+
 # --- R3 --------------------------------------------------------------------------------------------------
 
 
@@ -318,7 +354,7 @@ async def work_item_guards() -> None:
     await stage.start("tells_after_work", "says")
     first.store.last("commit", lambda commit: commit.instance_id == "says" and _sends(commit))
     await asyncio.sleep(60.0)
-    await stage.worker("W2")
+    await stage.worker("W2", extended_sessions=False)
     assert await stage.finished("hears") == ["told"]
 
 
@@ -501,13 +537,38 @@ async def second_message_does_not_overtake_the_first() -> None:
     await stage.start("tells", "says", ["hears", "hears"])
     await asyncio.sleep(5.0)
     # The first message waits under the doorbell of a dead worker, for another 100 seconds.
-    await stage.worker("W2")
+    second = await stage.worker("W2")
     await stage.raise_event("says", "go")
+    await asyncio.sleep(60.0)
+    assert second.store.calls["insert_inbox"] == 0, "the dead one may be alive"
     assert await stage.finished("hears") == [0, 1]
 
 
 def test_r5_who_adds_to_a_queue_that_another_guards_leaves_it_to_the_other() -> None:
     play(second_message_does_not_overtake_the_first)
+
+
+def rests_until_told(context: Any) -> Routine:
+    rest = context.call_activity("rest", context.get_input())
+    yield context.wait_for_external_event("go")
+    result = yield rest
+    return result
+
+
+def test_r5_an_activity_that_another_worker_runs_is_not_run_by_who_takes_the_next_turn() -> None:
+    async def scene() -> None:
+        stage = Stage(rests_until_told)
+        first = await stage.worker("W1")
+        await stage.start("rests_until_told", "one", 60)
+        await stage.until(lambda: ("W1", 60) in stage.runs)
+        second = await stage.worker("W2")
+        await stage.raise_event("one", "go", by=second)
+        assert await stage.finished("one") == 60
+        assert second.store.calls["commit"] > 0
+        assert stage.runs == [("W1", 60)]
+        assert first.store.calls["commit"] > 0
+
+    play(scene)
 
 
 # --- R6 --------------------------------------------------------------------------------------------------
@@ -575,16 +636,19 @@ def test_without_r7_what_it_guarded_keeps_a_message_for_ever(monkeypatch: pytest
         play(handed_over_long_ago)
 
 
-def test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox() -> None:
+@pytest.mark.parametrize("knows", [False, True])
+def test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox(knows: bool) -> None:
     async def scene() -> None:
         stage = Stage(one_rest)
         first = await stage.worker("W1")
         await stage.start("one_rest", "one", 60)
         await stage.until(lambda: ("W1", 60) in stage.runs)
         # Its doorbell goes to another worker, which is too busy to run the activity before the first has ended.
-        first.store.refuse("extend_message", times=1000)
+        renewals = first.store.refuse("extend_message", times=1000)
         second = await stage.worker("W2", max_concurrent_activities=1)
         await stage.until(lambda: second.store.calls["commit"] > 0, within=30.0)
+        if knows:
+            renewals.times = 0
         assert await stage.finished("one", within=70.0) == 60
         assert first.store.calls["insert_inbox"] == 1
         await stage.quiet()
@@ -707,6 +771,43 @@ def test_r8_an_instance_that_waits_for_a_timer_is_left_alone() -> None:
         await asyncio.sleep(1200.0)
         assert (await stage.state("one")).timers
         assert await repair(stage.hub) == 0
+
+    play(scene)
+
+
+def test_r7_the_guard_of_a_queue_that_was_empty_is_the_message_that_filled_it() -> None:
+    async def scene() -> None:
+        stage = Stage(relays, collects)
+        await stage.worker("W1")
+        await stage.start("collects", "hears", 2)
+        await stage.start("relays", "says", 2)
+        await stage.waiting("hears")
+        await stage.waiting("says")
+        for number in (1, 2):
+            await stage.quiet()
+            await stage.raise_event("says", "go", number)
+        assert await stage.finished("hears", within=20.0) == [1, 2]
+
+    play(scene)
+
+
+def test_r7_what_an_execution_has_under_way_is_not_what_the_next_one_under_its_id_sends() -> None:
+    async def scene() -> None:
+        stage = Stage(tells, collects)
+        first = await stage.worker("W1")
+        await stage.start("collects", "hears", 2)
+        await stage.waiting("hears")
+        await stage.quiet()
+        blocked = first.store.hold("insert_inbox", to("hears"))
+        await stage.start("tells", "says", ["hears"])
+        await stage.until(blocked.reached.is_set)
+        await stage.terminate("says")
+        await stage.finished("says")
+        assert await purge(stage.hub, "says")
+        await stage.start("tells", "says", ["hears"])
+        await stage.waiting("says")
+        blocked.go.set()
+        assert await stage.finished("hears", within=60.0) == [0, 0]
 
     play(scene)
 

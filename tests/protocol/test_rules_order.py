@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,7 +18,7 @@ from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.outgoing import Send, Sender
 from azure_durable_py.taskhub.protocol import Commit, InboxRow, Loaded
 from azure_durable_py.worker import actor, inbox
-from azure_durable_py.worker.mailroom import Mailroom
+from azure_durable_py.worker.mailroom import Item, Mailroom
 from tests.protocol.staging import Routine, Stage, commit_of, play
 
 
@@ -80,8 +79,9 @@ def test_r9_an_event_does_not_overtake_the_start_of_its_target() -> None:
 
 def test_without_r9_the_event_finds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     def send(self: Mailroom, sender: Sender, entry: int, send: Send) -> None:
-        self._waiting[send.target] = alone = deque([(entry, send)])
-        self._tasks.start(self._deliver(sender, send.target, alone), "alone")
+        place = f"{send.target} {entry}"
+        self._waiting[place] = alone = {(sender, entry): Item(sender, entry, send)}
+        self._tasks.start(self._deliver(place, alone), "alone")
 
     monkeypatch.setattr(Mailroom, "send", send)
     with pytest.raises(AssertionError, match="is stuck"):
@@ -333,6 +333,19 @@ def test_without_r14_the_parent_takes_its_child_for_a_stranger(monkeypatch: pyte
     monkeypatch.setattr(hubs, "_same_start", lambda *_: False)
     with pytest.raises(AssertionError):
         play(start_is_repeated)
+
+
+def test_r14_a_start_whose_answer_was_lost_is_known_as_ours() -> None:
+    async def scene() -> None:
+        stage = Stage(waits)
+        client = await stage.worker("client", start=False)
+        client.store.lose_answer("commit", commit_of("one"))
+        await stage.start("waits", "one", by=client)
+        await stage.worker("W1")
+        await stage.raise_event("one", "item", "heard")
+        assert await stage.finished("one") == "heard"
+
+    play(scene)
 
 
 def test_r14_a_running_stranger_fails_the_task() -> None:

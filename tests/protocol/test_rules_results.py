@@ -20,7 +20,7 @@ def rests_when_told(context: Any) -> Routine:
     return result
 
 
-def rests_twice_at_once(context: Any) -> Routine:
+def rests_at_once(context: Any) -> Routine:
     results = yield context.task_all([context.call_activity("rest", number) for number in context.get_input()])
     return results
 
@@ -124,11 +124,24 @@ def test_i6_a_result_that_was_never_rung_for_does_not_stay_behind_when_its_insta
     play(scene)
 
 
+def test_results_that_come_soon_after_one_another_share_a_commit() -> None:
+    async def scene() -> None:
+        stage = Stage(rests_at_once)
+        first = await stage.worker("W1", max_concurrent_activities=10)
+        await stage.start("rests_at_once", "one", [1.0, 1.1, 1.2, 1.3, 600])
+        await stage.until(lambda: len(stage.runs) == 5)
+        await asyncio.sleep(5.0)
+        assert [list(group.ids) for group in (await stage.state("one")).activities] == [[4]]
+        assert first.store.calls["commit"] == 2
+
+    play(scene)
+
+
 def test_a_result_that_does_not_let_the_function_go_on_is_committed_soon() -> None:
     async def scene() -> None:
-        stage = Stage(rests_twice_at_once)
+        stage = Stage(rests_at_once)
         await stage.worker("W1")
-        await stage.start("rests_twice_at_once", "one", [1, 600])
+        await stage.start("rests_at_once", "one", [1, 600])
         await stage.until(lambda: len(stage.runs) == 2)
         await asyncio.sleep(3.0)
         assert [list(group.ids) for group in (await stage.state("one")).activities] == [[1]]

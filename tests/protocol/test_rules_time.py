@@ -140,6 +140,37 @@ def test_r16_an_instance_has_one_doorbell_for_all_its_timers() -> None:
     play(scene)
 
 
+def waits_for_nothing(context: Any) -> Routine:
+    yield context.create_timer(context.current_utc_datetime - timedelta(seconds=context.get_input()))
+    return "went on"
+
+
+@pytest.mark.parametrize("ago", [0, 60])
+def test_r16_a_timer_that_is_due_when_it_is_made_fires(ago: int) -> None:
+    async def scene() -> None:
+        stage = Stage(waits_for_nothing)
+        await stage.worker("W1")
+        await stage.start("waits_for_nothing", "one", ago)
+        assert await stage.finished("one", within=10.0) == "went on"
+        await stage.quiet()
+
+    play(scene)
+
+
+def test_r16_a_delayed_start_is_not_begun_before_its_time_by_what_it_is_sent() -> None:
+    async def scene() -> None:
+        stage = Stage(waits)
+        await stage.worker("W1")
+        await stage.start("waits", "one", start_at=EPOCH + timedelta(seconds=100))
+        await stage.raise_event("one", "item", "early")
+        await asyncio.sleep(60.0)
+        assert (await stage.header("one")).columns.runtime_status == "Pending"
+        assert await stage.finished("one", within=60.0) == "early"
+        await stage.quiet()
+
+    play(scene)
+
+
 def two_alarms(context: Any) -> Routine:
     """Two timers, after the seconds given; the second one is made when told to."""
     first, second = context.get_input()
@@ -187,6 +218,25 @@ def test_r16_a_doorbell_that_was_lost_is_not_counted_on_for_the_next_timer() -> 
         early, late = await stage.finished("one")
         assert 190.0 <= early < 220.0
         assert 600.0 <= late < 610.0
+
+    play(scene)
+
+
+def test_r16_a_doorbell_that_is_put_too_late_to_be_needed_does_not_stay() -> None:
+    async def scene() -> None:
+        stage = Stage(two_alarms)
+        first = await stage.worker("W1")
+        put = first.store.hold("put_message", lambda queue, body, *_: "timer" in body)
+        await stage.start("two_alarms", "one", [600, 100])
+        await stage.until(put.reached.is_set)
+        await stage.raise_event("one", "go")
+        await asyncio.sleep(10.0)
+        put.go.set()
+        await asyncio.sleep(30.0)
+        assert sum((await stage.store.message_counts()).values()) == 1
+        early, late = await stage.finished("one")
+        assert (int(early), int(late)) == (100, 600)
+        await stage.quiet()
 
     play(scene)
 

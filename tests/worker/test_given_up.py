@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.history import OperationArrived
+from azure_durable_py.history import EventRaised, OperationArrived
 from azure_durable_py.models import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition
 from azure_durable_py.taskhub.messages import Doorbell
@@ -275,5 +275,34 @@ def test_a_doorbell_that_nobody_could_delete_fails_nothing() -> None:
         deletes.times = 0
         await stage.raise_event("one", "go", "went")
         assert await stage.finished("one") == "went"
+
+    play(scene)
+
+
+def test_turns_that_came_to_their_end_are_not_counted_however_often_their_process_dies_afterwards() -> None:
+    def collects(context: Any) -> Routine:
+        found = yield context.task_all([context.wait_for_external_event("item") for _ in range(8)])
+        return found
+
+    async def scene() -> None:
+        stage = Stage(collects)
+        processes = [await stage.worker("W0")]
+        try:
+            died = processes[0].store.last("commit")
+            await stage.start("collects", "one")
+            # One doorbell is never deleted; each process takes one more event with it, and dies after its commit.
+            for number in range(7):
+                await stage.until(died.reached.is_set)
+                await stage.hub.insert("one", [stage.message(EventRaised(stage.clock.now(), "item", str(number)))])
+                processes.append(await stage.worker(f"W{number + 1}"))
+                died = processes[-1].store.last("commit", lambda commit: commit.consumed)
+            await stage.until(died.reached.is_set)
+            await stage.worker("W8")
+            await stage.raise_event("one", "item", 7)
+            assert await stage.finished("one") == list(range(8))
+        finally:
+            for process in processes:
+                process.store.thaw()
+                await process.worker.stop(0.0)
 
     play(scene)

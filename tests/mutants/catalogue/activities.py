@@ -41,7 +41,9 @@ MUTANTS = (
         '        inbox_event = InboxEvent(event, f"work:{item.id}", 0, event.timestamp, target)\n',
         '        inbox_event = InboxEvent(event, f"work:{item.id}", 0, event.timestamp, target)\n'
         "        await delivery.settlement.ack()\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_results.py::test_i6_a_result_that_was_never_rung_for_does_not_stay_behind_when_its_instance_has_ended",
+        ),
     ),
     Mutant(
         "work_item_deleted_before_its_result_is_committed",
@@ -49,7 +51,7 @@ MUTANTS = (
         "worker/actor.py",
         "if delivery.lost or (delivery.id not in waiting and self._is_done(delivery)):",
         "if delivery.lost or self._is_done(delivery):",
-        ("tests/protocol",),
+        ("tests/worker/test_feed.py::test_a_work_item_is_in_the_queue_until_its_result_is_committed",),
     ),
     Mutant(
         "more_runs_than_slots",
@@ -57,10 +59,7 @@ MUTANTS = (
         "worker/feed.py",
         "            if len(self._running) < self._slots:\n",
         "            if len(self._running) <= self._slots:\n",
-        (
-            "tests/worker/test_fairness.py",
-            "tests/protocol/test_rules_results.py::test_i6_a_result_that_answers_nothing_by_an_old_header_is_kept_for_the_next",
-        ),
+        ("tests/worker/test_feed.py::test_no_more_activities_run_at_once_than_there_are_slots",),
     ),
     Mutant(
         "more_taken_than_slots",
@@ -68,7 +67,7 @@ MUTANTS = (
         "worker/feed.py",
         "return max(0, self._slots - len(self._running) + ahead - len(self._taken))",
         "return self._slots",
-        ("tests/worker/test_fairness.py",),
+        ("tests/worker/test_feed.py::test_a_worker_takes_no_work_for_which_it_has_no_slot",),
     ),
     Mutant(
         "newest_first",
@@ -76,7 +75,9 @@ MUTANTS = (
         "worker/feed.py",
         "if self._taken and (not self._waiting or self._taken[0].ready_at <= self._waiting[0].ready_at):",
         "if self._taken:",
-        ("tests/worker/test_fairness.py",),
+        (
+            "tests/worker/test_feed.py::test_what_was_ready_first_runs_first_even_if_it_waits_here_and_the_other_was_taken_from_the_queue",
+        ),
     ),
     Mutant(
         "local_first",
@@ -100,15 +101,15 @@ MUTANTS = (
         "worker/feed.py",
         "            while self._waiting and not self._waiting[0].is_wanted:\n",
         "            while False:\n",
-        ("tests/protocol", "tests/worker"),
+        ("tests/worker/test_feed.py::test_an_activity_of_an_instance_that_has_ended_while_it_waited_does_not_run",),
     ),
     Mutant(
         "no_end_of_deliveries",
         "Work that ends its process each time is begun again for ever.",
         "worker/given_up.py",
-        "    if deliveries <= limit:\n",
+        "    if attempt <= limit:\n",
         "    if True:\n",
-        ("tests/worker/test_given_up.py",),
+        ("tests/worker/test_given_up.py::test_an_orchestrator_that_kills_its_process_fails",),
     ),
     Mutant(
         "queue_read_without_room",
@@ -143,14 +144,6 @@ MUTANTS = (
         ("tests/worker/test_pump.py",),
     ),
     Mutant(
-        "pump_ends_with_a_refusal",
-        "A queue that cannot be read once is not read any more.",
-        "worker/pump.py",
-        "                failing = True\n                await asyncio.sleep(",
-        "                raise\n                await asyncio.sleep(",
-        ("tests/worker/test_bad_input.py", "tests/protocol/test_refusals.py"),
-    ),
-    Mutant(
         "pump_stops_at_a_bad_message",
         "One message that cannot be taken keeps the others of its batch from being taken.",
         "worker/pump.py",
@@ -180,10 +173,7 @@ MUTANTS = (
         "worker/feed.py",
         "        await asyncio.gather(*(item.delivery.settlement.release() for item in taken))\n",
         "        del taken\n",
-        (
-            "tests/worker/test_fairness.py",
-            "tests/worker/test_given_up.py",
-        ),
+        ("tests/worker/test_feed.py::test_a_worker_that_stops_lets_go_of_work",),
     ),
     Mutant(
         "running_kept_on_stop",
@@ -191,10 +181,7 @@ MUTANTS = (
         "worker/feed.py",
         "        except asyncio.CancelledError:\n            await delivery.settlement.release()\n            raise\n",
         "        except asyncio.CancelledError:\n            raise\n",
-        (
-            "tests/worker/test_bad_input.py",
-            "tests/worker/test_given_up.py",
-        ),
+        ("tests/worker/test_feed.py::test_a_worker_that_stops_lets_go_of_work",),
     ),
     Mutant(
         "held_kept_on_stop",
@@ -202,10 +189,7 @@ MUTANTS = (
         "worker/actor.py",
         "        await asyncio.gather(*(delivery.settlement.release() for delivery in held))\n",
         "        del held\n",
-        (
-            "tests/worker/test_bad_input.py",
-            "tests/worker/test_given_up.py",
-        ),
+        ("tests/worker/test_given_up.py::test_a_message_is_let_go_of_as_if_it_was_never_delivered",),
     ),
     Mutant(
         "queued_not_told",
@@ -213,10 +197,7 @@ MUTANTS = (
         "worker/feed.py",
         "        offer.job.handed_over(sender, offer.entry)\n",
         "        del sender\n",
-        (
-            "tests/protocol/test_rules_guards.py::test_r4_what_a_work_item_guards_is_handed_over_by_who_gets_it_again",
-            "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
-        ),
+        ("tests/worker/test_feed.py::test_what_is_in_the_queue_needs_no_other_message_and_keeps_no_doorbell",),
     ),
     Mutant(
         "unreadable_input_fails_at_once",
@@ -224,6 +205,6 @@ MUTANTS = (
         "worker/feed.py",
         "text = await self._hub.patiently(lambda: read_value(self._hub.store, instance_id, activity.input), what)",
         "text = await read_value(self._hub.store, instance_id, activity.input)",
-        ("tests/protocol/test_refusals.py::test_an_activity_waits_for_its_input_however_long_storage_is_away",),
+        ("tests/worker/test_feed.py::test_an_activity_whose_input_cannot_be_read_for_a_while_has_not_failed",),
     ),
 )

@@ -1,12 +1,17 @@
-"""Taking instances away: the mark, the rest that is handed over, and the order of deletion."""
+"""Taking instances away: what goes with which header, what is said before, and who may take over; the scan for life."""
 
 from __future__ import annotations
 
 from tests.mutants.planting import Mutant
 
+_RULES = "tests/protocol/test_rules_deletion.py"
+_CLEANING = "tests/entities/test_client.py"
+_REPAIR = "tests/worker/test_repair.py"
+_TARGETS = "tests/protocol/test_rules_targets.py"
+
 MUTANTS = (
     Mutant(
-        "replaced_without_its_rest",
+        "deleted_without_its_rest",
         "A finished instance is taken away with what it still had to say.",
         "taskhub/lifecycle.py",
         "        await hand_over_rest(hub, header, state)\n        return state\n",
@@ -14,14 +19,58 @@ MUTANTS = (
         ("tests/protocol/test_rules_time.py::test_r17_a_child_that_is_purged_still_tells_its_parent",),
     ),
     Mutant(
-        "rows_of_others_cleared",
-        "Who clears the place of a finished instance deletes rows that another start has put for itself.",
+        "running_instance_purged",
+        "An instance that runs is taken away.",
+        "taskhub/lifecycle.py",
+        "    if not is_terminal(header):\n        status = ",
+        "    if False:\n        status = ",
+        ("tests/client/test_reading.py::test_a_running_instance_is_not_purged",),
+    ),
+    Mutant(
+        "header_deleted_before_its_rows",
+        "A purge that dies after it has deleted the header leaves the rows for ever.",
+        "taskhub/lifecycle.py",
+        "            deletion = Commit(instance_id, None, header.etag, rest.inbox, (), rest.blobs)\n"
+        "            await hub.retry(lambda deletion=deletion: hub.store.commit(deletion))\n",
+        "            deletion = Commit(instance_id, None, header.etag)\n"
+        "            await hub.retry(lambda deletion=deletion: hub.store.commit(deletion))\n"
+        "            await hub.store.delete_inbox(instance_id, rest.inbox)\n"
+        "            await hub.store.delete_blobs(instance_id, rest.blobs)\n",
+        (f"{_RULES}::test_a_purge_that_dies_at_any_call_is_finished_by_another_process",),
+    ),
+    Mutant(
+        "next_instance_purged",
+        "A purge whose last answer was lost takes the instance away that took the place.",
+        "taskhub/lifecycle.py",
+        "if loaded.header is None or (seen is not None and execution != seen):",
+        "if loaded.header is None:",
+        (f"{_RULES}::test_a_purge_whose_last_answer_is_lost_does_not_take_the_next_instance_for_the_last",),
+    ),
+    Mutant(
+        "purge_denied",
+        "A purge whose last answer was lost says that there was nothing.",
+        "taskhub/lifecycle.py",
+        "            return seen is not None\n",
+        "            return False\n",
+        (
+            "tests/protocol/test_rules_deletion.py::test_a_purge_whose_last_answer_is_lost_does_not_take_the_next_instance_for_the_last",
+        ),
+    ),
+    Mutant(
+        "rows_on_their_way_deleted",
+        "A purge deletes the rows of a start that is just being made.",
         "taskhub/lifecycle.py",
         "    return staged is None or key in names or ",
-        "    return staged is not None or staged is None or key in names or ",
-        (
-            "tests/protocol/test_rules_deletion.py::test_rows_of_a_start_that_is_not_written_yet_are_left_alone_until_they_are_old",
-        ),
+        "    return True or key in names or ",
+        (f"{_RULES}::test_rows_of_a_start_that_is_not_written_yet_are_left_alone_until_they_are_old",),
+    ),
+    Mutant(
+        "rows_left_behind",
+        "Rows of an instance that is gone stay for ever.",
+        "taskhub/lifecycle.py",
+        "    return header, Rows(tuple(inbox), tuple(blobs))\n",
+        "    return header, Rows(tuple(inbox), ())\n",
+        ("tests/protocol/test_rules_time.py::test_r17_a_purge_that_died_half_way_is_finished_by_the_next",),
     ),
     Mutant(
         "purge_forgets_names",
@@ -29,17 +78,7 @@ MUTANTS = (
         "taskhub/lifecycle.py",
         "        garbage=[key for key in left if key.startswith(STAGED)][:MOST_NAMES],\n",
         "",
-        ("tests/protocol/test_rules_deletion.py::test_a_purge_that_dies_at_any_call_is_finished_by_another_process",),
-    ),
-    Mutant(
-        "lost_answer_of_a_purge",
-        "A purge whose last answer was lost says that there was nothing.",
-        "taskhub/lifecycle.py",
-        "                return seen is not None\n",
-        "                return False\n",
-        (
-            "tests/protocol/test_rules_deletion.py::test_a_purge_whose_last_answer_is_lost_does_not_take_the_next_instance_for_the_last",
-        ),
+        (f"{_RULES}::test_a_purge_that_dies_at_any_call_is_finished_by_another_process",),
     ),
     Mutant(
         "values_of_events_stay",
@@ -47,9 +86,7 @@ MUTANTS = (
         "worker/actor.py",
         "        draft.state.garbage += accepted.spent\n",
         "",
-        (
-            "tests/protocol/test_rules_deletion.py::test_an_eternal_orchestration_keeps_no_rows_of_generations_that_are_over",
-        ),
+        (f"{_RULES}::test_an_eternal_orchestration_keeps_no_rows_of_generations_that_are_over",),
     ),
     Mutant(
         "inputs_of_generations_stay",
@@ -57,16 +94,54 @@ MUTANTS = (
         "worker/draft.py",
         "            refs[shown.key] = shown\n",
         "            pass\n",
-        (
-            "tests/protocol/test_rules_deletion.py::test_an_eternal_orchestration_keeps_no_rows_of_generations_that_are_over",
-        ),
+        (f"{_RULES}::test_an_eternal_orchestration_keeps_no_rows_of_generations_that_are_over",),
     ),
     Mutant(
-        "children_of_strangers_ended",
-        "A recursive termination ends whoever has the id of a child by now.",
+        "stranger_terminated",
+        "A recursive termination ends another instance that has the id of the child.",
         "worker/draft.py",
-        "            target = Target(child_execution(sender, task_id))\n",
-        "            target = Target()\n",
-        ("tests/protocol/test_rules_targets.py",),
+        "target = Target(child_execution(sender, task_id))",
+        "target = Target()",
+        (f"{_TARGETS}::test_recursive_termination_leaves_a_stranger_alone_that_has_the_id_of_the_child",),
+    ),
+    Mutant(
+        "empty_entity_forgets_early",
+        "An empty entity is deleted while what it took may be sent again.",
+        "taskhub/entity_cleaning.py",
+        "if not entity.is_idle or quiet < (LONG_QUIET if state.sender_pages else QUIET):",
+        "if not entity.is_idle:",
+        (f"{_CLEANING}::test_cleaning_removes_what_is_left_of_empty_entities",),
+    ),
+    Mutant(
+        "orphaned_lock_kept",
+        "A lock whose owner is gone is held for ever.",
+        "taskhub/entity_cleaning.py",
+        "    if header is None or is_terminal(header):\n        return True\n",
+        "    if header is None or is_terminal(header):\n        return False\n",
+        (f"{_CLEANING}::test_cleaning_releases_locks_whose_holder_is_gone",),
+    ),
+    Mutant(
+        "waiting_instances_rung",
+        "The scan for life rings every instance that waits for an event.",
+        "worker/repair.py",
+        "    return columns.runtime_status == OrchestrationRuntimeStatus.Pending.value\n",
+        "    return True\n",
+        (f"{_REPAIR}::test_instances_that_wait_for_an_event_are_left_in_peace",),
+    ),
+    Mutant(
+        "waiting_rows_overlooked",
+        "The scan for life does not see an event whose ring was lost.",
+        "worker/repair.py",
+        "        await _ring(hub, instance_id, rung)\n    if rung:\n",
+        "        pass\n    if rung:\n",
+        (f"{_REPAIR}::test_an_event_whose_ring_was_lost_is_rung_for",),
+    ),
+    Mutant(
+        "overdue_timers_overlooked",
+        "The scan for life does not see a timer whose doorbell was lost.",
+        "worker/repair.py",
+        "        return now - columns.wake_time > OVERDUE\n",
+        "        return False\n",
+        (f"{_REPAIR}::test_a_timer_is_rung_for_when_it_is_overdue_and_not_before",),
     ),
 )

@@ -6,14 +6,6 @@ from tests.mutants.planting import Mutant
 
 MUTANTS = (
     Mutant(
-        "backlog_overtaken",
-        "An operation that comes now runs before those that were held back.",
-        "worker/entity_turn.py",
-        "if (holder is None and not self._entity.is_runnable) or (holder and holder.section == event.section):",
-        "if holder is None or holder.section == event.section:",
-        ("tests/entities/test_locks.py",),
-    ),
-    Mutant(
         "lock_holds_nobody_off",
         "Operations of others run while a section holds the lock.",
         "worker/entity_turn.py",
@@ -27,14 +19,6 @@ MUTANTS = (
         "worker/entity_turn.py",
         "if self._entity.holder is not None and self._entity.holder.section == section:",
         "if self._entity.holder is not None:",
-        ("tests/entities/test_locks.py",),
-    ),
-    Mutant(
-        "given_up_request_granted",
-        "A lock is given to a section that has given its request up.",
-        "worker/entity_turn.py",
-        "        if self._entity.waiters.pop(request.section, None) is None:\n",
-        "        if self._entity.waiters.pop(request.section, None) is None and False:\n",
         ("tests/entities/test_locks.py",),
     ),
     Mutant(
@@ -115,7 +99,7 @@ MUTANTS = (
         "runtime/entities.py",
         "        self._state.restore()\n        return Outcome(None, failure)",
         "        return Outcome(None, failure)",
-        ("tests/entities/test_operations.py::test_a_failed_operation_leaves_no_trace_and_its_caller_learns_why",),
+        ("tests/entities/test_operations.py::test_a_failed_operation_leaves_no_trace_for_the_next_one_of_its_turn",),
     ),
     Mutant(
         "scheduled_signal_at_once",
@@ -123,6 +107,6 @@ MUTANTS = (
         "worker/entity_turn.py",
         "case OperationArrived(signal_time=moment) if moment is not None and moment > self._draft.now:",
         "case OperationArrived(signal_time=moment) if moment is not None and False:",
-        ("tests/entities/test_operations.py::test_a_signal_can_be_scheduled",),
+        ("tests/entities/test_client.py::test_a_signal_can_be_scheduled",),
     ),
 )

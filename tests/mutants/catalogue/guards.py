@@ -42,14 +42,6 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "no_fence_for_the_finished",
-        "What a finished instance still has to say is handed over by two workers at once.",
-        "worker/actor.py",
-        "            if state.names(delivery.id):\n                draft.mark(delivery.id, delivery.rank)",
-        "            pass",
-        ("tests/protocol",),
-    ),
-    Mutant(
         "older_mark_overwrites",
         "An older delivery takes a message over from the newer one.",
         "worker/draft.py",
@@ -100,17 +92,6 @@ MUTANTS = (
         ("tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",),
     ),
     Mutant(
-        "suspect_hands_over",
-        "A repeated delivery hands over before the header says that it is the newest.",
-        "worker/guards.py",
-        "return delivery is not None and not delivery.suspect and not delivery.lost",
-        "return delivery is not None and not delivery.lost",
-        (
-            "tests/protocol/test_rules_guards.py::test_r1_a_stalled_worker_cannot_name_a_guard_that_another_has_fenced",
-            "tests/protocol/test_rules_guards.py::test_r5_what_was_decided_under_two_messages_is_handed_over_in_order_whichever_comes_back_first",
-        ),
-    ),
-    Mutant(
         "lost_hands_over",
         "A worker whose message went to another goes on to hand over what it guards.",
         "worker/guards.py",
@@ -119,14 +100,6 @@ MUTANTS = (
         (
             "tests/protocol/test_rules_guards.py::test_r1_who_learns_that_its_message_is_another_s_does_nothing_of_what_it_guards",
         ),
-    ),
-    Mutant(
-        "lost_guard_named",
-        "A turn is committed under a message that went to another worker.",
-        "worker/actor.py",
-        "            if guard.lost:\n",
-        "            if False:\n",
-        ("tests/protocol",),
     ),
     Mutant(
         "suspects_trusted_without_commit",
@@ -144,10 +117,7 @@ MUTANTS = (
         "worker/delivery.py",
         "held.renew_at = self.hub.clock.monotonic() + visibility / 3",
         "held.renew_at = self.hub.clock.monotonic() + visibility * 300",
-        (
-            "tests/protocol/test_rules_guards.py::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",
-            "tests/worker/test_supervision.py",
-        ),
+        ("tests/protocol/test_rules_guards.py::test_r1_a_hold_whose_renewal_is_refused_once_stays_ours",),
     ),
     Mutant(
         "renewal_not_tried_again",
@@ -155,10 +125,7 @@ MUTANTS = (
         "worker/delivery.py",
         "pause = held.visibility / 10",
         "pause = held.visibility * 2",
-        (
-            "tests/worker/test_supervision.py",
-            "tests/protocol/test_refusals.py",
-        ),
+        ("tests/protocol/test_rules_guards.py::test_r1_a_hold_whose_renewal_is_refused_once_stays_ours",),
     ),
     Mutant(
         "lost_hold_not_noticed",
@@ -167,16 +134,16 @@ MUTANTS = (
         "            held.lost = True\n            self.forget(held)\n",
         "            self.forget(held)\n",
         (
-            "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
+            "tests/protocol/test_rules_guards.py::test_r1_who_learns_that_its_message_is_another_s_does_nothing_of_what_it_guards",
         ),
     ),
     Mutant(
         "put_back_deletes_first",
         "A message that is put back is deleted before its successor is in the queue.",
         "worker/delivery.py",
-        "            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay), attempts=attempts)\n",
+        "            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay, hold=True), attempts=attempts)\n",
         "            await self.ack()\n"
-        "            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay), attempts=attempts)\n",
+        "            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay, hold=True), attempts=attempts)\n",
         (
             "tests/protocol/test_rules_putting_back.py::test_r3_who_dies_after_the_first_deletion_of_putting_back_loses_nothing",
         ),

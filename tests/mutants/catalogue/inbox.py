@@ -26,7 +26,7 @@ MUTANTS = (
         "What a client sent is forgotten while it may still be sent again.",
         "worker/inbox.py",
         "CLIENT_MEMORY = timedelta(minutes=10)",
-        "CLIENT_MEMORY = timedelta(minutes=1)",
+        "CLIENT_MEMORY = timedelta(0)",
         ("tests/protocol/test_rules_order.py::test_r12_a_client_s_event_is_remembered_for_ten_minutes",),
     ),
     Mutant(
@@ -81,8 +81,18 @@ MUTANTS = (
         "A doorbell is held as long as events keep coming.",
         "worker/inbox.py",
         '        return loaded.inbox[-1].key if loaded.inbox else ""\n',
-        '        return "~"\n',
+        '        return "2"\n',
         ("tests/protocol/test_rules_time.py::test_r20_a_constant_stream_does_not_hold_a_doorbell_for_ever",),
+    ),
+    Mutant(
+        "horizon_by_the_clock",
+        "A doorbell goes before a row that it was rung for, as the sender's clock is ahead.",
+        "worker/inbox.py",
+        "    if not loaded.more:\n        return loaded",
+        "    if False:\n        return loaded",
+        (
+            "tests/protocol/test_rules_targets.py::test_a_row_that_its_sender_dated_far_ahead_is_consumed_before_its_doorbell_goes",
+        ),
     ),
     Mutant(
         "turn_without_bound",

@@ -25,21 +25,13 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "handed_over_again",
-        "What is handed over and not yet dropped is handed over again at each look.",
-        "worker/claims.py",
-        "if entry in self.handed_over or entry in self._open:",
-        "if entry in self._open:",
-        ("tests/protocol",),
-    ),
-    Mutant(
         "whoever_hands_over",
         "Entries under messages of other workers are handed over, too.",
         "worker/outbox.py",
         "mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]",
         "mine = list(entries_of(state))",
         (
-            "tests/protocol/test_rules_guards.py::test_r5_who_adds_to_a_queue_that_another_guards_leaves_it_to_the_other",
+            "tests/protocol/test_rules_guards.py::test_r5_an_activity_that_another_worker_runs_is_not_run_by_who_takes_the_next_turn",
         ),
     ),
     Mutant(
@@ -58,7 +50,6 @@ MUTANTS = (
         "        self.state.queue_guard = guard\n",
         (
             "tests/protocol/test_rules_guards.py::test_r5_who_adds_to_a_queue_that_another_guards_leaves_it_to_the_other",
-            "tests/protocol/test_rules_guards.py::test_r5_what_was_decided_under_two_messages_is_handed_over_in_order_whichever_comes_back_first",
         ),
     ),
     Mutant(
@@ -67,7 +58,9 @@ MUTANTS = (
         "worker/draft.py",
         "        if not self.state.has_sends:\n            self.state.queue_guard = guard\n",
         "        self.state.queue_guard = self.state.queue_guard or guard\n",
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_guards.py::test_r7_the_guard_of_a_queue_that_was_empty_is_the_message_that_filled_it",
+        ),
     ),
     Mutant(
         "sends_guard_nothing",
@@ -114,35 +107,23 @@ MUTANTS = (
         ("tests/protocol/test_rules_guards.py::test_r8_an_activity_whose_message_was_lost_runs_again_a_day_later",),
     ),
     Mutant(
-        "entries_of_another_execution",
-        "What an execution handed over counts as handed over by the one that took its place.",
-        "worker/outbox.py",
-        "        self._claims = Claims()\n        for _, alarm in self._armed:",
-        "        for _, alarm in self._armed:",
-        ("tests/protocol",),
-    ),
-    Mutant(
-        "dropped_by_another_and_sent",
-        "What another worker has handed over and dropped is sent all the same.",
-        "worker/actor.py",
-        "            self._outbox.keep(self._state)\n",
-        "            pass\n",
-        ("tests/protocol",),
-    ),
-    Mutant(
         "no_order_per_target",
         "Two sends to one target are on their way at once.",
         "worker/mailroom.py",
-        "waiting = self._waiting.get(send.target)",
-        "waiting = None",
+        "        waiting = self._waiting.get(send.target)\n        if waiting is None:\n"
+        "            waiting = self._waiting[send.target] = {}\n"
+        "            self._tasks.start(self._deliver(send.target, waiting),",
+        "        place = f'{send.target} {entry}'\n        waiting = self._waiting.get(place)\n        if waiting is None:\n"
+        "            waiting = self._waiting[place] = {}\n"
+        "            self._tasks.start(self._deliver(place, waiting),",
         ("tests/protocol/test_rules_order.py::test_r9_an_event_does_not_overtake_the_start_of_its_target",),
     ),
     Mutant(
         "refusal_is_final",
         "A message that storage refuses for a while is thrown away.",
         "worker/mailroom.py",
-        "                if not is_final(error):\n",
-        "                if False:\n",
+        "                await pauses.wait(error)\n                continue\n",
+        "                del error\n",
         ("tests/protocol/test_refusals.py",),
     ),
     Mutant(
@@ -156,10 +137,10 @@ MUTANTS = (
     ),
     Mutant(
         "first_of_a_batch_blamed",
-        "One message that nobody can take costs the good ones ahead of it.",
-        "worker/mailroom.py",
-        "                elif len(batch) == 1:\n",
-        "                elif batch:\n",
+        "One message that nobody can take costs the good ones that go with it.",
+        "taskhub/lifecycle.py",
+        "            for send in batch:\n                await _insert_or_replace(hub, sender, send, why)\n",
+        "            await _insert_or_replace(hub, sender, batch[0], why)\n",
         (
             "tests/protocol/test_rules_undeliverable.py::test_one_message_that_nobody_can_take_costs_none_that_goes_with_it",
         ),
@@ -167,17 +148,17 @@ MUTANTS = (
     Mutant(
         "undeliverable_answer_dropped",
         "An answer that cannot be delivered is dropped, and who waits for it waits for ever.",
-        "worker/mailroom.py",
-        "        smaller = replacement(item.send, error)\n",
-        "        smaller = None\n",
+        "taskhub/lifecycle.py",
+        "        if instead is not None:\n",
+        "        if False:\n",
         ("tests/protocol/test_rules_undeliverable.py::test_who_waits_for_an_answer_that_nobody_can_take_is_told_so",),
     ),
     Mutant(
         "undeliverable_start_dropped",
         "A child that cannot be started is dropped, and its parent waits for ever.",
-        "worker/mailroom.py",
-        "            self._failed(TaskResult(Target.answering(parent), parent.task_id, event))\n",
-        "            self._handed_over(item.sender, item.entry)\n",
+        "taskhub/lifecycle.py",
+        "        await _refuse(hub, sender, start, shorten(FailureDetails.from_exception(error)))\n",
+        "        del error\n",
         ("tests/protocol/test_rules_undeliverable.py::test_the_task_of_a_child_that_nobody_can_take_fails",),
     ),
     Mutant(
@@ -214,26 +195,42 @@ MUTANTS = (
         "worker/draft.py",
         "        if terminated is not None:\n",
         "        if False:\n",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_generations.py::test_a_termination_ends_the_children_if_it_says_so",),
     ),
     Mutant(
         "row_without_ring",
         "A row that is there already is not rung for: whoever put it may have died before it rang.",
         "taskhub/hub.py",
-        "        await self.insert(target, events)\n",
+        "        await self.insert(target, events)\n        await self.ring(target, why)\n",
         "        known = {row.key for row in (await self.store.load(target)).inbox}\n"
-        "        if known.issuperset(event.key for event in events):\n"
-        "            return\n"
-        "        await self.insert(target, events)\n",
+        "        await self.insert(target, events)\n"
+        "        if not known.issuperset(event.key for event in events):\n"
+        "            await self.ring(target, why)\n",
         ("tests/protocol/test_rules_guards.py::test_r6_a_row_that_is_there_already_is_still_rung_for",),
     ),
     Mutant(
-        "child_taken_for_a_stranger",
-        "A child that was started before, by the same parent for the same task, fails the task.",
+        "one_transaction_for_all",
+        "Events for one instance are inserted at once, however many bytes they take together.",
         "taskhub/hub.py",
-        "    return origin is not None and (\n",
-        "    return origin is None and (\n",
-        ("tests/protocol/test_rules_order.py::test_r14_a_child_that_the_parent_started_itself_is_not_a_stranger",),
+        "        for rows in layout.transactions([row for row, _ in packed], MAX_COMMIT_ROWS):\n",
+        "        for rows in [[row for row, _ in packed]]:\n",
+        ("tests/taskhub/test_hub.py::test_events_are_inserted_as_many_at_once_as_rows_and_bytes_allow",),
+    ),
+    Mutant(
+        "long_failure_kept_whole",
+        "A failure keeps more than its budget, and no message can carry it.",
+        "shortening.py",
+        "        if failure_bytes(_cut_to(links, room)) <= budget:\n",
+        "        if room:\n",
+        ("tests/test_shortening.py::test_any_failure_fits_the_budget_and_comes_back_as_it_was_stored",),
+    ),
+    Mutant(
+        "own_start_taken_for_a_stranger",
+        "A start whose answer was lost is told as an id that another instance has.",
+        "taskhub/hub.py",
+        "    if found.columns.execution_id == request.execution_id:\n        return True\n",
+        "    if False:\n        return True\n",
+        ("tests/protocol/test_rules_order.py::test_r14_a_start_whose_answer_was_lost_is_known_as_ours",),
     ),
     Mutant(
         "stranger_taken_for_a_child",

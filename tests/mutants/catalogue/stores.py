@@ -62,7 +62,7 @@ _SQLITE = (
         "taskhub/sqlite/queues.py",
         "receipt = receipt + 1 WHERE id = ? AND queue = ? AND receipt = ?",
         "receipt = receipt + 1 WHERE id = ? AND queue = ? AND (1 OR receipt = ?)",
-        (f"{_CONTRACT}::test_extending_changes_the_handle[sqlite]",),
+        ("tests/taskhub/test_store_contract.py",),
     ),
     Mutant(
         "sqlite_answer_before_the_disk",
@@ -74,12 +74,12 @@ _SQLITE = (
         ("tests/taskhub/test_sqlite_thread.py::test_where_the_commit_itself_fails_nobody_has_an_answer",),
     ),
     Mutant(
-        "sqlite_refusal_of_one_hits_all",
-        "A call that conflicts takes those down that share its transaction.",
+        "sqlite_refused_call_takes_effect",
+        "A call that is refused half way leaves what it wrote in the transaction that it shares.",
         "taskhub/sqlite/transactions.py",
         '        db.execute("ROLLBACK TO call")\n',
-        '        db.execute("ROLLBACK")\n',
-        ("tests/taskhub/test_sqlite_thread.py::test_a_refused_call_leaves_those_committed_with_it_alone",),
+        "",
+        ("tests/taskhub/test_sqlite_thread.py::test_a_job_that_breaks_off_leaves_nothing_in_the_transaction",),
     ),
     Mutant(
         "sqlite_locked_file_is_a_refusal",

@@ -11,8 +11,9 @@ MUTANTS = (
         "dispatch_before_commit",
         "What a turn decides is handed over before it is committed.",
         "worker/actor.py",
-        "            try:\n                await self._commit(draft)\n",
-        "            self._outbox.dispatch_new(draft, self.sender, guard.id)\n            try:\n                await self._commit(draft)\n",
+        "            draft = await self._commit_turn(header, state, draft, guard)\n",
+        "            self._outbox.dispatch_new(draft, self.sender, guard.id)\n"
+        "            draft = await self._commit_turn(header, state, draft, guard)\n",
         ("tests/protocol/test_rules_guards.py::test_i2_a_commit_that_never_landed_is_decided_again",),
     ),
     Mutant(
@@ -21,7 +22,9 @@ MUTANTS = (
         "worker/actor.py",
         "if found is not None and found.columns.turn_id == turn_id:",
         "if found is not None:",
-        ("tests/protocol/test_rules_guards.py::test_i2_a_commit_that_never_landed_is_decided_again",),
+        (
+            "tests/protocol/test_rules_guards.py::test_i2_after_a_lost_answer_the_commit_of_another_is_not_taken_for_ours",
+        ),
     ),
     Mutant(
         "live_code_kept_after_conflict",
@@ -38,7 +41,9 @@ MUTANTS = (
         '        """The header is another one than we knew: all that we know now comes from it."""\n'
         "        self._execution.forget()\n",
         '        """The header is another one than we knew: all that we know now comes from it."""\n',
-        ("tests/protocol",),
+        (
+            "tests/protocol/test_rules_results.py::test_i6_a_result_that_answers_nothing_by_an_old_header_is_kept_for_the_next",
+        ),
     ),
     Mutant(
         "live_code_kept_over_generations",
@@ -46,7 +51,7 @@ MUTANTS = (
         "worker/actor.py",
         "if draft.ended_generation or not self._context.settings.extended_sessions:",
         "if not self._context.settings.extended_sessions:",
-        ("tests/protocol",),
+        ("tests/protocol/test_rules_order.py::test_r10_a_sender_goes_on_counting_over_continue_as_new",),
     ),
     Mutant(
         "sessions_kept_against_the_setting",
@@ -54,7 +59,7 @@ MUTANTS = (
         "worker/actor.py",
         "if draft.ended_generation or not self._context.settings.extended_sessions:",
         "if draft.ended_generation:",
-        ("tests/worker/test_memory.py",),
+        ("tests/worker/test_memory.py::test_without_extended_sessions_every_turn_replays",),
     ),
     Mutant(
         "no_load_after_receipt",
@@ -62,7 +67,7 @@ MUTANTS = (
         "worker/actor.py",
         "if self._arrived or not self._loaded or (self._more and not self._rows):",
         "if not self._loaded or (self._more and not self._rows):",
-        ("tests/protocol/test_rules_guards.py::test_r6_a_row_that_is_there_already_is_still_rung_for",),
+        ("tests/protocol/test_rules_guards.py",),
     ),
     Mutant(
         "finished_kept_in_memory",
@@ -76,8 +81,8 @@ MUTANTS = (
         "turn_time_goes_back",
         "The time of a turn may lie before that of the turn before.",
         "worker/actor.py",
-        "now = max(self._now(), state.turn_time + timedelta(microseconds=1))",
-        "now = self._now()",
+        "now = self._latest = max(self._now(), state.turn_time + timedelta(microseconds=1))",
+        "now = self._latest = self._now()",
         ("tests/protocol/test_rules_time.py::test_r16_the_time_of_turns_never_goes_back",),
     ),
     Mutant(
@@ -100,8 +105,8 @@ MUTANTS = (
         "oversize_turn_deferred",
         "A turn that no header can hold is tried again for ever.",
         "worker/actor.py",
-        "                if self._is_entity:\n                    raise\n",
-        "                raise\n",
+        "            if self._is_entity:\n                raise\n",
+        "            raise\n",
         (
             "tests/protocol/test_rules_time.py::test_r19_a_turn_that_cannot_be_stored_fails_the_instance_and_not_its_doorbell",
         ),
@@ -113,6 +118,24 @@ MUTANTS = (
         '            logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)\n',
         "            raise\n",
         ("tests/worker/test_bad_input.py",),
+    ),
+    Mutant(
+        "beginning_not_noted",
+        "What was begun by a process that died of it counts as never begun.",
+        "worker/actor.py",
+        "return delivery.deliveries > 1 and (delivery.item or self._has_work(state))",
+        "return False",
+        ("tests/worker/test_given_up.py::test_an_orchestrator_that_kills_its_process_fails",),
+    ),
+    Mutant(
+        "end_not_noted",
+        "What was begun and came to its end counts as begun and not ended.",
+        "worker/actor.py",
+        "                draft.end(delivery.id)\n",
+        "                pass\n",
+        (
+            "tests/worker/test_given_up.py::test_turns_that_came_to_their_end_are_not_counted_however_often_their_process_dies_afterwards",
+        ),
     ),
     Mutant(
         "late_child_not_asked_for",
@@ -156,14 +179,14 @@ MUTANTS = (
         "worker/results.py",
         "LINGER_SECONDS = 0.5",
         "LINGER_SECONDS = 0.0",
-        ("tests/budgets/test_budgets.py::test_a_fan_out_of_100_on_free_slots[sqlite]",),
+        ("tests/protocol/test_rules_results.py::test_results_that_come_soon_after_one_another_share_a_commit",),
     ),
     Mutant(
-        "result_without_guard_kept",
-        "A result of a worker that has no message in hand waits in memory for one.",
+        "result_without_guard_dropped",
+        "A result of a worker that has lost its message is thrown away, and the activity runs again elsewhere.",
         "worker/actor.py",
-        "        elif not self._guards:\n",
-        "        elif False:\n",
+        "            self._report(result)\n            return\n",
+        "            return\n",
         (
             "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
         ),
@@ -188,7 +211,7 @@ MUTANTS = (
         "old_repetition_not_forgotten",
         "The memory of what clients sent grows for ever.",
         "worker/inbox.py",
-        "if now - memory.last > CLIENT_MEMORY",
+        "if seen_until - memory.last > CLIENT_MEMORY",
         "if False",
         ("tests/protocol/test_rules_order.py::test_r12_a_client_is_forgotten_after_ten_minutes",),
     ),
