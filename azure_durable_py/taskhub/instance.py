@@ -252,9 +252,10 @@ class InstanceState:
 
     # --- encoding --------------------------------------------------------------------------------
 
-    def encode(self) -> bytes:
+    def encode(self, *, spare: int = 0) -> bytes:
         """The body of the header, compressed.
 
+        :param spare: bytes of a row that are to stay free.
         :raises PayloadTooLargeError: it does not fit a row.
         """
         state = {
@@ -297,9 +298,10 @@ class InstanceState:
         if len(text) > MAX_STATE_BYTES // 4 and len(text.encode("utf-8", "surrogatepass")) > MAX_STATE_BYTES:
             raise PayloadTooLargeError(f"The state of the instance takes over {MAX_STATE_BYTES} bytes.")
         body = pack(text)
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > MAX_BODY_BYTES - spare:
             raise PayloadTooLargeError(
-                f"The state of the instance takes {len(body)} bytes compressed; a header holds {MAX_BODY_BYTES}."
+                f"The state of the instance takes {len(body)} bytes compressed; a header holds "
+                f"{MAX_BODY_BYTES - spare}."
             )
         return body
 

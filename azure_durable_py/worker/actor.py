@@ -107,6 +107,7 @@ class Actor:
         self._loaded = False
         self._touched = False
         self._parked = False
+        self._full = False
         self._ending = False
         self._stopping = False
         self._early_until: float | None = None
@@ -285,7 +286,7 @@ class Actor:
         return settings.extended_session_idle_timeout if settings.extended_sessions and not ended else 0.0
 
     def _has_rows(self) -> bool:
-        return bool(self._rows or self._more) and not self._parked
+        return bool(self._rows or self._more) and not self._parked and not self._full
 
     def _deadlines(self) -> Iterator[float | None]:
         """When there is something to do although nothing has happened."""
@@ -307,7 +308,7 @@ class Actor:
         """The hands are empty: nothing that is known counts any more, but as a copy of what the header said."""
         self._outbox.forget(self._state, settled=known and self._is_settled(self._header))
         self._rows.clear()
-        self._more = self._loaded = self._parked = False
+        self._more = self._loaded = self._parked = self._full = False
         for result in self._results.clear():
             if result.delivery is None:
                 self._report(result)
@@ -402,6 +403,7 @@ class Actor:
     def _take_header(self, header: Header | None) -> None:
         """The header is another one than we knew: all that we know now comes from it."""
         self._execution.forget()
+        self._full = False
         before = self._state
         self._header = header
         self._state = None if header is None else InstanceState.decode(header.body)
@@ -489,7 +491,7 @@ class Actor:
         happens to be served at the same time. Once may be chance: all that a process had in hand is begun together.
         """
         limit = self._context.settings.max_dequeue_count
-        attempt = max(2 + begun_before(state, delivery.id, delivery.rank) for delivery in beginning)
+        attempt = max(2 + begun_before(state, delivery.id, delivery.rank, delivery.poisoned) for delivery in beginning)
         return self._context.suspected if attempt >= min(3, limit) else nullcontext()
 
     async def _run_and_commit(self, header: Header, state: InstanceState) -> None:
@@ -500,7 +502,7 @@ class Actor:
         self._outbox.drop_into(draft, settled=self._is_settled(header))
         abandoned = self._outbox.is_abandoned(draft)
         self._parked = self._is_early(state, draft)
-        if not self._parked:
+        if not self._parked and not self._full:
             if await self._is_unwanted_child(state, draft):
                 return
             draft = await self._advance(header, state, draft, guard)
@@ -555,14 +557,35 @@ class Actor:
             await self._commit(draft)
         except PayloadTooLargeError as error:
             if self._is_entity:
-                raise
+                return await self._wait_for_room(header, state, error)
             draft = await self._fail_instead(header, state, draft, guard, error)
+            await self._commit(draft)
+        return draft
+
+    async def _wait_for_room(self, header: Header, state: InstanceState, error: PayloadTooLargeError) -> Draft:
+        """An entity cannot fail: what does not fit beside what it still has to send waits until that is handed over.
+
+        :raises PayloadTooLargeError: it has nothing to send, or another worker sends it.
+        """
+        if not state.has_sends or state.queue_guard not in self._guards.ids:
+            raise error
+        logger.warning(
+            "Entity %s takes nothing more before it has sent what it has to send: %s", header.instance_id, error
+        )
+        self._execution.forget()
+        draft = self._draft(header, state)
+        for delivery in self._guards.suspects:
+            draft.mark(delivery.id, delivery.rank)
+        self._outbox.drop_into(draft)
+        self._full = True
+        if draft.changed or self._unsettled == header.etag:
             await self._commit(draft)
         return draft
 
     def _is_beginning(self, delivery: Delivery, state: InstanceState) -> bool:
         """Whether what a message asks for, and was perhaps begun before by a process that died of it, begins now."""
-        return delivery.deliveries > 1 and (delivery.item or self._has_work(state))
+        again = delivery.deliveries > 1 or delivery.poisoned
+        return again and (delivery.item or self._has_work(state))
 
     async def _note_beginning(
         self, header: Header, state: InstanceState, beginning: Iterable[Delivery]
@@ -571,10 +594,11 @@ class Actor:
         draft = self._draft(header, state)
         limit = self._context.settings.max_dequeue_count
         for delivery in beginning:
-            delivery.attempt = draft.begin(delivery.id, delivery.rank)
+            delivery.attempt = draft.begin(delivery.id, delivery.rank, delivery.poisoned)
             if not delivery.item:
                 delivery.last = delivery.attempt >= limit
-                delivery.failure = after_attempts(f"instance {self.instance_id!r}", delivery.attempt, limit)
+                given_up = after_attempts(f"instance {self.instance_id!r}", delivery.attempt, limit)
+                delivery.failure = delivery.failure or given_up
         for delivery in self._guards.suspects:
             draft.mark(delivery.id, delivery.rank)
         await self._commit(draft)
@@ -790,10 +814,11 @@ class Actor:
         for _ in commit.consumed:
             self._rows.popleft()
         self._outbox.committed(draft)
+        self._full = self._full and not draft.gone
         self._results.forget_taken()
         if draft.ended_generation or not self._context.settings.extended_sessions:
             self._execution.forget()
-        if draft.state.pending or self._is_unfinished():
+        if draft.state.pending or (self._is_unfinished() and not self._full):
             self._touch()
 
     async def _commit_once(self, commit: Commit, turn_id: str) -> str:
@@ -853,7 +878,8 @@ class Actor:
         """Whether a timer fell due since the turn looked at the clock: the next turn fires it."""
         if state.earliest is None or state.earliest > self._now():
             return False
-        self._touch()
+        if not self._full:
+            self._touch()
         return True
 
     def _is_unfinished(self) -> bool:

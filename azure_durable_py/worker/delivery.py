@@ -66,7 +66,8 @@ class Delivery:
     that it is the newest (PROTOCOL R1). `outranked`: the header says that it is not. `horizon` is the
     inbox key behind which rows are none of its business. `last`: host.json allows no other delivery.
     `failure`: why to run no more of what it asks for, but to fail it. `item`: it is a work item. `attempt`: which
-    beginning of what it asks for this is, as far as is known; those before did not come to their end.
+    beginning of what it asks for this is, as far as is known; those before did not come to their end. `poisoned`: a
+    Functions host had given the message up, and it was put back.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Delivery:
     last: bool = False
     item: bool = False
     attempt: int = 1
+    poisoned: bool = False
     horizon: str = UNSEEN
     outranked: bool = False
     suspect: bool = field(init=False)

@@ -77,6 +77,10 @@ ALARM_GRACE = timedelta(minutes=1)
 """An alarm that is overdue by more than this has come, or is lost: it is not counted on."""
 
 
+SPARE_BYTES = 20_000
+"""What a turn after which others will come leaves free in the header: room to say that the next one did not fit."""
+
+
 class Draft:
     """One commit of one instance in the making.
 
@@ -96,6 +100,7 @@ class Draft:
         self.silenced: list[Alarm] = []
         self.changed = False
         self.ended_generation = False
+        self._spare = 0
         self.consumed: tuple[str, ...] = ()
         self.seen_until: datetime | None = None
         """When a load began whose rows are all consumed with this: what was in the inbox by then is dealt with."""
@@ -114,9 +119,9 @@ class Draft:
             self.state.marks[guard] = Mark(rank, self.now, begun_before(self.state, guard, rank))
             self.changed = True
 
-    def begin(self, guard: str, rank: Rank) -> int:
+    def begin(self, guard: str, rank: Rank, poisoned: bool = False) -> int:
         """Mark a delivery that begins what others of the same message did not end; returns which attempt it is."""
-        begun = begun_before(self.state, guard, rank)
+        begun = begun_before(self.state, guard, rank, poisoned)
         known = self.state.marks.get(guard)
         if known is None or known.rank != rank:
             # Else this very mark was written by a commit that was not answered.
@@ -243,6 +248,7 @@ class Draft:
         self.state.timers = dict(turn.timers)
         self.state.children = IdSet(turn.children)
         last = stored[-1] if stored else None
+        self._spare = 0 if isinstance(last, ExecutionCompleted) else SPARE_BYTES
         self.ended_generation = isinstance(last, (ExecutionCompleted, ContinuedAsNew))
         self._add_entries(stored, sender, guard)
         self._note_locks(stored)
@@ -465,7 +471,7 @@ class Draft:
             staged, put = list(put), ()
         dropped = tuple(state.garbage[: room - len(put)])
         state.garbage = state.garbage[len(dropped) :]
-        header = Header(self._header.instance_id, columns, state.encode())
+        header = Header(self._header.instance_id, columns, state.encode(spare=self._spare))
         expected = self._header.etag or None
         return Commit(self._header.instance_id, header, expected, self.consumed, put, dropped), staged
 
@@ -474,13 +480,14 @@ class Draft:
         return False
 
 
-def begun_before(state: InstanceState, guard: str, rank: Rank) -> int:
+def begun_before(state: InstanceState, guard: str, rank: Rank, poisoned: bool = False) -> int:
     """How many deliveries of a message are known to have begun what it asks for, and not ended it.
 
-    One that was put back counts anew.
+    :param poisoned: it came out of the poison queue: where no delivery came to its end. Else one that was put back was
+        let go of in good order, and counts anew.
     """
     known = state.marks.get(guard)
-    return 0 if known is None or known.rank[:2] != rank[:2] else known.begun
+    return known.begun if known is not None and (poisoned or known.rank[:2] == rank[:2]) else 0
 
 
 def _number(decision: Any) -> int:

@@ -189,7 +189,9 @@ class Invocations:
         what = f"instance {doorbell.instance_id!r}"
         rank = (doorbell.again, doorbell.tag, dequeue_count)
         failure = after_rounds(what, doorbell.poisoned, MOST_ROUNDS)
-        delivery = Delivery(doorbell.id, rank, settlement, doorbell.why, doorbell.due, failure)
+        delivery = Delivery(
+            doorbell.id, rank, settlement, doorbell.why, doorbell.due, failure, poisoned=doorbell.poisoned > 0
+        )
         self._ring(doorbell.instance_id, delivery)
         await self._wait(settlement)
 
@@ -211,7 +213,8 @@ class Invocations:
             self._context.settings.activity_visibility_timeout,
             lambda puts: replace(item, again=item.again + puts, tag=hub.ids.short()).encode(),
         )
-        delivery = Delivery(item.id, (item.again, item.tag, dequeue_count), settlement, item=True)
+        rank = (item.again, item.tag, dequeue_count)
+        delivery = Delivery(item.id, rank, settlement, item=True, poisoned=item.poisoned > 0)
         what = f"activity {item.name!r} of instance {item.instance_id!r}"
         failure = after_rounds(what, item.poisoned, MOST_ROUNDS)
         await self._feed.run(item, delivery, failure)

@@ -116,7 +116,8 @@ class Outbox:
 
         :param finished: no turn will come.
         """
-        if self._first_done is None or state is None:
+        if self._first_done is None or state is None or not len(self._guards):
+            # With empty hands nothing is committed, whatever arrives.
             return None
         if not self._armed and not self._claims.handed_over:
             self._first_done = None

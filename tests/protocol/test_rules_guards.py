@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import StorageUnavailableError
+from azure_durable_py.models import EntityId
+from azure_durable_py.taskhub.entity import EntityState
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.instance import InstanceState, Mark
 from azure_durable_py.taskhub.lifecycle import purge
@@ -410,6 +412,119 @@ async def second_guard_comes_back_first() -> None:
 
 def test_r5_what_was_decided_under_two_messages_is_handed_over_in_order_whichever_comes_back_first() -> None:
     play(second_guard_comes_back_first)
+
+
+def starts_and_tells(context: Any) -> Routine:
+    yield context.wait_for_external_event("go")
+    child = context.call_sub_orchestrator("collects", 1, "child")
+    yield context.wait_for_external_event("go")
+    context.send_event("child", "item", "hello")
+    return (yield child)
+
+
+@pytest.mark.parametrize("terminated", [False, True], ids=["told", "terminated"])
+def test_r5_the_start_of_a_child_goes_before_what_a_later_message_has_for_it(terminated: bool) -> None:
+    async def scene() -> None:
+        stage = Stage(starts_and_tells, collects)
+        first = await stage.worker("W1")
+        await stage.start("starts_and_tells", "parent")
+        await stage.waiting("parent")
+        await stage.quiet()
+        blocked = first.store.hold("commit", commit_of("child"))
+        await stage.raise_event("parent", "go")
+        await blocked.reached.wait()
+        await asyncio.sleep(2.0)
+        if terminated:
+            await stage.terminate("parent", recurse=True)
+        else:
+            await stage.raise_event("parent", "go")
+        await asyncio.sleep(3.2)
+        first.store.freeze()
+        await stage.worker("W2", max_queue_polling_interval=0.2)
+        told = await stage.finished("parent")
+        await stage.quiet()
+        child = await stage.store.load_header("child")
+        if terminated:
+            assert child is None or child.columns.runtime_status == "Terminated"
+        else:
+            assert told == ["hello"]
+
+    play(scene)
+
+
+def locks_and_signals(context: Any) -> Routine:
+    entity = EntityId("till", "x")
+    with (yield context.lock([entity])):
+        yield context.wait_for_external_event("go")
+    yield context.wait_for_external_event("go")
+    context.signal_entity(entity, "add")
+
+
+def test_r5_a_lock_is_released_before_what_a_later_message_has_for_its_entity() -> None:
+    def till(context: Any) -> None:
+        context.set_state(context.get_state(lambda: 0) + 1)
+
+    async def scene() -> None:
+        stage = Stage(locks_and_signals)
+        stage.entities = [till]
+        first = await stage.worker("W1")
+        await stage.start("locks_and_signals", "one")
+        await stage.waiting("one")
+        await stage.quiet()
+        blocked = first.store.hold("insert_inbox", to("@till@x"))
+        await stage.raise_event("one", "go")
+        await blocked.reached.wait()
+        await asyncio.sleep(2.0)
+        await stage.raise_event("one", "go")
+        await asyncio.sleep(3.2)
+        first.store.freeze()
+        await stage.worker("W2", max_queue_polling_interval=0.2)
+        await stage.finished("one")
+        await stage.quiet()
+        entity = EntityState.of(await stage.state("@till@x"))
+        assert (entity.holder, entity.backlog_size) == (None, 0)
+        assert (await stage.header("@till@x")).columns.output == "1"
+
+    play(scene)
+
+
+def test_r2_what_is_handed_over_when_the_hands_are_empty_already_leads_to_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps = 0
+    real = Actor._step
+
+    async def counted(self: Actor) -> None:
+        nonlocal steps
+        steps += 1
+        if steps > 1_000:
+            pytest.fail("it takes steps without end, and nothing else runs")
+        await real(self)
+
+    monkeypatch.setattr(Actor, "_step", counted)
+
+    async def scene() -> None:
+        stage = Stage(tells, collects)
+        first = await stage.worker("W1")
+        await stage.start("collects", "hears", 1)
+        await stage.waiting("hears")
+        blocked = first.store.hold("insert_inbox", to("hears"))
+        await stage.start("tells", "says", ["hears"])
+        await blocked.reached.wait()
+        actor = first.worker._actors["says"]
+        for delivery in actor._guards:
+            delivery.outranked = True
+            monkeypatch.setattr(delivery.settlement, "lost", True)
+        first.worker._look_again("says")
+        await stage.until(lambda: not actor.is_busy)
+        blocked.go.set()
+        await stage.finished("hears")
+        await asyncio.sleep(6.0)
+        first.worker._look_again("says")
+        await asyncio.sleep(1.0)
+        assert steps < 100
+
+    play(scene)
 
 
 async def second_message_does_not_overtake_the_first() -> None:

@@ -15,6 +15,7 @@ NAMED_SEEDS = {
     ("days", 9010): "the same, put while the commit that ends the instance was under way",
     ("floods", 4): "a message whose first load failed forgot which rows it was rung for",
     ("tills", 7714): "a timer's doorbell came before its name was known, and was counted on ever after",
+    ("daredevils", 502570): "work that ended its process was begun anew as often as the host gave up its message",
     ("versions", 11): "who put back what it may not run was always the first to take it again",
 }
 """Seeds that found a bug, and what it was."""

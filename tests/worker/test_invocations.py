@@ -14,16 +14,19 @@ import pytest
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Ids, loop_clock
 from azure_durable_py.errors import StorageUnavailableError, TaskFailedError
+from azure_durable_py.history import TaskCompleted
 from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import Doorbell, WorkItem
+from azure_durable_py.taskhub.outgoing import RunActivity
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.testing.virtual_time import run_virtual
 from azure_durable_py.worker.activities import run_inline
-from azure_durable_py.worker.invocations import MOST_ROUNDS, SHORT_PATIENCE, HostLimits
+from azure_durable_py.worker.feed import ActivityFeed
+from azure_durable_py.worker.invocations import MOST_ROUNDS, SHORT_PATIENCE, HostLimits, Invocation
 from azure_durable_py.worker.worker import Worker
 
 Routine = Generator[Any, Any, Any]
@@ -48,6 +51,10 @@ def caught(context: DurableOrchestrationContext) -> Routine:
 async def rest(seconds: float) -> str:
     await asyncio.sleep(seconds)
     return f"rested {seconds}"
+
+
+async def _nothing(self: Invocation) -> None:
+    """What a process does that is gone."""
 
 
 @dataclass
@@ -260,6 +267,36 @@ def test_an_activity_whose_message_is_given_up_too_often_fails_for_its_orchestra
         output = await scene.output(instance_id)
         await serving
         assert f"gave up the message for activity 'rest' of instance {instance_id!r}" in output
+
+    play(scenario)
+
+
+def test_an_activity_that_ends_its_process_is_begun_no_more_when_the_host_gives_up_its_message():
+    async def scenario(scene: Scene) -> None:
+        scene.worker._feed._slow.add("rest")
+        begun = 0
+
+        async def dies(self: ActivityFeed, instance_id: str, activity: RunActivity) -> TaskCompleted:
+            nonlocal begun
+            begun += 1
+            raise asyncio.CancelledError  # The process is gone, and settles nothing.
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ActivityFeed, "_run", dies)
+            patch.setattr(Invocation, "release", _nothing)
+            instance_id = await scene.client.start_new("caught")
+            await scene.invoke(await scene.receive(scene.instances))
+            body = (await scene.receive(scene.activities)).body
+            for count in range(1, 6):
+                serving = asyncio.ensure_future(scene.worker.invocations.run_work_item(body, count))
+                await asyncio.sleep(1.0)
+                serving.cancel()
+            await scene.worker.invocations.put_back_work_item(body)
+            message = await scene.receive(scene.activities)
+            serving = asyncio.ensure_future(scene.worker.invocations.run_work_item(message.body, 1))
+            assert "taken up 5 times" in await scene.output(instance_id)
+            await serving
+        assert begun == 5
 
     play(scenario)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.history import ExecutionCompleted, decode_event
+from azure_durable_py.history import ExecutionCompleted, OperationArrived, decode_event
 from azure_durable_py.models import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition
-from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub import instance, layout
 from azure_durable_py.taskhub.instance import MAX_PAYLOAD_BYTES
+from azure_durable_py.worker import entity_turn
 from azure_durable_py.worker import worker as worker_module
-from tests.protocol.staging import Routine, Stage, play
+from tests.protocol.staging import Routine, Stage, play, to
 
 HOUR = 3600.0
 
@@ -254,6 +256,53 @@ def test_a_header_over_the_limit_of_a_row_fails_its_instance(monkeypatch: pytest
         await stage.raise_event("one", "go")
         assert "a row has at most" in await stage.finished("one", within=HOUR)
         assert (await stage.header("one")).columns.runtime_status == "Failed"
+
+    play(scene)
+
+
+def test_a_header_that_is_full_to_the_last_byte_has_room_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def piles_up(context: Any) -> None:
+        context.send_event("far", "item", str(context.new_guid()))
+        context.continue_as_new(None)
+
+    async def scene() -> None:
+        monkeypatch.setattr(instance, "MAX_BODY_BYTES", 40_000)
+        stage = Stage(piles_up)
+        cast = await stage.worker("W1")
+        # Nobody takes what it sends, and each turn adds a little to what its header has to hold.
+        blocked = cast.store.hold("insert_inbox", to("far"))
+        await stage.start("piles_up", "one")
+        assert "a header holds" in await stage.finished("one", within=HOUR)
+        assert (await stage.header("one")).columns.runtime_status == "Failed"
+        blocked.go.set()
+        await stage.quiet()
+
+    play(scene)
+
+
+def test_an_entity_whose_sends_fill_its_header_goes_on_when_they_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    bulk = random.Random(1)
+
+    def relay(context: Any) -> None:
+        context.signal_entity(EntityId("sink", "x"), "add", f"{bulk.getrandbits(20_000):x}")
+
+    def sink(context: Any) -> None:
+        context.set_state(context.get_state(lambda: 0) + 1)
+
+    async def scene() -> None:
+        monkeypatch.setattr(instance, "MAX_BODY_BYTES", 60_000)
+        monkeypatch.setattr(entity_turn, "SEND_BYTES_PER_TURN", 20_000)
+        stage = Stage()
+        stage.entities = [relay, sink]
+        cast = await stage.worker("W1")
+        cut_off = cast.store.refuse("insert_inbox", to("@sink@x"), times=1_000_000)
+        for _ in range(40):
+            await stage.hub.deliver("@relay@x", [stage.message(OperationArrived(stage.clock.now(), "go", None))], "")
+            await asyncio.sleep(2.0)
+        assert len((await stage.store.load("@relay@x")).inbox) > 10
+        cut_off.times = 0
+        await stage.quiet()
+        assert (await stage.header("@sink@x")).columns.output == "40"
 
     play(scene)
 
