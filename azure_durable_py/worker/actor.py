@@ -575,9 +575,9 @@ class Actor:
         draft = self._draft(header, state)
         for delivery in self._guards.suspects:
             draft.mark(delivery.id, delivery.rank)
-        self._outbox.drop_into(draft)
+        self._outbox.drop_into(draft, settled=self._is_settled(header))
         self._full = True
-        if draft.changed or self._unsettled == header.etag:
+        if draft.changed or not self._is_settled(header):
             await self._commit(draft)
         return draft
 
