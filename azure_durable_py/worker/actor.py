@@ -578,7 +578,7 @@ class Actor:
             draft.mark(delivery.id, delivery.rank)
         self._outbox.drop_into(draft, settled=self._is_settled(header))
         self._full = True
-        if draft.changed or self._unsettled == header.etag:
+        if draft.changed or not self._is_settled(header):
             await self._commit(draft)
         return draft
 

@@ -294,7 +294,7 @@ def test_an_activity_that_ends_its_process_is_begun_no_more_when_the_host_gives_
             await scene.worker.invocations.put_back_work_item(body)
             message = await scene.receive(scene.activities)
             serving = asyncio.ensure_future(scene.worker.invocations.run_work_item(message.body, 1))
-            assert "taken up 5 times" in await scene.output(instance_id)
+            assert "taken up 5 times" in await asyncio.wait_for(scene.output(instance_id), 600.0)
             await serving
         assert begun == 5
 
