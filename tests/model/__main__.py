@@ -11,7 +11,8 @@ try what may happen to an instance, a scenario in `scenarios.py`.
 The model is one sender with two workers that are alike, targets that take their rows as soon as they are rung (the
 worst case), and storage that loses, delays and repeats. Loads are atomic; time is what may happen next. A worker loads
 in the same step in which it receives, unless the message expires in between, and a refusal that is waited for is no
-step.
+step. How long two times are apart is no part of it: by `V4` an alarm that comes one tick early is kept in hand, by
+`far` it is armed anew.
 """
 
 from __future__ import annotations

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.model import alarm
+from tests.model import alarm, decisions
 from tests.model.decisions import Draft, drafts
 from tests.model.loading import load
 from tests.model.properties import takes_up_again
-from tests.model.state import CHANGED, UNCHANGED, Commit, Flight, Known, Worker, landed, outdated, stale
+from tests.model.rules import Rules
+from tests.model.state import CHANGED, UNCHANGED, Alarm, Commit, Flight, Known, Worker, landed, outdated, stale
 from tests.model.steps import Seat, show
 
 
@@ -24,6 +25,14 @@ def commit(seat: Seat) -> None:
             continue
         for draft in found:
             attempt(seat, draft, fault)
+
+
+def is_settled(seat: Seat, clock: int) -> bool:
+    """Whether this worker has nothing to commit before it deletes anything."""
+    key = (seat.me, clock, "settled")
+    if key not in seat.memory:
+        seat.memory[key] = decisions.is_settled(seat.rules, seat.scenario, seat.me, clock)
+    return seat.memory[key]
 
 
 def readings(seat: Seat) -> Iterator[tuple[int, str]]:
@@ -46,28 +55,32 @@ def attempt(seat: Seat, draft: Draft, fault: str) -> None:
     write = Commit(True, draft.takes, draft.header, marks)
     fenced = f", fencing {','.join(f'D{hand.message.id}' for hand in draft.fences)}" if draft.fences else ""
     label = f"commits {show(draft.header)}{fenced}"
-    after = committed(me, draft)
-    flights = outdated(state.flights)
+    after, silenced = committed(seat.rules, me, draft)
+    flights = alarm.silence(seat.rules, state, outdated(state.flights), silenced)
     changes = {"workers": stale(state.workers), **landed(state, write)}
     wrong = takes_up_again(state, me, after)
+    if not fault and after == me and (draft.header, marks) == (state.header, state.marks):
+        wrong = "S6 commits for ever what changes nothing"
     seat.go(label, after, fault=fault, wrong=wrong, flights=flights, **changes)
-    for message in state.queue:
-        if alarm.is_cancelled(message, me.known.header, draft.header):
-            late = (*flights, Flight("delete", message=message))
-            seat.go(f"{label}, deletes the alarm D{message.id}", after, fault=fault, flights=late, **changes)
-    lost, kinds = me._replace(known=None, put=0, unsure=UNCHANGED), f"lost {fault}"
+    flights = outdated(state.flights)
+    lost, kinds = me._replace(known=None, unsure=UNCHANGED), f"lost {fault}"
     seat.go(f"{label}, but the answer is lost", lost._replace(unsure=CHANGED), fault=kinds, flights=flights, **changes)
     late = (*state.flights, Flight("commit", commit=write))
     seat.go(f"{label}, but it is still under way", lost, fault=kinds, flights=late)
 
 
-def committed(me: Worker, draft: Draft) -> Worker:
-    """The worker after its commit: what it fenced is its own."""
-    # An alarm put since these were received stands for them.
-    relieves = bool(me.put) and draft.header.alarm == me.put
+def committed(rules: Rules, me: Worker, draft: Draft) -> tuple[Worker, tuple[Alarm, ...]]:
+    """The worker after its commit, which trusts what it fenced; and the alarms that it silences."""
+    awaited = draft.header.work
     hands = tuple(
-        hand._replace(trusted=True, result=False, relieved=hand.relieved or (relieves and bool(hand.message.due)))
-        for hand in me.hands
+        hand._replace(trusted=True, result=hand.result and bool(awaited >> hand.message.id & 1)) for hand in me.hands
     )
     named = sum(1 << send.seq for send in draft.header.sends)
-    return Worker(hands, Known(True, me.known.rows & ~draft.takes, draft.header), me.handed & named)
+    known = Known(True, me.known.rows & ~draft.takes, draft.header)
+    put, silenced = me.put, draft.silenced
+    written = bool(put) and put.heard and alarm.is_current(me, put, me.known.header) and draft.takes_alarm
+    if put and put.heard and (put.arming != draft.header.arming or (written and rules.forgets_named)):
+        put = None
+        if not written and not alarm.is_named(draft.header, me.put.alarm.doorbell):
+            silenced = (*silenced, me.put.alarm)
+    return me._replace(hands=hands, known=known, handed=me.handed & named, put=put, unsure=0), silenced

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from tests.model.scenarios import FIRST_ALARM
-from tests.model.state import Flight, Hand, Header, Message, Rank, State, Worker
+from tests.model.state import Alarm, Arming, Flight, Hand, Header, Message, Rank, State, Worker
 
 
 def headers_of(state: State) -> Iterator[Header]:
@@ -47,8 +47,11 @@ def living(state: State) -> set[int]:
     ids = {message.id for message in messages_of(state)}
     for header in headers_of(state):
         ids.update(send.guard for send in header.sends)
-        ids.add(header.arming.guard)
-    return ids
+        ids.update((header.arming.guard, header.alarm.doorbell))
+    for worker in state.workers:
+        if worker.put is not None:
+            ids.update((worker.put.arming.guard, worker.put.alarm.doorbell))
+    return ids - {0}
 
 
 def new_alarm(state: State) -> int:
@@ -79,7 +82,7 @@ def canonical(state: State) -> State:
         ids = living(state)
         if any(id_ not in ids for id_, _ in state.marks):
             state = state._replace(marks=tuple(mark for mark in state.marks if mark[0] in ids))
-    if any(message.id > FIRST_ALARM for message in messages_of(state)):
+    if state.header.timers or any(message.due for message in messages_of(state)):
         state = renamed(state)
     has_high_counts = any(message.taken > 2 or message.puts for message in messages_of(state))
     if has_high_counts or any(mark.puts for _, mark in marks_of(state)):
@@ -87,19 +90,25 @@ def canonical(state: State) -> State:
     return state
 
 
-def renamed(state: State) -> State:
-    """Alarms numbered by where they first are found: named, in hands, or else in the queue by their time."""
-    order: dict[int, int] = {}
+def order_of(state: State) -> list[int]:
+    """Ids by where they first are found: named, in hands, or else in the queue by their time."""
+    ids: list[int] = []
     for header in headers_of(state):
-        for guard in (header.arming.guard, *(send.guard for send in header.sends)):
-            order.setdefault(guard, len(order))
-    for message in (*(hand.message for worker in state.workers for hand in worker.hands), *state.taken):
-        order.setdefault(message.id, len(order))
-    for message in (*sorted(state.queue, key=lambda message: message[1:]), *messages_of(state)):
-        order.setdefault(message.id, len(order))
-    for id_, _ in marks_of(state):
-        order.setdefault(id_, len(order))
-    alarms = [id_ for id_ in order if id_ >= FIRST_ALARM]
+        ids += (header.arming.guard, header.alarm.doorbell, *(send.guard for send in header.sends))
+    for worker in state.workers:
+        if worker.put is not None:
+            ids += (worker.put.arming.guard, worker.put.alarm.doorbell)
+    ids += [hand.message.id for worker in state.workers for hand in worker.hands]
+    ids += [message.id for message in state.taken]
+    ids += [message.id for message in sorted(state.queue, key=lambda message: message[1:])]
+    ids += [message.id for message in messages_of(state)]
+    ids += [id_ for id_, _ in marks_of(state)]
+    return list(dict.fromkeys(ids))
+
+
+def renamed(state: State) -> State:
+    """Alarms numbered by where they first are found."""
+    alarms = [id_ for id_ in order_of(state) if id_ >= FIRST_ALARM]
     new = {id_: FIRST_ALARM + at for at, id_ in enumerate(alarms)}
     if all(id_ == other for id_, other in new.items()):
         return state
@@ -112,13 +121,19 @@ def renamed(state: State) -> State:
 
     def header_of(header: Header) -> Header:
         sends = tuple(send._replace(guard=new.get(send.guard, send.guard)) for send in header.sends)
-        arming = header.arming._replace(guard=new.get(header.arming.guard, header.arming.guard))
-        return header._replace(sends=sends, arming=arming)
+        return header._replace(sends=sends, arming=arming_of(header.arming), alarm=alarm_of(header.alarm))
+
+    def arming_of(arming: Arming) -> Arming:
+        return arming._replace(guard=new.get(arming.guard, arming.guard))
+
+    def alarm_of(alarm: Alarm) -> Alarm:
+        return alarm._replace(doorbell=new.get(alarm.doorbell, alarm.doorbell))
 
     def worker_of(worker: Worker) -> Worker:
         known = worker.known and worker.known._replace(header=header_of(worker.known.header))
         hands = tuple(hand._replace(message=message_of(hand.message)) for hand in worker.hands)
-        return worker._replace(hands=hands, known=known)
+        put = worker.put and worker.put._replace(arming=arming_of(worker.put.arming), alarm=alarm_of(worker.put.alarm))
+        return worker._replace(hands=hands, known=known, put=put)
 
     def flight_of(flight: Flight) -> Flight:
         write = flight.commit
@@ -184,4 +199,4 @@ def ordered(state: State) -> tuple[State, bool]:
 
 
 def key_of(worker: Worker) -> tuple:
-    return (worker.hands, worker.known or (), worker.handed, worker.put, worker.unsure)
+    return (worker.hands, worker.known or (), worker.handed, worker.put or (), worker.unsure, worker.life)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.model import alarm
 from tests.model.properties import takes_up_again
 from tests.model.rules import Rules
 from tests.model.state import UNCHANGED, Hand, Header, Known, Message, State, Worker, with_one, without
@@ -13,22 +14,32 @@ def load(seat: Seat, state: State, me: Worker, what: str, fault: str = "") -> No
     rules, header = seat.rules, state.header
     kept, lost = [], []
     for hand in me.hands:
-        if rules.lets_go_of_expired and hand.message not in state.taken:
+        if is_gone(rules, state, me, hand):
             lost.append(hand)
         elif is_outranked(rules, state, hand):
             lost.append(hand)
             state = part_with(rules, state, hand.message)
         else:
-            kept.append(seen(rules, header, hand))
-    # What was put counts as long as the header is the same.
-    counts = me.known is not None and (me.known.fresh or rules.put_counts == "until known")
-    put = me.put if counts and any(hand.message.id == header.arming.guard for hand in kept) else 0
+            kept.append(seen(rules, state, hand))
     unsure = UNCHANGED if me.unsure == UNCHANGED and rules.settles_lost_answers else 0
     named = sum(1 << send.seq for send in header.sends)
-    after = Worker(tuple(kept), Known(True, state.rows, header), me.handed & named, put, unsure)
+    after = Worker(tuple(kept), Known(True, state.rows, header), me.handed & named, me.put, unsure, me.life)
+    put, silenced = alarm.reviewed(rules, after, header)
+    after = after._replace(put=put, life=header.life)
+    flights = alarm.silence(rules, state, state.flights, silenced)
     gone = f", lets go of {','.join(f'D{hand.message.id}' for hand in lost)}" if lost else ""
     wrong = takes_up_again(seat.state, me, after)
-    seat.go(f"{what} {show(header)}{gone}", after, fault=fault, wrong=wrong, queue=state.queue, taken=state.taken)
+    what = f"{what} {show(header)}{gone}"
+    seat.go(what, after, fault=fault, wrong=wrong, queue=state.queue, taken=state.taken, flights=flights)
+
+
+def is_gone(rules: Rules, state: State, me: Worker, hand: Hand) -> bool:
+    """Whether a delivery is given up without a look at the marks, which may have gone with another life."""
+    if rules.lets_go_of_expired and hand.message not in state.taken:
+        return True
+    asks = rules.confirms != "never" and me.life not in {0, state.header.life}
+    asks = asks or (rules.confirms == "late" and not hand.seen)
+    return asks and not is_ours(state, hand.message)
 
 
 def is_outranked(rules: Rules, state: State, hand: Hand) -> bool:
@@ -47,16 +58,22 @@ def part_with(rules: Rules, state: State, message: Message) -> State:
     return release(state, message) if message in state.taken else state
 
 
-def seen(rules: Rules, header: Header, hand: Hand) -> Hand:
+def seen(rules: Rules, state: State, hand: Hand) -> Hand:
     """A delivery after a load."""
-    id_ = hand.message.id
+    id_, header = hand.message.id, state.header
     needs_no_fence = rules.fence == "named" or (header.finished and rules.finished_needs_no_fence)
-    trusted = hand.trusted or (needs_no_fence and not names(header, id_))
+    marked = rules.fence == "rank" and dict(state.marks).get(id_) == hand.message.rank
+    trusted = hand.trusted or marked or (needs_no_fence and not names(header, id_))
     return hand._replace(seen=True, trusted=trusted, result=hand.result and bool(header.work >> id_ & 1))
 
 
 def names(header: Header, id_: int) -> bool:
-    return header.arming.guard == id_ or any(send.guard == id_ for send in header.sends)
+    return id_ in {header.arming.guard, header.alarm.doorbell} or any(send.guard == id_ for send in header.sends)
+
+
+def is_ours(state: State, message: Message) -> bool:
+    """Whether storage takes a receipt: the message was not delivered again, and is there."""
+    return message in state.taken or message in state.queue
 
 
 def release(state: State, message: Message) -> State:

@@ -26,7 +26,8 @@ def wrong_at_rest(state: State) -> str | None:
         return "S1 stuck: something is never consumed"
     if header.timers:
         return "S1 stuck: a timer never fires"
-    if state.queue or state.taken or header.sends or header.arming.guard or any(w != EMPTY for w in state.workers):
+    left = header.sends or header.arming.guard or header.alarm.doorbell
+    if state.queue or state.taken or left or any(worker != EMPTY for worker in state.workers):
         return "S5 something is left behind"
     if any(target.rows & ~target.consumed for target in state.targets):
         return "S5 a row is left at a target"

@@ -54,16 +54,38 @@ class Rules:
     """Each attempt to put a message writes a tag of its own. Otherwise an attempt repeated inside storage's client
     makes two messages that nothing tells apart."""
 
-    alarm: Literal["covered", "timer open", "by the clock"] = "covered"
-    """When the alarm may be deleted. covered: no open timer falls due by its time, and those that are open wait for
-    another alarm or an arming. timer open: no open timer falls due by its time. by the clock: it is due, so its turn
-    must have been."""
+    nearly: int = 1
+    """An alarm that comes at most so early, by its receiver's clock, is kept in hand until it is due."""
 
-    put_counts: Literal["one etag", "until known"] = "one etag"
-    """How long the alarm that a worker put counts: while the header is the same, or until the header says so."""
+    confirms: Literal["late", "new life", "never"] = "late"
+    """When storage is asked which of the messages in hand are still the worker's own. new life: a load shows another
+    life of the instance than the one known. late: that, and the first load that a delivery sees was begun when it was
+    past its visibility by the worker's own clock."""
 
-    puts_alarm_for: Literal["earliest", "arming"] = "earliest"
-    """Which time an alarm is put for: the earliest open timer's by the header in hand, or the arming's."""
+    alarm_named_by: Literal["id", "due"] = "id"
+    """What the header says of the alarm. due: its time only, which any alarm of that time fits."""
+
+    alarm_is_held: bool = True
+    """The alarm that the header names is not deleted."""
+
+    holder_clears: bool = True
+    """Whoever commits with the alarm in hand takes its name out."""
+
+    replaces_arming: frozenset[str] = frozenset({"woken", "changed"})
+    """When a worker puts its own arming in the place of one under a message that is not in hand. woken: an alarm is
+    in hand. changed: it changes something else."""
+
+    keeps_while_arming: bool = True
+    """No alarm is deleted while the worker has one to put, or to name."""
+
+    forgets_named: bool = True
+    """A put alarm that a commit has named is no longer to be named, even if the alarm was in hand and the same is armed
+    again by the same commit."""
+
+    silences: Literal["unnamed", "named too", "unsettled too", "never"] = "unnamed"
+    """Which alarm that a worker has put for nothing is deleted before it is due. unnamed: what the header does not name
+    and no commit under way can name. named too: even if a commit that named it has landed without an answer. unsettled
+    too: even if such a commit may still land."""
 
     settles_lost_answers: bool = True
     """After a lost answer to a commit nothing is deleted until the header was seen to have changed, or another commit
@@ -71,12 +93,19 @@ class Rules:
 
 
 V4 = Rules()
+FAR = replace(V4, name="far", says="V4, if the times of timers are far apart", nearly=0)
 
 VARIANTS = {
     rules.name: rules
     for rules in (
         V4,
-        replace(V4, name="lets-go", says="V4, and a delivery past its visibility is let go", lets_go_of_expired=True),
+        replace(
+            V4,
+            name="lets-go",
+            says="a delivery past its visibility is let go, and storage not asked",
+            lets_go_of_expired=True,
+            confirms="never",
+        ),
         replace(V4, name="any-guard", says="any message in hand may guard an empty queue", guard="any"),
         replace(V4, name="own-guards", says="a guard for each commit's sends, as it was before", guard="own"),
         replace(V4, name="take", says="each commit with sends takes the whole queue over", guard="take"),
@@ -93,10 +122,37 @@ VARIANTS = {
         replace(V4, name="finished-fences", says="fences once finished, too", finished_needs_no_fence=False),
         replace(V4, name="same-tag", says="a put may be repeated with the same body", retags=False),
         replace(V4, name="same-tag-let-go", says="and the older is let go", retags=False, older_in_hand="released"),
-        replace(V4, name="alarm-by-clock", says="an alarm goes when it is due", alarm="by the clock"),
-        replace(V4, name="alarm-timer-open", says="an alarm goes when no timer is due by it", alarm="timer open"),
-        replace(V4, name="alarm-put-trusted", says="a put counts over a change", put_counts="until known"),
-        replace(V4, name="alarm-for-arming", says="puts for the arming's time", puts_alarm_for="arming"),
+        replace(V4, name="unconfirmed", says="nobody asks whether messages are still theirs", confirms="never"),
+        replace(V4, name="confirms-known", says="asks only if another life was known", confirms="new life"),
+        FAR,
+        replace(FAR, name="alarm-by-due", says="the header says only when the alarm is due", alarm_named_by="due"),
+        replace(FAR, name="alarm-unheld", says="the alarm that is named may be deleted", alarm_is_held=False),
+        replace(FAR, name="alarm-stays", says="who has the alarm in hand leaves its name", holder_clears=False),
+        replace(
+            FAR,
+            name="alarm-forgotten",
+            says="nobody minds whether the alarm that is named is in hand",
+            holder_clears=False,
+            alarm_is_held=False,
+        ),
+        replace(FAR, name="arming-stays", says="another's arming is left alone", replaces_arming=frozenset()),
+        replace(
+            FAR,
+            name="arming-if-changed",
+            says="an alarm in hand does not replace another's arming",
+            replaces_arming=frozenset({"changed"}),
+        ),
+        replace(
+            FAR,
+            name="arming-if-woken",
+            says="only who has an alarm in hand replaces another's arming",
+            replaces_arming=frozenset({"woken"}),
+        ),
+        replace(FAR, name="alarm-goes", says="an alarm may go while one is put", keeps_while_arming=False),
+        replace(FAR, name="named-again", says="names again what it has named and taken out", forgets_named=False),
+        replace(V4, name="silence-named", says="silences what the header names", silences="named too"),
+        replace(V4, name="silence-unsettled", says="silences what may yet be named", silences="unsettled too"),
+        replace(V4, name="no-silence", says="leaves what it put for nothing", silences="never"),
         replace(V4, name="unsettled", says="a lost answer is forgotten by a load", settles_lost_answers=False),
     )
 }

@@ -83,5 +83,12 @@ SCENARIOS = {
         ),
         Scenario("finish", {1: sends((1, T)), 2: Decision(sends=((2, T),), finishes=True)}),
         Scenario("restart", {1: Decision(sends=((1, T),), finishes=True)}, restart=sends((3, U)), targets=2),
+        Scenario(
+            "restart-timer",
+            {1: Decision(opens=((1, 1),)), 2: Decision(finishes=True)},
+            timers={1: Decision(), 2: Decision()},
+            restart=Decision(opens=((2, 2),)),
+            end=2,
+        ),
     )
 }

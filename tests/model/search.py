@@ -88,7 +88,7 @@ class Search:
         at = self.index[state]
         at_rest = True
         for step in successors(self.rules, self.scenario, state, self.memory):
-            if step.after == state and not step.fault:
+            if step.after == state and not step.fault and step.wrong is None:
                 continue
             at_rest = at_rest and step.fault
             if step.wrong is not None:

@@ -42,14 +42,30 @@ class Send(NamedTuple):
     guard: int
 
 
-class Alarm(NamedTuple):
+class Arming(NamedTuple):
     """An alarm that the holder of `guard` has to put."""
 
     guard: int
     due: int
 
 
-NO_ARMING = Alarm(0, 0)
+class Alarm(NamedTuple):
+    """An alarm that was put: its id and its time."""
+
+    doorbell: int
+    due: int
+
+
+NO_ARMING = Arming(0, 0)
+NO_ALARM = Alarm(0, 0)
+
+
+class Put(NamedTuple):
+    """An alarm that a worker has put and that is in no header that it knows of."""
+
+    arming: Arming
+    alarm: Alarm
+    heard: bool = False  # storage has answered: the worker knows the alarm's name
 
 
 class Header(NamedTuple):
@@ -57,8 +73,8 @@ class Header(NamedTuple):
 
     sends: tuple[Send, ...] = ()
     timers: tuple[tuple[int, int], ...] = ()  # (number, fire time) of each open timer
-    arming: Alarm = NO_ARMING
-    alarm: int = 0  # what time an alarm was put for; 0: none
+    arming: Arming = NO_ARMING
+    alarm: Alarm = NO_ALARM
     work: int = 0  # bits of the work items whose result is awaited
     finished: bool = False
     life: int = 1  # rises when the instance is purged and started anew
@@ -78,7 +94,6 @@ class Hand(NamedTuple):
     message: Message
     seen: bool = False  # a header was loaded after its receipt
     trusted: bool = False  # a first delivery, or fenced
-    relieved: bool = False  # an alarm in hand, but another one has been put since, and the header says so
     result: bool = False  # a work item that was run; its result is in memory
 
 
@@ -88,8 +103,9 @@ class Worker(NamedTuple):
     hands: tuple[Hand, ...] = ()
     known: Known | None = None
     handed: int = 0  # bits of the sends it knows are handed over
-    put: int = 0  # the time of an alarm that it has put and not yet written down
+    put: Put | None = None
     unsure: int = 0  # a commit of its own has no answer: UNCHANGED or CHANGED, as the header is since
+    life: int = 0  # the life of the instance that it knows of
 
     @property
     def held(self) -> frozenset[int]:
@@ -130,7 +146,7 @@ class Commit(NamedTuple):
 class Flight(NamedTuple):
     """A write under way: it lands at any later time, or never."""
 
-    kind: str  # commit, delete, insert, put
+    kind: str  # commit, delete, insert, put, silence
     commit: Commit | None = None
     message: Message | None = None
     send: Send | None = None

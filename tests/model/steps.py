@@ -57,13 +57,13 @@ class Seat:
 
 
 def show(header: Header) -> str:
-    """A header in a few characters: [e1/D1 e2/D1 t1@1 arming D1@1 alarm@1]."""
+    """A header in a few characters: [e1/D1 e2/D1 t1@1 arming D1@1 alarm D5@1]."""
     parts = [f"e{send.seq}/D{send.guard}" for send in header.sends]
     parts += [f"t{number}@{at}" for number, at in header.timers]
     if header.arming.guard:
         parts.append(f"arming D{header.arming.guard}@{header.arming.due}")
-    if header.alarm:
-        parts.append(f"alarm@{header.alarm}")
+    if header.alarm.doorbell:
+        parts.append(f"alarm D{header.alarm.doorbell}@{header.alarm.due}")
     if header.finished:
         parts.append("finished")
     return "[" + " ".join(parts) + "]"

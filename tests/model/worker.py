@@ -9,7 +9,7 @@ from tests.model.identity import new_alarm, new_bodies
 from tests.model.loading import discard, load, release
 from tests.model.properties import hands_over_again, rung
 from tests.model.scenarios import LOCAL, WORK
-from tests.model.state import EMPTY, Flight, Hand, Header, Message, State, Worker, put_at, with_one, without
+from tests.model.state import EMPTY, Alarm, Flight, Hand, Header, Message, Put, State, Worker, put_at, with_one, without
 from tests.model.steps import Seat, Step
 
 
@@ -82,8 +82,7 @@ def take(seat: Seat, message: Message, state: State) -> tuple[State, Worker] | N
             state = release(state, hand.message)
     unfenced = seat.rules.fence == "none" or (message.id == WORK and not seat.rules.fences_work)
     hand = Hand(message, trusted=message.is_first or unfenced)
-    void = message.due and message.due == seat.me.put and seat.rules.put_counts == "one etag"
-    return state, seat.me._replace(hands=(*kept, hand), put=0 if void else seat.me.put)
+    return state, seat.me._replace(hands=(*kept, hand))
 
 
 # --- hand over, put the alarm, run ----------------------------------------------------------------------------
@@ -117,14 +116,17 @@ def hand_over(seat: Seat) -> None:
 
 
 def put_alarm(seat: Seat) -> None:
-    """The holder of the arming's guard puts the alarm; a commit then writes down that it did."""
+    """The holder of the arming's guard puts the alarm, and then hears its name, which a commit writes down."""
     me, state = seat.me, seat.state
-    due = alarm.time_to_put(seat.rules, me, state.clock)
-    if not due:
+    if me.put is not None and not me.put.heard:
+        hear(seat)
+    arming = alarm.to_put(me)
+    if not arming.guard:
         return
-    message = Message(new_alarm(state), due=due)
-    queue, what = with_one(state.queue, message), f"puts the alarm D{message.id}@{due}"
-    seat.go(what, me._replace(put=due), queue=queue)
+    message = Message(new_alarm(state), due=arming.due)
+    put = me._replace(put=Put(arming, Alarm(message.id, message.due)))
+    queue, what = with_one(state.queue, message), f"puts the alarm D{message.id}@{message.due}"
+    seat.go(what, put, queue=queue)
     if not state.budget.lost:
         return
     seat.go(f"{what}, but the answer is lost", me, fault="lost", queue=queue)
@@ -132,7 +134,16 @@ def put_alarm(seat: Seat) -> None:
     seat.go(f"{what}, but it is still under way", me, fault="lost", flights=late)
     if not seat.rules.retags:
         twice = with_one(queue, message._replace(copy=1))
-        seat.go(f"{what} twice by one body", me._replace(put=due), fault="lost", queue=twice)
+        seat.go(f"{what} twice by one body", put, fault="lost", queue=twice)
+
+
+def hear(seat: Seat) -> None:
+    """Storage has answered the put of an alarm. Nobody will name it if another one, or none, is waited for now."""
+    me, state = seat.me, seat.state
+    heard = me._replace(put=me.put._replace(heard=True))
+    put, silenced = alarm.reviewed(seat.rules, heard, me.known.header)
+    flights = alarm.silence(seat.rules, state, state.flights, silenced)
+    seat.go(f"hears that the alarm D{me.put.alarm.doorbell} is put", heard._replace(put=put), flights=flights)
 
 
 def run_work(seat: Seat) -> None:
@@ -148,35 +159,37 @@ def run_work(seat: Seat) -> None:
 
 
 def delete(seat: Seat) -> None:
-    """A message goes when the newest header known needs it no more."""
-    me, state = seat.me, seat.state
-    header = me.known.header
-    if me.known.rows or me.unsure or any(hand.result for hand in me.hands):
-        return  # there is something to commit first
-    if any(send.to == LOCAL and me.handed >> send.seq & 1 for send in header.sends):
+    """A message goes when the newest header known needs it no more, and there is nothing to commit first."""
+    me = seat.me
+    if me.known.rows or me.unsure or any(hand.result or not hand.seen for hand in me.hands):
         return
-    for hand in me.hands:
-        message = hand.message
-        if not hand.seen or not hand.trusted or is_needed(seat, hand, header):
-            continue
-        rest = me._replace(hands=without(me.hands, hand))
-        after = discard(state, message)
-        seat.go(f"deletes D{message.id}", rest, queue=after.queue, taken=after.taken)
-        if state.budget.lost and after is not state:
-            visible = release(state, message) if message in state.taken else state
-            late = (*state.flights, Flight("delete", message=message))
-            what = f"deletes D{message.id}, but it is still under way"
-            seat.go(what, rest, fault="lost", queue=visible.queue, taken=visible.taken, flights=late)
+    spared = [hand for hand in me.hands if not is_needed(seat, hand, me.known.header)]
+    for clock, fault in commits.readings(seat) if spared else ():
+        if commits.is_settled(seat, clock):
+            for hand in spared:
+                delete_one(seat, hand, fault)
+
+
+def delete_one(seat: Seat, hand: Hand, fault: str) -> None:
+    me, state, message = seat.me, seat.state, hand.message
+    rest = me._replace(hands=without(me.hands, hand))
+    after = discard(state, message)
+    seat.go(f"deletes D{message.id}", rest, fault=fault, queue=after.queue, taken=after.taken)
+    if state.budget.lost and after is not state:
+        visible = release(state, message) if message in state.taken else state
+        late = (*state.flights, Flight("delete", message=message))
+        what = f"deletes D{message.id}, but it is still under way"
+        seat.go(what, rest, fault=f"lost {fault}", queue=visible.queue, taken=visible.taken, flights=late)
 
 
 def is_needed(seat: Seat, hand: Hand, header: Header) -> bool:
     id_ = hand.message.id
-    if header.arming.guard == id_ or header.work >> id_ & 1:
+    if header.work >> id_ & 1:
         return True
     for send in header.sends:
         if send.guard == id_ and (seat.rules.drops_before_delete or seat.me.claims >> send.seq & 1):
             return True
-    return alarm.is_needed(seat.rules, hand, header, seat.state.clock)
+    return alarm.is_needed(seat.rules, seat.me, hand)
 
 
 def put_back(seat: Seat) -> None:

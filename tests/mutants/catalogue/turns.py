@@ -105,7 +105,7 @@ MUTANTS = (
         "oversize_turn_deferred",
         "A turn that no header can hold is tried again for ever.",
         "worker/actor.py",
-        "            if self._is_entity:\n                raise\n",
+        "            if self._is_entity:\n                return await self._wait_for_room(header, state, error)\n",
         "            raise\n",
         (
             "tests/protocol/test_rules_time.py::test_r19_a_turn_that_cannot_be_stored_fails_the_instance_and_not_its_doorbell",
@@ -123,7 +123,7 @@ MUTANTS = (
         "beginning_not_noted",
         "What was begun by a process that died of it counts as never begun.",
         "worker/actor.py",
-        "return delivery.deliveries > 1 and (delivery.item or self._has_work(state))",
+        "return again and (delivery.item or self._has_work(state))",
         "return False",
         ("tests/worker/test_given_up.py::test_an_orchestrator_that_kills_its_process_fails",),
     ),
