@@ -76,6 +76,8 @@ ROWS_PER_TURN = 90
 BYTES_PER_TURN = 1_000_000
 LONGEST_DEFERRAL = 300.0
 LATE_START = timedelta(minutes=5)
+NOT_LOADED = "~"
+"""The execution before anything was loaded; None is that of an instance that is not there."""
 EARLY_SECONDS = 2.0
 """A timer's doorbell that comes at most so early, by this worker's clock, is kept in hand until it is due."""
 
@@ -101,7 +103,7 @@ class Actor:
         self._results = Results(context.hub.clock.monotonic)
         self._header: Header | None = None
         self._state: InstanceState | None = None
-        self._confirmed_for: str | None = None
+        self._confirmed_for: str | None = NOT_LOADED
         self._rows: deque[InboxRow] = deque()
         self._more = False
         self._loaded = False
@@ -380,10 +382,9 @@ class Actor:
         self._loaded = False
         began = self._hub.clock.now()
         loaded = await self._hub.store.load(self.instance_id)
-        for delivery in self._guards:
-            # Not only those that have just arrived: a load before this one may have failed.
-            if delivery.horizon == UNSEEN:
-                delivery.horizon = horizon(loaded, self._hub.clock.now())
+        behind = horizon(loaded, self._hub.clock.now())
+        # Not only those that have just arrived: a load before this one may have failed.
+        unseen = [delivery for delivery in self._guards if delivery.horizon == UNSEEN]
         self._rows = deque(loaded.inbox)
         self._more = loaded.more
         self._seen_until = began
@@ -391,9 +392,11 @@ class Actor:
         if self._state is None or _etag(loaded.header) != _etag(self._header):
             self._take_header(loaded.header)
         execution = None if self._state is None else self._state.execution_id
-        if self._confirmed_for not in (None, execution):
-            await self._guards.confirm()
+        another = self._confirmed_for not in (NOT_LOADED, execution)
+        await self._guards.confirm(self._guards if another else [each for each in unseen if each.settlement.overdue])
         self._confirmed_for = execution
+        for delivery in unseen:
+            delivery.horizon = behind
         self._guards.outrank({} if self._state is None else self._state.marks)
         if self._state is not None:
             self._outbox.keep(self._state)

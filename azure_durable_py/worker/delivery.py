@@ -33,6 +33,11 @@ class Settlement(Protocol):
         """Whether it is known to have gone to another receiver."""
         ...
 
+    @property
+    def overdue(self) -> bool:
+        """Whether it may have gone to another receiver without our knowing, as it was visible for some time."""
+        ...
+
     async def confirm(self) -> bool:
         """Whether it is still ours, as storage says.
 
@@ -110,7 +115,12 @@ class Held:
     instance_id: str
     lost: bool = False
     renew_at: float = 0.0
+    expires_at: float = 0.0
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def overdue(self) -> bool:
+        return self.holder.hub.clock.monotonic() >= self.expires_at
 
     async def ack(self) -> None:
         self.holder.forget(self)
@@ -150,7 +160,9 @@ class Held:
     async def renew(self) -> None:
         """Keep it invisible for another `visibility` seconds."""
         async with self.changing:
+            asked_at = self.holder.hub.clock.monotonic()
             self.message = await self.holder.hub.store.extend_message(self.message, self.visibility)
+            self.expires_at = asked_at + self.visibility
 
     async def _quietly(self, call: Callable[[], Awaitable[object]]) -> None:
         # Failing to settle is harmless: the message is delivered again and finds nothing to do.
@@ -179,9 +191,16 @@ class Holder:
         self.lost: Callable[[str], None] = lambda _: None
         """Told of the instance whose message is found to have gone to another receiver."""
 
-    def hold(self, message: QueueMessage, visibility: float, again: Callable[[], str], instance_id: str) -> Held:
-        """Keep a message for an instance that was just received. `again` gives its body for putting it back."""
-        held = Held(self, message, visibility, again, instance_id)
+    def hold(
+        self, message: QueueMessage, asked_at: float, visibility: float, again: Callable[[], str], instance_id: str
+    ) -> Held:
+        """Keep a message for an instance that was just received.
+
+        :param asked_at: when it was asked for, by the monotonic clock: since then at the latest it is invisible.
+        :param visibility: seconds for which it is.
+        :param again: gives its body for putting it back.
+        """
+        held = Held(self, message, visibility, again, instance_id, expires_at=asked_at + visibility)
         held.renew_at = self.hub.clock.monotonic() + visibility / 3
         self._held[held] = None
         self._changed.set()

@@ -98,6 +98,7 @@ class Draft:
         self.new: list[tuple[int, Outgoing]] = []
         self.gone: list[int] = []
         self.silenced: list[Alarm] = []
+        self.named: set[str] = set()
         self.changed = False
         self.ended_generation = False
         self._spare = 0
@@ -189,6 +190,7 @@ class Draft:
         """The doorbell that the header asked for is put."""
         self._silence()
         self.state.arming, self.state.alarm = None, alarm
+        self.named.add(alarm.doorbell)
         self.changed = True
 
     def see_to_timers(self, guard: str | None, in_hand: Collection[str], *, woken: bool) -> None:

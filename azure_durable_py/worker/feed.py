@@ -73,6 +73,7 @@ class _HandBack:
     def __init__(self) -> None:
         self.adopted = asyncio.Event()
         self.lost = False
+        self.overdue = False
 
     async def confirm(self) -> bool:
         return True  # It was received just now.
@@ -259,7 +260,7 @@ class ActivityFeed:
 
     # --- from the queue --------------------------------------------------------------------------------------
 
-    def take(self, message: QueueMessage) -> None:
+    def take(self, message: QueueMessage, asked_at: float) -> None:
         """Run the activity of a message that was received from the activities queue."""
         try:
             item = WorkItem.decode(message.body)
@@ -268,7 +269,7 @@ class ActivityFeed:
             return
         ids = self._hub.ids
         again = lambda: item.put_back(ids.short()).encode()  # noqa: E731
-        held = self._holder.hold(message, self._visibility, again, item.instance_id)
+        held = self._holder.hold(message, asked_at, self._visibility, again, item.instance_id)
         delivery = Delivery(item.id, (item.again, item.tag, message.dequeue_count), held, item=True)
         self._taken.append(_Taken(item, delivery, item.ready_at or self._hub.clock.now()))
         self._fill()

@@ -7,7 +7,7 @@ the first counts only once the header says that it is the newest known (PROTOCOL
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from azure_durable_py.taskhub.instance import InstanceState, Mark
 from azure_durable_py.worker.delivery import Delivery
@@ -53,12 +53,12 @@ class Guards:
         self._held.clear()
         return held
 
-    async def confirm(self) -> None:
-        """Ask storage which of the messages in hand are still ours, and give up the others.
+    async def confirm(self, doubtful: Iterable[Delivery]) -> None:
+        """Ask storage which of these messages in hand are still ours, and give up the others.
 
         The marks that would tell went with the header of another execution.
         """
-        for delivery in self:
+        for delivery in doubtful:
             if not await delivery.settlement.confirm() and self._held.get(delivery.id) is delivery:
                 del self._held[delivery.id]
 

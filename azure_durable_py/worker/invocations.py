@@ -72,6 +72,10 @@ class Invocation:
     def lost(self) -> bool:
         return self._kept is not None and self._kept.lost
 
+    @property
+    def overdue(self) -> bool:
+        return self._kept is not None and self._kept.overdue
+
     async def confirm(self) -> bool:
         # While its invocation lasts, the host keeps the message.
         return self._kept is None or await self._kept.confirm()
@@ -115,8 +119,9 @@ class Invocation:
         async with self._changing:
             if self._over.is_set():
                 return
+            put_at = self._context.hub.clock.monotonic()
             message = await self._context.hub.put(self._queue, self._again(), self._visibility, hold=True)
-            self._kept = self._context.holder.hold(message, self._visibility, self._again, self._instance_id)
+            self._kept = self._context.holder.hold(message, put_at, self._visibility, self._again, self._instance_id)
             self._over.set()
 
     async def wait(self, patience: float, give_up_after: float) -> None:

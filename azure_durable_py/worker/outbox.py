@@ -182,11 +182,17 @@ class Outbox:
     def committed(self, draft: Draft) -> None:
         """A draft is true: what it took out of the header is gone."""
         self._claims.drop(draft.gone)
+        waiting: list[tuple[Arming, Alarm]] = []
         for arming, alarm in self._armed:
-            if arming != draft.state.arming and not _is_named(alarm, draft.state):
+            if alarm.doorbell in draft.named:
+                # Should the header ask for the same again, this one has come already, and another is to be put.
+                self._arming = None
+            elif arming == draft.state.arming:
+                # What was put while the draft was in the making waits for the next one.
+                waiting.append((arming, alarm))
+            elif not _is_named(alarm, draft.state):
                 self.silence(alarm)
-        # What was put while the draft was in the making waits for the next one.
-        self._armed = [(arming, alarm) for arming, alarm in self._armed if arming == draft.state.arming]
+        self._armed = waiting
         self._first_done = self._last_done if self._armed or self._claims.handed_over else None
         for alarm in draft.silenced:
             self.silence(alarm)

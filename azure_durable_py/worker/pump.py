@@ -27,7 +27,7 @@ LONGEST_ERROR_PAUSE = 30.0
 class Pump:
     """Polls one queue.
 
-    :param handle: takes each message; must not wait.
+    :param handle: takes each message, and the time by the monotonic clock at which it was asked for; must not wait.
     :param room: how many more messages may be taken now.
     :param visibility: seconds for which a received message is ours.
     :param max_pause: longest pause between two polls of an idle queue, in seconds.
@@ -38,7 +38,7 @@ class Pump:
         self,
         hub: TaskHub,
         queue: str,
-        handle: Callable[[QueueMessage], None],
+        handle: Callable[[QueueMessage, float], None],
         room: Callable[[], int],
         *,
         visibility: float,
@@ -95,9 +95,9 @@ class Pump:
                 await self._wake.wait(None if room <= 0 else due - now)
                 continue
             announced = self._forget_due(now)
-            messages = await self._receive(room)
+            messages, asked_at = await self._receive(room)
             for message in messages:
-                self._take(message)
+                self._take(message, asked_at)
             pause = FIRST_PAUSE if messages or announced else min(2 * pause, self._max_pause)
             if len(messages) == room:
                 next_poll = now
@@ -106,9 +106,9 @@ class Pump:
             if not messages:
                 next_poll = min(next_poll, await self._next_visible())
 
-    def _take(self, message: QueueMessage) -> None:
+    def _take(self, message: QueueMessage, asked_at: float) -> None:
         try:
-            self._handle(message)
+            self._handle(message, asked_at)
         except Exception:
             # One message must not keep this worker from all the others.
             logger.exception("A message in %s could not be taken and will be delivered again.", self._queue)
@@ -129,11 +129,12 @@ class Pump:
             announced = True
         return announced
 
-    async def _receive(self, room: int) -> list[QueueMessage]:
-        """Receive, waiting ever longer between tries while storage cannot be reached."""
+    async def _receive(self, room: int) -> tuple[list[QueueMessage], float]:
+        """Receive, waiting ever longer between tries while storage cannot be reached; tells when it was asked."""
         pause = 1.0
         failing = False
         while True:
+            asked_at = self._hub.clock.monotonic()
             try:
                 messages = await self._hub.store.receive_messages(self._queue, room, self._visibility)
             except StorageError as error:
@@ -144,4 +145,4 @@ class Pump:
             else:
                 if failing:
                     logger.info("Queue %s can be read again.", self._queue)
-                return messages
+                return messages, asked_at

@@ -185,7 +185,7 @@ class Worker:
             pump.more_room()
 
     def _pump(
-        self, queue: str, handle: Callable[[QueueMessage], None], room: Callable[[], int], visibility: float
+        self, queue: str, handle: Callable[[QueueMessage, float], None], room: Callable[[], int], visibility: float
     ) -> Pump:
         return Pump(
             self._hub,
@@ -197,12 +197,12 @@ class Worker:
             batch=self._settings.queue_batch_size,
         )
 
-    def _seen(self, handle: Callable[[QueueMessage], None]) -> Callable[[QueueMessage], None]:
+    def _seen(self, handle: Callable[[QueueMessage, float], None]) -> Callable[[QueueMessage, float], None]:
         """What takes a message, such that one that cannot be taken is set aside and stops no other."""
 
-        def take(message: QueueMessage) -> None:
+        def take(message: QueueMessage, asked_at: float) -> None:
             try:
-                handle(message)
+                handle(message, asked_at)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next message is to be taken
                 self._supervisor.report("messages", f"a message of {message.queue} is set aside", error)
                 self._supervisor.health.resumed("messages")
@@ -216,7 +216,7 @@ class Worker:
     def _room(self) -> int:
         return self._most_busy - self._context.touched
 
-    def _take_doorbell(self, message: QueueMessage) -> None:
+    def _take_doorbell(self, message: QueueMessage, asked_at: float) -> None:
         try:
             doorbell = Doorbell.decode(message.body)
         except MalformedMessageError as error:
@@ -225,7 +225,7 @@ class Worker:
         ids = self._hub.ids
         visibility = self._settings.instance_visibility_timeout
         again = lambda: doorbell.put_back(ids.short()).encode()  # noqa: E731
-        held = self._holder.hold(message, visibility, again, doorbell.instance_id)
+        held = self._holder.hold(message, asked_at, visibility, again, doorbell.instance_id)
         rank = (doorbell.again, doorbell.tag, message.dequeue_count)
         delivery = Delivery(doorbell.id, rank, held, doorbell.why, doorbell.due)
         self._ring(doorbell.instance_id, delivery)

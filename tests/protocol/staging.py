@@ -330,6 +330,7 @@ class Settled:
     """Notes how a message was settled."""
 
     lost = False
+    overdue = False
 
     def __init__(self) -> None:
         self.how: list[str] = []

@@ -210,6 +210,47 @@ def test_r1_a_message_of_an_execution_before_counts_only_once_storage_has_said_t
     play(scene)
 
 
+def test_r1_a_message_that_waited_too_long_for_its_first_load_counts_only_if_storage_says_that_it_is_ours() -> None:
+    class Overdue(Settled):
+        overdue = True
+
+        async def confirm(self) -> bool:
+            self.how.append("asked")
+            return False
+
+    async def scene() -> None:
+        stage, told = Stage(one_rest), Overdue()
+        cast = await stage.worker("W1", start=False)
+        await stage.start("one_rest", "one", 1)
+        cast.worker._ring("one", Delivery("D", (0, "", 1), told))
+        await asyncio.sleep(10.0)
+        assert (told.how, stage.runs) == (["asked"], [])
+        assert (await stage.header("one")).columns.runtime_status == "Pending"
+        await cast.worker.stop(0.0)
+
+    play(scene)
+
+
+def test_r1_a_hold_is_overdue_once_it_was_not_renewed_in_time_and_no_longer_when_storage_says_it_is_ours() -> None:
+    async def scene() -> None:
+        stage = Stage(one_rest)
+        store, clock = stage.store, stage.clock
+        cast = await stage.worker("W1", start=False)
+        await stage.start("one_rest", "one", 1)
+        asked_at = clock.monotonic()
+        (message,) = await store.receive_messages(store.instance_queue("one"), 1, 30.0)
+        held = cast.worker._holder.hold(message, asked_at, 30.0, lambda: message.body, "one")
+        await asyncio.sleep(29.0)
+        assert not held.overdue
+        await asyncio.sleep(2.0)
+        assert held.overdue
+        assert await held.confirm()
+        assert not held.overdue
+        await cast.worker.stop(0.0)
+
+    play(scene)
+
+
 # --- R2 --------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from azure_durable_py.clock import Clock
 from azure_durable_py.errors import TaskFailedError
 from azure_durable_py.history import (
     EventRaised,
@@ -114,6 +115,30 @@ def test_r16_a_timer_that_falls_due_while_a_turn_is_under_way_fires(
         await stage.worker("W2", ahead=-behind, max_queue_polling_interval=0.1)
         monkeypatch.setattr(Execution, "load", slow)
         assert await stage.finished("one") >= 100.0
+        await stage.quiet()
+
+    play(scene)
+
+
+def short_alarm(context: Any) -> Routine:
+    begun = context.current_utc_datetime
+    yield context.create_timer(begun + timedelta(seconds=4))
+    return (context.current_utc_datetime - begun).total_seconds()
+
+
+def test_r16_a_doorbell_that_comes_far_too_early_to_the_worker_that_put_it_is_put_anew_and_named_once() -> None:
+    async def scene() -> None:
+        stage, behind = Stage(short_alarm), [0.0]
+        cast = await stage.worker("W1", start=False)
+        cast.hub.clock = Clock(lambda: stage.clock.now() - timedelta(seconds=behind[0]))
+        # Long enough for the doorbell to come before any commit has named it.
+        cast.worker._context.drop_after = 5.0
+        await cast.worker.start()
+        await stage.start("short_alarm", "one")
+        await stage.until(lambda: cast.store.calls["put_message"] > 0)
+        behind[0] = 30.0
+        assert await stage.finished("one", within=60.0) >= 4.0
+        assert cast.store.calls["commit"] < 8
         await stage.quiet()
 
     play(scene)

@@ -58,7 +58,8 @@ class Pumped:
         self.taken: dict[str, float] = {}
         self.pump = Pump(hub, QUEUE, self._take, lambda: self.room, visibility=30.0, max_pause=LONGEST_PAUSE, batch=32)
 
-    def _take(self, message: QueueMessage) -> None:
+    def _take(self, message: QueueMessage, asked_at: float) -> None:
+        assert asked_at <= self.now
         if message.body == "bad":
             raise OverflowError("cannot convert float infinity to integer")
         # Nobody settles them: they come again and again.
