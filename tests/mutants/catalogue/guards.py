@@ -32,6 +32,26 @@ MUTANTS = (
         ("tests/protocol/test_rules_order.py::test_r11_a_turn_takes_rows_of_one_response",),
     ),
     Mutant(
+        "late_first_load_trusted",
+        "A message that waited for its first load until another may have it is named without asking storage.",
+        "worker/actor.py",
+        "[each for each in unseen if each.settlement.overdue]",
+        "()",
+        (
+            f"{_GUARDS}::test_r1_a_message_that_waited_too_long_for_its_first_load_counts_only_if_storage_says_that_it_is_ours",
+        ),
+    ),
+    Mutant(
+        "never_overdue",
+        "A hold that was not renewed in time is taken for ours.",
+        "worker/delivery.py",
+        "return self.holder.hub.clock.monotonic() >= self.expires_at",
+        "return False",
+        (
+            f"{_GUARDS}::test_r1_a_hold_is_overdue_once_it_was_not_renewed_in_time_and_no_longer_when_storage_says_it_is_ours",
+        ),
+    ),
+    Mutant(
         "no_fence",
         "A message that was delivered before is not marked: who had it before goes on naming it.",
         "worker/actor.py",

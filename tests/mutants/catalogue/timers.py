@@ -51,6 +51,16 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "alarm_named_again",
+        "A doorbell that was named and has come is named again by every commit, and no new one is put.",
+        "worker/outbox.py",
+        "            if alarm.doorbell in draft.named:\n",
+        "            if alarm.doorbell in draft.named and arming != draft.state.arming:\n",
+        (
+            "tests/protocol/test_rules_time.py::test_r16_a_doorbell_that_comes_far_too_early_to_the_worker_that_put_it_is_put_anew_and_named_once",
+        ),
+    ),
+    Mutant(
         "alarm_not_silenced",
         "The doorbell of a timer that nobody waits for stays in the queue for days.",
         "worker/draft.py",
