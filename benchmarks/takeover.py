@@ -72,7 +72,7 @@ async def main(stores: Stores) -> Table:
     table = Table("Seconds until an idle pump of another process has the message (SQLite)")
     path = str(stores.directory / f"{uuid.uuid4().hex}.db")
     seen: asyncio.Queue[QueueMessage] = asyncio.Queue()
-    async with pumping(path, seen.put_nowait):
+    async with pumping(path, lambda message, _: seen.put_nowait(message)):
         puts: list[float] = []
         deaths: list[float] = []
         for _ in range(TIMES):
@@ -95,7 +95,7 @@ async def _seconds(act: Callable[[], Awaitable[object]], seen: asyncio.Queue[Que
 
 
 @asynccontextmanager
-async def pumping(path: str, take: Callable[[QueueMessage], None]) -> AsyncIterator[None]:
+async def pumping(path: str, take: Callable[[QueueMessage, float], None]) -> AsyncIterator[None]:
     """A pump at work on a file."""
     hub = TaskHub(SqliteStore(path, hub_name="Shared"))
     await hub.open()
