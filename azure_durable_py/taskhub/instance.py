@@ -42,14 +42,6 @@ class CorruptRowError(StorageError):
     """A row of the hub cannot be read: damaged, or written by something else."""
 
 
-def is_final(error: Exception) -> bool:
-    """Whether an error is about the thing itself, so that trying again can never help.
-
-    Storage that refuses or does not answer may take the same thing later (PROTOCOL I10).
-    """
-    return not isinstance(error, StorageError) or isinstance(error, CorruptRowError)
-
-
 @dataclass(frozen=True, slots=True)
 class PageRef:
     """A sealed history page: the RowKey stem and number of its rows, and how many events it holds.

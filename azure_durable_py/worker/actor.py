@@ -449,7 +449,7 @@ class Actor:
         if self._is_being_repaired():
             self._outbox.repair(draft, guard.id)
         self._see_to_timers(draft, guard)
-        if draft.changed or not self._is_settled(header):
+        if self._is_worth_a_commit(draft, header):
             await self._commit(draft)
             if rows:
                 logger.info("Dropped %d events for instance %r, which has ended.", len(rows), self.instance_id)
@@ -499,8 +499,7 @@ class Actor:
 
     async def _run_and_commit(self, header: Header, state: InstanceState) -> None:
         draft = self._draft(header, state)
-        for delivery in self._guards.suspects:
-            draft.mark(delivery.id, delivery.rank)
+        self._fence(draft)
         guard = self._chosen(state)
         self._outbox.drop_into(draft, settled=self._is_settled(header))
         abandoned = self._outbox.is_abandoned(draft)
@@ -514,7 +513,7 @@ class Actor:
         elif abandoned and draft.changed:
             self._outbox.take_over(draft, guard.id)
         self._see_to_timers(draft, guard)
-        if draft.changed or not self._is_settled(header):
+        if self._is_worth_a_commit(draft, header):
             draft = await self._commit_turn(header, state, draft, guard)
         else:
             self._results.forget_taken()
@@ -577,13 +576,21 @@ class Actor:
         )
         self._execution.forget()
         draft = self._draft(header, state)
-        for delivery in self._guards.suspects:
-            draft.mark(delivery.id, delivery.rank)
+        self._fence(draft)
         self._outbox.drop_into(draft, settled=self._is_settled(header))
         self._full = True
-        if draft.changed or not self._is_settled(header):
+        if self._is_worth_a_commit(draft, header):
             await self._commit(draft)
         return draft
+
+    def _fence(self, draft: Draft) -> None:
+        """Say of all in hand that may have been delivered before that they are the newest (PROTOCOL R1)."""
+        for delivery in self._guards.suspects:
+            draft.mark(delivery.id, delivery.rank)
+
+    def _is_worth_a_commit(self, draft: Draft, header: Header) -> bool:
+        """Whether a draft says anything new, or one before it may still land on this header (PROTOCOL I2)."""
+        return draft.changed or not self._is_settled(header)
 
     def _is_beginning(self, delivery: Delivery, state: InstanceState) -> bool:
         """Whether what a message asks for, and was perhaps begun before by a process that died of it, begins now."""
@@ -602,8 +609,7 @@ class Actor:
                 delivery.last = delivery.attempt >= limit
                 given_up = after_attempts(f"instance {self.instance_id!r}", delivery.attempt, limit)
                 delivery.failure = delivery.failure or given_up
-        for delivery in self._guards.suspects:
-            draft.mark(delivery.id, delivery.rank)
+        self._fence(draft)
         await self._commit(draft)
         self._guards.trust()
         assert self._header is not None

@@ -49,11 +49,6 @@ class Claims:
         """Whether it is ours, and still to be handed over."""
         return entry in self._open
 
-    @property
-    def are_open(self) -> bool:
-        """Whether anything is still to be handed over."""
-        return bool(self._open)
-
 
 def entries_of(state: InstanceState) -> Iterable[tuple[str, int]]:
     """(guard, sequence) of every entry in a header."""

@@ -75,8 +75,6 @@ MARK_MEMORY = timedelta(days=1)
 """How long a mark is remembered: longer than any process goes on with a message that it has lost."""
 ALARM_GRACE = timedelta(minutes=1)
 """An alarm that is overdue by more than this has come, or is lost: it is not counted on."""
-
-
 SPARE_BYTES = 20_000
 """What a turn after which others will come leaves free in the header: room to say that the next one did not fit."""
 

@@ -37,6 +37,8 @@ ACTIVITIES = "activities"
 """What the running of activities is called in the worker's health."""
 PARALLEL_PUTS = 8
 SUSPECT_DELAY = 2.0
+MOST_DOUBLINGS = 8
+"""How often the delay doubles of a work item that is put off: to 256 seconds."""
 MOST_AHEAD = 16
 """Work items that may be taken from the queue although no slot is free for them yet."""
 
@@ -301,13 +303,12 @@ class ActivityFeed:
             await delivery.settlement.release()
             raise
         except DurableError as error:
-            delay = min(2.0 ** min(item.again, 8), 300.0)
             logger.error("%s is put off: %s", what, error)
-            await delivery.settlement.put_back(delay)
+            await _put_off(item, delivery)
         except Exception as error:  # noqa: BLE001 - its message must not be held for ever
             self._supervisor.report(ACTIVITIES, "the message is put back", error)
             self._supervisor.health.resumed(ACTIVITIES)
-            await delivery.settlement.put_back(min(2.0 ** min(item.again, 8), 300.0))
+            await _put_off(item, delivery)
 
     def _given_up(self, item: WorkItem, delivery: Delivery) -> FailureDetails | None:
         """Why not to begin once more what has ended its process each time."""
@@ -349,3 +350,8 @@ class ActivityFeed:
             lambda: self._hub.deliver(item.instance_id, [inbox_event], f"result of {item.name}"), what
         )
         await delivery.settlement.ack()
+
+
+async def _put_off(item: WorkItem, delivery: Delivery) -> None:
+    """Have a work item come again later, each time twice as late as before (PROTOCOL R3)."""
+    await delivery.settlement.put_back(2.0 ** min(item.again, MOST_DOUBLINGS))

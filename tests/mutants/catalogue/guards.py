@@ -55,8 +55,8 @@ MUTANTS = (
         "no_fence",
         "A message that was delivered before is not marked: who had it before goes on naming it.",
         "worker/actor.py",
-        "None:\n        draft = self._draft(header, state)\n        for delivery in self._guards.suspects:\n            draft.mark(",
-        "None:\n        draft = self._draft(header, state)\n        for delivery in ():\n            draft.mark(",
+        "None:\n        draft = self._draft(header, state)\n        self._fence(draft)\n",
+        "None:\n        draft = self._draft(header, state)\n",
         (
             "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
         ),
