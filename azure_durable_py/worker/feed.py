@@ -314,6 +314,8 @@ class ActivityFeed:
         """Why not to begin once more what has ended its process each time."""
         what, attempt = f"activity {item.name!r} of instance {item.instance_id!r}", item.tries + delivery.attempt
         reason = after_attempts(what, attempt, self._most_deliveries)
+        if reason is not None:
+            logger.error("The %s is given up: %s", what, reason.message)
         if attempt > self._most_deliveries + 1:
             # It was told before that the activity has failed, and its process ended with that, too.
             delivery.failure = reason

@@ -84,11 +84,16 @@ async def start_host(azurite: str, tmp_path: Path) -> AsyncIterator[StartHost]:
 
 
 async def finished(host: EmulatedHost, answer: dict[str, Any], *, timeout: float = 40.0) -> dict[str, Any]:
-    """The status of the instance that an answer tells of, once it is finished."""
+    """The status of the instance that an answer tells of, once it is finished, whatever becomes of the worker."""
     url = json.loads(answer["body"])["statusQueryGetUri"]
     deadline = time.monotonic() + timeout
     while True:
-        status = await host.request("GET", url)
+        worker = host.worker
+        try:
+            status = await host.request("GET", url)
+        except ConnectionError:
+            await host.restart_worker(worker)
+            continue
         found: dict[str, Any] = json.loads(status["body"])
         if status["status"] == 200:
             return found

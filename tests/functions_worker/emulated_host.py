@@ -186,19 +186,20 @@ class EmulatedHost:
             "DequeueCount": {"kind": "string", "value": str(message.dequeue_count)},
             "PopReceipt": {"kind": "string", "value": message.pop_receipt},
         }
+        worker = self.worker
         try:
-            result = await self.worker.invoke(function, {parameter: {"kind": "string", "value": text}}, metadata)
+            result = await worker.invoke(function, {parameter: {"kind": "string", "value": text}}, metadata)
             assert result is None
         except InvocationError as error:
             self.failures.append(f"{function}: {error}")
             return False
         except (ConnectionError, OSError):
-            await self._restart()
+            await self.restart_worker(worker)
             return False
         return True
 
-    async def _restart(self) -> None:
-        dead = self.worker
+    async def restart_worker(self, dead: WorkerProcess) -> None:
+        """Have a new worker process in the place of one that is gone, as the host does."""
         async with self._restarting:
             if self.worker is not dead:
                 return

@@ -148,7 +148,7 @@ async def test_work_that_died_with_its_process_is_done_again(make_app: MakeApp, 
     while not (directory / "runs.txt").exists():
         await asyncio.sleep(0.05)
     await host.kill_worker()
-    await host._restart()
+    await host.restart_worker(host.worker)
     assert (await finished(host, answer))["output"] == "awake"
     assert (directory / "runs.txt").read_text().count("run") >= 2
 
@@ -206,7 +206,7 @@ async def test_an_app_that_streams_http_has_its_clients_and_management_urls(make
 
 
 @pytest.mark.slow
-async def test_a_process_that_dies_again_and_again_sends_only_that_activity_to_poison_and_back(
+async def test_an_activity_that_ends_its_process_again_and_again_is_given_up_and_nothing_else(
     make_app: MakeApp, start_host: StartHost
 ):
     deadly = """
@@ -216,13 +216,17 @@ async def test_a_process_that_dies_again_and_again_sends_only_that_activity_to_p
 
     @app.activity_trigger(input_name="nothing")
     def die(nothing) -> None:
+        with (FOLDER / "deaths.txt").open("a") as deaths:
+            deaths.write("death\\n")
         os._exit(1)
     """
     directory = make_app(APP + deadly)
     host = await start_host(directory, visibility=2)
-    await host.request("POST", "start/doomed")
-    while "The message for activity 'die'" not in (log := host.worker.log()):
-        await asyncio.sleep(0.2)
-    assert "(round 1 of 5)" in log
-    assert "The message for instance" not in log
-    assert (await finished(host, await host.request("POST", "start/chain")))["runtimeStatus"] == "Completed"
+    answers = [await host.request("POST", f"start/{name}") for name in ("doomed", "chain")]
+    doomed, chain = [await finished(host, answer) for answer in answers]
+    assert chain["runtimeStatus"] == "Completed"
+    assert doomed["runtimeStatus"] == "Failed"
+    assert "WorkGivenUpError: The message for activity 'die' of instance" in doomed["output"]
+    # Those that maxDequeueCount allows, and the first one, before its work item was in the queue.
+    assert (directory / "deaths.txt").read_text().count("death") <= 6
+    assert "is given up: The message for activity 'die'" in host.worker.log()

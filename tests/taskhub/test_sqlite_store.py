@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from azure_durable_py.clock import Ids
 from azure_durable_py.errors import HubFormatError, StorageRejectedError, StorageUnavailableError
 from azure_durable_py.taskhub.protocol import Commit
 from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.taskhub.sqlite.database import open_file
 from tests.taskhub.building import T0, header, inbox, insert, keys_in_inbox, minutes
 
 
@@ -340,6 +342,26 @@ print(info.signing_key.hex())
 def test_processes_that_make_the_file_at_once_agree_on_it(tmp_path: Path):
     keys = _run_together(OPENER, *[[str(tmp_path / "hub.db")]] * 4)
     assert len(set(keys)) == 1
+
+
+def test_who_opens_a_file_while_another_makes_it_never_takes_it_for_somebody_elses(tmp_path: Path):
+    opened: list[bool] = []
+
+    def opens(path: str, together: threading.Barrier) -> None:
+        together.wait()
+        open_file(path, busy_timeout=30).close()
+        opened.append(True)
+
+    # One in four was refused, while what the file is was not read as one state of it.
+    for number in range(25):
+        together = threading.Barrier(4)
+        arguments = (str(tmp_path / f"{number}.db"), together)
+        threads = [threading.Thread(target=opens, args=arguments) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(opened) == 100
 
 
 DYING = """

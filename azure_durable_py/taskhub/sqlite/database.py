@@ -11,10 +11,12 @@ import os
 import sqlite3
 import stat
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from azure_durable_py.errors import HubFormatError, StorageRejectedError
-from azure_durable_py.taskhub.sqlite.refusals import translate
+from azure_durable_py.taskhub.sqlite.refusals import is_busy, translate
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 
@@ -76,7 +78,7 @@ def open_file(path: str, busy_timeout: float) -> sqlite3.Connection:
         db.text_factory = _text
         # First of all: a database of somebody else stays as it is.
         _has_schema(db, path)
-        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        mode = _keep_log(db, busy_timeout)
         # In WAL mode, FULL flushes the log at each commit: what was answered survives a loss of power, too.
         db.execute("PRAGMA synchronous = FULL")
         # On macOS only this reaches the disk itself.
@@ -92,6 +94,20 @@ def open_file(path: str, busy_timeout: float) -> sqlite3.Connection:
         logger.warning("%s cannot be kept in WAL mode but in mode %r: it will be slow.", path, mode)
     _narrow(path)
     return db
+
+
+def _keep_log(db: sqlite3.Connection, busy_timeout: float) -> str:
+    """Have the file written by way of a log; returns the mode in which it is now."""
+    deadline = time.monotonic() + busy_timeout
+    while True:
+        try:
+            return db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            # Of two that change the mode of one file at once, SQLite turns one away without any waiting, since they
+            # could wait for each other for ever. The other is done in a moment.
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
 
 
 def _close(db: sqlite3.Connection | None) -> None:
@@ -162,22 +178,35 @@ def _narrow(path: str) -> None:
 def _create_schema(db: sqlite3.Connection, where: str) -> None:
     if _has_schema(db, where):
         return
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(db, "IMMEDIATE"):
         # Another process may have been quicker.
-        if not _has_schema(db, where):
+        if not _find_schema(db, where):
             for statement in _SCHEMA.split(";\n"):
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
+def _has_schema(db: sqlite3.Connection, where: str) -> bool:
+    """Whether our tables are there; False: nothing is."""
+    # Of one state of the file: between two reads another process may make the tables, which would then seem to be there
+    # without the mark that says whose they are.
+    with _transaction(db, "DEFERRED"):
+        return _find_schema(db, where)
+
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection, kind: str) -> Iterator[None]:
+    db.execute(f"BEGIN {kind}")
+    try:
+        yield
         db.execute("COMMIT")
     finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
 
 
-def _has_schema(db: sqlite3.Connection, where: str) -> bool:
-    """Whether our tables are there; False: nothing is."""
+def _find_schema(db: sqlite3.Connection, where: str) -> bool:
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if application == _APPLICATION_ID:

@@ -34,6 +34,11 @@ def translate(error: sqlite3.Error, where: str) -> StorageError:
     return unanswered(error, where)
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether somebody else has the file right now, and the call may go through a moment later."""
+    return "is locked" in str(error)
+
+
 def unanswered(error: sqlite3.Error, where: str) -> StorageUnavailableError:
     """The error of a call of which nobody knows whether it took effect."""
     return StorageUnavailableError(f"SQLite gave no answer from {where}: {error}.")
