@@ -20,7 +20,7 @@ from azure_durable_py.models import FailureDetails
 from azure_durable_py.registry import ActivityDefinition, Definitions
 from azure_durable_py.serialization import DataConverter
 from azure_durable_py.shortening import shorten
-from azure_durable_py.worker.taskset import ENDED
+from azure_durable_py.worker.taskset import is_ended
 from azure_durable_py.worker.watchdog import Watchdog
 
 
@@ -96,8 +96,7 @@ class ActivityRunner:
         except DurableError as error:
             return self._failed(task_id, error)
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or is_being_cancelled(task):
+            if is_ended(asyncio.current_task()):
                 raise
             return self._failed(task_id, error)
         except BaseException as error:  # noqa: BLE001 - even SystemExit in an activity fails only the activity
@@ -117,12 +116,3 @@ class ActivityRunner:
 
     def _failed(self, task_id: int, error: BaseException) -> TaskFailed:
         return TaskFailed(self._now(), task_id, shorten(FailureDetails.from_exception(error)))
-
-
-def is_being_cancelled(task: asyncio.Task[Any]) -> bool:
-    """Whether somebody wants the task to end: else a `CancelledError` in it is user code's own."""
-    if task in ENDED:
-        return True
-    # Python 3.10 knows only of what the worker itself ended.
-    cancelling = getattr(task, "cancelling", None)
-    return cancelling is not None and cancelling() > 0

@@ -42,11 +42,11 @@ from azure_durable_py.taskhub.instance import (
 from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.outgoing import Deliver, Send, Sender, StartNew
 from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
-from azure_durable_py.worker.activities import is_being_cancelled
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.entity_draft import EntityDraft
 from azure_durable_py.worker.entity_execution import EntityExecution
 from azure_durable_py.worker.inbox import accept
+from azure_durable_py.worker.taskset import is_ended
 
 logger = logging.getLogger("azure_durable_py.worker")
 SEND_BYTES_PER_TURN = 262_144
@@ -315,8 +315,7 @@ class EntityTurn:
             self._check_size(operation)
             return operation.succeed(returned)
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or is_being_cancelled(task):
+            if is_ended(asyncio.current_task()):
                 raise
             return operation.fail(error)
         except BaseException as error:  # noqa: BLE001 - whatever user code raises fails only the operation

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from azure_durable_py.clock import Clock
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.worker.taskset import is_ended
+from azure_durable_py.worker.taskset import begin, is_ended
 
 logger = logging.getLogger("azure_durable_py.worker")
 FIRST_PAUSE = 1.0
@@ -127,7 +127,7 @@ class Supervisor:
         :param longest_pause: seconds between two tries at the most.
         """
         self.health.started(name, essential=essential)
-        return asyncio.get_running_loop().create_task(self.keep(name, work, longest_pause), name=name)
+        return begin(self.keep(name, work, longest_pause), name)
 
     async def keep(self, name: str, work: Callable[[], Awaitable[None]], longest_pause: float = LONGEST_PAUSE) -> None:
         """Do something to its end, from the start again as often as it fails."""

@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
-from weakref import WeakSet
 
-ENDED: WeakSet[asyncio.Task[Any]] = WeakSet()
-"""Tasks that a worker has ended: what they were doing was not cancelled by user code."""
+if sys.version_info >= (3, 11):
+
+    def begin(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Begin something in the background."""
+        return asyncio.get_running_loop().create_task(work, name=name)
+
+    def is_ended(task: asyncio.Task[Any] | None) -> bool:
+        """Whether somebody wants a task to end: else a `CancelledError` in it comes from what it does itself."""
+        return task is None or task.cancelling() > 0
+
+else:
+
+    class _Task(asyncio.Task[None]):
+        """A task that knows whether somebody asked it to end, as all do from Python 3.11 on."""
+
+        is_ended = False
+
+        def cancel(self, msg: Any = None) -> bool:
+            self.is_ended = True
+            return super().cancel(msg)
+
+    def begin(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Begin something in the background."""
+        return _Task(work, loop=asyncio.get_running_loop(), name=name)
+
+    def is_ended(task: asyncio.Task[Any] | None) -> bool:
+        """Whether somebody wants a task to end: else a `CancelledError` in it comes from what it does itself.
+
+        Of tasks that were begun elsewhere it cannot be told; they are taken to be wanted.
+        """
+        return task is None or (isinstance(task, _Task) and task.is_ended)
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait until they have ended."""
     left = [task for task in tasks if not task.done()]
     for task in left:
-        ENDED.add(task)
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
-
-
-def is_ended(task: asyncio.Task[Any] | None) -> bool:
-    """Whether somebody wants a task to end: else a `CancelledError` in it comes from what it does itself."""
-    if task is None or task in ENDED:
-        return True
-    # Python 3.10 cannot tell.
-    cancelling = getattr(task, "cancelling", None)
-    return cancelling is None or cancelling() > 0
 
 
 def failure_of(task: asyncio.Task[Any]) -> BaseException | None:
@@ -60,7 +79,7 @@ class TaskSet:
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Begin something in the background."""
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        task = begin(work, name)
         self._tasks[task] = None
         task.add_done_callback(self._done)
         return task

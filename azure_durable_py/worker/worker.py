@@ -27,7 +27,7 @@ from azure_durable_py.worker.poison import set_aside
 from azure_durable_py.worker.pump import Pump
 from azure_durable_py.worker.sessions import Sessions
 from azure_durable_py.worker.supervision import Health, Supervisor
-from azure_durable_py.worker.taskset import TaskSet, end, failure_of
+from azure_durable_py.worker.taskset import TaskSet, begin, end, failure_of
 from azure_durable_py.worker.watchdog import Watchdog
 
 logger = logging.getLogger("azure_durable_py.worker")
@@ -234,7 +234,7 @@ class Worker:
         actor = self._actors.get(instance_id)
         if actor is None:
             actor = self._actors[instance_id] = Actor(self._context, instance_id, lambda: self._retire(instance_id))
-            task = asyncio.get_running_loop().create_task(actor.run(), name=f"instance {instance_id}")
+            task = begin(actor.run(), f"instance {instance_id}")
             task.add_done_callback(partial(self._bury, actor))
             self._actor_tasks[instance_id] = task
         actor.ring(delivery)

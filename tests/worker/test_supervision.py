@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -283,7 +282,6 @@ def test_a_settlement_that_fails_is_told_of(caplog: pytest.LogCaptureFixture) ->
     assert len(told_with_stack(caplog)) == 1
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not tell who cancelled a task")
 def test_a_task_that_nobody_ended_and_that_ends_as_cancelled_has_failed() -> None:
     told: list[tuple[str, type[BaseException]]] = []
 

@@ -12,7 +12,7 @@ import sqlite3
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from azure_durable_py.errors import HubFormatError, StorageRejectedError
@@ -196,7 +196,7 @@ def _has_schema(db: sqlite3.Connection, where: str) -> bool:
 
 
 @contextlib.contextmanager
-def _transaction(db: sqlite3.Connection, kind: str) -> Iterator[None]:
+def _transaction(db: sqlite3.Connection, kind: str) -> Generator[None]:
     db.execute(f"BEGIN {kind}")
     try:
         yield
