@@ -50,8 +50,8 @@ chaos: $(VENV_READY) $(NODE_READY) ## kill, stop and cut off real workers, and l
 	@exec $(VENV)/bin/python -m tests.chaos --stores $(STORES) --instances $(INSTANCES) --kills $(KILLS) --stops $(STOPS) --seed $(SEED)
 
 .PHONY: simulate
-simulate: $(VENV_READY) ## play simulated runs: SEEDS=0-2000 [SCENARIOS=chains,fans] [JOBS=2] [TABLES=1]
-	@$(VENV)/bin/python -m tests.simulation --seeds=$(SEEDS) --scenarios=$(SCENARIOS) $(if $(JOBS),--jobs=$(JOBS)) $(if $(TABLES),--tables)
+simulate: $(VENV_READY) ## play simulated runs: SEEDS=0-2000 [SCENARIOS=chains,fans] [JOBS=2] [TABLES=1] [COURSES=file]
+	@$(VENV)/bin/python -m tests.simulation --seeds=$(SEEDS) --scenarios=$(SCENARIOS) $(if $(JOBS),--jobs=$(JOBS)) $(if $(TABLES),--tables) $(if $(COURSES),--courses=$(COURSES))
 
 .PHONY: mutants
 mutants: $(VENV_READY) $(NODE_READY) ## plant bugs, one at a time, and look that a test catches each: [MUTANTS="azure no_alarm"] [JOBS=2]

@@ -3,6 +3,9 @@
 Run number n plays scenario n mod S (of the S that are named, in order of the catalogue) with seed n:
 `SEEDS=0-20000` is 20,001 runs over all scenarios together. A violation is told with the way to have it again,
 and does not end the others. A range of one run is told as a story.
+
+A change that only moves code leaves the course of every run as it was, to the last storage call and throw of the
+dice: `COURSES=file` writes them down, or holds them against a file that is there.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -38,6 +42,8 @@ def main(arguments: list[str]) -> int:
     else:
         reports = _play_all(console, runs, asked.jobs)
     violations = sum(report.violation is not None for report in reports)
+    if asked.courses is not None:
+        violations += _hold_courses(console, reports, asked.courses)
     if len(runs) > 1:
         _tell_coverage(console, reports, time.monotonic() - started, asked.tables)
     console.out(f"{len(reports)} runs of {len(names)} scenarios: {violations} violations")
@@ -51,6 +57,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="processes at work (default: one per core)"
     )
+    parser.add_argument("--courses", type=Path, help="write the courses of the runs there, or compare with them")
     parser.add_argument("--tables", action="store_true", help="show the tables of coverage in full")
     return parser.parse_args([argument for argument in arguments if not argument.endswith("=")])
 
@@ -124,6 +131,19 @@ def _tell_violations(console: Console, reports: Iterable[Report]) -> None:
             again = f"make simulate SEEDS={report.seed}-{report.seed} SCENARIOS={report.scenario}"
             console.out(f"VIOLATION {report.scenario} {report.seed}: {report.violation[:2000]}", highlight=False)
             console.out(f"  in {report.set_up}\n  again: {again}\n", highlight=False)
+
+
+def _hold_courses(console: Console, reports: Iterable[Report], file: Path) -> int:
+    """Write down how the runs went, or compare; returns how many went another way than before."""
+    courses = {f"{report.scenario} {report.seed}": report.course for report in reports}
+    if not file.exists():
+        file.write_text("".join(f"{run} {course}\n" for run, course in sorted(courses.items())))
+        console.out(f"{len(courses)} courses are written to {file}.", highlight=False)
+        return 0
+    before = dict(line.rsplit(" ", 1) for line in file.read_text().splitlines())
+    changed = sorted(run for run, course in courses.items() if before.get(run, course) != course)
+    console.out(f"{len(changed)} of {len(courses)} courses changed: {', '.join(changed[:10])}", highlight=False)
+    return len(changed)
 
 
 def _tell_coverage(console: Console, reports: list[Report], seconds: float, tables: bool) -> None:

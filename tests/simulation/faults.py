@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import hashlib
 import random
 import sys
 from collections import Counter
@@ -115,6 +116,20 @@ class Sky:
         self.seen: Counter[tuple[str, str, str]] = Counter()
         """(call, place in the engine, what happened): how often."""
         self.calls = 0
+        self._course = hashlib.blake2b(digest_size=8)
+
+    def note(self, process: str, call: str, about: object) -> None:
+        """A process asks something of storage."""
+        self.calls += 1
+        whom = about if isinstance(about, str) else getattr(about, "instance_id", "")
+        self._course.update(f"{self.loop.time():.6f} {process} {call} {whom}\n".encode("utf-8", "backslashreplace"))
+
+    @property
+    def course(self) -> str:
+        """Stands for who asked what of storage when, and how the dice fell: equal for two runs that went the same way."""
+        ended = self._course.copy()
+        ended.update(repr(self.dice.getstate()).encode())
+        return ended.hexdigest()
 
     def spell(self, process: str, now: float) -> str | None:
         """What a process can expect of storage at this moment, whatever it asks."""
@@ -140,7 +155,7 @@ class FaultyStore:
     async def _call(self, name: str, real: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         sky, dice, process = self._sky, self._sky.dice, self._process
         where = _place(sys._getframe(1))
-        sky.calls += 1
+        sky.note(process.name, name, args[0] if args else "")
         weather = sky.weather()
         if name == "query" and sky.short_pages and dice.random() < sky.short_pages:
             args = (_smaller(args[0], dice),)

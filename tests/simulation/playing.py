@@ -35,13 +35,14 @@ class HungError(Exception):
 
 @dataclass
 class Report:
-    """What a run came to. `violation` is what went wrong, if something did."""
+    """What a run came to. `violation` is what went wrong, if something did; `course` stands for the way it went."""
 
     scenario: str
     seed: int
     story: list[tuple[str, str, str | None]] = field(default_factory=lambda: [])
     violation: str | None = None
     set_up: str = ""
+    course: str = ""
     crashes: int = 0
     calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     paths: Counter[str] = field(default_factory=Counter)
@@ -86,6 +87,7 @@ def play(scenario: str, seed: int, tell: Callable[[str], None] | None = None) ->
         if report.violation is None and ear.unforeseen is not None:
             report.violation = f"the engine did not foresee this: {ear.unforeseen}"
     report.calls = world.sky.seen
+    report.course = world.sky.course
     report.crashes = world.crashes
     return report
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from pathlib import Path
 
 import pytest
 
@@ -148,3 +149,18 @@ def test_pages_are_short_at_times(played):
         assert play(name, seed).violation is None
     assert 6 in sizes
     assert min(sizes) < 4
+
+
+def test_the_courses_of_runs_are_written_down_and_a_change_of_one_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    file = tmp_path / "courses.txt"
+    arguments = ["--seeds=3-6", "--scenarios=chains,tallies", "--jobs=1", f"--courses={file}"]
+    assert main(arguments) == 0
+    assert "4 courses are written" in capsys.readouterr().out
+    assert main(arguments) == 0
+    assert "0 of 4 courses changed" in capsys.readouterr().out
+    first, *others = file.read_text().splitlines()
+    file.write_text("\n".join([first[:-1] + ("0" if first[-1] != "0" else "1"), *others]))
+    assert main(arguments) == 1
+    assert f"1 of 4 courses changed: {first.rsplit(' ', 1)[0]}" in capsys.readouterr().out
