@@ -126,7 +126,7 @@ class Sky:
 
     @property
     def course(self) -> str:
-        """Stands for who asked what of storage when, and how the dice fell: equal for two runs that went the same way."""
+        """Stands for who asked what of storage when, and how the dice fell: equal for runs that went the same way."""
         ended = self._course.copy()
         ended.update(repr(self.dice.getstate()).encode())
         return ended.hexdigest()
