@@ -42,20 +42,17 @@ if TYPE_CHECKING:
         TurnTimeoutError,
         WorkGivenUpError,
     )
-    from azure_durable_py.models import (
-        EntityId,
-        FailureDetails,
-        ManagedIdentityTokenSource,
-        OrchestrationRuntimeStatus,
-        RetryOptions,
-        RetryPolicy,
-    )
+    from azure_durable_py.failures import FailureDetails
+    from azure_durable_py.ids import EntityId
+    from azure_durable_py.retry_policy import RetryOptions, RetryPolicy
     from azure_durable_py.runtime.context import DurableOrchestrationContext
-    from azure_durable_py.runtime.entity_context import DurableEntityContext, entity_context
-    from azure_durable_py.runtime.entity_proxy import operation
+    from azure_durable_py.runtime.entities.context import DurableEntityContext, entity_context
+    from azure_durable_py.runtime.entities.proxy import operation
     from azure_durable_py.runtime.tasks import Task
-    from azure_durable_py.serialization import DataConverter, JsonDataConverter
+    from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
     from azure_durable_py.settings import Settings
+    from azure_durable_py.status import OrchestrationRuntimeStatus
+    from azure_durable_py.token_sources import ManagedIdentityTokenSource
 
 _HOMES = {
     "app": (
@@ -100,26 +97,26 @@ _HOMES = {
         "TurnTimeoutError",
         "WorkGivenUpError",
     ),
-    "models": (
-        "EntityId",
-        "FailureDetails",
-        "ManagedIdentityTokenSource",
-        "OrchestrationRuntimeStatus",
+    "failures": ("FailureDetails",),
+    "ids": ("EntityId",),
+    "retry_policy": (
         "RetryOptions",
         "RetryPolicy",
     ),
     "runtime.context": ("DurableOrchestrationContext",),
-    "runtime.entity_context": (
+    "runtime.entities.context": (
         "DurableEntityContext",
         "entity_context",
     ),
-    "runtime.entity_proxy": ("operation",),
+    "runtime.entities.proxy": ("operation",),
     "runtime.tasks": ("Task",),
-    "serialization": (
+    "serialization.converter": (
         "DataConverter",
         "JsonDataConverter",
     ),
     "settings": ("Settings",),
+    "status": ("OrchestrationRuntimeStatus",),
+    "token_sources": ("ManagedIdentityTokenSource",),
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
 

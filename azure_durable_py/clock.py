@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from azure_durable_py.models import UTC
+from azure_durable_py.times import UTC
 
 
 @dataclass(frozen=True)

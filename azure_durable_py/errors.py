@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from azure_durable_py.models import FailureDetails
+    from azure_durable_py.failures import FailureDetails
 
 
 class DurableError(Exception):

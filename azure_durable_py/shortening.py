@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 
-from azure_durable_py.history import encode_failure
-from azure_durable_py.models import FailureDetails
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import encode_failure
 
 MAX_FAILURE_BYTES = 24_000
 """Largest failure with all that it wraps, as UTF-8 JSON: half of an inbox row, whose envelope needs room too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from azure_durable_py.runtime.orchestration import Orchestration
-from azure_durable_py.serialization import JsonDataConverter
+from azure_durable_py.serialization.converter import JsonDataConverter
 from azure_durable_py.settings import Settings
 from benchmarks.place import Stores
 from benchmarks.table import Table

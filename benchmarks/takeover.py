@@ -14,7 +14,7 @@ from statistics import median
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.sqlite import SqliteStore
-from azure_durable_py.worker.pump import Pump
+from azure_durable_py.worker.intake.pump import Pump
 from benchmarks.place import Stores
 from benchmarks.table import Table
 

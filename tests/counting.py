@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from azure_durable_py.taskhub.layout import MAX_TRANSACTION_ROWS, transactions
+from azure_durable_py.taskhub.limits import MAX_TRANSACTION_ROWS, transactions
 from azure_durable_py.taskhub.protocol import (
     BlobRow,
     Commit,

@@ -19,28 +19,32 @@ PACKAGE = Path(__file__).parent.parent / "azure_durable_py"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
     frozenset({"cli"}),
-    frozenset({"hosting", "testing", "lint"}),
+    frozenset({"hosting", "testing"}),
     frozenset({"http"}),
     frozenset({"app", "bindings"}),
     frozenset({"worker", "client"}),
     frozenset({"runtime", "taskhub"}),
     frozenset(
         {
-            "models",
+            "clock",
+            "errors",
+            "failures",
             "history",
+            "ids",
+            "registry",
+            "retry_policy",
             "serialization",
             "settings",
-            "errors",
-            "registry",
-            "signatures",
-            "typed",
-            "clock",
             "shortening",
+            "signatures",
+            "status",
+            "times",
+            "token_sources",
         }
     ),
     frozenset({"shape"}),
 )
-KEPT_APART = (frozenset({"hosting", "testing", "lint"}), frozenset({"runtime", "taskhub"}))
+KEPT_APART = (frozenset({"hosting", "testing"}), frozenset({"runtime", "taskhub"}))
 
 # Who may import what from outside, by prefix of the module's name within the package.
 RESERVED = {

@@ -23,7 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azure_durable_py.errors import SerializationError
-from azure_durable_py.serialization import JsonDataConverter, return_type
+from azure_durable_py.serialization.converter import JsonDataConverter
+from azure_durable_py.serialization.decode import return_type
 
 CONVERTER = JsonDataConverter()
 T = TypeVar("T")

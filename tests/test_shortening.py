@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from azure_durable_py.history import TaskFailed, decode_failure, encode_event, encode_failure
-from azure_durable_py.models import UTC, FailureDetails
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import decode_failure, encode_event, encode_failure
+from azure_durable_py.history.events import TaskFailed
 from azure_durable_py.shortening import MAX_FAILURE_BYTES, failure_bytes, shorten
+from azure_durable_py.times import UTC
 
 # Short texts that are repeated: what is large in a failure is large by repetition, and so is found by luck never.
 TEXTS = st.builds(

@@ -29,7 +29,7 @@ def repair(app_dir: Path, storage: str | None, quiet: float) -> None:
     Workers do the same when they start, and daily. A needless ring does no harm.
     """
     from azure_durable_py.hosting.maintenance import open_hub
-    from azure_durable_py.worker.repair import repair as ring_quiet_instances
+    from azure_durable_py.worker.lifeless import repair as ring_quiet_instances
 
     directory = app_dir.resolve()
 

@@ -9,7 +9,7 @@ from typing import Any
 from azure_durable_py.errors import InvalidRequestError, PayloadTooLargeError
 from azure_durable_py.registry import Registry
 from azure_durable_py.taskhub.hub import encode_tags
-from azure_durable_py.taskhub.values import is_large
+from azure_durable_py.taskhub.payloads import is_large
 
 MAX_NAME_CHARS = 512
 

@@ -42,20 +42,24 @@ from azure_durable_py.errors import (
     InvalidRequestError,
     OrchestrationFailedError,
 )
-from azure_durable_py.history import (
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.events import (
     Event,
     EventRaised,
     ExecutionResumed,
     ExecutionSuspended,
     ExecutionTerminated,
 )
-from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus, check_instance_id, utc
+from azure_durable_py.ids import check_instance_id
 from azure_durable_py.registry import Registry
-from azure_durable_py.serialization import DataConverter, JsonDataConverter
+from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.damage import end_damaged
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
-from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
+from azure_durable_py.taskhub.protocol import CorruptRowError
+from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.times import utc
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential

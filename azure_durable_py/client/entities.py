@@ -11,15 +11,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from azure_durable_py.errors import InvalidRequestError
-from azure_durable_py.history import OperationArrived
-from azure_durable_py.models import EntityId, utc
-from azure_durable_py.runtime.entities import DELETE
-from azure_durable_py.serialization import DataConverter, JsonDataConverter
+from azure_durable_py.history.events import OperationArrived
+from azure_durable_py.ids import EntityId
+from azure_durable_py.runtime.entities.live import DELETE
+from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
+from azure_durable_py.taskhub.clearing import is_orphan, release_lock, remove_if_empty
 from azure_durable_py.taskhub.damage import Found, end_damaged
-from azure_durable_py.taskhub.entity import EMPTY, EXISTS, EntityState, Summary
-from azure_durable_py.taskhub.entity_cleaning import is_orphan, release_lock, remove_if_empty
-from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
-from azure_durable_py.taskhub.protocol import Columns, InstanceQuery, Kind, Listed
+from azure_durable_py.taskhub.entity_state import EMPTY, EXISTS, EntityState, Summary
+from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, InstanceQuery, Kind, Listed
+from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.times import utc
 
 if TYPE_CHECKING:
     from azure_durable_py.client.reading import Reading

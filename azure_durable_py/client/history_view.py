@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from azure_durable_py.client.status import plain
-from azure_durable_py.history import (
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import encode_time
+from azure_durable_py.history.events import (
     EntityLockGranted,
     EntityLockReleased,
     EntityLockRequested,
@@ -36,9 +38,7 @@ from azure_durable_py.history import (
     TimerCreated,
     TimerFired,
     Value,
-    encode_time,
 )
-from azure_durable_py.models import FailureDetails
 
 _SHOWN_AS: dict[type[Event], str] = {
     SubOrchestrationCreated: "SubOrchestrationInstanceCreated",

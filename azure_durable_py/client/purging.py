@@ -11,12 +11,11 @@ from dataclasses import replace
 
 from azure_durable_py.client.reading import Reading
 from azure_durable_py.errors import InstanceAlreadyExistsError
-from azure_durable_py.history import SubOrchestrationCreated
-from azure_durable_py.models import OrchestrationRuntimeStatus
+from azure_durable_py.history.events import SubOrchestrationCreated
+from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.instance import CorruptRowError
-from azure_durable_py.taskhub.lifecycle import is_terminal, purge
-from azure_durable_py.taskhub.protocol import InstanceQuery
+from azure_durable_py.taskhub.protocol import CorruptRowError, InstanceQuery
 
 logger = logging.getLogger("azure_durable_py.client")
 _PARALLEL_PURGES = 8
@@ -64,7 +63,7 @@ class Purging:
 
     async def _children(self, instance_id: str) -> list[str]:
         header = await self._hub.salvage(instance_id)
-        if header is None or not is_terminal(header):
+        if header is None or not header.is_terminal:
             return []
         try:
             history = await self._reading.history(header, values=False)
@@ -75,6 +74,6 @@ class Purging:
         for event in history:
             if isinstance(event, SubOrchestrationCreated):
                 child = await self._hub.salvage(event.instance_id)
-                if child is not None and child.columns.parent_instance_id == instance_id and is_terminal(child):
+                if child is not None and child.columns.parent_instance_id == instance_id and child.is_terminal:
                     children.append(event.instance_id)
         return children

@@ -15,17 +15,20 @@ from typing import Any, TypeVar
 from azure_durable_py.client.history_view import history_view
 from azure_durable_py.client.status import DurableOrchestrationStatus, StatusPage
 from azure_durable_py.errors import InvalidRequestError
-from azure_durable_py.history import Event, ExecutionCompleted, decode_event, encode_time
-from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus, utc
-from azure_durable_py.serialization import DataConverter
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import decode_event, encode_time
+from azure_durable_py.history.events import Event, ExecutionCompleted
+from azure_durable_py.serialization.converter import DataConverter
 from azure_durable_py.shape import ShapeError
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.columns import UNKNOWN_TIME
 from azure_durable_py.taskhub.damage import Found, look_at
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, decode_ref
-from azure_durable_py.taskhub.lifecycle import read_history, read_pages
-from azure_durable_py.taskhub.protocol import Columns, Header, InstanceQuery, Listed, Page
-from azure_durable_py.taskhub.values import read_events, read_value
+from azure_durable_py.taskhub.payloads import decode_ref
+from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, Header, InstanceQuery, Listed, Page
+from azure_durable_py.taskhub.reading import read_events, read_history, read_pages, read_value
+from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.times import utc
 
 _T = TypeVar("_T")
 _PARALLEL_READS = 16

@@ -10,9 +10,8 @@ import asyncio
 from collections import OrderedDict
 
 from azure_durable_py.errors import InstanceCompletedError, InstanceNotFoundError, StorageUnavailableError
-from azure_durable_py.history import Event
+from azure_durable_py.history.events import Event
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.lifecycle import is_terminal
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, Target
 from azure_durable_py.taskhub.protocol import Header
 
@@ -48,7 +47,7 @@ class Sending:
         :raises InstanceCompletedError: it is finished.
         """
         header = await self.find(instance_id)
-        if is_terminal(header):
+        if header.is_terminal:
             raise InstanceCompletedError(
                 f"Instance {instance_id!r} is {header.columns.runtime_status} and takes no more messages. "
                 "Start or restart it first."

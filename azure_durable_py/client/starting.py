@@ -11,10 +11,10 @@ from datetime import timedelta
 
 from azure_durable_py.client.sending import MAX_TARGETS, Sending
 from azure_durable_py.errors import InstanceAlreadyExistsError, InstanceCompletedError, InstanceNotFoundError
-from azure_durable_py.history import ExecutionTerminated
+from azure_durable_py.history.events import ExecutionTerminated
 from azure_durable_py.taskhub.damage import end_damaged
+from azure_durable_py.taskhub.handing_over import replace_finished
 from azure_durable_py.taskhub.hub import PENDING_RING_SECONDS, StartRequest, TaskHub
-from azure_durable_py.taskhub.lifecycle import is_terminal, replace_finished
 from azure_durable_py.taskhub.protocol import Header
 
 TERMINATE_SECONDS = 60.0
@@ -41,7 +41,7 @@ class Starting:
         """
         existing = await self._hub.start(request)
         while existing is not None:
-            if not is_terminal(existing):
+            if not existing.is_terminal:
                 await self._make_room(existing)
             existing = await replace_finished(self._hub, request)
 

@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from azure_durable_py import shape
-from azure_durable_py.history import encode_time
-from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
-from azure_durable_py.serialization import DataConverter, JsonDataConverter
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import encode_time
+from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
 from azure_durable_py.shape import ShapeError
-from azure_durable_py.taskhub.instance import CorruptRowError
+from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.protocol import CorruptRowError
 
 T = TypeVar("T")
 

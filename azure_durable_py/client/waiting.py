@@ -13,7 +13,7 @@ from azure_durable_py.client.starting import Starting
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.clock import Clock
 from azure_durable_py.errors import InstanceNotFoundError
-from azure_durable_py.models import OrchestrationRuntimeStatus
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.damage import Found
 
 _FIRST_POLL, _LONGEST_POLL = 0.05, 1.0

@@ -20,7 +20,7 @@ from azure_durable_py.client.links import HttpAnswer, ManagementUrls, ResponseFa
 from azure_durable_py.settings import Settings, expand
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import HubInfo, TaskHubStore
-from azure_durable_py.worker.invocations import HostLimits, Invocations
+from azure_durable_py.worker.intake.invocations import HostLimits, Invocations
 from azure_durable_py.worker.supervision import Health
 from azure_durable_py.worker.worker import Worker
 

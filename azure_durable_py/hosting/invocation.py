@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from azure_durable_py.errors import SettingsError
-from azure_durable_py.worker.activities import run_in_thread
+from azure_durable_py.worker.activities.runner import run_in_thread
 
 _THREADS = "PYTHON_THREADPOOL_THREAD_COUNT"
 

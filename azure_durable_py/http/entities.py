@@ -15,8 +15,8 @@ from azure_durable_py.client.status import plain
 from azure_durable_py.errors import InstanceNotFoundError
 from azure_durable_py.http.routing import Call, Route, page_response
 from azure_durable_py.http.wire import RefusedError, Response, json_body, json_response
-from azure_durable_py.models import EntityId
-from azure_durable_py.taskhub.instance import CorruptRowError
+from azure_durable_py.ids import EntityId
+from azure_durable_py.taskhub.protocol import CorruptRowError
 
 
 class EntityRoutes:

@@ -38,8 +38,8 @@ from azure_durable_py.http.wire import (
     json_body,
     json_response,
 )
-from azure_durable_py.models import OrchestrationRuntimeStatus
-from azure_durable_py.taskhub.instance import CorruptRowError
+from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.protocol import CorruptRowError
 
 logger = logging.getLogger("azure_durable_py.http")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from azure_durable_py.models import UTC
+from azure_durable_py.times import UTC
 
 
 @dataclass(frozen=True, slots=True)

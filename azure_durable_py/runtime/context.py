@@ -14,16 +14,17 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from azure_durable_py.errors import OrchestratorError, PayloadTooLargeError
-from azure_durable_py.history import Event, EventSent, TimerCreated
-from azure_durable_py.models import check_instance_id, utc
+from azure_durable_py.history.events import Event, EventSent, TimerCreated
+from azure_durable_py.ids import check_instance_id
 from azure_durable_py.runtime import ids
-from azure_durable_py.runtime.activity_calls import ActivityCalls
-from azure_durable_py.runtime.child_calls import ChildCalls
-from azure_durable_py.runtime.entity_calls import EntityCalls
-from azure_durable_py.runtime.execution import Continuation, Execution
+from azure_durable_py.runtime.calls.activities import ActivityCalls
+from azure_durable_py.runtime.calls.children import ChildCalls
+from azure_durable_py.runtime.calls.entities import EntityCalls
 from azure_durable_py.runtime.external_events import EventTask
+from azure_durable_py.runtime.generation import Continuation, Execution
 from azure_durable_py.runtime.logging import ReplaySafeLogger
 from azure_durable_py.runtime.tasks import AllTask, AnyTask, Task, TimerTask, done
+from azure_durable_py.times import utc
 
 T = TypeVar("T")
 

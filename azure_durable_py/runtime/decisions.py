@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from azure_durable_py.errors import OrchestratorError
-from azure_durable_py.history import (
+from azure_durable_py.history.events import (
     EntityLockGranted,
     EntityLockRequested,
     EntityOperationCalled,

@@ -16,7 +16,7 @@ from types import CodeType, FrameType
 from typing import Any, cast
 
 from azure_durable_py.errors import NonDeterminismError
-from azure_durable_py.history import (
+from azure_durable_py.history.events import (
     ContinuedAsNew,
     EntityLockReleased,
     EntityLockRequested,

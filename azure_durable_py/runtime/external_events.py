@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from azure_durable_py.history import EventRaised, Value
+from azure_durable_py.history.events import EventRaised, Value
 from azure_durable_py.runtime.tasks import Task, TaskState
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.models import FailureDetails
+from azure_durable_py.failures import FailureDetails
 
 
 def task_failed(subject: str, details: FailureDetails) -> TaskFailedError:

@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from azure_durable_py.errors import FunctionNotFoundError, TurnTimeoutError
-from azure_durable_py.history import (
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.events import (
     ContinuedAsNew,
     Event,
     EventRaised,
@@ -27,17 +28,17 @@ from azure_durable_py.history import (
     ExecutionTerminated,
     OrchestratorStarted,
 )
-from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
 from azure_durable_py.registry import Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.decisions import ANSWERS, Decisions, Halt
 from azure_durable_py.runtime.determinism import Recorded, describe_end, difference, is_decision
 from azure_durable_py.runtime.driver import Driver, Raised, Returned
-from azure_durable_py.runtime.execution import Continuation, Execution
+from azure_durable_py.runtime.generation import Continuation, Execution
 from azure_durable_py.runtime.tasks import ParentTask, Task
-from azure_durable_py.serialization import DataConverter
+from azure_durable_py.serialization.converter import DataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.shortening import shorten
+from azure_durable_py.status import OrchestrationRuntimeStatus
 
 Status = OrchestrationRuntimeStatus
 _Result = TypeVar("_Result")

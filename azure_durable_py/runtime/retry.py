@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.models import RetryPolicy
+from azure_durable_py.retry_policy import RetryPolicy
 from azure_durable_py.runtime.tasks import ParentTask, Task
 
 T = TypeVar("T")

@@ -13,11 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from azure_durable_py import shape
-from azure_durable_py.history import PayloadRef, decode_value
-from azure_durable_py.models import UTC, OrchestrationRuntimeStatus
+from azure_durable_py.history.codec import decode_value
+from azure_durable_py.history.events import PayloadRef
 from azure_durable_py.shape import Reader, ShapeError
-from azure_durable_py.taskhub.instance import CorruptRowError
-from azure_durable_py.taskhub.protocol import Columns, Header, Kind
+from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, Header, Kind
+from azure_durable_py.times import UTC
 
 UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for a time that cannot be read."""

@@ -13,20 +13,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from azure_durable_py.errors import ConcurrencyConflictError
-from azure_durable_py.history import (
-    ExecutionCompleted,
-    SubOrchestrationCreated,
-    SubOrchestrationFailed,
-    encode_event,
-)
-from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import encode_event
+from azure_durable_py.history.events import ExecutionCompleted, SubOrchestrationCreated, SubOrchestrationFailed
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.columns import DamagedHeaderError
-from azure_durable_py.taskhub.entity import EntityState, new_entity_header
+from azure_durable_py.taskhub.entity_state import EntityState, new_entity_header
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState
-from azure_durable_py.taskhub.lifecycle import commit_once, is_terminal, read_history
 from azure_durable_py.taskhub.messages import InboxEvent, Target
-from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, BlobRow, Columns, Commit, Header, Kind
+from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, BlobRow, Columns, Commit, CorruptRowError, Header, Kind
+from azure_durable_py.taskhub.reading import read_history
+from azure_durable_py.taskhub.state import InstanceState
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._!-]")
@@ -88,7 +85,7 @@ async def end_damaged(hub: TaskHub, instance_id: str, reason: str) -> bool:
     """
     while True:
         found = await look_at(hub, instance_id)
-        if found is None or not found.damage or is_terminal(found.header):
+        if found is None or not found.damage or found.header.is_terminal:
             return False
         try:
             await _replace(hub, found, reason)
@@ -111,7 +108,7 @@ async def _replace(hub: TaskHub, found: Found, reason: str) -> None:
         state = InstanceState(columns.execution_id or hub.ids.new(), now, tail=[encode_event(ended)])
     columns = replace(columns, execution_id=state.execution_id, turn_id=hub.ids.short())
     header = Header(old.instance_id, columns, state.encode())
-    await commit_once(hub, Commit(old.instance_id, header, old.etag, put=tuple(kept)))
+    await hub.commit(Commit(old.instance_id, header, old.etag, put=tuple(kept)))
 
 
 def _ended(columns: Columns, output: str, now: datetime) -> Columns:
@@ -132,7 +129,7 @@ async def _tell_parent(hub: TaskHub, header: Header, reason: str) -> None:
     """Answer the task of a parent: which one it is, its history tells."""
     parent_id = header.columns.parent_instance_id
     parent = await look_at(hub, parent_id) if parent_id else None
-    if parent is None or parent.damage or is_terminal(parent.header):
+    if parent is None or parent.damage or parent.header.is_terminal:
         return
     state = InstanceState.decode(parent.header.body)
     try:

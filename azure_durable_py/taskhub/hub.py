@@ -23,11 +23,12 @@ from azure_durable_py.errors import (
     StorageUnavailableError,
     UnstorableError,
 )
-from azure_durable_py.history import ExecutionStarted, ParentInstance, PayloadRef, encode_event
-from azure_durable_py.taskhub import layout
+from azure_durable_py.history.codec import encode_event
+from azure_durable_py.history.events import ExecutionStarted, ParentInstance, PayloadRef
+from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.columns import DamagedHeaderError
-from azure_durable_py.taskhub.instance import Alarm, CorruptRowError, InstanceState, encode_ref
 from azure_durable_py.taskhub.messages import Doorbell, InboxEvent
+from azure_durable_py.taskhub.payloads import Spill, encode_ref
 from azure_durable_py.taskhub.protocol import (
     MAX_COMMIT_BYTES,
     MAX_COMMIT_ROWS,
@@ -36,6 +37,7 @@ from azure_durable_py.taskhub.protocol import (
     BlobRow,
     Columns,
     Commit,
+    CorruptRowError,
     Header,
     HubInfo,
     InboxRow,
@@ -43,7 +45,7 @@ from azure_durable_py.taskhub.protocol import (
     QueueMessage,
     TaskHubStore,
 )
-from azure_durable_py.taskhub.values import Spill
+from azure_durable_py.taskhub.state import Alarm, InstanceState
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 _Result = TypeVar("_Result")
@@ -211,7 +213,7 @@ class TaskHub:
         """
         packed = [_packed(target, event) for event in events]
         blobs = {row.key: values for row, values in packed}
-        for rows in layout.transactions([row for row, _ in packed], MAX_COMMIT_ROWS):
+        for rows in limits.transactions([row for row, _ in packed], MAX_COMMIT_ROWS):
             values = [value for row in rows for value in blobs[row.key]]
             if values:
                 await self.store.put_blobs(target, values)
@@ -239,6 +241,23 @@ class TaskHub:
                 await asyncio.sleep(self.ids.jitter(delay))
                 delay = min(2 * delay, 10.0)
         raise AssertionError("unreachable")
+
+    async def commit(self, commit: Commit) -> str:
+        """Commit a header, resolving a lost answer by its turn id (PROTOCOL I2). Returns the new ETag.
+
+        :raises ConcurrencyConflictError: the header was changed by another.
+        :raises StorageUnavailableError: storage gives no answer for long; the commit is unresolved.
+        """
+        if commit.header is None:
+            raise ValueError("only the writing of a header can be resolved by its turn id")
+        wanted = commit.header.columns.turn_id
+        try:
+            return await self.retry(lambda: self.store.commit(commit))
+        except ConcurrencyConflictError:
+            found = await self.retry(lambda: self.store.load_header(commit.instance_id))
+            if found is not None and found.columns.turn_id == wanted:
+                return found.etag
+            raise
 
     async def patiently(self, call: Callable[[], Awaitable[_Result]], what: str) -> _Result:
         """Repeat a call that may safely be repeated, for as long as storage refuses it or gives no answer.

@@ -14,17 +14,8 @@ from typing import Any
 
 from azure_durable_py import shape
 from azure_durable_py.errors import DurableError
-from azure_durable_py.history import (
-    EntityCaller,
-    Event,
-    ParentInstance,
-    Value,
-    decode_value,
-    encode_time,
-    encode_value,
-    event_from_json,
-    event_to_json,
-)
+from azure_durable_py.history.codec import decode_value, encode_time, encode_value, event_from_json, event_to_json
+from azure_durable_py.history.events import EntityCaller, Event, ParentInstance, Value
 from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.taskhub.protocol import InboxRow
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from azure_durable_py import shape
-from azure_durable_py.history import (
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import decode_parent, decode_value, encode_parent, encode_time, encode_value
+from azure_durable_py.history.events import (
     EntityCaller,
     EntityLockReleased,
     EntityLockRequested,
@@ -35,17 +37,12 @@ from azure_durable_py.history import (
     TaskFailed,
     TaskScheduled,
     Value,
-    decode_parent,
-    decode_value,
-    encode_parent,
-    encode_time,
-    encode_value,
 )
-from azure_durable_py.models import FailureDetails
 from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.shortening import shorten
-from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, OutboxMessage
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target
+from azure_durable_py.taskhub.protocol import CorruptRowError
+from azure_durable_py.taskhub.state import InstanceState, OutboxMessage
 
 COMPLETION_ID = 0xFFFFFFFF
 """Sorts the answer to a parent behind everything else that a generation sent."""

@@ -23,6 +23,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
+from azure_durable_py.errors import StorageError
+from azure_durable_py.status import OrchestrationRuntimeStatus
+
 
 class Kind(str, Enum):
     """What an instance is."""
@@ -74,6 +77,14 @@ class Header:
     columns: Columns
     body: bytes
     etag: str = ""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the instance is finished for good."""
+        return self.columns.runtime_status in _TERMINAL
+
+
+_TERMINAL = frozenset(status.value for status in OrchestrationRuntimeStatus if status.is_terminal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,3 +374,7 @@ class TaskHubStore(Protocol):
     async def message_counts(self) -> dict[str, int]:
         """About how many messages each queue holds, invisible ones included, by queue name."""
         ...
+
+
+class CorruptRowError(StorageError):
+    """A row of the hub cannot be read: damaged, or written by something else."""

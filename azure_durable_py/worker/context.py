@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from azure_durable_py.history import Event
+from azure_durable_py.history.events import Event
 from azure_durable_py.registry import Registry
-from azure_durable_py.serialization import DataConverter
+from azure_durable_py.serialization.converter import DataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import Target
 from azure_durable_py.taskhub.outgoing import RunActivity, Sender
-from azure_durable_py.worker.activities import SyncRunner, run_in_thread
-from azure_durable_py.worker.delivery import Delivery, Holder
-from azure_durable_py.worker.sessions import Sessions
+from azure_durable_py.worker.activities.runner import SyncRunner, run_in_thread
+from azure_durable_py.worker.instance.sessions import Sessions
+from azure_durable_py.worker.intake.delivery import Delivery, Holder
 from azure_durable_py.worker.supervision import Supervisor
 from azure_durable_py.worker.taskset import TaskSet
 from azure_durable_py.worker.watchdog import Watchdog

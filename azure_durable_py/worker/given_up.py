@@ -7,7 +7,7 @@ operation, an instance - is decided where the delivery is served.
 from __future__ import annotations
 
 from azure_durable_py.errors import WorkGivenUpError
-from azure_durable_py.models import FailureDetails, qualified_name
+from azure_durable_py.failures import FailureDetails, qualified_name
 
 
 def after_attempts(what: str, attempt: int, limit: int) -> FailureDetails | None:

@@ -10,22 +10,22 @@ from functools import partial
 
 from azure_durable_py.errors import StorageError
 from azure_durable_py.registry import Registry
-from azure_durable_py.serialization import BoundedConverter, DataConverter, JsonDataConverter
+from azure_durable_py.serialization.converter import BoundedConverter, DataConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.instance import MAX_PAYLOAD_BYTES
 from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError
+from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
 from azure_durable_py.taskhub.protocol import QueueMessage
-from azure_durable_py.worker import repair as repairs
-from azure_durable_py.worker.activities import ActivityRunner, SyncRunner, run_in_thread
-from azure_durable_py.worker.actor import Actor
+from azure_durable_py.worker import lifeless as repairs
+from azure_durable_py.worker.activities.runner import ActivityRunner, SyncRunner, run_in_thread
+from azure_durable_py.worker.activities.slots import ActivityFeed
 from azure_durable_py.worker.context import WorkerContext
-from azure_durable_py.worker.delivery import Delivery, Holder
-from azure_durable_py.worker.feed import ActivityFeed
-from azure_durable_py.worker.invocations import HostLimits, Invocations
-from azure_durable_py.worker.poison import set_aside
-from azure_durable_py.worker.pump import Pump
-from azure_durable_py.worker.sessions import Sessions
+from azure_durable_py.worker.instance.actor import Actor
+from azure_durable_py.worker.instance.sessions import Sessions
+from azure_durable_py.worker.intake.delivery import Delivery, Holder
+from azure_durable_py.worker.intake.invocations import HostLimits, Invocations
+from azure_durable_py.worker.intake.poison import set_aside
+from azure_durable_py.worker.intake.pump import Pump
 from azure_durable_py.worker.supervision import Health, Supervisor
 from azure_durable_py.worker.taskset import TaskSet, begin, end, failure_of
 from azure_durable_py.worker.watchdog import Watchdog

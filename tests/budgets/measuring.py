@@ -16,7 +16,7 @@ from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import Commit, QueueMessage, TaskHubStore
-from azure_durable_py.worker.activities import run_inline
+from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.worker import Worker
 from tests.counting import CountingStore
 

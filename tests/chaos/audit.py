@@ -12,14 +12,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from azure_durable_py.models import EntityId
-from azure_durable_py.taskhub.entity import EntityState, is_entity
+from azure_durable_py.ids import EntityId
+from azure_durable_py.taskhub.entity_state import EntityState, is_entity
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.instance import InstanceState, decode_ref, unpack
-from azure_durable_py.taskhub.lifecycle import is_terminal
+from azure_durable_py.taskhub.payloads import decode_ref, unpack
 from azure_durable_py.taskhub.protocol import Header, InstanceQuery, Kind
-from azure_durable_py.taskhub.values import read_value
-from azure_durable_py.worker.repair import ACTIVE
+from azure_durable_py.taskhub.reading import read_value
+from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.worker.lifeless import ACTIVE
 from tests.chaos.app import FIRST_BALANCE
 from tests.chaos.effects import BEGIN, Note
 from tests.chaos.place import Row
@@ -67,7 +67,7 @@ class Audit:
 
     async def _is_finished(self, instance_id: str) -> bool:
         header = await self._header(instance_id)
-        return self._stage.expected[instance_id].absent if header is None else is_terminal(header)
+        return self._stage.expected[instance_id].absent if header is None else header.is_terminal
 
     async def outcomes(self) -> list[Violation]:
         """Whether every instance ended as it should."""

@@ -17,8 +17,7 @@ from typing import Any
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import InstanceAlreadyExistsError, StorageUnavailableError
-from azure_durable_py.models import EntityId
-from azure_durable_py.taskhub.lifecycle import is_terminal
+from azure_durable_py.ids import EntityId
 from tests.chaos.app import FIRST_BALANCE, digest, noise
 from tests.chaos.plan import Plan
 
@@ -99,7 +98,7 @@ class Stage:
         """The output of an instance, once it is finished; it must be completed."""
         while True:
             header = await self.client.hub.retry(lambda: self.client.hub.store.load_header(instance_id))
-            if header is not None and is_terminal(header):
+            if header is not None and header.is_terminal:
                 break
             await asyncio.sleep(0.4)
         if header.columns.runtime_status != "Completed":

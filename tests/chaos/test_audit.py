@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from azure_durable_py.client.client import DurableOrchestrationClient
-from azure_durable_py.models import EntityId
+from azure_durable_py.ids import EntityId
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.instance import pack
+from azure_durable_py.taskhub.payloads import pack
 from azure_durable_py.taskhub.protocol import BlobRow
 from azure_durable_py.worker.worker import Worker
 from tests.chaos import app, effects

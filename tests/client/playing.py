@@ -8,23 +8,23 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from azure_durable_py.clock import Clock, Ids
-from azure_durable_py.history import (
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import decode_event, encode_event
+from azure_durable_py.history.events import (
     Event,
     ExecutionCompleted,
     ExecutionStarted,
     OrchestratorStarted,
     ParentInstance,
     PayloadRef,
-    decode_event,
-    encode_event,
 )
-from azure_durable_py.models import FailureDetails
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
-from azure_durable_py.taskhub.instance import InstanceState, PageRef, encode_ref, page_key, to_blobs
 from azure_durable_py.taskhub.messages import Doorbell, InboxEvent
+from azure_durable_py.taskhub.naming import page_key
+from azure_durable_py.taskhub.payloads import Spill, encode_ref, to_blobs
 from azure_durable_py.taskhub.protocol import Commit
 from azure_durable_py.taskhub.sqlite import SqliteStore
-from azure_durable_py.taskhub.values import Spill
+from azure_durable_py.taskhub.state import InstanceState, PageRef
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 

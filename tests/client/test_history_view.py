@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from azure_durable_py.client.history_view import history_view
-from azure_durable_py.history import (
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.events import (
     ContinuedAsNew,
     EntityLockGranted,
     EntityLockReleased,
@@ -28,7 +29,6 @@ from azure_durable_py.history import (
     SubOrchestrationFailed,
     TimerCreated,
 )
-from azure_durable_py.models import FailureDetails
 from tests.client.playing import START
 
 NOW = "2026-03-01T12:00:00.000000Z"

@@ -19,7 +19,8 @@ from azure_durable_py.errors import (
     OrchestrationFailedError,
     SerializationError,
 )
-from azure_durable_py.history import (
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.events import (
     EventRaised,
     ExecutionStarted,
     SubOrchestrationCompleted,
@@ -30,9 +31,8 @@ from azure_durable_py.history import (
     TimerCreated,
     TimerFired,
 )
-from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
-from azure_durable_py.taskhub.instance import CorruptRowError
-from azure_durable_py.taskhub.protocol import InstanceQuery, Page
+from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.protocol import CorruptRowError, InstanceQuery, Page
 from tests.client.playing import START, Playing, Wall
 
 

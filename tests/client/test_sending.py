@@ -18,7 +18,13 @@ from azure_durable_py.errors import (
     SerializationError,
     StorageUnavailableError,
 )
-from azure_durable_py.history import EventRaised, ExecutionResumed, ExecutionSuspended, ExecutionTerminated, PayloadRef
+from azure_durable_py.history.events import (
+    EventRaised,
+    ExecutionResumed,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    PayloadRef,
+)
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from tests.client.playing import Playing, Wall, make_hub

@@ -19,10 +19,10 @@ from azure_durable_py.errors import (
     PayloadTooLargeError,
     SerializationError,
 )
-from azure_durable_py.history import ExecutionTerminated
+from azure_durable_py.history.events import ExecutionTerminated
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
-from azure_durable_py.taskhub import instance as instance_module
+from azure_durable_py.taskhub import payloads
 from azure_durable_py.taskhub.hub import TaskHub
 from tests.client.playing import START, Playing, Wall
 
@@ -71,7 +71,7 @@ async def test_a_large_input_comes_back_whole(client: DurableOrchestrationClient
 
 
 async def test_an_input_over_the_limit_is_refused(client: DurableOrchestrationClient, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(instance_module, "MAX_PAYLOAD_BYTES", 100_000)
+    monkeypatch.setattr(payloads, "MAX_PAYLOAD_BYTES", 100_000)
     with pytest.raises(PayloadTooLargeError, match="limit"):
         await client.start_new("Hello", "one", "x" * 200_000)
     assert not await client.get_status("one")

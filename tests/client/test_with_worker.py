@@ -12,10 +12,10 @@ import pytest
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import OrchestrationFailedError
-from azure_durable_py.models import OrchestrationRuntimeStatus as Status
 from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.settings import Settings
+from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.worker.worker import Worker

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.taskhub.layout import QueueNames
+from azure_durable_py.taskhub.naming import QueueNames
 
 ROOT = Path(__file__).parent.parent.parent
 BICEP = (ROOT / "infra" / "main.bicep").read_text(encoding="utf-8")

@@ -12,15 +12,15 @@ from typing import Any
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Ids, loop_clock
-from azure_durable_py.models import EntityId
+from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
-from azure_durable_py.taskhub.entity import EntityState
+from azure_durable_py.taskhub.entity_state import EntityState
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.instance import InstanceState
 from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.testing.virtual_time import run_virtual
-from azure_durable_py.worker.activities import run_inline
+from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.worker import Worker
 from tests.counting import CountingStore
 

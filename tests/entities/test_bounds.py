@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.history import OperationArrived
-from azure_durable_py.models import EntityId
+from azure_durable_py.history.events import OperationArrived
+from azure_durable_py.ids import EntityId
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.runtime.entity_context import DurableEntityContext
-from azure_durable_py.taskhub.instance import InstanceState
+from azure_durable_py.runtime.entities.context import DurableEntityContext
 from azure_durable_py.taskhub.messages import InboxEvent
-from azure_durable_py.worker import entity_turn, sender_memory
+from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.worker.instance import entity_turn, sender_memory
 from tests.entities.playing import Game, play
 
 COUNTER = EntityId("counter", "one")

@@ -11,11 +11,11 @@ import pytest
 
 from azure_durable_py.app import DFApp
 from azure_durable_py.errors import OrchestratorError, RegistrationError, TaskFailedError
-from azure_durable_py.models import EntityId
+from azure_durable_py.ids import EntityId
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.runtime.entity_class import EntityClass
-from azure_durable_py.runtime.entity_context import entity_context
-from azure_durable_py.runtime.entity_proxy import operation
+from azure_durable_py.runtime.entities.classes import EntityClass
+from azure_durable_py.runtime.entities.context import entity_context
+from azure_durable_py.runtime.entities.proxy import operation
 from tests.entities.playing import Game, play
 
 app = DFApp()

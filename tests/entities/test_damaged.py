@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.history import OperationArrived, PayloadRef
-from azure_durable_py.models import EntityId
+from azure_durable_py.history.events import OperationArrived, PayloadRef
+from azure_durable_py.ids import EntityId
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.runtime.entity_context import DurableEntityContext
-from azure_durable_py.taskhub.entity import EntityState
-from azure_durable_py.taskhub.instance import InstanceState, PageRef, SenderPage, encode_ref
+from azure_durable_py.runtime.entities.context import DurableEntityContext
+from azure_durable_py.taskhub.entity_state import EntityState
 from azure_durable_py.taskhub.messages import InboxEvent
+from azure_durable_py.taskhub.payloads import encode_ref
 from azure_durable_py.taskhub.protocol import BlobRow, Commit
+from azure_durable_py.taskhub.state import InstanceState, PageRef, SenderPage
 from tests.entities.playing import Game, play
 
 X = EntityId("tally", "x")

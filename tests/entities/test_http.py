@@ -8,8 +8,8 @@ from typing import Any
 from azure_durable_py.http.management import ManagementApi
 from azure_durable_py.http.signing import Operation, UrlSigner
 from azure_durable_py.http.wire import Request, Response
-from azure_durable_py.models import EntityId
-from azure_durable_py.runtime.entity_context import DurableEntityContext
+from azure_durable_py.ids import EntityId
+from azure_durable_py.runtime.entities.context import DurableEntityContext
 from tests.entities.playing import Game, play
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import OrchestratorError
-from azure_durable_py.history import EntityLockGranted
-from azure_durable_py.models import EntityId
-from azure_durable_py.models import OrchestrationRuntimeStatus as Status
+from azure_durable_py.history.events import EntityLockGranted
+from azure_durable_py.ids import EntityId
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.runtime.entity_context import DurableEntityContext
+from azure_durable_py.runtime.entities.context import DurableEntityContext
+from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from azure_durable_py.taskhub.messages import InboxEvent, Target
 from tests.entities.playing import SOON, Game, play
 

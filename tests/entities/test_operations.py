@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.models import EntityId
+from azure_durable_py.ids import EntityId
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.runtime.entity_context import DurableEntityContext
+from azure_durable_py.runtime.entities.context import DurableEntityContext
 from tests.entities.playing import EPOCH, Game, play
 
 COUNTER = EntityId("counter", "one")

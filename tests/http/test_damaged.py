@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.taskhub.entity import new_entity_header
+from azure_durable_py.taskhub.entity_state import new_entity_header
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import Commit
 from tests.http.conftest import Caller, content

@@ -11,7 +11,7 @@ import pytest
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import StorageRejectedError, StorageUnavailableError
-from azure_durable_py.history import (
+from azure_durable_py.history.events import (
     EventRaised,
     ExecutionResumed,
     ExecutionSuspended,
@@ -21,9 +21,9 @@ from azure_durable_py.history import (
 from azure_durable_py.http import management
 from azure_durable_py.http.management import ManagementApi
 from azure_durable_py.http.wire import Request, parse_time
-from azure_durable_py.models import UTC
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.times import UTC
 from tests.client.playing import START, Playing, Wall
 from tests.http.conftest import BASE, Caller, content
 

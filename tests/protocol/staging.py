@@ -15,16 +15,16 @@ from typing import Any
 
 from azure_durable_py.clock import Ids, loop_clock
 from azure_durable_py.errors import StorageError, StorageUnavailableError
-from azure_durable_py.history import Event, EventRaised, ExecutionTerminated
+from azure_durable_py.history.events import Event, EventRaised, ExecutionTerminated
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
-from azure_durable_py.taskhub.instance import InstanceState
 from azure_durable_py.taskhub.messages import ANY, InboxEvent, Target
 from azure_durable_py.taskhub.protocol import Header, TaskHubStore
 from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.testing.virtual_time import run_virtual
-from azure_durable_py.worker.activities import run_inline
+from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.worker import Worker
 
 EPOCH = datetime(2026, 1, 1, tzinfo=timezone.utc)

@@ -11,7 +11,7 @@ import pytest
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import StorageError, StorageRejectedError, StorageUnavailableError, TaskFailedError
-from azure_durable_py.history import encode_time
+from azure_durable_py.history.codec import encode_time
 from azure_durable_py.settings import Settings
 from tests.protocol.staging import EPOCH, Routine, Stage, commit_of, doorbell_for, play, to
 

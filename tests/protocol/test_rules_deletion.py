@@ -14,11 +14,12 @@ from azure_durable_py.client.sending import Sending
 from azure_durable_py.client.starting import Starting
 from azure_durable_py.clock import Ids
 from azure_durable_py.errors import InstanceAlreadyExistsError, StorageUnavailableError, TaskFailedError
-from azure_durable_py.history import EventRaised, OperationArrived
-from azure_durable_py.models import EntityId
-from azure_durable_py.taskhub import lifecycle
+from azure_durable_py.history.events import EventRaised, OperationArrived
+from azure_durable_py.ids import EntityId
+from azure_durable_py.taskhub import handing_over
+from azure_durable_py.taskhub.clearing import purge
+from azure_durable_py.taskhub.handing_over import replace_finished
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
-from azure_durable_py.taskhub.lifecycle import purge, replace_finished
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, Header, TaskHubStore
 from tests.counting import CountingStore
 from tests.protocol.staging import Routine, Stage, commit_of, play, to
@@ -135,7 +136,7 @@ def test_of_two_clients_that_start_one_finished_id_at_once_one_wins_and_is_sound
 def test_rows_of_a_start_that_is_not_written_yet_are_left_alone_until_they_are_old(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lifecycle, "STAGED_FOR", timedelta(minutes=10))
+    monkeypatch.setattr(handing_over, "STAGED_FOR", timedelta(minutes=10))
 
     async def scene() -> None:
         stage = Stage(quick)

@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import StorageUnavailableError
-from azure_durable_py.models import EntityId
-from azure_durable_py.taskhub.entity import EntityState
+from azure_durable_py.ids import EntityId
+from azure_durable_py.taskhub.clearing import purge
+from azure_durable_py.taskhub.entity_state import EntityState
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
-from azure_durable_py.taskhub.instance import InstanceState, Mark
-from azure_durable_py.taskhub.lifecycle import purge
 from azure_durable_py.taskhub.messages import Doorbell
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Columns, Commit, Header, Kind
-from azure_durable_py.worker.actor import Actor
-from azure_durable_py.worker.delivery import Delivery
-from azure_durable_py.worker.draft import Draft
-from azure_durable_py.worker.feed import ActivityFeed
-from azure_durable_py.worker.guards import Guards
-from azure_durable_py.worker.outbox import Outbox
-from azure_durable_py.worker.repair import repair
+from azure_durable_py.taskhub.state import InstanceState, Mark
+from azure_durable_py.worker.activities.slots import ActivityFeed
+from azure_durable_py.worker.instance.actor import Actor
+from azure_durable_py.worker.instance.dispatcher import Outbox
+from azure_durable_py.worker.instance.guards import Guards
+from azure_durable_py.worker.instance.orchestration_draft import Draft
+from azure_durable_py.worker.intake.delivery import Delivery
+from azure_durable_py.worker.lifeless import repair
 from azure_durable_py.worker.taskset import TaskSet
 from tests.protocol.staging import EPOCH, Routine, Settled, Stage, commit_of, play, to
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.history import EventRaised, ExecutionTerminated, TaskCompleted
+from azure_durable_py.history.events import EventRaised, ExecutionTerminated, TaskCompleted
 from azure_durable_py.taskhub import hub as hubs
 from azure_durable_py.taskhub import messages
-from azure_durable_py.taskhub.lifecycle import purge
+from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.outgoing import Send, Sender
 from azure_durable_py.taskhub.protocol import Commit, InboxRow, Loaded
-from azure_durable_py.worker import actor, inbox
-from azure_durable_py.worker.mailroom import Item, Mailroom
+from azure_durable_py.worker.instance import actor, inbox
+from azure_durable_py.worker.instance.mailroom import Item, Mailroom
 from tests.protocol.staging import Routine, Stage, commit_of, play
 
 

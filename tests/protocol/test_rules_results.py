@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from azure_durable_py.taskhub.lifecycle import purge
+from azure_durable_py.taskhub.clearing import purge
 from tests.protocol.staging import Cast, Routine, Stage, play, to
 
 

@@ -10,24 +10,25 @@ import pytest
 
 from azure_durable_py.clock import Clock
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.history import (
+from azure_durable_py.history.events import (
     EventRaised,
     ExecutionResumed,
     ExecutionSuspended,
     ExecutionTerminated,
     TaskCompleted,
 )
-from azure_durable_py.taskhub import instance, lifecycle
-from azure_durable_py.taskhub.instance import InstanceState
-from azure_durable_py.taskhub.lifecycle import purge
+from azure_durable_py.taskhub import handing_over, naming, state
+from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.messages import Target
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, QueueMessage
-from azure_durable_py.worker import actor, draft
-from azure_durable_py.worker.actor import Actor
+from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.worker.context import TaskResult
-from azure_durable_py.worker.delivery import Delivery
-from azure_durable_py.worker.draft import Draft
-from azure_durable_py.worker.execution import Execution
+from azure_durable_py.worker.instance import actor
+from azure_durable_py.worker.instance import orchestration_draft as draft
+from azure_durable_py.worker.instance.actor import Actor
+from azure_durable_py.worker.instance.orchestration_draft import Draft
+from azure_durable_py.worker.instance.orchestration_reader import Execution
+from azure_durable_py.worker.intake.delivery import Delivery
 from tests.protocol.staging import EPOCH, Routine, Settled, Stage, commit_of, play
 
 
@@ -457,7 +458,7 @@ def test_without_r17_the_parent_waits_for_ever(monkeypatch: pytest.MonkeyPatch) 
     async def nothing(*_: Any) -> None:
         return None
 
-    monkeypatch.setattr(lifecycle, "hand_over_rest", nothing)
+    monkeypatch.setattr(handing_over, "hand_over_rest", nothing)
     with pytest.raises(AssertionError, match="parent is stuck"):
         play(dying_child_is_purged)
 
@@ -507,7 +508,7 @@ async def staged_rows_of_a_lost_commit() -> None:
     await stage.hub.ring("one")
     await stage.quiet()
     state = await stage.state("one")
-    known = {name for page in state.pages for name in instance.chunk_keys(page.key, page.chunks)}
+    known = {name for page in state.pages for name in naming.chunk_keys(page.key, page.chunks)}
     left = {row.key for row in await stage.store.list_blobs("one", "20-")} - known - set(state.garbage)
     assert not left, f"orphans: {left}"
 
@@ -568,8 +569,8 @@ def test_without_looking_whether_it_landed_its_history_is_destroyed(monkeypatch:
 
 
 def test_r18_pages_are_named_by_the_turn_that_wrote_them() -> None:
-    assert instance.page_key(3, "turn", 0) != instance.page_key(3, "other", 0)
-    assert instance.payload_key("turn", 0) != instance.payload_key("other", 0)
+    assert naming.page_key(3, "turn", 0) != naming.page_key(3, "other", 0)
+    assert naming.payload_key("turn", 0) != naming.payload_key("other", 0)
 
 
 # --- R19 -------------------------------------------------------------------------------------------------
@@ -578,7 +579,7 @@ def test_r18_pages_are_named_by_the_turn_that_wrote_them() -> None:
 def test_r19_a_turn_that_cannot_be_stored_fails_the_instance_and_not_its_doorbell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(instance, "MAX_BODY_BYTES", 700)
+    monkeypatch.setattr(state, "MAX_BODY_BYTES", 700)
 
     async def scene() -> None:
         stage = Stage(grows_little)

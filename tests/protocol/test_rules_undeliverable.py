@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import PayloadTooLargeError, TaskFailedError
-from azure_durable_py.taskhub.instance import chunk_keys
 from azure_durable_py.taskhub.messages import Doorbell
+from azure_durable_py.taskhub.naming import chunk_keys
 from tests.protocol.staging import Matches, Routine, Stage, commit_of, play
 
 

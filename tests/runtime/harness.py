@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from azure_durable_py.history import (
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import decode_event, encode_event
+from azure_durable_py.history.events import (
     ContinuedAsNew,
     EntityOperationCalled,
     EntityOperationCompleted,
@@ -25,14 +27,12 @@ from azure_durable_py.history import (
     TaskFailed,
     TaskScheduled,
     TimerFired,
-    decode_event,
-    encode_event,
 )
-from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
-from azure_durable_py.serialization import JsonDataConverter
+from azure_durable_py.serialization.converter import JsonDataConverter
 from azure_durable_py.settings import Settings
+from azure_durable_py.status import OrchestrationRuntimeStatus
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 CONVERTER = JsonDataConverter()

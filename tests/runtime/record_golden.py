@@ -10,8 +10,9 @@ import json
 from pathlib import Path
 from unittest.mock import patch
 
-from azure_durable_py.history import Event, event_to_json
-from azure_durable_py.models import FailureDetails
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import event_to_json
+from azure_durable_py.history.events import Event
 from tests.runtime.harness import Run, registry_of
 from tests.runtime.samples import ACTIVITIES, FUNCTIONS, SAMPLES
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.models import EntityId, RetryOptions, RetryPolicy
+from azure_durable_py.ids import EntityId
+from azure_durable_py.retry_policy import RetryOptions, RetryPolicy
 
 
 def chain(context):

@@ -13,7 +13,7 @@ from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
 import pytest
 
 from azure_durable_py.errors import OrchestratorError, PayloadTooLargeError, SerializationError
-from azure_durable_py.history import (
+from azure_durable_py.history.events import (
     EntityOperationCalled,
     EntityOperationSignaled,
     EventSent,
@@ -22,11 +22,12 @@ from azure_durable_py.history import (
     SubOrchestrationCreated,
     TaskCompleted,
 )
-from azure_durable_py.models import EntityId, OrchestrationRuntimeStatus
+from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.runtime.names import durable_name
 from azure_durable_py.runtime.orchestration import Orchestration
 from azure_durable_py.settings import Settings
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from tests.runtime.harness import CONVERTER, START, Run, registry_of, run
 
 Status = OrchestrationRuntimeStatus
@@ -394,7 +395,7 @@ def test_an_execution_that_never_started_closes_quietly() -> None:
     async def orchestrator(context):
         raise AssertionError
 
-    from azure_durable_py.history import ExecutionSuspended
+    from azure_durable_py.history.events import ExecutionSuspended
 
     started = run(orchestrator)
     assert started.start("orchestrator", None, ExecutionSuspended(START)).status is Status.Suspended

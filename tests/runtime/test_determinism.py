@@ -8,16 +8,12 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.history import (
-    Event,
-    EventRaised,
-    ExecutionTerminated,
-    TaskCompleted,
-)
-from azure_durable_py.models import EntityId, OrchestrationRuntimeStatus
+from azure_durable_py.history.events import Event, EventRaised, ExecutionTerminated, TaskCompleted
+from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
 from azure_durable_py.settings import Settings
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from tests.runtime.harness import CONVERTER, START, registry_of, run
 
 Status = OrchestrationRuntimeStatus

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from azure_durable_py.history import EventRaised, TaskCompleted
-from azure_durable_py.models import OrchestrationRuntimeStatus
+from azure_durable_py.history.events import EventRaised, TaskCompleted
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from tests.runtime.harness import START, run
 
 
@@ -153,7 +153,7 @@ def test_an_event_raised_with_the_start_is_there() -> None:
 
 
 def _start(name: str):
-    from azure_durable_py.history import ExecutionStarted
+    from azure_durable_py.history.events import ExecutionStarted
 
     return (ExecutionStarted(START, name),)
 

@@ -10,21 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from azure_durable_py.history import (
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import decode_event, encode_event, event_from_json
+from azure_durable_py.history.events import (
     ContinuedAsNew,
     Event,
     ExecutionCompleted,
     OrchestratorStarted,
     TaskCompleted,
     TaskFailed,
-    decode_event,
-    encode_event,
-    event_from_json,
 )
-from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
 from azure_durable_py.runtime.determinism import is_decision
 from azure_durable_py.runtime.orchestration import Orchestration
 from azure_durable_py.settings import Settings
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from tests.runtime.harness import CONVERTER, START, Run, registry_of
 from tests.runtime.record_golden import GOLDEN, record
 from tests.runtime.samples import FUNCTIONS, SAMPLES
@@ -193,7 +192,7 @@ def awaited(run: Run) -> object:
 
 
 def answer(run: Run, task: int) -> Event:
-    from azure_durable_py.history import TimerFired
+    from azure_durable_py.history.events import TimerFired
 
     if task in run.turn.timers:
         return TimerFired(run.now, task, run.turn.timers[task])

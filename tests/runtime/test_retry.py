@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.history import SubOrchestrationCreated, TaskScheduled, TimerCreated
-from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus, RetryOptions, RetryPolicy
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.events import SubOrchestrationCreated, TaskScheduled, TimerCreated
+from azure_durable_py.retry_policy import RetryOptions, RetryPolicy
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from tests.runtime.harness import START, Run, registry_of, run
 
 FAILURE = FailureDetails("m", "ValueError")

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import OrchestratorError, TaskCanceledError, TaskFailedError
-from azure_durable_py.history import EventRaised, TaskCompleted, TaskFailed, TimerFired
-from azure_durable_py.models import FailureDetails, OrchestrationRuntimeStatus
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.events import EventRaised, TaskCompleted, TaskFailed, TimerFired
 from azure_durable_py.runtime.tasks import TaskState
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from tests.runtime.harness import START, Run, registry_of, run
 
 Status = OrchestrationRuntimeStatus
@@ -360,7 +361,7 @@ def test_a_bad_child_id_is_refused_in_user_code() -> None:
 
 
 def test_suspended_instances_buffer_and_go_on_when_resumed() -> None:
-    from azure_durable_py.history import ExecutionResumed, ExecutionSuspended
+    from azure_durable_py.history.events import ExecutionResumed, ExecutionSuspended
 
     def orchestrator(context):
         first = yield context.call_activity("a")
@@ -380,7 +381,7 @@ def test_suspended_instances_buffer_and_go_on_when_resumed() -> None:
 
 
 def test_terminate_ends_even_a_suspended_instance_and_runs_no_user_code() -> None:
-    from azure_durable_py.history import ExecutionSuspended, ExecutionTerminated
+    from azure_durable_py.history.events import ExecutionSuspended, ExecutionTerminated
 
     def orchestrator(context):
         while True:
@@ -396,7 +397,7 @@ def test_terminate_ends_even_a_suspended_instance_and_runs_no_user_code() -> Non
 
 
 def test_an_instance_terminated_before_its_first_turn_never_runs() -> None:
-    from azure_durable_py.history import ExecutionTerminated
+    from azure_durable_py.history.events import ExecutionTerminated
 
     def orchestrator(context):
         raise AssertionError

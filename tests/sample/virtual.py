@@ -11,7 +11,7 @@ from azure_durable_py.clock import Ids, loop_clock
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.testing.virtual_time import run_virtual
-from azure_durable_py.worker.activities import run_inline
+from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.worker import Worker
 
 T = TypeVar("T")

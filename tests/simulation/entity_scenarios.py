@@ -6,15 +6,15 @@ import json
 from typing import Any
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.history import OperationArrived
-from azure_durable_py.models import EntityId
+from azure_durable_py.history.events import OperationArrived
+from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.runtime.entity_context import DurableEntityContext
-from azure_durable_py.taskhub.entity import EntityState
-from azure_durable_py.taskhub.instance import InstanceState
-from azure_durable_py.taskhub.lifecycle import purge
+from azure_durable_py.runtime.entities.context import DurableEntityContext
+from azure_durable_py.taskhub.clearing import purge
+from azure_durable_py.taskhub.entity_state import EntityState
 from azure_durable_py.taskhub.protocol import InstanceQuery, Kind
+from azure_durable_py.taskhub.state import InstanceState
 from tests.simulation.world import World
 
 # --- the app -------------------------------------------------------------------------------------------

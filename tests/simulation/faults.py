@@ -279,7 +279,7 @@ def _smaller(query: InstanceQuery, dice: random.Random) -> InstanceQuery:
 
 # --- who calls --------------------------------------------------------------------------------------
 
-_NOT_A_PLACE = ("hub.py", "values.py")
+_NOT_A_PLACE = ("hub.py", "reading.py")
 """What every caller goes through on its way to the store."""
 _places: dict[CodeType, str] = {}
 
@@ -297,12 +297,16 @@ def _place(frame: Any) -> str:
     return "elsewhere"
 
 
+def _is_place(folder: str) -> bool:
+    return folder in ("taskhub", "client") or folder.partition("/")[0] == "worker"
+
+
 def _name_place(code: CodeType) -> str:
     _, found, path = code.co_filename.rpartition("/azure_durable_py/")
     if not found:
         return ""
     folder, _, module = path.rpartition("/")
-    if module in _NOT_A_PLACE or code.co_name.startswith("<") or folder not in ("worker", "taskhub", "client"):
+    if module in _NOT_A_PLACE or code.co_name.startswith("<") or not _is_place(folder):
         return ""
     return f"{module.removesuffix('.py')}.{code.co_name}"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from azure_durable_py.history import ContinuedAsNew, ExecutionCompleted
+from azure_durable_py.history.events import ContinuedAsNew, ExecutionCompleted
 from azure_durable_py.taskhub.protocol import Header, Kind
 from tests.simulation import looking
 from tests.simulation.memory import Partition

@@ -11,11 +11,11 @@ from datetime import timedelta
 from typing import Any
 
 from azure_durable_py.errors import InstanceAlreadyExistsError, InstanceNotFoundError
-from azure_durable_py.history import OperationArrived
-from azure_durable_py.models import EntityId
+from azure_durable_py.history.events import OperationArrived
+from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.runtime.entity_context import DurableEntityContext
+from azure_durable_py.runtime.entities.context import DurableEntityContext
 from tests.simulation import invariants, looking
 from tests.simulation.traffic_scenarios import value_of
 from tests.simulation.world import World, the_world

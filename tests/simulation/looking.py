@@ -9,12 +9,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from azure_durable_py.history import Event
-from azure_durable_py.taskhub.entity import EntityState
-from azure_durable_py.taskhub.instance import InstanceState, decode_ref, unpack
-from azure_durable_py.taskhub.lifecycle import is_terminal, read_history
+from azure_durable_py.history.events import Event
+from azure_durable_py.taskhub.entity_state import EntityState
+from azure_durable_py.taskhub.payloads import decode_ref, unpack
 from azure_durable_py.taskhub.protocol import Header, TaskHubStore
-from azure_durable_py.taskhub.values import read_value
+from azure_durable_py.taskhub.reading import read_history, read_value
+from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.worker.worker import Worker
 from tests.simulation.memory import Partition
 
@@ -36,7 +36,7 @@ async def history(store: TaskHubStore, header: Header) -> list[Event]:
 
 def finished(header: Header) -> bool:
     """Whether an instance is finished for good."""
-    return is_terminal(header)
+    return header.is_terminal
 
 
 def unlocked(header: Header) -> bool:

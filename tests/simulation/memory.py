@@ -17,7 +17,9 @@ from typing import NamedTuple
 
 from azure_durable_py.clock import Clock, Ids
 from azure_durable_py.errors import ConcurrencyConflictError, StorageRejectedError
-from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub import limits
+from azure_durable_py.taskhub.marker import check_marker
+from azure_durable_py.taskhub.naming import QueueNames
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     BlobRow,
@@ -128,7 +130,7 @@ class MemoryStore:
     ) -> None:
         self._hub_name = hub_name
         self._hub = hub_name.lower()
-        self._queues = layout.QueueNames(hub_name, instance_queue_count)
+        self._queues = QueueNames(hub_name, instance_queue_count)
         self.place = place or Place()
         self._now = now or Clock().now
         self._ids = ids or Ids()
@@ -161,7 +163,7 @@ class MemoryStore:
     async def open(self) -> HubInfo:
         mine = HubInfo(FORMAT_VERSION, len(self._queues.instances), bytes.fromhex(self._ids.new()) * 2)
         info = self.place.hubs.setdefault(self._hub, mine)
-        checked = layout.check_marker(info, self._hub_name, len(self._queues.instances), "memory")
+        checked = check_marker(info, self._hub_name, len(self._queues.instances), "memory")
         self._opened = True
         return checked
 
@@ -175,7 +177,7 @@ class MemoryStore:
             self.place.queues.pop(queue, None)
 
     def _of(self, instance_id: str) -> Partition:
-        layout.check_id(instance_id)
+        limits.check_id(instance_id)
         partitions = self._open_partitions()
         partition = partitions.get(instance_id)
         if partition is None:
@@ -192,14 +194,14 @@ class MemoryStore:
     async def load(self, instance_id: str) -> Loaded:
         partition = self._of(instance_id)
         keys = sorted(partition.inbox)
-        room = layout.LOAD_ROWS - 1
+        room = limits.LOAD_ROWS - 1
         return Loaded(partition.header, tuple([partition.inbox[key] for key in keys[:room]]), len(keys) > room)
 
     async def load_header(self, instance_id: str) -> Header | None:
         return self._of(instance_id).header
 
     async def commit(self, commit: Commit) -> str:
-        layout.check_commit(commit)
+        limits.check_commit(commit)
         partition = self._of(commit.instance_id)
         found = None if partition.header is None else partition.header.etag
         if found != commit.expected:
@@ -220,7 +222,7 @@ class MemoryStore:
         return etag
 
     async def insert_inbox(self, instance_id: str, rows: Sequence[InboxRow]) -> frozenset[str]:
-        layout.check_inbox(instance_id, rows)
+        limits.check_inbox(instance_id, rows)
         inbox, now = self._of(instance_id).inbox, self._now()
         existed = frozenset([row.key for row in rows if row.key in inbox])
         for row in rows:
@@ -229,22 +231,22 @@ class MemoryStore:
         return existed
 
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
-        layout.check_keys(keys)
+        limits.check_keys(keys)
         inbox = self._of(instance_id).inbox
         for key in keys:
             inbox.pop(key, None)
 
     async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:
-        layout.check_blobs(instance_id, rows)
+        limits.check_blobs(instance_id, rows)
         self._put(self._of(instance_id), rows)
 
     async def get_blobs(self, instance_id: str, keys: Sequence[str]) -> dict[str, bytes]:
-        layout.check_keys(keys, blobs=True)
+        limits.check_keys(keys, blobs=True)
         blobs = self._of(instance_id).blobs
         return {key: blobs[key].body for key in keys if key in blobs}
 
     async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
-        layout.check_keys([prefix], blobs=True)
+        limits.check_keys([prefix], blobs=True)
         blobs = self._of(instance_id).blobs
         return tuple(blobs[key] for key in sorted(blobs) if key.startswith(prefix))
 
@@ -253,7 +255,7 @@ class MemoryStore:
         return {key: blobs[key].timestamp or self._now() for key in sorted(blobs)}
 
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
-        layout.check_keys(keys, blobs=True)
+        limits.check_keys(keys, blobs=True)
         blobs = self._of(instance_id).blobs
         for key in keys:
             blobs.pop(key, None)
@@ -271,7 +273,7 @@ class MemoryStore:
         )
 
     async def query(self, query: InstanceQuery) -> Page:
-        layout.check_query(query)
+        limits.check_query(query)
         after = "" if query.continuation_token is None else _decode_token(query.continuation_token)
         found = [
             (instance_id, partition.header.columns)
@@ -298,7 +300,7 @@ class MemoryStore:
         return queue
 
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
-        layout.check_message(body, delay)
+        limits.check_message(body, delay)
         self._open_partitions()
         now = self._now()
         self.place.messages_made += 1
@@ -308,7 +310,7 @@ class MemoryStore:
         return QueueMessage(queue, body, 0, _Handle(message.id, 0), now)
 
     async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
-        layout.check_receive(limit, visibility)
+        limits.check_receive(limit, visibility)
         self._open_partitions()
         now, found = self._now(), self.queue(queue)
         taken: list[Message] = []
@@ -326,7 +328,7 @@ class MemoryStore:
         ]
 
     async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
-        layout.check_visibility(visibility)
+        limits.check_visibility(visibility)
         found, kept = self._held(message)
         kept.visible_at = self._now() + timedelta(seconds=visibility)
         kept.receipt += 1
@@ -350,7 +352,7 @@ class MemoryStore:
         found = self.queue(message.queue)
         kept = found.messages.get(handle.id)
         if kept is None or kept.receipt != handle.receipt:
-            raise layout.message_lost(message.queue)
+            raise limits.message_lost(message.queue)
         return found, kept
 
     async def next_visible(self, queue: str) -> float | None:
@@ -398,7 +400,7 @@ def _decode_token(token: str) -> str:
     try:
         word, _, instance_id = base64.b16decode(token).decode().partition(":")
     except (binascii.Error, ValueError) as error:
-        raise layout.unknown_token(token) from error
+        raise limits.unknown_token(token) from error
     if word != "after":
-        raise layout.unknown_token(token)
+        raise limits.unknown_token(token)
     return instance_id

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from azure_durable_py.errors import DurableError
-from azure_durable_py.worker import pump
+from azure_durable_py.worker.intake import pump
 from tests.simulation.faults import make_task
 from tests.simulation.loop import SimulatedLoop, run_simulated
 from tests.simulation.scenarios import SCENARIOS, app

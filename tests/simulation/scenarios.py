@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.models import RetryOptions
 from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
-from azure_durable_py.taskhub.lifecycle import purge
+from azure_durable_py.retry_policy import RetryOptions
+from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.protocol import Header
 from tests.simulation.entity_scenarios import ENTITY_SCENARIOS, add_entities
 from tests.simulation.life_scenarios import LIFE_SCENARIOS, add_life

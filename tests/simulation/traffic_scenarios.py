@@ -11,10 +11,10 @@ from datetime import timedelta
 from typing import Any
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.models import EntityId
+from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.runtime.entity_context import DurableEntityContext
+from azure_durable_py.runtime.entities.context import DurableEntityContext
 from azure_durable_py.taskhub.protocol import Header
 from tests.simulation.world import Plan, World, bends
 

@@ -28,7 +28,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from azure_durable_py.clock import Clock, Ids
-from azure_durable_py.history import (
+from azure_durable_py.history.events import (
     Event,
     EventRaised,
     ExecutionResumed,
@@ -40,9 +40,9 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.messages import ANY, InboxEvent, Target
 from azure_durable_py.taskhub.protocol import Header, InstanceQuery, Kind
-from azure_durable_py.worker.activities import run_inline
-from azure_durable_py.worker.invocations import HostLimits
-from azure_durable_py.worker.repair import repair
+from azure_durable_py.worker.activities.runner import run_inline
+from azure_durable_py.worker.intake.invocations import HostLimits
+from azure_durable_py.worker.lifeless import repair
 from azure_durable_py.worker.worker import Worker
 from tests.simulation import invariants, looking
 from tests.simulation.clients import SimulatedClient

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from azure_durable_py.models import UTC
 from azure_durable_py.taskhub.protocol import (
     BlobRow,
     Columns,
@@ -20,6 +19,7 @@ from azure_durable_py.taskhub.protocol import (
     QueueMessage,
     TaskHubStore,
 )
+from azure_durable_py.times import UTC
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 _Result = TypeVar("_Result")

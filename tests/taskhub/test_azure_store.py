@@ -31,10 +31,10 @@ from azure_durable_py.errors import (
     StorageRejectedError,
     StorageUnavailableError,
 )
-from azure_durable_py.models import UTC
 from azure_durable_py.taskhub.azure import AzureStore, StorageConnection, clients
 from azure_durable_py.taskhub.azure.queues import _Handle
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, InstanceQuery, Kind, QueueMessage
+from azure_durable_py.times import UTC
 from tests.azurite import ACCOUNT, KEY, Azurite, find
 from tests.counting import CountingStore
 from tests.taskhub.building import blobs, header, inbox, insert, listed_ids, receive_one

@@ -12,26 +12,28 @@ import pytest
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import InstanceAlreadyExistsError, InvalidRequestError
-from azure_durable_py.history import (
+from azure_durable_py.history.codec import encode_event
+from azure_durable_py.history.events import (
     EventRaised,
     ParentInstance,
     PayloadRef,
     SubOrchestrationCreated,
     SubOrchestrationFailed,
     Value,
-    encode_event,
 )
-from azure_durable_py.models import EntityId, OrchestrationRuntimeStatus
+from azure_durable_py.ids import EntityId
 from azure_durable_py.settings import Settings
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.damage import end_damaged, look_at
-from azure_durable_py.taskhub.entity import new_entity_header
+from azure_durable_py.taskhub.entity_state import new_entity_header
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.idset import IdSet
-from azure_durable_py.taskhub.instance import CorruptRowError, InstanceState, OutboxMessage, SendGroup, encode_ref
 from azure_durable_py.taskhub.messages import InboxEvent
-from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, Commit, InstanceQuery, TaskHubStore
-from azure_durable_py.worker.repair import repair
+from azure_durable_py.taskhub.payloads import encode_ref
+from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, Commit, CorruptRowError, InstanceQuery, TaskHubStore
+from azure_durable_py.taskhub.state import InstanceState, OutboxMessage, SendGroup
+from azure_durable_py.worker.lifeless import repair
 from tests.client.playing import Playing
 from tests.taskhub.building import inbox
 from tests.taskhub.spoiling import empty_header, insert_row, spoil_body, spoil_columns

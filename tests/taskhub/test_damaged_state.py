@@ -15,34 +15,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from azure_durable_py.errors import PayloadTooLargeError
-from azure_durable_py.history import EventRaised, ParentInstance, PayloadRef, TaskCompleted, encode_event, encode_time
+from azure_durable_py.history.codec import encode_event, encode_time
+from azure_durable_py.history.events import EventRaised, ParentInstance, PayloadRef, TaskCompleted
 from azure_durable_py.shape import ShapeError
-from azure_durable_py.taskhub import instance
-from azure_durable_py.taskhub.entity import EntityState, LockHolder, Summary
+from azure_durable_py.taskhub.entity_state import EntityState, LockHolder, Summary
 from azure_durable_py.taskhub.idset import IdSet
-from azure_durable_py.taskhub.instance import (
+from azure_durable_py.taskhub.messages import InboxEvent
+from azure_durable_py.taskhub.outgoing import Deliver, StartChild, StartNew, from_message, to_message
+from azure_durable_py.taskhub.payloads import decode_ref, encode_ref, from_blobs, pack, to_blobs, unpack
+from azure_durable_py.taskhub.protocol import CorruptRowError
+from azure_durable_py.taskhub.reading import read_pages
+from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.taskhub.state import (
     ActivityGroup,
     Alarm,
     Arming,
     ClientMemory,
-    CorruptRowError,
     InstanceState,
     Mark,
     OutboxMessage,
     PageRef,
     SenderPage,
     SendGroup,
-    decode_ref,
-    encode_ref,
-    from_blobs,
-    pack,
-    to_blobs,
-    unpack,
 )
-from azure_durable_py.taskhub.lifecycle import read_pages
-from azure_durable_py.taskhub.messages import InboxEvent
-from azure_durable_py.taskhub.outgoing import Deliver, StartChild, StartNew, from_message, to_message
-from azure_durable_py.taskhub.sqlite import SqliteStore
 from tests.counting import CountingStore
 from tests.taskhub.building import T0
 from tests.taskhub.mutating import damaged
@@ -238,7 +233,7 @@ def test_a_body_is_never_inflated_past_its_bound():
 
 
 def test_a_state_that_nobody_could_read_back_is_not_written(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(instance, "MAX_STATE_BYTES", 40_000)
+    monkeypatch.setattr("azure_durable_py.taskhub.state.MAX_STATE_BYTES", 40_000)
     state = InstanceState("e1", T0, senders={"日" * 1000 + str(number): 1 for number in range(14)})
     with pytest.raises(PayloadTooLargeError, match="over 40000 bytes"):
         state.encode()

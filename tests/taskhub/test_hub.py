@@ -17,9 +17,9 @@ from azure_durable_py.errors import (
     StorageUnavailableError,
     UnstorableError,
 )
-from azure_durable_py.history import EventRaised
+from azure_durable_py.history.events import EventRaised
 from azure_durable_py.taskhub.hub import LONGEST_PAUSE
-from azure_durable_py.taskhub.instance import CorruptRowError
+from azure_durable_py.taskhub.protocol import CorruptRowError
 from tests.counting import CountingStore
 from tests.protocol.staging import Stage, TaskHub, play
 

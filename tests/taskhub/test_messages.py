@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azure_durable_py.history import (
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import decode_event, encode_event, event_to_json
+from azure_durable_py.history.events import (
     ContinuedAsNew,
     EntityCaller,
     EntityLockGranted,
@@ -32,16 +34,13 @@ from azure_durable_py.history import (
     TaskScheduled,
     TimerCreated,
     TimerFired,
-    decode_event,
-    encode_event,
-    event_to_json,
 )
-from azure_durable_py.models import FailureDetails
 from azure_durable_py.shape import ShapeError
-from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.idset import MAX_IDS, IdSet
-from azure_durable_py.taskhub.instance import MAX_PAYLOAD_BYTES, chunk_keys
 from azure_durable_py.taskhub.messages import Doorbell, InboxEvent, MalformedMessageError, Target, WorkItem
+from azure_durable_py.taskhub.naming import chunk_keys
+from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES
 from tests.taskhub.building import T0
 from tests.taskhub.mutating import damaged
@@ -88,7 +87,7 @@ def test_text_that_is_not_unicode_comes_back_in_every_envelope():
     assert InboxEvent.decode(failed.encode()) == failed
     item = WorkItem("i", "one", "e1", 0, 0, 3, "\ud800")
     assert WorkItem.decode(item.encode()) == item
-    layout.check_message(item.encode(), 0)
+    limits.check_message(item.encode(), 0)
 
 
 @given(damaged([event_to_json(event) for event in EVENTS]))
@@ -107,7 +106,7 @@ def test_a_damaged_doorbell_is_refused_or_means_something(record: Any):
     except MalformedMessageError:
         return
     assert Doorbell.decode(doorbell.encode()) == doorbell
-    layout.check_id(doorbell.instance_id)
+    limits.check_id(doorbell.instance_id)
 
 
 @given(damaged([json.loads(ITEM.encode())]))
@@ -117,7 +116,7 @@ def test_a_damaged_work_item_is_refused_or_means_something(record: Any):
     except MalformedMessageError:
         return
     assert WorkItem.decode(item.encode()) == item
-    layout.check_id(item.instance_id)
+    limits.check_id(item.instance_id)
 
 
 @given(damaged([json.loads(event.encode()) for event in INBOX]))
@@ -127,7 +126,7 @@ def test_a_damaged_inbox_event_is_refused_or_means_something(record: Any):
     except MalformedMessageError:
         return
     assert InboxEvent.decode(event.encode()) == event
-    layout.check_keys([event.key])
+    limits.check_keys([event.key])
 
 
 @given(st.binary(max_size=200))
@@ -202,7 +201,7 @@ def test_the_longest_key_of_a_reference_names_rows_that_a_store_takes():
     )
     assert isinstance(event, EventRaised)
     assert isinstance(event.data, PayloadRef)
-    layout.check_keys(chunk_keys(event.data.key, event.data.chunks), blobs=True)
+    limits.check_keys(chunk_keys(event.data.key, event.data.chunks), blobs=True)
 
 
 @pytest.mark.parametrize(

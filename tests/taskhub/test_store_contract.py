@@ -18,9 +18,8 @@ from azure_durable_py.errors import (
     StorageRejectedError,
     UnstorableError,
 )
-from azure_durable_py.history import PayloadRef
-from azure_durable_py.models import UTC
-from azure_durable_py.taskhub.instance import encode_ref
+from azure_durable_py.history.events import PayloadRef
+from azure_durable_py.taskhub.payloads import encode_ref
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     MAX_BODY_BYTES,
@@ -36,6 +35,7 @@ from azure_durable_py.taskhub.protocol import (
     Kind,
     TaskHubStore,
 )
+from azure_durable_py.times import UTC
 from tests.conftest import StoreFactory
 from tests.taskhub.building import (
     T0,

@@ -10,7 +10,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 from azure_durable_py.app import DFApp
-from azure_durable_py.models import RetryOptions
+from azure_durable_py.retry_policy import RetryOptions
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.tasks import Task
 

@@ -12,8 +12,8 @@ import pytest
 from azure_durable_py.registry import ActivityDefinition
 from azure_durable_py.taskhub.messages import Doorbell
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, InboxRow
-from azure_durable_py.worker import draft
-from azure_durable_py.worker.repair import repair
+from azure_durable_py.worker.instance import orchestration_draft as draft
+from azure_durable_py.worker.lifeless import repair
 from tests.protocol.staging import Routine, Stage, play
 
 

@@ -9,21 +9,20 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.history import (
+from azure_durable_py.history.codec import encode_time
+from azure_durable_py.history.events import (
     EventRaised,
     ParentInstance,
     PayloadRef,
     SubOrchestrationCompleted,
     TaskCompleted,
-    encode_time,
 )
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.instance import CorruptRowError
 from azure_durable_py.taskhub.messages import InboxEvent, Target
-from azure_durable_py.taskhub.protocol import MAX_MESSAGE_CHARS, InboxRow, TaskHubStore
-from azure_durable_py.worker.children import is_wanted
-from azure_durable_py.worker.inbox import Accepted, without_lost
-from azure_durable_py.worker.poison import poison_queue, set_aside
+from azure_durable_py.taskhub.protocol import MAX_MESSAGE_CHARS, CorruptRowError, InboxRow, TaskHubStore
+from azure_durable_py.worker.instance.children import is_wanted
+from azure_durable_py.worker.instance.inbox import Accepted, without_lost
+from azure_durable_py.worker.intake.poison import poison_queue, set_aside
 from tests.protocol.staging import EPOCH, Routine, Stage, play
 from tests.taskhub.building import receive_one
 from tests.taskhub.spoiling import execute, insert_row, spoil_body, spoil_columns

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.taskhub.instance import InstanceState
-from azure_durable_py.worker import outbox
-from azure_durable_py.worker.claims import entries_of
+from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.worker.instance import dispatcher as outbox
+from azure_durable_py.worker.instance.claims import entries_of
 from tests.protocol.staging import Routine, Stage, play
 
 

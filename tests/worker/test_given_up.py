@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.history import EventRaised, OperationArrived
-from azure_durable_py.models import EntityId
+from azure_durable_py.history.events import EventRaised, OperationArrived
+from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition
 from azure_durable_py.taskhub.messages import Doorbell
 from tests.protocol.staging import Cast, Routine, Stage, play

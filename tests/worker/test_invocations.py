@@ -14,7 +14,7 @@ import pytest
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Ids, loop_clock
 from azure_durable_py.errors import StorageUnavailableError, TaskFailedError
-from azure_durable_py.history import TaskCompleted
+from azure_durable_py.history.events import TaskCompleted
 from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.settings import Settings
@@ -24,9 +24,9 @@ from azure_durable_py.taskhub.outgoing import RunActivity
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.testing.virtual_time import run_virtual
-from azure_durable_py.worker.activities import run_inline
-from azure_durable_py.worker.feed import ActivityFeed
-from azure_durable_py.worker.invocations import MOST_ROUNDS, SHORT_PATIENCE, HostLimits, Invocation
+from azure_durable_py.worker.activities.runner import run_inline
+from azure_durable_py.worker.activities.slots import ActivityFeed
+from azure_durable_py.worker.intake.invocations import MOST_ROUNDS, SHORT_PATIENCE, HostLimits, Invocation
 from azure_durable_py.worker.worker import Worker
 
 Routine = Generator[Any, Any, Any]

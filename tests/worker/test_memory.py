@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.worker.sessions import Sessions
+from azure_durable_py.worker.instance.sessions import Sessions
 from tests.protocol.staging import Routine, Stage, play
 
 

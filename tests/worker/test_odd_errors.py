@@ -12,11 +12,13 @@ from typing import Any, NoReturn
 import pytest
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.history import TaskFailed
-from azure_durable_py.models import MAX_FAILURE_CHAIN, MAX_FAILURE_CHARS, EntityId, FailureDetails, RetryPolicy
+from azure_durable_py.failures import MAX_FAILURE_CHAIN, MAX_FAILURE_CHARS, FailureDetails
+from azure_durable_py.history.events import TaskFailed
+from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import ActivityDefinition, Definitions
-from azure_durable_py.serialization import JsonDataConverter
-from azure_durable_py.worker.activities import ActivityRunner
+from azure_durable_py.retry_policy import RetryPolicy
+from azure_durable_py.serialization.converter import JsonDataConverter
+from azure_durable_py.worker.activities.runner import ActivityRunner
 from tests.entities import playing
 from tests.protocol.staging import Routine, Stage, play
 

@@ -15,7 +15,7 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.testing.virtual_time import run_virtual
-from azure_durable_py.worker.pump import Pump
+from azure_durable_py.worker.intake.pump import Pump
 
 T = TypeVar("T")
 QUEUE = "q"

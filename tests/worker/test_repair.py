@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 from azure_durable_py.clock import Ids
-from azure_durable_py.history import EventRaised
+from azure_durable_py.history.events import EventRaised
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub, new_header
 from azure_durable_py.taskhub.protocol import Commit
-from azure_durable_py.worker.repair import repair
+from azure_durable_py.worker.lifeless import repair
 from tests.counting import CountingStore
 from tests.protocol.staging import Routine, Stage, play
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.history import EventRaised
-from azure_durable_py.taskhub.instance import InstanceState
+from azure_durable_py.history.events import EventRaised
 from azure_durable_py.taskhub.messages import InboxEvent
-from azure_durable_py.worker import sender_memory
-from azure_durable_py.worker.sender_memory import move_senders, note_sender
+from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.worker.instance import sender_memory
+from azure_durable_py.worker.instance.sender_memory import move_senders, note_sender
 from tests.protocol.staging import EPOCH, Routine, Stage, play
 
 

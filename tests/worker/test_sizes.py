@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.history import ExecutionCompleted, OperationArrived, decode_event
-from azure_durable_py.models import EntityId
+from azure_durable_py.history.codec import decode_event
+from azure_durable_py.history.events import ExecutionCompleted, OperationArrived
+from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition
-from azure_durable_py.taskhub import instance, layout
-from azure_durable_py.taskhub.instance import MAX_PAYLOAD_BYTES
-from azure_durable_py.worker import entity_turn
+from azure_durable_py.taskhub import limits, state
+from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
 from azure_durable_py.worker import worker as worker_module
+from azure_durable_py.worker.instance import entity_turn
 from tests.protocol.staging import Routine, Stage, play, to
 
 HOUR = 3600.0
@@ -252,7 +253,7 @@ def test_a_header_over_the_limit_of_a_row_fails_its_instance(monkeypatch: pytest
         await stage.start("status", "one")
         await stage.waiting("one")
         # What leaves the room for the status of a row that is full otherwise.
-        monkeypatch.setattr(layout, "_MAX_ENTITY_BYTES", 12_000)
+        monkeypatch.setattr(limits, "_MAX_ENTITY_BYTES", 12_000)
         await stage.raise_event("one", "go")
         assert "a row has at most" in await stage.finished("one", within=HOUR)
         assert (await stage.header("one")).columns.runtime_status == "Failed"
@@ -266,7 +267,7 @@ def test_a_header_that_is_full_to_the_last_byte_has_room_to_say_so(monkeypatch: 
         context.continue_as_new(None)
 
     async def scene() -> None:
-        monkeypatch.setattr(instance, "MAX_BODY_BYTES", 40_000)
+        monkeypatch.setattr(state, "MAX_BODY_BYTES", 40_000)
         stage = Stage(piles_up)
         cast = await stage.worker("W1")
         # Nobody takes what it sends, and each turn adds a little to what its header has to hold.
@@ -290,7 +291,7 @@ def test_an_entity_whose_sends_fill_its_header_goes_on_when_they_are_gone(monkey
         context.set_state(context.get_state(lambda: 0) + 1)
 
     async def scene() -> None:
-        monkeypatch.setattr(instance, "MAX_BODY_BYTES", 60_000)
+        monkeypatch.setattr(state, "MAX_BODY_BYTES", 60_000)
         monkeypatch.setattr(entity_turn, "SEND_BYTES_PER_TURN", 20_000)
         stage = Stage()
         stage.entities = [relay, sink]

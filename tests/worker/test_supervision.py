@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from azure_durable_py.testing.virtual_time import run_virtual
-from azure_durable_py.worker import mailroom
-from azure_durable_py.worker.actor import Actor
-from azure_durable_py.worker.execution import Execution
+from azure_durable_py.worker.instance import mailroom
+from azure_durable_py.worker.instance.actor import Actor
+from azure_durable_py.worker.instance.orchestration_reader import Execution
 from azure_durable_py.worker.supervision import LONGEST_PAUSE, SETTLED_AFTER
 from azure_durable_py.worker.taskset import TaskSet
 from tests.protocol.staging import Cast, Cue, Matches, Routine, Stage, always, play
@@ -140,7 +140,7 @@ def test_a_scan_for_life_that_fails_does_not_make_the_worker_unhealthy(
     async def breaks(*_: Any, **__: Any) -> int:
         raise UnforeseenError("no scan")
 
-    monkeypatch.setattr("azure_durable_py.worker.repair.repair", breaks)
+    monkeypatch.setattr("azure_durable_py.worker.lifeless.repair", breaks)
 
     async def scene() -> None:
         stage = Stage(rests)
@@ -250,10 +250,10 @@ def test_an_activity_that_cannot_be_run_for_an_unforeseen_reason_is_run_later(
             raise UnforeseenError("its input cannot be read")
         return await real(*args)
 
-    from azure_durable_py.worker import feed
+    from azure_durable_py.worker.activities import slots
 
-    real = feed.read_value
-    monkeypatch.setattr(feed, "read_value", read_value)
+    real = slots.read_value
+    monkeypatch.setattr(slots, "read_value", read_value)
 
     async def scene() -> None:
         stage = Stage(rests)

@@ -13,7 +13,7 @@ from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.protocol import Header
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.testing.virtual_time import run_virtual
-from azure_durable_py.worker.activities import run_inline
+from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.versions import may_run
 from azure_durable_py.worker.worker import Worker
 

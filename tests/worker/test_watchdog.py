@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import TurnTimeoutError
-from azure_durable_py.history import OperationArrived
-from azure_durable_py.models import EntityId
+from azure_durable_py.history.events import OperationArrived
+from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub

@@ -19,7 +19,7 @@ from azure_durable_py.hosting.functions.hostjson import host_limits
 from azure_durable_py.hosting.functions.management import Management
 from azure_durable_py.hosting.storage import open_store
 from azure_durable_py.settings import Settings
-from azure_durable_py.worker.invocations import Invocations
+from azure_durable_py.worker.intake.invocations import Invocations
 
 logger = logging.getLogger(__name__)
 STORAGE_PAUSE = 10.0

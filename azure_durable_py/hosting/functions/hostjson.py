@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from azure_durable_py.settings import parse_duration
-from azure_durable_py.worker.invocations import HostLimits
+from azure_durable_py.worker.intake.invocations import HostLimits
 
 _BATCH_SIZE = 16
 _POLLING_INTERVAL = 60.0

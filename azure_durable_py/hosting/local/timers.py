@@ -18,7 +18,7 @@ from azure.functions.timer import TimerRequest
 
 from azure_durable_py.clock import Clock
 from azure_durable_py.hosting.local.functions import TimerFunction
-from azure_durable_py.models import UTC
+from azure_durable_py.times import UTC
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from azure_durable_py import shape
-from azure_durable_py.models import UTC
 from azure_durable_py.taskhub.azure import rows
-from azure_durable_py.taskhub.layout import unknown_token
+from azure_durable_py.taskhub.limits import unknown_token
 from azure_durable_py.taskhub.protocol import InstanceQuery, Kind, Listed
+from azure_durable_py.times import UTC
 
 _MAX_COMPARISONS = 15
 # '@', which begins the ids of entities and of nothing else, and the character after it.

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from azure.storage.queue.aio import QueueClient
 
 from azure_durable_py.errors import DurableError
-from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.azure import answers
 from azure_durable_py.taskhub.protocol import QueueMessage
 
@@ -61,7 +61,7 @@ class HubQueues:
 
     async def put(self, queue: str, body: str, delay: float) -> QueueMessage:
         """Put a message. Azure takes whole seconds: the delay is rounded up."""
-        encoded = layout.check_message(body, delay)
+        encoded = limits.check_message(body, delay)
         text = base64.b64encode(encoded).decode() if self._base64 else body
 
         async def call() -> Any:
@@ -74,7 +74,7 @@ class HubQueues:
 
     async def receive(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
         """Take messages, by one request."""
-        layout.check_receive(limit, visibility)
+        limits.check_receive(limit, visibility)
 
         async def call() -> list[Any]:
             pages: Any = (
@@ -103,7 +103,7 @@ class HubQueues:
 
     async def extend(self, message: QueueMessage, visibility: float) -> QueueMessage:
         """Keep a message invisible. Azure takes whole seconds: the time is rounded up."""
-        layout.check_visibility(visibility)
+        limits.check_visibility(visibility)
         handle = _Handle(*message.handle)
 
         async def call() -> Any:
@@ -187,7 +187,7 @@ class HubQueues:
             return await call()
         except answers.TROUBLE as error:
             if answers.code(error) in _LOST:
-                raise layout.message_lost(message.queue) from error
+                raise limits.message_lost(message.queue) from error
             raise self._translate(error, what, message.queue) from error
 
     def _translate(self, error: BaseException, what: str, queue: str) -> DurableError:

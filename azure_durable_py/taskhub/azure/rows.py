@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from azure_durable_py import shape
-from azure_durable_py.models import UTC
 from azure_durable_py.taskhub import columns
-from azure_durable_py.taskhub.layout import prefix_range
+from azure_durable_py.taskhub.limits import prefix_range
 from azure_durable_py.taskhub.protocol import BlobRow, Columns, Header, InboxRow, Listed
+from azure_durable_py.times import UTC
 
 HEADER_KEY = "00-instance"
 INBOX_PREFIX = "10-inbox-"

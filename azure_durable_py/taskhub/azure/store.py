@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from azure_durable_py.errors import SettingsError, StorageRejectedError
-from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.azure import rows
 from azure_durable_py.taskhub.azure.clients import Clients
 from azure_durable_py.taskhub.azure.connections import StorageConnection
 from azure_durable_py.taskhub.azure.queues import HubQueues
 from azure_durable_py.taskhub.azure.tables import HubTable
+from azure_durable_py.taskhub.marker import check_marker
+from azure_durable_py.taskhub.naming import QueueNames
 from azure_durable_py.taskhub.protocol import (
     BlobRow,
     Commit,
@@ -51,7 +53,7 @@ class AzureStore:
             raise SettingsError(f'messageEncoding is {message_encoding!r}; accepted is "base64" or "none".')
         self._connection = connection
         self._hub_name = hub_name
-        self._queue_names = layout.QueueNames(hub_name, instance_queue_count)
+        self._queue_names = QueueNames(hub_name, instance_queue_count)
         self._base64 = message_encoding == "base64"
         self._clients: Clients | None = None
         self._open_table: HubTable | None = None
@@ -84,7 +86,7 @@ class AzureStore:
             self._connect()
         try:
             info = await self._table.open()
-            layout.check_marker(info, self._hub_name, len(self.instance_queues), self._connection.host)
+            check_marker(info, self._hub_name, len(self.instance_queues), self._connection.host)
             await self._queues.open()
             return info
         except BaseException:
@@ -130,63 +132,63 @@ class AzureStore:
 
     async def load(self, instance_id: str) -> Loaded:
         """Header and the first inbox rows."""
-        layout.check_id(instance_id)
+        limits.check_id(instance_id)
         return await self._table.load(instance_id)
 
     async def load_header(self, instance_id: str) -> Header | None:
         """The header alone."""
-        layout.check_id(instance_id)
+        limits.check_id(instance_id)
         return await self._table.load_header(instance_id)
 
     async def commit(self, commit: Commit) -> str:
         """Apply a commit; returns the header's new ETag ('' when the header was deleted)."""
-        layout.check_commit(commit)
+        limits.check_commit(commit)
         return await self._table.commit(commit)
 
     async def insert_inbox(self, instance_id: str, rows: Sequence[InboxRow]) -> frozenset[str]:
         """Insert rows in order; returns the keys that existed."""
-        layout.check_inbox(instance_id, rows)
+        limits.check_inbox(instance_id, rows)
         return await self._table.insert_inbox(instance_id, rows)
 
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete inbox rows without touching a header."""
-        layout.check_id(instance_id)
-        layout.check_deleted(keys)
+        limits.check_id(instance_id)
+        limits.check_deleted(keys)
         await self._table.delete_rows(instance_id, [rows.INBOX_PREFIX + key for key in keys])
 
     async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:
         """Insert or replace blob rows."""
-        layout.check_blobs(instance_id, rows)
+        limits.check_blobs(instance_id, rows)
         await self._table.put_blobs(instance_id, rows)
 
     async def get_blobs(self, instance_id: str, keys: Sequence[str]) -> dict[str, bytes]:
         """The bodies of these blob rows; a missing one is absent."""
-        layout.check_id(instance_id)
-        layout.check_keys(keys, blobs=True)
+        limits.check_id(instance_id)
+        limits.check_keys(keys, blobs=True)
         return await self._table.get_blobs(instance_id, keys)
 
     async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
         """All blob rows whose RowKey begins with `prefix`."""
-        layout.check_id(instance_id)
-        layout.check_keys([prefix], blobs=True)
+        limits.check_id(instance_id)
+        limits.check_keys([prefix], blobs=True)
         return await self._table.list_blobs(instance_id, prefix)
 
     async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
         """The RowKeys of all blob rows of an instance, and when each was taken."""
-        layout.check_id(instance_id)
+        limits.check_id(instance_id)
         return await self._table.blob_keys(instance_id)
 
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete blob rows without touching a header."""
-        layout.check_id(instance_id)
-        layout.check_keys(keys, blobs=True)
+        limits.check_id(instance_id)
+        limits.check_keys(keys, blobs=True)
         await self._table.delete_rows(instance_id, keys)
 
     # --- all partitions ------------------------------------------------------------------------------
 
     async def query(self, query: InstanceQuery) -> Page:
         """List headers."""
-        layout.check_query(query)
+        limits.check_query(query)
         return await self._table.query(query)
 
     async def instances_with_inbox(self, before: datetime) -> list[str]:

@@ -17,8 +17,7 @@ from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from azure_durable_py.errors import ConcurrencyConflictError, DurableError, HubFormatError
-from azure_durable_py.models import UTC
-from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.azure import answers, listing, rows
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
@@ -31,6 +30,7 @@ from azure_durable_py.taskhub.protocol import (
     Loaded,
     Page,
 )
+from azure_durable_py.times import UTC
 
 logger = logging.getLogger(__name__)
 
@@ -115,10 +115,10 @@ class HubTable:
         """Header and inbox of one query response."""
         partition = rows.partition_key(instance_id)
         query = f"PartitionKey eq '{partition}' and RowKey lt '{rows.END_OF_INBOX}'"
-        found, token = await self._page(query, layout.LOAD_ROWS)
+        found, token = await self._page(query, limits.LOAD_ROWS)
         while not found and token:
             # A response may be empty and not the last. Nothing was taken from it, so the next one counts.
-            found, token = await self._page(query, layout.LOAD_ROWS, token=token)
+            found, token = await self._page(query, limits.LOAD_ROWS, token=token)
         header: Header | None = None
         if found and found[0]["RowKey"] == rows.HEADER_KEY:
             header = rows.header_of(instance_id, found.pop(0))
@@ -194,7 +194,7 @@ class HubTable:
 
     async def put_blobs(self, instance_id: str, given: Sequence[BlobRow]) -> None:
         """Insert or replace blob rows."""
-        for group in layout.transactions(given):
+        for group in limits.transactions(given):
             operations = [_upsert(rows.blob_row(instance_id, row)) for row in group]
             await self._call(f"Writing rows of {instance_id!r}", lambda operations=operations: self._send(operations))
 
@@ -210,7 +210,7 @@ class HubTable:
 
     async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
         """All blob rows whose RowKey begins with `prefix`."""
-        low, high = layout.prefix_range(prefix)
+        low, high = limits.prefix_range(prefix)
         partition = rows.partition_key(instance_id)
         found = await self._all(f"PartitionKey eq '{partition}' and RowKey ge '{low}' and RowKey lt '{high}'")
         return tuple(rows.blob_of(row) for row in found)
@@ -226,8 +226,8 @@ class HubTable:
         """Delete rows by RowKey; missing ones are no error."""
         partition = rows.partition_key(instance_id)
         distinct = list(dict.fromkeys(keys))
-        for start in range(0, len(distinct), layout.MAX_TRANSACTION_ROWS):
-            await self._delete_group(partition, distinct[start : start + layout.MAX_TRANSACTION_ROWS])
+        for start in range(0, len(distinct), limits.MAX_TRANSACTION_ROWS):
+            await self._delete_group(partition, distinct[start : start + limits.MAX_TRANSACTION_ROWS])
 
     async def _delete_group(self, partition: str, keys: Sequence[str]) -> None:
         what = f"Deleting rows of partition {partition!r}"
@@ -296,9 +296,9 @@ class HubTable:
             raise self._translate(error, "Querying") from error
 
     async def _all(self, query: str, select: list[str] | None = None) -> list[Mapping[str, Any]]:
-        found, token = await self._page(query, layout.MAX_PAGE, select=select)
+        found, token = await self._page(query, limits.MAX_PAGE, select=select)
         while token:
-            more, token = await self._page(query, layout.MAX_PAGE, select=select, token=token)
+            more, token = await self._page(query, limits.MAX_PAGE, select=select, token=token)
             found += more
         return found
 

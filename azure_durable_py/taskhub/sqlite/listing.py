@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from azure_durable_py import shape
-from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.protocol import InstanceQuery, Listed, Page
 from azure_durable_py.taskhub.sqlite.values import COLUMNS, to_columns, to_micros
 
@@ -64,7 +64,7 @@ def _conditions(query: InstanceQuery) -> tuple[list[str], list[Any]]:
         if accepted:
             add(f"{column} IN ({', '.join('?' * len(accepted))})", *accepted)
     if query.instance_id_prefix:
-        add("instance_id >= ? AND instance_id < ?", *layout.prefix_range(query.instance_id_prefix))
+        add("instance_id >= ? AND instance_id < ?", *limits.prefix_range(query.instance_id_prefix))
     if query.with_outbox is not None:
         add("has_outbox = ?", query.with_outbox)
     return conditions, values
@@ -78,9 +78,9 @@ def _decode_token(token: str) -> str:
     try:
         word, instance_id = _TOKEN(shape.parse(base64.b64decode(token, altchars=b"-_", validate=True)))
     except ValueError as error:
-        raise layout.unknown_token(token) from error
+        raise limits.unknown_token(token) from error
     if word != "after":
-        raise layout.unknown_token(token)
+        raise limits.unknown_token(token)
     return instance_id
 
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from azure_durable_py.errors import ConcurrencyConflictError
-from azure_durable_py.models import UTC
-from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.columns import body_of
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, Header, InboxRow, Loaded
 from azure_durable_py.taskhub.sqlite.values import COLUMNS, taken, to_header, to_row
+from azure_durable_py.times import UTC
 
 _SELECT_HEADER = f"SELECT etag, body, {COLUMNS} FROM instances WHERE hub = ? AND instance_id = ?"  # noqa: S608
 _INSERT_HEADER = f"INSERT INTO instances (hub, instance_id, etag, body, {COLUMNS}) VALUES ({', '.join('?' * 23)})"  # noqa: S608
@@ -38,8 +38,8 @@ _DELETE_BLOB = "DELETE FROM blobs WHERE hub = ? AND instance_id = ? AND key = ?"
 def load(db: sqlite3.Connection, hub: str, instance_id: str) -> Loaded:
     """Header and the first inbox rows."""
     header = db.execute(_SELECT_HEADER, (hub, instance_id)).fetchone()
-    rows = db.execute(_SELECT_INBOX, (hub, instance_id, layout.LOAD_ROWS)).fetchall()
-    room = layout.LOAD_ROWS - 1
+    rows = db.execute(_SELECT_INBOX, (hub, instance_id, limits.LOAD_ROWS)).fetchall()
+    room = limits.LOAD_ROWS - 1
     inbox = tuple(InboxRow(row[0], body_of(row[1]), taken(row[2])) for row in rows[:room])
     return Loaded(to_header(instance_id, header), inbox, len(rows) > room)
 
@@ -107,7 +107,7 @@ def get_blobs(db: sqlite3.Connection, hub: str, instance_id: str, keys: Sequence
 
 def list_blobs(db: sqlite3.Connection, hub: str, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
     """All blob rows whose RowKey begins with `prefix`."""
-    rows = db.execute(_LIST_BLOBS, (hub, instance_id, *layout.prefix_range(prefix))).fetchall()
+    rows = db.execute(_LIST_BLOBS, (hub, instance_id, *limits.prefix_range(prefix))).fetchall()
     return tuple(BlobRow(row[0], body_of(row[1]), taken(row[2])) for row in rows)
 
 

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.sqlite.values import duration, taken, to_text, to_time
 
@@ -76,7 +76,7 @@ def extend(
     handle = Handle(*message.handle)
     values = (now + duration(visibility), owner, handle.id, message.queue, handle.receipt)
     if db.execute(_EXTEND, values).rowcount == 0:
-        raise layout.message_lost(message.queue)
+        raise limits.message_lost(message.queue)
     extended = Handle(handle.id, handle.receipt + 1)
     return QueueMessage(message.queue, message.body, message.dequeue_count, extended, message.inserted_on)
 
@@ -88,7 +88,7 @@ def delete(db: sqlite3.Connection, message: QueueMessage) -> None:
     """
     handle = Handle(*message.handle)
     if db.execute(_DELETE, (handle.id, message.queue, handle.receipt)).rowcount == 0:
-        raise layout.message_lost(message.queue)
+        raise limits.message_lost(message.queue)
 
 
 def count(db: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from azure_durable_py.clock import Clock, Ids
-from azure_durable_py.taskhub import layout
+from azure_durable_py.taskhub import limits
+from azure_durable_py.taskhub.marker import check_marker
+from azure_durable_py.taskhub.naming import QueueNames
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     BlobRow,
@@ -59,7 +61,7 @@ class SqliteStore:
         self._path = path
         self._hub_name = hub_name
         self._hub = hub_name.lower()
-        self._queues = layout.QueueNames(hub_name, instance_queue_count)
+        self._queues = QueueNames(hub_name, instance_queue_count)
         self._now = now or Clock().now
         self._ids = ids or Ids()
         self._busy_timeout = busy_timeout
@@ -91,7 +93,7 @@ class SqliteStore:
         lane = self._lane = self._lane or self._connect()
         try:
             info = await lane.write(self._mark)
-            return layout.check_marker(info, self._hub_name, len(self._queues.instances), self._path or "memory")
+            return check_marker(info, self._hub_name, len(self._queues.instances), self._path or "memory")
         except BaseException:
             await self.close()
             raise
@@ -136,67 +138,67 @@ class SqliteStore:
 
     async def load(self, instance_id: str) -> Loaded:
         """Header and the first inbox rows."""
-        layout.check_id(instance_id)
+        limits.check_id(instance_id)
         return await self._open.read(lambda db: partition.load(db, self._hub, instance_id))
 
     async def load_header(self, instance_id: str) -> Header | None:
         """The header alone."""
-        layout.check_id(instance_id)
+        limits.check_id(instance_id)
         return await self._open.read(lambda db: partition.load_header(db, self._hub, instance_id))
 
     async def commit(self, commit: Commit) -> str:
         """Apply a commit; returns the header's new ETag ('' when the header was deleted)."""
-        layout.check_commit(commit)
+        limits.check_commit(commit)
         etag = "" if commit.header is None else self._ids.new()
         await self._open.write(lambda db: partition.commit(db, self._hub, commit, etag, self._micros()))
         return etag
 
     async def insert_inbox(self, instance_id: str, rows: Sequence[InboxRow]) -> frozenset[str]:
         """Insert rows in order; returns the keys that existed."""
-        layout.check_inbox(instance_id, rows)
+        limits.check_inbox(instance_id, rows)
         return await self._open.write(
             lambda db: partition.insert_inbox(db, self._hub, instance_id, rows, self._micros())
         )
 
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete inbox rows without touching a header."""
-        layout.check_id(instance_id)
-        layout.check_deleted(keys)
+        limits.check_id(instance_id)
+        limits.check_deleted(keys)
         await self._open.write(lambda db: partition.delete_inbox(db, self._hub, instance_id, keys))
 
     async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:
         """Insert or replace blob rows."""
-        layout.check_blobs(instance_id, rows)
+        limits.check_blobs(instance_id, rows)
         await self._open.write(lambda db: partition.put_blobs(db, self._hub, instance_id, rows, self._micros()))
 
     async def get_blobs(self, instance_id: str, keys: Sequence[str]) -> dict[str, bytes]:
         """The bodies of these blob rows; a missing one is absent."""
-        layout.check_id(instance_id)
-        layout.check_keys(keys, blobs=True)
+        limits.check_id(instance_id)
+        limits.check_keys(keys, blobs=True)
         return await self._open.read(lambda db: partition.get_blobs(db, self._hub, instance_id, keys))
 
     async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
         """All blob rows whose RowKey begins with `prefix`."""
-        layout.check_id(instance_id)
-        layout.check_keys([prefix], blobs=True)
+        limits.check_id(instance_id)
+        limits.check_keys([prefix], blobs=True)
         return await self._open.read(lambda db: partition.list_blobs(db, self._hub, instance_id, prefix))
 
     async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
         """The RowKeys of all blob rows of an instance, and when each was taken."""
-        layout.check_id(instance_id)
+        limits.check_id(instance_id)
         return await self._open.read(lambda db: partition.blob_keys(db, self._hub, instance_id))
 
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete blob rows without touching a header."""
-        layout.check_id(instance_id)
-        layout.check_keys(keys, blobs=True)
+        limits.check_id(instance_id)
+        limits.check_keys(keys, blobs=True)
         await self._open.write(lambda db: partition.delete_blobs(db, self._hub, instance_id, keys))
 
     # --- all partitions ------------------------------------------------------------------------------
 
     async def query(self, query: InstanceQuery) -> Page:
         """List headers in the order of their ids."""
-        layout.check_query(query)
+        limits.check_query(query)
         after = listing.start_of(query)
         return await self._open.read(lambda db: listing.list_page(db, self._hub, query, after))
 
@@ -208,12 +210,12 @@ class SqliteStore:
 
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
         """Put a message that never expires, invisible for `delay` seconds."""
-        layout.check_message(body, delay)
+        limits.check_message(body, delay)
         return await self._open.write(lambda db: queues.put(db, queue, body, delay, self._micros()))
 
     async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
         """Take up to `limit` messages, the longest visible first."""
-        layout.check_receive(limit, visibility)
+        limits.check_receive(limit, visibility)
         # Most polls find nothing: looking takes no lock that writers would wait for.
         lane = self._open
         if not await lane.read(lambda db: queues.is_any_visible(db, queue, self._micros())):
@@ -222,7 +224,7 @@ class SqliteStore:
 
     async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
         """Keep a message invisible for `visibility` seconds from now."""
-        layout.check_visibility(visibility)
+        limits.check_visibility(visibility)
         lane = self._open
         return await lane.write(lambda db: queues.extend(db, message, visibility, self._micros(), lane.owner))
 

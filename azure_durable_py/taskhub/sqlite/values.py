@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from azure_durable_py import shape
-from azure_durable_py.models import UTC
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub.columns import body_of, header_of, read_columns
 from azure_durable_py.taskhub.protocol import Columns, Header
+from azure_durable_py.times import UTC
 
 COLUMNS = (
     "kind, name, runtime_status, created_time, last_updated_time, execution_id, turn_id, generation, completed_time, "

@@ -8,15 +8,15 @@ MUTANTS = (
     Mutant(
         "work_item_guards_nothing",
         "What a work item guards is not handed over when it is delivered again.",
-        "worker/feed.py",
-        "if not is_terminal(header) or state.names(item.id):",
+        "worker/activities/slots.py",
+        "if not header.is_terminal or state.names(item.id):",
         "if False:",
         ("tests/protocol/test_rules_guards.py::test_r4_what_a_work_item_guards_is_handed_over_by_who_gets_it_again",),
     ),
     Mutant(
         "repeated_work_item_trusted",
         "A work item that is delivered again runs without a look whether its result is still wanted.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "                if not await self._may_run_again(item, delivery, what):\n",
         "                if False:\n",
         (
@@ -27,7 +27,7 @@ MUTANTS = (
     Mutant(
         "no_ring_before_rerun",
         "A result that was inserted and not rung for, by a worker that died between, stays in the inbox.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         '                await self._hub.patiently(lambda: self._hub.ring(item.instance_id, "work item again"), what)\n',
         "",
         (
@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         "work_item_deleted_before_its_result_is_stored",
         "A work item is deleted as soon as its activity has run, before its result is in the inbox.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         '        inbox_event = InboxEvent(event, f"work:{item.id}", 0, event.timestamp, target)\n',
         '        inbox_event = InboxEvent(event, f"work:{item.id}", 0, event.timestamp, target)\n'
         "        await delivery.settlement.ack()\n",
@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant(
         "work_item_deleted_before_its_result_is_committed",
         "A work item is deleted as soon as its result is in the memory of its instance.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "if delivery.lost or (delivery.id not in waiting and self._is_done(delivery)):",
         "if delivery.lost or self._is_done(delivery):",
         ("tests/worker/test_feed.py::test_a_work_item_is_in_the_queue_until_its_result_is_committed",),
@@ -56,7 +56,7 @@ MUTANTS = (
     Mutant(
         "more_runs_than_slots",
         "More activities run at once than the settings allow.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "            if len(self._running) < self._slots:\n",
         "            if len(self._running) <= self._slots:\n",
         ("tests/worker/test_feed.py::test_no_more_activities_run_at_once_than_there_are_slots",),
@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(
         "more_taken_than_slots",
         "Work items are taken from the queue for slots that are not free.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "return max(0, self._slots - len(self._running) + ahead - len(self._taken))",
         "return self._slots",
         ("tests/worker/test_feed.py::test_a_worker_takes_no_work_for_which_it_has_no_slot",),
@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(
         "newest_first",
         "What was taken from the queue is run before what has waited here for longer.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "if self._taken and (not self._waiting or self._taken[0].ready_at <= self._waiting[0].ready_at):",
         "if self._taken:",
         (
@@ -82,7 +82,7 @@ MUTANTS = (
     Mutant(
         "local_first",
         "What waits in the queue is not run while turns of this worker decide more.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "if self._taken and (not self._waiting or self._taken[0].ready_at <= self._waiting[0].ready_at):",
         "if self._taken and not self._waiting:",
         ("tests/worker/test_fairness.py",),
@@ -90,7 +90,7 @@ MUTANTS = (
     Mutant(
         "nothing_taken_ahead",
         "While anything waits here, nothing is taken from the queue, however old.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "ahead = min(MOST_AHEAD, self._slots) if self._waiting else 0",
         "ahead = 0",
         ("tests/worker/test_fairness.py",),
@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant(
         "unwanted_activity_run",
         "An activity runs whose instance has ended while it waited for a slot.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "            while self._waiting and not self._waiting[0].is_wanted:\n",
         "            while False:\n",
         ("tests/worker/test_feed.py::test_an_activity_of_an_instance_that_has_ended_while_it_waited_does_not_run",),
@@ -114,7 +114,7 @@ MUTANTS = (
     Mutant(
         "queue_read_without_room",
         "Messages are taken from a queue although there is no room for them.",
-        "worker/pump.py",
+        "worker/intake/pump.py",
         "            room = min(self._room(), self._batch)\n",
         "            room = self._batch\n",
         ("tests/worker/test_pump.py",),
@@ -122,7 +122,7 @@ MUTANTS = (
     Mutant(
         "own_messages_not_announced",
         "A message that this process puts waits for the next poll.",
-        "worker/pump.py",
+        "worker/intake/pump.py",
         "            heapq.heappush(self._due, self._hub.clock.monotonic() + delay)\n",
         "            pass\n",
         ("tests/worker/test_pump.py",),
@@ -130,7 +130,7 @@ MUTANTS = (
     Mutant(
         "idle_queue_polled_for_ever",
         "An idle queue is polled as often as a busy one.",
-        "worker/pump.py",
+        "worker/intake/pump.py",
         "pause = FIRST_PAUSE if messages or announced else min(2 * pause, self._max_pause)",
         "pause = FIRST_PAUSE",
         ("tests/worker/test_pump.py",),
@@ -138,7 +138,7 @@ MUTANTS = (
     Mutant(
         "next_message_not_asked_for",
         "A pump backs off past the moment at which the next message becomes visible.",
-        "worker/pump.py",
+        "worker/intake/pump.py",
         "            if not messages:\n                next_poll = min(next_poll, await self._next_visible())\n",
         "",
         ("tests/worker/test_pump.py",),
@@ -146,7 +146,7 @@ MUTANTS = (
     Mutant(
         "pump_stops_at_a_bad_message",
         "One message that cannot be taken keeps the others of its batch from being taken.",
-        "worker/pump.py",
+        "worker/intake/pump.py",
         '            logger.exception("A message in %s could not be taken and will be delivered again.", self._queue)\n',
         "            raise\n",
         ("tests/worker/test_pump.py",),
@@ -154,7 +154,7 @@ MUTANTS = (
     Mutant(
         "tries_not_counted_over_messages",
         "What was begun before it was put into the queue counts as new there.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "            tries=offer.tries,\n",
         "            tries=0,\n",
         ("tests/worker/test_given_up.py",),
@@ -162,7 +162,7 @@ MUTANTS = (
     Mutant(
         "begun_before_and_run_here",
         "An activity that a process began and did not end runs where nobody counts its tries.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "elsewhere = tries > 0 or (self.local_bound is not None",
         "elsewhere = (self.local_bound is not None",
         ("tests/worker/test_given_up.py",),
@@ -170,7 +170,7 @@ MUTANTS = (
     Mutant(
         "taken_kept_on_stop",
         "Work items that were taken ahead stay invisible after the worker has stopped.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "        await asyncio.gather(*(item.delivery.settlement.release() for item in taken))\n",
         "        del taken\n",
         ("tests/worker/test_feed.py::test_a_worker_that_stops_lets_go_of_work",),
@@ -178,7 +178,7 @@ MUTANTS = (
     Mutant(
         "running_kept_on_stop",
         "The work item of an activity that is given up stays invisible after the worker has stopped.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "        except asyncio.CancelledError:\n            await delivery.settlement.release()\n            raise\n",
         "        except asyncio.CancelledError:\n            raise\n",
         ("tests/worker/test_feed.py::test_a_worker_that_stops_lets_go_of_work",),
@@ -186,7 +186,7 @@ MUTANTS = (
     Mutant(
         "held_kept_on_stop",
         "Doorbells in hand stay invisible after the worker has stopped.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "        await asyncio.gather(*(delivery.settlement.release() for delivery in held))\n",
         "        del held\n",
         ("tests/worker/test_given_up.py::test_a_message_is_let_go_of_as_if_it_was_never_delivered",),
@@ -194,7 +194,7 @@ MUTANTS = (
     Mutant(
         "queued_not_told",
         "An activity that is in the queue stays in the outbox, too.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "        offer.job.handed_over(sender, offer.entry)\n",
         "        del sender\n",
         ("tests/worker/test_feed.py::test_what_is_in_the_queue_needs_no_other_message_and_keeps_no_doorbell",),
@@ -202,7 +202,7 @@ MUTANTS = (
     Mutant(
         "unreadable_input_fails_at_once",
         "An activity whose input storage does not give at the moment fails without having run.",
-        "worker/feed.py",
+        "worker/activities/slots.py",
         "text = await self._hub.patiently(lambda: read_value(self._hub.store, instance_id, activity.input), what)",
         "text = await read_value(self._hub.store, instance_id, activity.input)",
         ("tests/worker/test_feed.py::test_an_activity_whose_input_cannot_be_read_for_a_while_has_not_failed",),

@@ -13,7 +13,7 @@ MUTANTS = (
     Mutant(
         "deleted_without_its_rest",
         "A finished instance is taken away with what it still had to say.",
-        "taskhub/lifecycle.py",
+        "taskhub/handing_over.py",
         "        await hand_over_rest(hub, header, state)\n        return state\n",
         "        return state\n",
         ("tests/protocol/test_rules_time.py::test_r17_a_child_that_is_purged_still_tells_its_parent",),
@@ -21,15 +21,15 @@ MUTANTS = (
     Mutant(
         "running_instance_purged",
         "An instance that runs is taken away.",
-        "taskhub/lifecycle.py",
-        "    if not is_terminal(header):\n        status = ",
+        "taskhub/handing_over.py",
+        "    if not header.is_terminal:\n        status = ",
         "    if False:\n        status = ",
         ("tests/client/test_reading.py::test_a_running_instance_is_not_purged",),
     ),
     Mutant(
         "header_deleted_before_its_rows",
         "A purge that dies after it has deleted the header leaves the rows for ever.",
-        "taskhub/lifecycle.py",
+        "taskhub/clearing.py",
         "            deletion = Commit(instance_id, None, header.etag, rest.inbox, (), rest.blobs)\n"
         "            await hub.retry(lambda deletion=deletion: hub.store.commit(deletion))\n",
         "            deletion = Commit(instance_id, None, header.etag)\n"
@@ -41,7 +41,7 @@ MUTANTS = (
     Mutant(
         "next_instance_purged",
         "A purge whose last answer was lost takes the instance away that took the place.",
-        "taskhub/lifecycle.py",
+        "taskhub/clearing.py",
         "if loaded.header is None or (seen is not None and execution != seen):",
         "if loaded.header is None:",
         (f"{_RULES}::test_a_purge_whose_last_answer_is_lost_does_not_take_the_next_instance_for_the_last",),
@@ -49,7 +49,7 @@ MUTANTS = (
     Mutant(
         "purge_denied",
         "A purge whose last answer was lost says that there was nothing.",
-        "taskhub/lifecycle.py",
+        "taskhub/clearing.py",
         "            return seen is not None\n",
         "            return False\n",
         (
@@ -59,7 +59,7 @@ MUTANTS = (
     Mutant(
         "rows_on_their_way_deleted",
         "A purge deletes the rows of a start that is just being made.",
-        "taskhub/lifecycle.py",
+        "taskhub/handing_over.py",
         "    return staged is None or key in names or ",
         "    return True or key in names or ",
         (f"{_RULES}::test_rows_of_a_start_that_is_not_written_yet_are_left_alone_until_they_are_old",),
@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant(
         "rows_left_behind",
         "Rows of an instance that is gone stay for ever.",
-        "taskhub/lifecycle.py",
+        "taskhub/handing_over.py",
         "    return header, Rows(tuple(inbox), tuple(blobs))\n",
         "    return header, Rows(tuple(inbox), ())\n",
         ("tests/protocol/test_rules_time.py::test_r17_a_purge_that_died_half_way_is_finished_by_the_next",),
@@ -75,7 +75,7 @@ MUTANTS = (
     Mutant(
         "purge_forgets_names",
         "A purge that another process finishes leaves the rows of events behind.",
-        "taskhub/lifecycle.py",
+        "taskhub/handing_over.py",
         "        garbage=[key for key in left if key.startswith(STAGED)][:MOST_NAMES],\n",
         "",
         (f"{_RULES}::test_a_purge_that_dies_at_any_call_is_finished_by_another_process",),
@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant(
         "values_of_events_stay",
         "The rows of values that came with events are kept when their history is gone.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "        draft.state.garbage += accepted.spent\n",
         "",
         (f"{_RULES}::test_an_eternal_orchestration_keeps_no_rows_of_generations_that_are_over",),
@@ -91,7 +91,7 @@ MUTANTS = (
     Mutant(
         "inputs_of_generations_stay",
         "The input of each generation is kept when the next has begun.",
-        "worker/draft.py",
+        "worker/instance/orchestration_draft.py",
         "            refs[shown.key] = shown\n",
         "            pass\n",
         (f"{_RULES}::test_an_eternal_orchestration_keeps_no_rows_of_generations_that_are_over",),
@@ -99,7 +99,7 @@ MUTANTS = (
     Mutant(
         "stranger_terminated",
         "A recursive termination ends another instance that has the id of the child.",
-        "worker/draft.py",
+        "worker/instance/orchestration_draft.py",
         "target = Target(child_execution(sender, task_id))",
         "target = Target()",
         (f"{_TARGETS}::test_recursive_termination_leaves_a_stranger_alone_that_has_the_id_of_the_child",),
@@ -107,7 +107,7 @@ MUTANTS = (
     Mutant(
         "empty_entity_forgets_early",
         "An empty entity is deleted while what it took may be sent again.",
-        "taskhub/entity_cleaning.py",
+        "taskhub/clearing.py",
         "if not entity.is_idle or quiet < (LONG_QUIET if state.sender_pages else QUIET):",
         "if not entity.is_idle:",
         (f"{_CLEANING}::test_cleaning_removes_what_is_left_of_empty_entities",),
@@ -115,15 +115,15 @@ MUTANTS = (
     Mutant(
         "orphaned_lock_kept",
         "A lock whose owner is gone is held for ever.",
-        "taskhub/entity_cleaning.py",
-        "    if header is None or is_terminal(header):\n        return True\n",
-        "    if header is None or is_terminal(header):\n        return False\n",
+        "taskhub/clearing.py",
+        "    if header is None or header.is_terminal:\n        return True\n",
+        "    if header is None or header.is_terminal:\n        return False\n",
         (f"{_CLEANING}::test_cleaning_releases_locks_whose_holder_is_gone",),
     ),
     Mutant(
         "waiting_instances_rung",
         "The scan for life rings every instance that waits for an event.",
-        "worker/repair.py",
+        "worker/lifeless.py",
         "    return columns.runtime_status == OrchestrationRuntimeStatus.Pending.value\n",
         "    return True\n",
         (f"{_REPAIR}::test_instances_that_wait_for_an_event_are_left_in_peace",),
@@ -131,7 +131,7 @@ MUTANTS = (
     Mutant(
         "waiting_rows_overlooked",
         "The scan for life does not see an event whose ring was lost.",
-        "worker/repair.py",
+        "worker/lifeless.py",
         "        await _ring(hub, instance_id, rung)\n    if rung:\n",
         "        pass\n    if rung:\n",
         (f"{_REPAIR}::test_an_event_whose_ring_was_lost_is_rung_for",),
@@ -139,7 +139,7 @@ MUTANTS = (
     Mutant(
         "overdue_timers_overlooked",
         "The scan for life does not see a timer whose doorbell was lost.",
-        "worker/repair.py",
+        "worker/lifeless.py",
         "        return now - columns.wake_time > OVERDUE\n",
         "        return False\n",
         (f"{_REPAIR}::test_a_timer_is_rung_for_when_it_is_overdue_and_not_before",),

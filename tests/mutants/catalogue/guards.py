@@ -10,7 +10,7 @@ MUTANTS = (
     Mutant(
         "acknowledge_before_dispatch",
         "A message is deleted although the header still names what it guards.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "if delivery.suspect or state.names(delivery.id) or self._early_until is not None:",
         "if delivery.suspect or self._early_until is not None:",
         (f"{_GUARDS}::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",),
@@ -18,7 +18,7 @@ MUTANTS = (
     Mutant(
         "acknowledge_with_rows_left",
         "A message is deleted although rows that it was rung for wait in memory.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "return self._rows[0].key > delivery.horizon",
         "return True",
         ("tests/protocol/test_rules_time.py::test_r20_a_backlog_is_loaded_once_and_not_at_every_turn",),
@@ -26,7 +26,7 @@ MUTANTS = (
     Mutant(
         "acknowledge_with_rows_in_storage",
         "A message is deleted although more rows wait than one load takes.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "return not self._more",
         "return True",
         ("tests/protocol/test_rules_order.py::test_r11_a_turn_takes_rows_of_one_response",),
@@ -34,7 +34,7 @@ MUTANTS = (
     Mutant(
         "late_first_load_trusted",
         "A message that waited for its first load until another may have it is named without asking storage.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "[each for each in unseen if each.settlement.overdue]",
         "()",
         (
@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant(
         "never_overdue",
         "A hold that was not renewed in time is taken for ours.",
-        "worker/delivery.py",
+        "worker/intake/delivery.py",
         "return self.holder.hub.clock.monotonic() >= self.expires_at",
         "return False",
         (
@@ -54,7 +54,7 @@ MUTANTS = (
     Mutant(
         "no_fence",
         "A message that was delivered before is not marked: who had it before goes on naming it.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "None:\n        draft = self._draft(header, state)\n        self._fence(draft)\n",
         "None:\n        draft = self._draft(header, state)\n",
         (
@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(
         "older_mark_overwrites",
         "An older delivery takes a message over from the newer one.",
-        "worker/draft.py",
+        "worker/instance/orchestration_draft.py",
         "if known is None or known.rank < rank:",
         "if known is None or known.rank != rank:",
         (f"{_GUARDS}::test_r1_a_mark_is_never_overwritten_by_that_of_an_older_delivery",),
@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(
         "marks_forgotten_early",
         "A mark is forgotten while who it outranks may still be at work.",
-        "worker/draft.py",
+        "worker/instance/orchestration_draft.py",
         "MARK_MEMORY = timedelta(days=1)",
         "MARK_MEMORY = timedelta(seconds=1)",
         (
@@ -82,7 +82,7 @@ MUTANTS = (
     Mutant(
         "older_delivery_held",
         "Of two deliveries of one message the one that came last is held, even if it is the older.",
-        "worker/guards.py",
+        "worker/instance/guards.py",
         "if before is not None and before.rank > delivery.rank:",
         "if before is not None and False:",
         ("tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",),
@@ -90,7 +90,7 @@ MUTANTS = (
     Mutant(
         "twin_not_settled",
         "The older of two messages under one id stays in the queue.",
-        "worker/guards.py",
+        "worker/instance/guards.py",
         "if before is not None and before is not delivery:",
         "if before is not None and False:",
         ("tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",),
@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant(
         "outranked_not_noticed",
         "Who lost a message goes on with what it guards.",
-        "worker/guards.py",
+        "worker/instance/guards.py",
         "delivery.outranked = mark is not None and mark.rank > delivery.rank",
         "delivery.outranked = False",
         ("tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",),
@@ -106,7 +106,7 @@ MUTANTS = (
     Mutant(
         "outranked_kept",
         "A message that another delivery outranks is not deleted.",
-        "worker/guards.py",
+        "worker/instance/guards.py",
         "                del self._held[delivery.id]\n                self._delete(delivery)",
         "                del self._held[delivery.id]",
         ("tests/protocol/test_rules_guards.py::test_r1_the_older_of_two_deliveries_is_deleted_and_neither_released",),
@@ -114,7 +114,7 @@ MUTANTS = (
     Mutant(
         "lost_hands_over",
         "A worker whose message went to another goes on to hand over what it guards.",
-        "worker/guards.py",
+        "worker/instance/guards.py",
         "return delivery is not None and not delivery.suspect and not delivery.lost",
         "return delivery is not None and not delivery.suspect",
         (
@@ -124,7 +124,7 @@ MUTANTS = (
     Mutant(
         "suspects_trusted_without_commit",
         "A repeated delivery counts as the newest before any commit says so.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "        self._guards.outrank({} if self._state is None else self._state.marks)\n",
         "        self._guards.outrank({} if self._state is None else self._state.marks)\n        self._guards.trust()\n",
         (
@@ -134,7 +134,7 @@ MUTANTS = (
     Mutant(
         "no_renewal",
         "A message in hand is not kept invisible: another worker gets it after its visibility.",
-        "worker/delivery.py",
+        "worker/intake/delivery.py",
         "held.renew_at = self.hub.clock.monotonic() + visibility / 3",
         "held.renew_at = self.hub.clock.monotonic() + visibility * 300",
         ("tests/protocol/test_rules_guards.py::test_r1_a_hold_whose_renewal_is_refused_once_stays_ours",),
@@ -142,7 +142,7 @@ MUTANTS = (
     Mutant(
         "renewal_not_tried_again",
         "A renewal without an answer is taken for one that was done.",
-        "worker/delivery.py",
+        "worker/intake/delivery.py",
         "pause = held.visibility / 10",
         "pause = held.visibility * 2",
         ("tests/protocol/test_rules_guards.py::test_r1_a_hold_whose_renewal_is_refused_once_stays_ours",),
@@ -150,7 +150,7 @@ MUTANTS = (
     Mutant(
         "lost_hold_not_noticed",
         "A message that turns out to be another's is taken for one's own.",
-        "worker/delivery.py",
+        "worker/intake/delivery.py",
         "            held.lost = True\n            self.forget(held)\n",
         "            self.forget(held)\n",
         (
@@ -160,7 +160,7 @@ MUTANTS = (
     Mutant(
         "put_back_deletes_first",
         "A message that is put back is deleted before its successor is in the queue.",
-        "worker/delivery.py",
+        "worker/intake/delivery.py",
         "            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay, hold=True), attempts=attempts)\n",
         "            await self.ack()\n"
         "            await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay, hold=True), attempts=attempts)\n",
@@ -183,7 +183,7 @@ MUTANTS = (
     Mutant(
         "deferred_without_pause",
         "What cannot be worked on is taken up again at once, for ever.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "delay = min(2.0 ** min(delivery.rank[0], 10), LONGEST_DEFERRAL)",
         "delay = 1.0",
         (

@@ -8,7 +8,7 @@ MUTANTS = (
     Mutant(
         "sequence_not_checked",
         "What another instance sends again takes effect again.",
-        "worker/inbox.py",
+        "worker/instance/inbox.py",
         "if event.sequence <= state.senders.get(event.sender, -1):",
         "if False:",
         ("tests/protocol/test_rules_order.py::test_r10_what_is_sent_again_is_not_taken_again",),
@@ -16,7 +16,7 @@ MUTANTS = (
     Mutant(
         "client_repetitions_taken",
         "What a client sends again takes effect again.",
-        "worker/inbox.py",
+        "worker/instance/inbox.py",
         "if event.sequence in memory.seen:",
         "if False:",
         ("tests/protocol/test_rules_order.py::test_r12_a_client_s_event_is_remembered_for_ten_minutes",),
@@ -24,7 +24,7 @@ MUTANTS = (
     Mutant(
         "client_forgotten_early",
         "What a client sent is forgotten while it may still be sent again.",
-        "worker/inbox.py",
+        "worker/instance/inbox.py",
         "CLIENT_MEMORY = timedelta(minutes=10)",
         "CLIENT_MEMORY = timedelta(0)",
         ("tests/protocol/test_rules_order.py::test_r12_a_client_s_event_is_remembered_for_ten_minutes",),
@@ -32,7 +32,7 @@ MUTANTS = (
     Mutant(
         "other_execution_answered",
         "An answer to an execution before takes effect in the one that took its place.",
-        "worker/inbox.py",
+        "worker/instance/inbox.py",
         "target.execution_id in (None, state.execution_id)",
         "True",
         (
@@ -43,7 +43,7 @@ MUTANTS = (
     Mutant(
         "other_generation_answered",
         "An answer to the generation before takes effect in the next.",
-        "worker/inbox.py",
+        "worker/instance/inbox.py",
         "and target.generation in (None, state.generation)",
         "",
         (
@@ -53,7 +53,7 @@ MUTANTS = (
     Mutant(
         "other_attempt_answered",
         "An answer to an attempt before a rewind takes effect after it.",
-        "worker/inbox.py",
+        "worker/instance/inbox.py",
         "and target.attempt in (None, state.attempt)",
         "",
         (
@@ -63,7 +63,7 @@ MUTANTS = (
     Mutant(
         "unreadable_row_thrown_away",
         "An inbox row that cannot be read is deleted, and nobody can look at it.",
-        "worker/inbox.py",
+        "worker/instance/inbox.py",
         "            accepted.quarantined += quarantine(instance_id, row.key, row.body, error)\n            continue\n",
         "            continue\n",
         ("tests/worker/test_bad_input.py",),
@@ -79,7 +79,7 @@ MUTANTS = (
     Mutant(
         "horizon_without_end",
         "A doorbell is held as long as events keep coming.",
-        "worker/inbox.py",
+        "worker/instance/inbox.py",
         '        return loaded.inbox[-1].key if loaded.inbox else ""\n',
         '        return "2"\n',
         ("tests/protocol/test_rules_time.py::test_r20_a_constant_stream_does_not_hold_a_doorbell_for_ever",),
@@ -87,7 +87,7 @@ MUTANTS = (
     Mutant(
         "horizon_by_the_clock",
         "A doorbell goes before a row that it was rung for, as the sender's clock is ahead.",
-        "worker/inbox.py",
+        "worker/instance/inbox.py",
         "    if not loaded.more:\n        return loaded",
         "    if False:\n        return loaded",
         (
@@ -97,7 +97,7 @@ MUTANTS = (
     Mutant(
         "turn_without_bound",
         "A turn takes more rows than a commit can hold.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "if len(rows) == ROWS_PER_TURN or (rows and size > BYTES_PER_TURN):",
         "if len(rows) == 100 * ROWS_PER_TURN or (rows and size > BYTES_PER_TURN):",
         ("tests/protocol/test_rules_time.py::test_r20_a_backlog_is_loaded_once_and_not_at_every_turn",),

@@ -8,7 +8,7 @@ MUTANTS = (
     Mutant(
         "dropped_before_handed_over",
         "An entry leaves the header before it has arrived.",
-        "worker/mailroom.py",
+        "worker/instance/mailroom.py",
         "                async with self._context.sends:\n                    await hand_over(",
         "                for item in batch:\n                    self._handed_over(item.sender, item.entry)\n"
         "                async with self._context.sends:\n                    await hand_over(",
@@ -17,7 +17,7 @@ MUTANTS = (
     Mutant(
         "never_dropped",
         "What is handed over leaves the header only with a turn that may never come.",
-        "worker/outbox.py",
+        "worker/instance/dispatcher.py",
         "        if self._first_done is None or state is None or not len(self._guards):\n",
         "        if True:\n",
         (
@@ -27,7 +27,7 @@ MUTANTS = (
     Mutant(
         "whoever_hands_over",
         "Entries under messages of other workers are handed over, too.",
-        "worker/outbox.py",
+        "worker/instance/dispatcher.py",
         "mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]",
         "mine = list(entries_of(state))",
         (
@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         "left_by_the_dead",
         "What another worker committed under a message in hand is not handed over.",
-        "worker/outbox.py",
+        "worker/instance/dispatcher.py",
         "        if not self._unclaimed:\n            return\n",
         "        return\n",
         ("tests/protocol/test_rules_guards.py::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",),
@@ -45,7 +45,7 @@ MUTANTS = (
     Mutant(
         "queue_stolen_by_each_commit",
         "Who adds to a queue of sends puts it under a message of its own.",
-        "worker/draft.py",
+        "worker/instance/orchestration_draft.py",
         "        if not self.state.has_sends:\n            self.state.queue_guard = guard\n",
         "        self.state.queue_guard = guard\n",
         (
@@ -55,7 +55,7 @@ MUTANTS = (
     Mutant(
         "guard_of_an_empty_queue_kept",
         "A new queue of sends is put under the message that guarded the one before.",
-        "worker/draft.py",
+        "worker/instance/orchestration_draft.py",
         "        if not self.state.has_sends:\n            self.state.queue_guard = guard\n",
         "        self.state.queue_guard = self.state.queue_guard or guard\n",
         (
@@ -65,7 +65,7 @@ MUTANTS = (
     Mutant(
         "sends_guard_nothing",
         "The message that guards the queue of sends is not known as its guard.",
-        "taskhub/instance.py",
+        "taskhub/state.py",
         "(self.queue_guard == guard and self.has_sends)",
         "False",
         ("tests/protocol/test_rules_guards.py::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",),
@@ -73,7 +73,7 @@ MUTANTS = (
     Mutant(
         "lost_queue_never_taken_over",
         "Sends under a message that is lost are never taken over.",
-        "worker/outbox.py",
+        "worker/instance/dispatcher.py",
         "return state.queued_at is None or (draft.now - state.queued_at).total_seconds() > self._context.take_over_after",
         "return False",
         (
@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant(
         "live_queue_taken_over",
         "Sends are taken over from a worker that is alive.",
-        "worker/outbox.py",
+        "worker/instance/dispatcher.py",
         "return state.queued_at is None or (draft.now - state.queued_at).total_seconds() > self._context.take_over_after",
         "return True",
         (
@@ -93,7 +93,7 @@ MUTANTS = (
     Mutant(
         "repair_takes_nothing_over",
         "A scan for life rings an instance, and what a lost message guarded stays where it is.",
-        "worker/outbox.py",
+        "worker/instance/dispatcher.py",
         "        self.take_over(draft, guard)\n        draft.take_activities_over(",
         "        draft.take_activities_over(",
         ("tests/protocol/test_rules_guards.py::test_r8_what_a_lost_message_guarded_is_handed_over_after_a_repair",),
@@ -101,7 +101,7 @@ MUTANTS = (
     Mutant(
         "activities_taken_over_at_once",
         "A scan for life has an activity run again while another worker runs it.",
-        "worker/outbox.py",
+        "worker/instance/dispatcher.py",
         "TAKE_OVER_ACTIVITIES_AFTER = timedelta(days=1)",
         "TAKE_OVER_ACTIVITIES_AFTER = timedelta(seconds=1)",
         ("tests/protocol/test_rules_guards.py::test_r8_an_activity_whose_message_was_lost_runs_again_a_day_later",),
@@ -109,7 +109,7 @@ MUTANTS = (
     Mutant(
         "no_order_per_target",
         "Two sends to one target are on their way at once.",
-        "worker/mailroom.py",
+        "worker/instance/mailroom.py",
         "        waiting = self._waiting.get(send.target)\n        if waiting is None:\n"
         "            waiting = self._waiting[send.target] = {}\n"
         "            self._tasks.start(self._deliver(send.target, waiting),",
@@ -121,7 +121,7 @@ MUTANTS = (
     Mutant(
         "refusal_is_final",
         "A message that storage refuses for a while is thrown away.",
-        "worker/mailroom.py",
+        "worker/instance/mailroom.py",
         "                await pauses.wait(error)\n                continue\n",
         "                del error\n",
         ("tests/protocol/test_refusals.py",),
@@ -129,7 +129,7 @@ MUTANTS = (
     Mutant(
         "alarm_given_up",
         "A timer's doorbell that storage refuses is not tried again.",
-        "worker/mailroom.py",
+        "worker/instance/mailroom.py",
         "            except DurableError as error:\n                await pauses.wait(error)\n        pauses.over()\n        self._armed(",
         "            except DurableError as error:\n                await pauses.wait(error)\n                return\n"
         "        pauses.over()\n        self._armed(",
@@ -138,7 +138,7 @@ MUTANTS = (
     Mutant(
         "first_of_a_batch_blamed",
         "One message that nobody can take costs the good ones that go with it.",
-        "taskhub/lifecycle.py",
+        "taskhub/handing_over.py",
         "            for send in batch:\n                await _insert_or_replace(hub, sender, send, why)\n",
         "            await _insert_or_replace(hub, sender, batch[0], why)\n",
         (
@@ -148,7 +148,7 @@ MUTANTS = (
     Mutant(
         "undeliverable_answer_dropped",
         "An answer that cannot be delivered is dropped, and who waits for it waits for ever.",
-        "taskhub/lifecycle.py",
+        "taskhub/handing_over.py",
         "        if instead is not None:\n",
         "        if False:\n",
         ("tests/protocol/test_rules_undeliverable.py::test_who_waits_for_an_answer_that_nobody_can_take_is_told_so",),
@@ -156,7 +156,7 @@ MUTANTS = (
     Mutant(
         "undeliverable_start_dropped",
         "A child that cannot be started is dropped, and its parent waits for ever.",
-        "taskhub/lifecycle.py",
+        "taskhub/handing_over.py",
         "        await _refuse(hub, sender, start, shorten(FailureDetails.from_exception(error)))\n",
         "        del error\n",
         ("tests/protocol/test_rules_undeliverable.py::test_the_task_of_a_child_that_nobody_can_take_fails",),
@@ -164,7 +164,7 @@ MUTANTS = (
     Mutant(
         "unsent_lost_with_the_generation",
         "Continue-as-new drops what was decided and not yet handed over.",
-        "worker/draft.py",
+        "worker/instance/orchestration_draft.py",
         "                    self.state.messages.append(to_message(outgoing))\n",
         "                    pass\n",
         (
@@ -174,7 +174,7 @@ MUTANTS = (
     Mutant(
         "unsent_lost_with_the_end",
         "An instance that ends drops what it decided in earlier turns and has not yet handed over.",
-        "worker/draft.py",
+        "worker/instance/orchestration_draft.py",
         "if sender.sequence(number) not in new and not _outlives(decision, number):",
         "if sender.sequence(number) not in new:",
         (
@@ -192,7 +192,7 @@ MUTANTS = (
     Mutant(
         "children_not_terminated",
         "A recursive termination does not reach the children.",
-        "worker/draft.py",
+        "worker/instance/orchestration_draft.py",
         "        if terminated is not None:\n",
         "        if False:\n",
         ("tests/protocol/test_rules_generations.py::test_a_termination_ends_the_children_if_it_says_so",),
@@ -212,7 +212,7 @@ MUTANTS = (
         "one_transaction_for_all",
         "Events for one instance are inserted at once, however many bytes they take together.",
         "taskhub/hub.py",
-        "        for rows in layout.transactions([row for row, _ in packed], MAX_COMMIT_ROWS):\n",
+        "        for rows in limits.transactions([row for row, _ in packed], MAX_COMMIT_ROWS):\n",
         "        for rows in [[row for row, _ in packed]]:\n",
         ("tests/taskhub/test_hub.py::test_events_are_inserted_as_many_at_once_as_rows_and_bytes_allow",),
     ),

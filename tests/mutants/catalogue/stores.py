@@ -207,7 +207,7 @@ _LIMITS = (
     Mutant(
         "oversize_message_sent",
         "A message that no queue takes is sent all the same.",
-        "taskhub/layout.py",
+        "taskhub/limits.py",
         "    if len(body) > MAX_MESSAGE_CHARS or len(encoded) > _MAX_MESSAGE_BYTES:\n",
         "    if len(encoded) > 2 * _MAX_MESSAGE_BYTES:\n",
         (f"{_CONTRACT}::test_messages_beyond_the_limits_are_refused[sqlite]",),
@@ -215,7 +215,7 @@ _LIMITS = (
     Mutant(
         "oversize_inbox_inserted",
         "Inbox rows that no transaction takes are sent all the same.",
-        "taskhub/layout.py",
+        "taskhub/limits.py",
         '    _check_body(sum(len(row.body) for row in rows), MAX_COMMIT_BYTES, "A set of inbox rows inserted together")\n',
         "",
         (f"{_CONTRACT}::test_inbox_rows_beyond_the_limits_are_refused",),
@@ -223,7 +223,7 @@ _LIMITS = (
     Mutant(
         "oversize_commit_sent",
         "A commit of more rows than a transaction takes is sent all the same.",
-        "taskhub/layout.py",
+        "taskhub/limits.py",
         '    _check_count(rows, "rows in one commit")\n',
         "",
         (f"{_CONTRACT}::test_a_commit_beyond_the_limits_is_refused_and_changes_nothing",),

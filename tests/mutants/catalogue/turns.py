@@ -10,7 +10,7 @@ MUTANTS = (
     Mutant(
         "dispatch_before_commit",
         "What a turn decides is handed over before it is committed.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "            draft = await self._commit_turn(header, state, draft, guard)\n",
         "            self._outbox.dispatch_new(draft, self.sender, guard.id)\n"
         "            draft = await self._commit_turn(header, state, draft, guard)\n",
@@ -19,7 +19,7 @@ MUTANTS = (
     Mutant(
         "lost_answer_taken_for_success",
         "A commit without an answer counts as done, whoever wrote the header that is there now.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "if found is not None and found.columns.turn_id == turn_id:",
         "if found is not None:",
         (
@@ -29,7 +29,7 @@ MUTANTS = (
     Mutant(
         "live_code_kept_after_conflict",
         "The function goes on from where a turn left it that came to nothing.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "    def _begin_again(self) -> None:\n        self._loaded = False\n        self._execution.forget()\n",
         "    def _begin_again(self) -> None:\n        self._loaded = False\n",
         ("tests/protocol/test_rules_guards.py::test_i2_a_commit_that_never_landed_is_decided_again",),
@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         "live_code_kept_after_change",
         "The function goes on although another worker took a turn meanwhile.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         '        """The header is another one than we knew: all that we know now comes from it."""\n'
         "        self._execution.forget()\n",
         '        """The header is another one than we knew: all that we know now comes from it."""\n',
@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant(
         "live_code_kept_over_generations",
         "After continue-as-new the function of the generation before goes on.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "if draft.ended_generation or not self._context.settings.extended_sessions:",
         "if not self._context.settings.extended_sessions:",
         ("tests/protocol/test_rules_order.py::test_r10_a_sender_goes_on_counting_over_continue_as_new",),
@@ -56,7 +56,7 @@ MUTANTS = (
     Mutant(
         "sessions_kept_against_the_setting",
         "Instances stay in memory although extendedSessionsEnabled is off.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "if draft.ended_generation or not self._context.settings.extended_sessions:",
         "if draft.ended_generation:",
         ("tests/worker/test_memory.py::test_without_extended_sessions_every_turn_replays",),
@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(
         "no_load_after_receipt",
         "What was known before a message came is taken for what is true after it.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "if self._arrived or not self._loaded or (self._more and not self._rows):",
         "if not self._loaded or (self._more and not self._rows):",
         ("tests/protocol/test_rules_guards.py",),
@@ -72,15 +72,15 @@ MUTANTS = (
     Mutant(
         "finished_kept_in_memory",
         "What has finished stays in memory as long as what waits.",
-        "worker/actor.py",
-        "        ended = self._header is None or is_terminal(self._header)\n",
+        "worker/instance/actor.py",
+        "        ended = self._header is None or self._header.is_terminal\n",
         "        ended = False\n",
         ("tests/worker/test_memory.py",),
     ),
     Mutant(
         "turn_time_goes_back",
         "The time of a turn may lie before that of the turn before.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "now = self._latest = max(self._now(), state.turn_time + timedelta(microseconds=1))",
         "now = self._latest = self._now()",
         ("tests/protocol/test_rules_time.py::test_r16_the_time_of_turns_never_goes_back",),
@@ -88,7 +88,7 @@ MUTANTS = (
     Mutant(
         "rows_of_a_landed_commit_deleted",
         "Rows of a commit that landed without an answer are taken for garbage, and history with them.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "if turn_id not in named}",
         "if True}",
         ("tests/protocol/test_rules_time.py::test_r18_rows_of_a_commit_that_landed_without_an_answer_stay",),
@@ -96,7 +96,7 @@ MUTANTS = (
     Mutant(
         "rows_of_a_lost_commit_stay",
         "Rows that were put for a commit that came to nothing stay for ever.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "        draft.state.garbage += self._orphans(header)\n",
         "        self._orphans(header)\n",
         ("tests/protocol/test_rules_time.py::test_r18_rows_staged_for_a_commit_that_lost_go_with_the_next",),
@@ -104,7 +104,7 @@ MUTANTS = (
     Mutant(
         "oversize_turn_deferred",
         "A turn that no header can hold is tried again for ever.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "            if self._is_entity:\n                return await self._wait_for_room(header, state, error)\n",
         "            raise\n",
         (
@@ -114,7 +114,7 @@ MUTANTS = (
     Mutant(
         "damaged_history_deferred",
         "An instance whose history cannot be read is put off for ever.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         '            logger.error("Instance %r fails: its history cannot be read: %s", self.instance_id, error)\n',
         "            raise\n",
         ("tests/worker/test_bad_input.py",),
@@ -122,7 +122,7 @@ MUTANTS = (
     Mutant(
         "beginning_not_noted",
         "What was begun by a process that died of it counts as never begun.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "return again and (delivery.item or self._has_work(state))",
         "return False",
         ("tests/worker/test_given_up.py::test_an_orchestrator_that_kills_its_process_fails",),
@@ -130,7 +130,7 @@ MUTANTS = (
     Mutant(
         "end_not_noted",
         "What was begun and came to its end counts as begun and not ended.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "                draft.end(delivery.id)\n",
         "                pass\n",
         (
@@ -140,7 +140,7 @@ MUTANTS = (
     Mutant(
         "late_child_not_asked_for",
         "A child that is started again late runs although nobody waits for it.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "        if await is_wanted(self._hub.store, parent):\n            return False\n",
         "        return False\n",
         ("tests/protocol/test_rules_order.py::test_r14_a_child_that_begins_late_asks_whether_it_is_still_wanted",),
@@ -148,7 +148,7 @@ MUTANTS = (
     Mutant(
         "stale_drop_of_results",
         "A result that answers nothing by an old header is dropped, and its message deleted.",
-        "worker/results.py",
+        "worker/instance/results.py",
         "elif result.delivery is not None and number >= self._looked_at:",
         "elif result.delivery is not None and False:",
         (
@@ -158,7 +158,7 @@ MUTANTS = (
     Mutant(
         "finished_without_reload",
         "A result is dropped because an old header says that its instance has finished.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "        if self._results.need_a_look:\n",
         "        if False:\n",
         (
@@ -168,7 +168,7 @@ MUTANTS = (
     Mutant(
         "results_not_committed_alone",
         "A result that does not let the function go on is not committed before one comes that does.",
-        "worker/results.py",
+        "worker/instance/results.py",
         "return None if self._since is None else self._since + LINGER_SECONDS",
         "return None if self._since is None else self._since + 10_000 * LINGER_SECONDS",
         ("tests/protocol/test_rules_results.py::test_a_result_that_does_not_let_the_function_go_on_is_committed_soon",),
@@ -176,7 +176,7 @@ MUTANTS = (
     Mutant(
         "every_result_committed_alone",
         "Each result of a fan-out costs a commit.",
-        "worker/results.py",
+        "worker/instance/results.py",
         "LINGER_SECONDS = 0.5",
         "LINGER_SECONDS = 0.0",
         ("tests/protocol/test_rules_results.py::test_results_that_come_soon_after_one_another_share_a_commit",),
@@ -184,7 +184,7 @@ MUTANTS = (
     Mutant(
         "result_without_guard_dropped",
         "A result of a worker that has lost its message is thrown away, and the activity runs again elsewhere.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "            self._report(result)\n            return\n",
         "            return\n",
         (
@@ -194,7 +194,7 @@ MUTANTS = (
     Mutant(
         "other_versions_run",
         "A worker runs instances of versions that it may not run.",
-        "worker/actor.py",
+        "worker/instance/actor.py",
         "        if may_run(version, settings):\n",
         "        if True:\n",
         ("tests/worker/test_versions.py",),
@@ -210,7 +210,7 @@ MUTANTS = (
     Mutant(
         "old_repetition_not_forgotten",
         "The memory of what clients sent grows for ever.",
-        "worker/inbox.py",
+        "worker/instance/inbox.py",
         "if seen_until - memory.last > CLIENT_MEMORY",
         "if False",
         ("tests/protocol/test_rules_order.py::test_r12_a_client_is_forgotten_after_ten_minutes",),

@@ -1,0 +1,1 @@
+"""What happened to an instance: the events, and their encoding."""

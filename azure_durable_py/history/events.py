@@ -1,0 +1,316 @@
+"""The vocabulary of histories and inboxes: every event there is.
+
+An event is a frozen record; what it means is said where it is acted on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, TypeAlias
+
+from azure_durable_py import shape
+from azure_durable_py.failures import FailureDetails
+
+MAX_CHUNKS = 2_000
+"""Rows of one page or payload at most: more than the largest value takes."""
+
+
+TaskId: TypeAlias = Annotated[int, shape.whole(0, 0xFFFFFFFF)]
+
+
+Count: TypeAlias = Annotated[int, shape.whole(0, 0x7FFFFFFF)]
+
+
+Address: TypeAlias = Annotated[str, shape.instance_id]
+"""The id of an instance that answers are sent to."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadRef:
+    """Names a value kept in payload rows of the instance's partition. `size` is characters of JSON."""
+
+    key: Annotated[str, shape.blob_key]
+    size: Annotated[int, shape.whole(0, 256 * 1024 * 1024)]
+    chunks: Annotated[int, shape.whole(1, MAX_CHUNKS)]
+
+
+Value: TypeAlias = str | PayloadRef | None
+"""JSON text, a reference to it, or None where no value was given at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentInstance:
+    """Who started a sub-orchestration: the parent's ids and the task that awaits it.
+
+    `sent_at` is the time of the parent's turn that decided it.
+    """
+
+    instance_id: Address
+    execution_id: str
+    generation: Count
+    attempt: Count
+    task_id: TaskId
+    name: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Root of all history events. `timestamp` is the time of the turn that wrote it."""
+
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorStarted(Event):
+    """A turn begins; replay time is this timestamp until the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionStarted(Event):
+    """First event of every generation."""
+
+    name: str
+    input: Value = None
+    version: str | None = None
+    parent: ParentInstance | None = None
+    tags: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionCompleted(Event):
+    """The orchestrator function returned, raised or was terminated. `status` is a runtime status name."""
+
+    status: str
+    result: Value = None
+    failure: FailureDetails | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuedAsNew(Event):
+    """Last event of a generation that goes on in the next one with `input`.
+
+    `carried` are the external events that the next generation begins with.
+    """
+
+    input: Value = None
+    new_version: str | None = None
+    carried: tuple[EventRaised, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionTerminated(Event):
+    """Asked to stop. `reason` becomes the output. `recurse` also terminates open children."""
+
+    reason: str | None = None
+    recurse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSuspended(Event):
+    """Asked to hold: what arrives is kept, and shown to the function after `ExecutionResumed`."""
+
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionResumed(Event):
+    """Asked to go on after `ExecutionSuspended`."""
+
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScheduled(Event):
+    """An activity call was decided."""
+
+    id: TaskId
+    name: str
+    input: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCompleted(Event):
+    """An activity returned."""
+
+    task_id: TaskId
+    result: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed(Event):
+    """An activity raised."""
+
+    task_id: TaskId
+    failure: FailureDetails
+
+
+@dataclass(frozen=True, slots=True)
+class TimerCreated(Event):
+    """`reason` says what for, where the user did not ask for it himself (a retry ...)."""
+
+    id: TaskId
+    fire_at: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired(Event):
+    """A timer was due."""
+
+    task_id: TaskId
+    fire_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SubOrchestrationCreated(Event):
+    """The start of a sub-orchestration was decided."""
+
+    id: TaskId
+    name: str
+    instance_id: str
+    input: Value = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubOrchestrationCompleted(Event):
+    """A sub-orchestration returned."""
+
+    task_id: TaskId
+    result: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubOrchestrationFailed(Event):
+    """A sub-orchestration failed, was terminated or could not be started."""
+
+    task_id: TaskId
+    failure: FailureDetails
+
+
+@dataclass(frozen=True, slots=True)
+class EventSent(Event):
+    """An external event to another orchestration was decided."""
+
+    id: TaskId
+    instance_id: str
+    name: str
+    data: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRaised(Event):
+    """An external event arrived."""
+
+    name: str
+    data: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityCaller:
+    """Who asked an entity for something and waits for the answer: an orchestration's task."""
+
+    instance_id: Address
+    execution_id: str
+    generation: Count
+    attempt: Count
+    task_id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class EntityOperationCalled(Event):
+    """A call of an entity operation was decided. `instance_id` is the entity's (@name@key).
+
+    `section` names the critical section that it was called from: the entity lets it pass its lock.
+    """
+
+    id: TaskId
+    instance_id: str
+    operation: str
+    input: Value = None
+    section: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityOperationSignaled(Event):
+    """A signal to an entity was decided, to be delivered now or at `signal_time`."""
+
+    id: TaskId
+    instance_id: str
+    operation: str
+    input: Value = None
+    signal_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityOperationCompleted(Event):
+    """An entity operation that was called returned."""
+
+    task_id: TaskId
+    result: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityOperationFailed(Event):
+    """An entity operation that was called raised."""
+
+    task_id: TaskId
+    failure: FailureDetails
+
+
+@dataclass(frozen=True, slots=True)
+class EntityLockRequested(Event):
+    """One entity of a critical section is asked for its lock (each in turn, sorted order)."""
+
+    id: TaskId
+    instance_id: str
+    section: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntityLockGranted(Event):
+    """An entity gave its lock. `instance_id` is the entity's, so that whoever has no use for it can give it back."""
+
+    task_id: TaskId
+    instance_id: str = ""
+    section: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntityLockReleased(Event):
+    """The release of one entity's lock (or of the request for it) was decided."""
+
+    id: TaskId
+    instance_id: str
+    section: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperationArrived(Event):
+    """An operation is to be run; `caller` waits for its result, a signal has none.
+
+    `section` names the critical section that a call was made from.
+    """
+
+    operation: str
+    input: Value = None
+    caller: EntityCaller | None = None
+    signal_time: datetime | None = None
+    section: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LockRequestArrived(Event):
+    """A critical section asks for the entity's lock."""
+
+    section: str
+    caller: EntityCaller
+
+
+@dataclass(frozen=True, slots=True)
+class LockReleaseArrived(Event):
+    """A critical section gives the lock, or its place among those that wait for it, back."""
+
+    section: str

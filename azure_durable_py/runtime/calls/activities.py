@@ -1,0 +1,143 @@
+"""Calls of activities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, TypeVar, overload
+
+from azure_durable_py.errors import OrchestratorError
+from azure_durable_py.history.events import TaskScheduled
+from azure_durable_py.registry import Registry
+from azure_durable_py.retry_policy import RetryPolicy
+from azure_durable_py.runtime.calls.base import Calls
+from azure_durable_py.runtime.names import FunctionReference, durable_name
+from azure_durable_py.runtime.tasks import DecisionTask, Task
+
+I = TypeVar("I")  # noqa: E741 - the input
+T = TypeVar("T")
+
+
+class ActivityCalls(Calls):
+    """The part of the context that calls activities."""
+
+    @overload
+    def call_activity(
+        self,
+        name: FunctionReference[Concatenate[I, ...], Coroutine[Any, Any, T]],
+        input_: I,
+        expected_type: None = None,
+    ) -> Task[T]: ...
+    @overload
+    def call_activity(
+        self, name: FunctionReference[Concatenate[I, ...], T], input_: I, expected_type: None = None
+    ) -> Task[T]: ...
+    @overload
+    def call_activity(self, name: FunctionReference[..., Coroutine[Any, Any, T]]) -> Task[T]: ...
+    @overload
+    def call_activity(self, name: FunctionReference[..., T]) -> Task[T]: ...
+    @overload
+    def call_activity(
+        self, name: str | FunctionReference[..., Any], input_: Any, expected_type: type[T]
+    ) -> Task[T]: ...
+    @overload
+    def call_activity(
+        self, name: str | FunctionReference[..., Any], input_: Any = None, *, expected_type: type[T]
+    ) -> Task[T]: ...
+    @overload
+    def call_activity(self, name: str, input_: Any = None, expected_type: Any = None) -> Task[Any]: ...
+    def call_activity(self, name: str | Callable[..., Any], input_: Any = None, expected_type: Any = None) -> Task[Any]:
+        """Schedule an activity.
+
+        :param name: its name, or the decorated function.
+        :param input_: its input, JSON-serializable.
+        :param expected_type: the type to build from the result; by default the return
+            annotation of the decorated function, if that was given.
+        :raises OrchestratorError: not an activity. :raises SerializationError: `input_` is not JSON.
+        """
+        return self._activity(name, input_, expected_type)()
+
+    @overload
+    def call_activity_with_retry(
+        self,
+        name: FunctionReference[Concatenate[I, ...], Coroutine[Any, Any, T]],
+        retry_options: RetryPolicy,
+        input_: I,
+        expected_type: None = None,
+    ) -> Task[T]: ...
+    @overload
+    def call_activity_with_retry(
+        self,
+        name: FunctionReference[Concatenate[I, ...], T],
+        retry_options: RetryPolicy,
+        input_: I,
+        expected_type: None = None,
+    ) -> Task[T]: ...
+    @overload
+    def call_activity_with_retry(
+        self, name: FunctionReference[..., Coroutine[Any, Any, T]], retry_options: RetryPolicy
+    ) -> Task[T]: ...
+    @overload
+    def call_activity_with_retry(self, name: FunctionReference[..., T], retry_options: RetryPolicy) -> Task[T]: ...
+    @overload
+    def call_activity_with_retry(
+        self, name: str | FunctionReference[..., Any], retry_options: RetryPolicy, input_: Any, expected_type: type[T]
+    ) -> Task[T]: ...
+    @overload
+    def call_activity_with_retry(
+        self,
+        name: str | FunctionReference[..., Any],
+        retry_options: RetryPolicy,
+        input_: Any = None,
+        *,
+        expected_type: type[T],
+    ) -> Task[T]: ...
+    @overload
+    def call_activity_with_retry(
+        self, name: str, retry_options: RetryPolicy, input_: Any = None, expected_type: Any = None
+    ) -> Task[Any]: ...
+    def call_activity_with_retry(
+        self, name: str | Callable[..., Any], retry_options: RetryPolicy, input_: Any = None, expected_type: Any = None
+    ) -> Task[Any]:
+        """Schedule an activity, and schedule it again when it fails, as `retry_options` say.
+
+        The other parameters are those of `call_activity`.
+        """
+        return self._retry(retry_options, self._activity(name, input_, expected_type))
+
+    def call_http(
+        self,
+        method: str,
+        uri: str,
+        content: Any = None,
+        headers: dict[str, str] | None = None,
+        token_source: Any = None,
+        is_raw_str: bool = False,
+    ) -> Task[Any]:
+        """Refuses: this version makes no HTTP calls of its own.
+
+        :raises OrchestratorError: always; names the activity as the way to go.
+        """
+        del content, headers, token_source, is_raw_str
+        raise OrchestratorError(
+            f"context.call_http is not available yet ({method} {uri}): make the request in an activity and "
+            "await context.call_activity(...)."
+        )
+
+    def _activity(
+        self, ref: str | Callable[..., Any], input_: Any, expected_type: Any
+    ) -> Callable[[], DecisionTask[Any]]:
+        name = durable_name(ref, "activity")
+        text = self._serialize(input_)
+        decode = self._decoder(ref, expected_type, lambda registry: _registered(registry, name))
+
+        def schedule() -> DecisionTask[Any]:
+            task: DecisionTask[Any] = DecisionTask(f"activity {name!r}", decode)
+            now = self._execution.now
+            self._decisions.make(lambda number: TaskScheduled(now, number, name, text), task)
+            return task
+
+        return schedule
+
+
+def _registered(registry: Registry, name: str) -> Callable[..., Any] | None:
+    return registry.activities.get(name).function if name in registry.activities else None

@@ -1,0 +1,1 @@
+"""Values of user code as JSON text, and back. It never imports a module because some data names it."""

@@ -1,0 +1,470 @@
+"""The state of an instance, as the body of its header holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from azure_durable_py import shape
+from azure_durable_py.errors import PayloadTooLargeError
+from azure_durable_py.history.codec import decode_parent, decode_value, encode_parent, encode_time, encode_value
+from azure_durable_py.history.events import MAX_CHUNKS, ParentInstance, PayloadRef
+from azure_durable_py.shape import LARGEST, Fields, ShapeError
+from azure_durable_py.taskhub.idset import MAX_IDS, IdSet
+from azure_durable_py.taskhub.payloads import MAX_STATE_BYTES, compact_json, pack, unpack
+from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, CorruptRowError
+
+
+@dataclass(frozen=True, slots=True)
+class PageRef:
+    """A sealed history page: the RowKey stem and number of its rows, and how many events it holds.
+
+    `payloads` are the RowKeys of the payload rows that its events refer to.
+    """
+
+    key: str
+    chunks: int
+    events: int
+    payloads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SenderPage:
+    """Rows with the numbers of senders that were moved out of the header (PROTOCOL R12).
+
+    Nothing that one of these senders had sent by then was sent after `until`.
+    """
+
+    key: str
+    chunks: int
+    until: datetime
+    moved_at: datetime
+
+
+@dataclass(slots=True)
+class ActivityGroup:
+    """Activities that were decided and have no result yet, under the guard that their turn named.
+
+    Those with an empty guard are in the activities queue, or were when that was last known.
+    `ids` are the ids of history events of the current generation; what to run is read from the history.
+    """
+
+    guard: str
+    committed_at: datetime
+    ids: IdSet
+
+
+@dataclass(slots=True)
+class SendGroup:
+    """Sends that one turn decided (sub-orchestrations, sent events, entity calls ...), not known to be handed over.
+
+    `ids` are the ids of history events of the current generation; what to send is read from the history.
+    """
+
+    sent_at: datetime
+    ids: IdSet
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """One send whose content is not in the history (any more): kept here in full.
+
+    `start` tells that `body` is an encoded start of an orchestration, else it is an inbox event.
+    """
+
+    sequence: int
+    target: str
+    body: str
+    start: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arming:
+    """A delayed doorbell for the earliest timer is to be put, by whoever holds the message `guard`."""
+
+    guard: str
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """The delayed doorbell that was put for the earliest timer: it comes at `due` at the latest.
+
+    `doorbell` is its id; empty for the ring of a delayed start, whose id is not known. `handle` is the
+    store's for the message, so that a doorbell which nobody needs any more can be deleted.
+    """
+
+    doorbell: str
+    due: datetime
+    handle: tuple[str | int, ...] | None = None
+
+
+Rank = tuple[int, str, int]
+"""Orders the deliveries of the messages under one id: how often it was put back, a tag that tells apart two messages
+that were put back at once, and how often this message was delivered. The higher is the newer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The newest delivery of a guard that is known to have taken it over (PROTOCOL R1).
+
+    `begun` counts the deliveries of the same message, this one included, that began what it asks for and did not
+    end it. The first delivery of a message leaves no mark.
+    """
+
+    rank: Rank
+    at: datetime
+    begun: int = 0
+
+
+@dataclass(slots=True)
+class ClientMemory:
+    """Which of a client's sequence numbers were consumed; forgotten some time after `last`."""
+
+    seen: IdSet
+    last: datetime
+
+
+@dataclass(slots=True)
+class InstanceState:
+    """What the body of a header holds.
+
+    `execution_id` names this start of the id; `generation` counts continue-as-new, `attempt`
+    rewinds. `turn_time` is the time of the last turn. `sequence` numbers what is sent as
+    `messages`. `pending` are events accepted but not yet shown to the function (encoded; the
+    start of a generation), or a reference to them. `start_at` is set until a delayed start is
+    due. `activities` each name their guard; `sends` and `messages` together are the queue of sends,
+    under the one guard `queue_guard`, last added to at `queued_at`. `arming` and `alarm`: who sees to
+    it that the instance is woken for its earliest timer. `timers` (task id to fire time) and `children`
+    (task ids) are the open ones. `tail` are the newest history events, encoded; `pages` the sealed older ones.
+    `locks` are the entities (instance id, critical section) that this generation asked for their lock and has
+    not released. `senders` are the numbers taken of other instances, the last heard of last; those that left the
+    header are in `sender_pages`; nothing that was taken was sent after `latest_sent`. `garbage` are rows of this
+    partition that may be deleted with any later commit.
+    `entity` is the JSON-ready state of an entity (see the entity modules).
+    """
+
+    execution_id: str
+    turn_time: datetime
+    generation: int = 0
+    attempt: int = 0
+    sequence: int = 0
+    parent: ParentInstance | None = None
+    start_at: datetime | None = None
+    pending: list[str] | PayloadRef = field(default_factory=lambda: [])
+    activities: list[ActivityGroup] = field(default_factory=lambda: [])
+    sends: list[SendGroup] = field(default_factory=lambda: [])
+    messages: list[OutboxMessage] = field(default_factory=lambda: [])
+    queue_guard: str = ""
+    queued_at: datetime | None = None
+    arming: Arming | None = None
+    alarm: Alarm | None = None
+    marks: dict[str, Mark] = field(default_factory=lambda: {})
+    senders: dict[str, int] = field(default_factory=lambda: {})
+    sender_pages: list[SenderPage] = field(default_factory=lambda: [])
+    latest_sent: datetime | None = None
+    clients: dict[str, ClientMemory] = field(default_factory=lambda: {})
+    timers: dict[int, datetime] = field(default_factory=lambda: {})
+    children: IdSet = field(default_factory=IdSet)
+    pages: list[PageRef] = field(default_factory=lambda: [])
+    tail: list[str] = field(default_factory=lambda: [])
+    locks: list[tuple[str, str]] = field(default_factory=lambda: [])
+    garbage: list[str] = field(default_factory=lambda: [])
+    purging: bool = False
+    entity: dict[str, Any] | None = None
+
+    def copy(self) -> InstanceState:
+        """An independent copy, for a turn that may come to nothing."""
+        return replace(
+            self,
+            pending=self.pending if isinstance(self.pending, PayloadRef) else list(self.pending),
+            activities=[ActivityGroup(group.guard, group.committed_at, group.ids.copy()) for group in self.activities],
+            sends=[SendGroup(group.sent_at, group.ids.copy()) for group in self.sends],
+            messages=list(self.messages),
+            marks=dict(self.marks),
+            senders=dict(self.senders),
+            sender_pages=list(self.sender_pages),
+            clients={name: ClientMemory(memory.seen.copy(), memory.last) for name, memory in self.clients.items()},
+            timers=dict(self.timers),
+            children=self.children.copy(),
+            pages=list(self.pages),
+            tail=list(self.tail),
+            locks=list(self.locks),
+            garbage=list(self.garbage),
+        )
+
+    # --- who guards what -------------------------------------------------------------------------
+
+    @property
+    def has_sends(self) -> bool:
+        """Whether the queue of sends is not empty."""
+        return bool(self.sends or self.messages)
+
+    def names(self, guard: str) -> bool:
+        """Whether something is to be done by who holds this message: it must not be deleted."""
+        return (
+            (self.queue_guard == guard and self.has_sends)
+            or any(group.guard == guard for group in self.activities)
+            or (self.arming is not None and self.arming.guard == guard)
+            or (self.alarm is not None and self.alarm.doorbell == guard)
+        )
+
+    @property
+    def earliest(self) -> datetime | None:
+        """When the instance is to be woken: for its earliest timer, or its delayed start."""
+        times = [*self.timers.values(), *([self.start_at] if self.start_at is not None else [])]
+        return min(times, default=None)
+
+    # --- encoding --------------------------------------------------------------------------------
+
+    def encode(self, *, spare: int = 0) -> bytes:
+        """The body of the header, compressed.
+
+        :param spare: bytes of a row that are to stay free.
+        :raises PayloadTooLargeError: it does not fit a row.
+        """
+        state = {
+            "executionId": self.execution_id,
+            "turnTime": encode_time(self.turn_time),
+            "generation": self.generation,
+            "attempt": self.attempt,
+            "sequence": self.sequence,
+            "parent": encode_parent(self.parent),
+            "startAt": None if self.start_at is None else encode_time(self.start_at),
+            "pending": encode_value(self.pending) if isinstance(self.pending, PayloadRef) else self.pending,
+            "activities": [
+                [group.guard, encode_time(group.committed_at), group.ids.to_json()] for group in self.activities
+            ],
+            "sends": [[encode_time(group.sent_at), group.ids.to_json()] for group in self.sends],
+            "messages": [[m.sequence, m.target, m.body, m.start] for m in self.messages],
+            "queueGuard": self.queue_guard if self.has_sends else "",
+            "queuedAt": encode_time(self.queued_at) if self.has_sends and self.queued_at is not None else None,
+            "arming": None if self.arming is None else [self.arming.guard, encode_time(self.arming.due)],
+            "alarm": None
+            if self.alarm is None
+            else [self.alarm.doorbell, encode_time(self.alarm.due), self.alarm.handle],
+            "marks": {guard: [mark.rank, encode_time(mark.at), mark.begun] for guard, mark in self.marks.items()},
+            "senders": self.senders,
+            "senderPages": [
+                [p.key, p.chunks, encode_time(p.until), encode_time(p.moved_at)] for p in self.sender_pages
+            ],
+            "latestSent": None if self.latest_sent is None else encode_time(self.latest_sent),
+            "clients": {name: [c.seen.to_json(), encode_time(c.last)] for name, c in self.clients.items()},
+            "timers": [[encode_time(fire_at), ids.to_json()] for fire_at, ids in _by_time(self.timers).items()],
+            "children": self.children.to_json(),
+            "pages": [[page.key, page.chunks, page.events, page.payloads] for page in self.pages],
+            "locks": self.locks,
+            "garbage": self.garbage,
+            "purging": self.purging,
+            "entity": self.entity,
+        }
+        head = compact_json({name: value for name, value in state.items() if value or name == "executionId"})
+        text = f"[{head},[{','.join(self.tail)}]]"
+        if len(text) > MAX_STATE_BYTES // 4 and len(text.encode("utf-8", "surrogatepass")) > MAX_STATE_BYTES:
+            raise PayloadTooLargeError(f"The state of the instance takes over {MAX_STATE_BYTES} bytes.")
+        body = pack(text)
+        if len(body) > MAX_BODY_BYTES - spare:
+            raise PayloadTooLargeError(
+                f"The state of the instance takes {len(body)} bytes compressed; a header holds "
+                f"{MAX_BODY_BYTES - spare}."
+            )
+        return body
+
+    @classmethod
+    def decode(cls, body: bytes) -> InstanceState:
+        """The state that `encode` wrote.
+
+        :raises CorruptRowError: it is damaged or not ours.
+        """
+        try:
+            head, tail = _BODY(shape.parse(unpack(body)))
+            data = Fields(head)
+            state = cls(
+                execution_id=data.read("executionId", _ID),
+                turn_time=data.read("turnTime", _turn_time),
+                generation=data.get("generation", _COUNT, 0),
+                attempt=data.get("attempt", _COUNT, 0),
+                sequence=data.get("sequence", _NUMBER, 0),
+                parent=data.get("parent", decode_parent, None),
+                start_at=data.get("startAt", _MOMENT, None),
+                pending=data.get("pending", _pending, []),
+                activities=[ActivityGroup(*group) for group in data.get("activities", _ACTIVITIES, [])],
+                sends=[SendGroup(*group) for group in data.get("sends", _SENDS, [])],
+                messages=[OutboxMessage(*message) for message in data.get("messages", _MESSAGES, [])],
+                queue_guard=data.get("queueGuard", _ID, ""),
+                queued_at=data.get("queuedAt", _MOMENT, None),
+                arming=data.get("arming", _arming, None),
+                alarm=data.get("alarm", _alarm, None),
+                marks=data.get("marks", _MARKS, {}),
+                senders=data.get("senders", _SENDERS, {}),
+                sender_pages=[SenderPage(*page) for page in data.get("senderPages", _SENDER_PAGES, [])],
+                latest_sent=data.get("latestSent", _MOMENT, None),
+                clients=data.get("clients", _CLIENTS, {}),
+                timers=data.get("timers", _timers, {}),
+                children=data.get("children", IdSet.from_json, IdSet()),
+                pages=[PageRef(*page) for page in data.get("pages", _PAGES, [])],
+                tail=[compact_json(event) for event in tail],
+                locks=data.get("locks", _LOCKS, []),
+                garbage=data.get("garbage", _KEYS, []),
+                purging=data.get("purging", shape.flag, False),
+                entity=data.get("entity", _ENTITY, None),
+            )
+            _check_totals(state)
+            return state
+        except (ShapeError, RecursionError) as error:
+            raise CorruptRowError(f"the body of the header cannot be read: {error}") from error
+
+
+MAX_HISTORY_CHUNKS = 100_000
+"""Rows of all sealed pages of one generation at most."""
+
+
+def _turn_time(value: Any) -> datetime:
+    moment = shape.time(value)
+    if moment.year >= 9999:
+        raise ShapeError(f"a turn in the year {moment.year}: no turn can follow it")
+    return moment
+
+
+def _pending(value: Any) -> list[str] | PayloadRef:
+    if isinstance(value, list):
+        return _TEXTS(value)
+    ref = decode_value(value)
+    if not isinstance(ref, PayloadRef):
+        raise shape.refused("a list of events, or a reference to one", value)
+    return ref
+
+
+def _arming(value: Any) -> Arming:
+    return Arming(*_ARMING(value))
+
+
+def _alarm(value: Any) -> Alarm:
+    return Alarm(*_ALARM(value))
+
+
+def _mark(value: Any) -> Mark:
+    return Mark(*_MARK(value))
+
+
+def _memory(value: Any) -> ClientMemory:
+    return ClientMemory(*_MEMORY(value))
+
+
+def _seen(value: Any) -> IdSet:
+    # A client that lives for long sends any number of events; nobody goes through them one by one.
+    return IdSet.from_json(value, highest=LARGEST, most=LARGEST)
+
+
+def _timers(value: Any) -> dict[int, datetime]:
+    groups = _TIMERS(value)
+    _check_count((ids for _, ids in groups), "timers")
+    return {task_id: fire_at for fire_at, ids in groups for task_id in ids}
+
+
+def _part_of_handle(value: Any) -> str | int:
+    return value if isinstance(value, str) else _NUMBER(value)
+
+
+def _check_totals(state: InstanceState) -> None:
+    """Refuse what is within bounds in each of its parts, but not together.
+
+    :raises ShapeError: there is too much of something.
+    """
+    _check_count((group.ids for group in state.activities), "activities")
+    _check_count((group.ids for group in state.sends), "sends")
+    chunks = sum(page.chunks for page in state.pages)
+    if chunks > MAX_HISTORY_CHUNKS:
+        raise ShapeError(f"a history of {chunks} rows; at most {MAX_HISTORY_CHUNKS} are possible")
+
+
+def _check_count(sets: Iterable[IdSet], what: str) -> None:
+    count = sum(map(len, sets))
+    if count > MAX_IDS:
+        raise ShapeError(f"{count} {what}; at most {MAX_IDS} are possible")
+
+
+def _page(value: Any) -> tuple[str, int, int, tuple[str, ...]]:
+    key, chunks, events, payloads = _PAGE(value)
+    return key, chunks, events, tuple(payloads)
+
+
+_ID = shape.word(256)
+
+
+_COUNT = shape.whole(0, 0x7FFFFFFF)
+
+
+_NUMBER = shape.whole(0, LARGEST)
+
+
+_MOMENT = shape.optional(shape.time)
+
+
+_TEXTS = shape.items(shape.text)
+
+
+_KEYS = shape.items(shape.blob_key)
+
+
+_ENTITY = shape.optional(shape.mapping(shape.text, shape.anything))
+
+
+_BODY = shape.row(shape.anything, shape.items(shape.anything))
+
+
+_ACTIVITIES = shape.items(shape.row(shape.word(256, least=0), shape.time, IdSet.from_json))
+
+
+_SENDS = shape.items(shape.row(shape.time, IdSet.from_json))
+
+
+_MESSAGES = shape.items(shape.row(_NUMBER, shape.text, shape.text, shape.flag))
+
+
+_ARMING = shape.row(_ID, shape.time)
+
+
+_HANDLE = shape.row(_part_of_handle, _part_of_handle)
+
+
+_ALARM = shape.row(shape.word(256, least=0), shape.time, shape.optional(_HANDLE))
+
+
+_MARK = shape.row(shape.row(_COUNT, shape.word(256, least=0), _COUNT), shape.time, _COUNT)
+
+
+_MARKS = shape.mapping(_ID, _mark)
+
+
+_SENDERS = shape.mapping(shape.text, _NUMBER)
+
+
+_SENDER_PAGES = shape.items(shape.row(shape.blob_key, shape.whole(1, MAX_CHUNKS), shape.time, shape.time))
+
+
+_MEMORY = shape.row(_seen, shape.time)
+
+
+_CLIENTS = shape.mapping(shape.text, _memory)
+
+
+_TIMERS = shape.items(shape.row(shape.time, IdSet.from_json))
+
+
+_PAGE = shape.row(shape.blob_key, shape.whole(1, MAX_CHUNKS), _NUMBER, _KEYS)
+
+
+_PAGES = shape.items(_page)
+
+
+_LOCKS = shape.items(shape.row(shape.text, shape.text))
+
+
+def _by_time(timers: dict[int, datetime]) -> dict[datetime, IdSet]:
+    grouped: dict[datetime, IdSet] = {}
+    for task_id, fire_at in timers.items():
+        grouped.setdefault(fire_at, IdSet()).add(task_id)
+    return grouped

@@ -1,0 +1,1 @@
+"""Activities: the slots that run them, and the running of one."""

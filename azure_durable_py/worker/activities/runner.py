@@ -1,0 +1,118 @@
+"""Runs activity functions: decoding their input, catching what they raise, encoding what they return.
+
+Owns the way from JSON text to JSON text. Async functions run on the event loop, sync ones each
+in a thread of their own, so that they do not block one another and none can hold up the exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import math
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from azure_durable_py.errors import DurableError
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.events import TaskCompleted, TaskFailed
+from azure_durable_py.registry import ActivityDefinition, Definitions
+from azure_durable_py.serialization.converter import DataConverter
+from azure_durable_py.shortening import shorten
+from azure_durable_py.worker.taskset import is_ended
+from azure_durable_py.worker.watchdog import Watchdog
+
+
+class SyncRunner(Protocol):
+    """How a sync function is called without blocking the event loop."""
+
+    async def __call__(self, call: Callable[[], Any], name: str) -> Any:
+        """Call it and return or raise what it does."""
+        ...
+
+
+async def run_in_thread(call: Callable[[], Any], name: str) -> Any:
+    """Call a function in a daemon thread of its own, in a copy of the current context."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if not done.done():
+            done.set_result((result, error))
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = context.run(call)
+        except BaseException as raised:  # noqa: BLE001 - handed to the caller, whatever it is
+            error = raised
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:
+            return  # The loop is closed: the process is going down, and the work item goes to another.
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    # As a value: a future that fails with GeneratorExit closes the coroutines that wait for it.
+    result, error = await done
+    if error is not None:
+        raise error
+    return result
+
+
+async def run_inline(call: Callable[[], Any], name: str) -> Any:
+    """Call a function right here: for virtual time, where threads would break determinism."""
+    del name
+    return call()
+
+
+class ActivityRunner:
+    """Runs activities of a registry to their completion events. Never raises what user code raises."""
+
+    def __init__(
+        self,
+        activities: Definitions[ActivityDefinition],
+        converter: DataConverter,
+        now: Callable[[], datetime],
+        run_sync: SyncRunner = run_in_thread,
+        watchdog: Watchdog | None = None,
+    ) -> None:
+        self._watchdog = watchdog
+        self._activities = activities
+        self._converter = converter
+        self._now = now
+        self._run_sync = run_sync
+
+    async def run(self, name: str, task_id: int, text: str | None) -> TaskCompleted | TaskFailed:
+        """Run one activity on the JSON text of its input.
+
+        :raises asyncio.CancelledError: the worker is stopping.
+        """
+        try:
+            definition = self._activities.get(name)
+            result = await self._call(definition, text)
+            return TaskCompleted(self._now(), task_id, self._converter.serialize(result))
+        except DurableError as error:
+            return self._failed(task_id, error)
+        except asyncio.CancelledError as error:
+            if is_ended(asyncio.current_task()):
+                raise
+            return self._failed(task_id, error)
+        except BaseException as error:  # noqa: BLE001 - even SystemExit in an activity fails only the activity
+            return self._failed(task_id, error)
+
+    async def _call(self, definition: ActivityDefinition, text: str | None) -> Any:
+        value = None if text is None else self._converter.deserialize(text, definition.input_type)
+        arguments = {definition.input_name: value}
+        if definition.is_async:
+            work = definition.function(**arguments)
+            if self._watchdog is None:
+                return await work
+            # Told of, but not interrupted: it may be in the middle of something that cannot be begun again.
+            what = f"`async def` activity {definition.name!r}"
+            return await self._watchdog.steps(work, lambda: what, math.inf)
+        return await self._run_sync(lambda: definition.function(**arguments), f"activity {definition.name}")
+
+    def _failed(self, task_id: int, error: BaseException) -> TaskFailed:
+        return TaskFailed(self._now(), task_id, shorten(FailureDetails.from_exception(error)))

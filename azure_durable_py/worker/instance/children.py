@@ -1,0 +1,43 @@
+"""Whether a parent still waits for a child that is about to begin (PROTOCOL R14).
+
+A child may have run, have been purged, and be inserted once more by a start that storage took late.
+"""
+
+from __future__ import annotations
+
+from azure_durable_py.history.events import ParentInstance, SubOrchestrationCompleted, SubOrchestrationFailed
+from azure_durable_py.taskhub.protocol import CorruptRowError, TaskHubStore
+from azure_durable_py.taskhub.reading import read_history
+from azure_durable_py.taskhub.state import InstanceState
+
+
+async def is_wanted(store: TaskHubStore, parent: ParentInstance) -> bool:
+    """Whether a child of this origin is still to run.
+
+    A parent that ended, or began another generation, without an answer wanted it to run all the same.
+
+    :raises StorageUnavailableError: storage gives no answer.
+    """
+    try:
+        found = await store.load_header(parent.instance_id)
+        if found is None:
+            return False
+        state = InstanceState.decode(found.body)
+    except CorruptRowError:
+        return True  # Better run it twice than never.
+    if state.execution_id != parent.execution_id:
+        return False
+    if state.generation != parent.generation:
+        return True
+    if found.is_terminal:
+        return not await _was_answered(store, parent, state)
+    return parent.task_id in state.children
+
+
+async def _was_answered(store: TaskHubStore, parent: ParentInstance, state: InstanceState) -> bool:
+    try:
+        events = await read_history(store, parent.instance_id, state)
+    except CorruptRowError:
+        return False  # Better run it twice than never.
+    answers = (SubOrchestrationCompleted, SubOrchestrationFailed)
+    return any(isinstance(event, answers) and event.task_id == parent.task_id for event in events)

@@ -1,0 +1,168 @@
+"""The live orchestration behind an actor: built from history when cold, kept between turns.
+
+Owns the reading of history and the joining of header and pure runtime. It commits nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import decode_event
+from azure_durable_py.history.events import (
+    Event,
+    ExecutionCompleted,
+    ExecutionStarted,
+    OrchestratorStarted,
+    PayloadRef,
+    TimerFired,
+)
+from azure_durable_py.runtime.orchestration import Orchestration, Turn
+from azure_durable_py.shortening import shorten
+from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.naming import chunk_keys
+from azure_durable_py.taskhub.payloads import payload_rows
+from azure_durable_py.taskhub.protocol import CorruptRowError
+from azure_durable_py.taskhub.reading import read_events, read_history, read_value
+from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.worker.context import WorkerContext
+from azure_durable_py.worker.instance.sender_memory import SenderMemory
+
+
+class Pending(NamedTuple):
+    """The events that begin a generation, and the rows that are of no use any more once these are in the history."""
+
+    events: list[Event]
+    spent: list[str]
+
+
+class Execution:
+    """One generation of one orchestration, as far as this process knows it."""
+
+    def __init__(self, context: WorkerContext, instance_id: str) -> None:
+        self._context = context
+        self._instance_id = instance_id
+        self._live: Orchestration | None = None
+        self._decisions: dict[int, Event] | None = None
+        self.senders = SenderMemory(context.hub.store, instance_id)
+
+    def forget(self) -> None:
+        """The header was changed by another, or a turn came to nothing: begin from history next time."""
+        if self._live is not None:
+            self._live.close()
+        self._live = None
+        self._decisions = None
+
+    async def load(self, state: InstanceState) -> None:
+        """Replay the history, unless the live orchestration is at hand.
+
+        :raises CorruptRowError: the history cannot be read.
+        """
+        if self._live is not None:
+            return
+        context = self._context
+        events = await read_history(context.hub.store, self._instance_id, state)
+        events = await read_events(context.hub.store, self._instance_id, events)
+        self._live = Orchestration(
+            self._instance_id,
+            state.execution_id,
+            context.registry,
+            context.settings,
+            context.converter,
+            events,
+            generation=state.generation,
+            guard=context.watchdog.guard(self._what),
+        )
+
+    def _what(self) -> str:
+        name = f" {self._live.name!r}" if self._live is not None else ""
+        return f"orchestrator{name} of instance {self._instance_id!r}"
+
+    async def load_decisions(self, state: InstanceState) -> None:
+        """Read what was decided, without running user code."""
+        if self._live is None and self._decisions is None:
+            events = await read_history(self._context.hub.store, self._instance_id, state)
+            self._decisions = {event.id: event for event in events if hasattr(event, "id")}  # type: ignore[attr-defined]
+
+    async def pending(self, state: InstanceState) -> Pending:
+        """Events that the function has not seen yet: those that begin a generation.
+
+        :raises CorruptRowError: they cannot be read.
+        """
+        texts, own = state.pending, list[str]()
+        if isinstance(texts, PayloadRef):
+            own = chunk_keys(texts.key, texts.chunks)
+            joined = await read_value(self._context.hub.store, self._instance_id, texts)
+            texts = (joined or "").split("\n")
+        try:
+            events = [decode_event(text) for text in texts]
+        except ValueError as error:
+            raise CorruptRowError(f"the start of {self._instance_id!r} cannot be read: {error}") from error
+        # The input of a generation is shown for as long as that lasts.
+        carried = payload_rows(event for event in events if not isinstance(event, ExecutionStarted))
+        filled = await read_events(self._context.hub.store, self._instance_id, events)
+        return Pending(filled, [*own, *carried])
+
+    async def filled(self, events: Sequence[Event]) -> list[Event | CorruptRowError]:
+        """Events from the inbox with the values that the function will read; for each that is damaged, how."""
+        try:
+            return list(await read_events(self._context.hub.store, self._instance_id, events))
+        except CorruptRowError:
+            return [await self._filled_alone(event) for event in events]
+
+    async def _filled_alone(self, event: Event) -> Event | CorruptRowError:
+        try:
+            return (await read_events(self._context.hub.store, self._instance_id, [event]))[0]
+        except CorruptRowError as error:
+            return error
+
+    async def filled_whole(self, events: Sequence[Event]) -> list[Event]:
+        """Events with all their values."""
+        return await read_events(self._context.hub.store, self._instance_id, events, everything=True)
+
+    def is_open(self, task_id: int) -> bool:
+        """Whether a task still waits for its answer."""
+        return self._live is not None and self._live.is_open(task_id)
+
+    def decided_by(self, task_ids: Collection[int]) -> bool:
+        """Whether these answers would let the function go on."""
+        return self._live is None or self._live.decided_by(task_ids)
+
+    def decision(self, task_id: int) -> Event:
+        """What was decided under this id.
+
+        :raises CorruptRowError: the history does not say.
+        """
+        try:
+            if self._live is not None:
+                return self._live.decision(task_id)
+            return (self._decisions or {})[task_id]
+        except KeyError as error:
+            raise CorruptRowError(f"the history of {self._instance_id!r} has no decision {task_id}") from error
+
+    def advance(self, events: Sequence[Event], now: datetime) -> Turn:
+        """Take a turn."""
+        assert self._live is not None
+        return self._live.advance(events, now)
+
+
+def due_timers(state: InstanceState, now: datetime) -> list[TimerFired]:
+    """The firing of every open timer that is due, earliest first."""
+    due = sorted((fire_at, task_id) for task_id, fire_at in state.timers.items() if fire_at <= now)
+    return [TimerFired(now, task_id, fire_at) for fire_at, task_id in due]
+
+
+def failed_turn(failure: FailureDetails, now: datetime) -> Turn:
+    """A turn that ends the instance without running user code."""
+    status, failure = OrchestrationRuntimeStatus.Failed, shorten(failure)
+    return Turn(
+        events=(OrchestratorStarted(now), ExecutionCompleted(now, status.value, None, failure)),
+        status=status,
+        custom_status=None,
+        output=None,
+        failure=failure,
+        timers={},
+        children={},
+    )

@@ -1,0 +1,83 @@
+"""The last resort: rings instances that should be moving and show no life (PROTOCOL R8).
+
+Messages can be lost to people, to a queue that was deleted, or to a client that died between
+insert and ring. A needless ring costs one turn that finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.protocol import Columns, InstanceQuery, Kind
+
+logger = logging.getLogger("azure_durable_py.worker")
+QUIET = timedelta(minutes=10)
+OVERDUE = timedelta(minutes=5)
+REPAIR = "repair"
+"""Why a doorbell of the scan is rung: who gets it takes over what the instance still has to hand over."""
+ACTIVE = tuple(status.value for status in OrchestrationRuntimeStatus if not status.is_terminal)
+
+
+async def repair(hub: TaskHub, *, quiet: timedelta = QUIET) -> int:
+    """Ring every instance that shows a sign of need and is quiet.
+
+    The signs: something that it still has to hand over, an inbox row that waits, an overdue timer, a start that nobody
+    has taken up. An instance that waits for an event shows none, and is left in peace. It costs one listing of the
+    headers of all that is not finished or has an outbox, and one of the inboxes (a request for each 1,000 found, on
+    Azure a scan of the table each), and a ring for each sign.
+
+    :param quiet: how long an instance must not have changed, or an inbox row must have waited.
+    Returns how many were rung.
+    """
+    rung: set[str] = set()
+    for query in _QUERIES:
+        await _ring_needy(hub, query, quiet, rung)
+    for instance_id in await hub.retry(lambda: hub.store.instances_with_inbox(hub.clock.now() - quiet)):
+        await _ring(hub, instance_id, rung)
+    if rung:
+        logger.info("Rang %d instances that showed no life.", len(rung))
+    return len(rung)
+
+
+_QUERIES = (
+    InstanceQuery(with_outbox=True, with_values=False, page_size=1000),
+    InstanceQuery(runtime_status=ACTIVE, with_values=False, page_size=1000),
+    # An entity without an outbox waits for nothing but its inbox.
+    InstanceQuery(kind=Kind.entity, with_outbox=True, with_values=False, page_size=1000),
+)
+
+
+async def _ring_needy(hub: TaskHub, query: InstanceQuery, quiet: timedelta, rung: set[str]) -> None:
+    token: str | None = None
+    while True:
+        page = await hub.retry(lambda: hub.store.query(replace(query, continuation_token=token)))  # noqa: B023 - awaited here
+        for listed in page.items:
+            if listed.damaged:
+                logger.error(
+                    "Instance %r is not looked at, as its header is damaged: %s", listed.instance_id, listed.damaged
+                )
+            elif _is_in_need(listed.columns, hub.clock.now(), quiet):
+                await _ring(hub, listed.instance_id, rung)
+        token = page.continuation_token
+        if token is None:
+            return
+
+
+async def _ring(hub: TaskHub, instance_id: str, rung: set[str]) -> None:
+    if instance_id not in rung:
+        await hub.retry(lambda: hub.ring(instance_id, REPAIR))
+        rung.add(instance_id)
+
+
+def _is_in_need(columns: Columns, now: datetime, quiet: timedelta) -> bool:
+    if now - columns.last_updated_time < quiet:
+        return False
+    if columns.has_outbox:
+        return True
+    if columns.wake_time is not None:
+        return now - columns.wake_time > OVERDUE
+    return columns.runtime_status == OrchestrationRuntimeStatus.Pending.value
