@@ -30,6 +30,7 @@ MUTANTS ?=
 
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
 VENV_READY := $(VENV)/.ready-$(or $(PYTHON_VERSION),none)
+DOCS_READY := $(VENV)/.docs-ready
 NODE_READY := node_modules/.ready
 PYRIGHT := node_modules/.bin/pyright --pythonpath $(VENV)/bin/python
 
@@ -73,6 +74,12 @@ format: $(VENV_READY) ## apply the formatter and the fixes that are safe
 	@$(VENV)/bin/ruff check --quiet --fix-only .
 	@$(VENV)/bin/ruff format --quiet .
 
+.PHONY: docs
+docs: $(DOCS_READY) $(NODE_READY) ## build the pages and the reference of the API into build/docs; a broken link fails
+	@rm -rf build/docs
+	@$(VENV)/bin/python -m sphinx -q -W -n --keep-going -d build/doctrees -E docs build/docs
+	@echo build/docs/index.html
+
 .PHONY: bench
 bench: $(VENV_READY) $(NODE_READY) ## measure throughput and storage operations
 	@$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)
@@ -96,9 +103,14 @@ $(VENV_READY): pyproject.toml
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --editable '.[local]' --group dev
 	@touch $@
 
+$(DOCS_READY): $(VENV_READY)
+	@echo "Installing what builds the documents"
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --group docs
+	@touch $@
+
 $(NODE_READY): package.json package-lock.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { \
 	  echo "Node.js 20 or newer is needed (Azurite and pyright run on it); found: $$(node --version 2>/dev/null || echo none)." >&2; exit 1; }
-	@echo "Installing Azurite and pyright"
+	@echo "Installing Azurite, pyright and the drawing of diagrams"
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.host import ROOT, Host, copy_sample, until
+from tests.showing import Step, blocks, section, steps
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class Step:
-    """A command and what it prints; `...` stands for anything."""
-
-    command: str
-    printed: str
-
-    def matches(self, output: str) -> bool:
-        pattern = ".*?".join(re.escape(part) for part in self.printed.split("..."))
-        return re.fullmatch(pattern, output.strip(), re.DOTALL) is not None
-
-
-def blocks(section: str, language: str) -> list[str]:
-    """The fenced blocks of one language below a heading of the second level."""
-    found = re.search(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
-    assert found is not None, f"no section {section!r}"
-    return re.findall(rf"^```{language}\n(.*?)^```", found[1], re.MULTILINE | re.DOTALL)
-
-
-def steps(section: str) -> list[Step]:
-    """The commands of a section, in order."""
-    found = [
-        Step(command, printed.strip())
-        for block in blocks(section, "console")
-        for command, printed in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
-    ]
-    assert found
-    return found
 
 
 def follow(host: Host, step: Step) -> None:
@@ -86,23 +55,23 @@ def sample(tmp_path: Path) -> Iterator[Host]:
 
 
 def test_the_tour_of_the_sample_app_prints_what_the_readme_shows(sample: Host):
-    for step in steps("Try it"):
+    for step in steps(section(README, "Try it")):
         follow(sample, step)
 
 
 def test_the_first_app_prints_what_the_readme_shows(tmp_path: Path):
-    (code,) = blocks("Your first app", "python")
+    (code,) = blocks(section(README, "Your first app"), "python")
     (tmp_path / "function_app.py").write_text(code, encoding="utf-8")
     host = Host(tmp_path, "sqlite")
     try:
-        for step in steps("Your first app"):
+        for step in steps(section(README, "Your first app")):
             follow(host, step)
     finally:
         host.kill()
 
 
 def test_the_unit_test_of_the_readme_passes(tmp_path: Path):
-    (code,) = blocks("Testing", "python")
+    (code,) = blocks(section(README, "Testing"), "python")
     (tmp_path / "test_it.py").write_text(code, encoding="utf-8")
     command = [
         sys.executable,
