@@ -14,7 +14,14 @@ from datetime import datetime
 
 from azure_durable_py import shape
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.history.codec import decode_parent, decode_value, encode_parent, encode_time, encode_value
+from azure_durable_py.history.codec import (
+    decode_parent,
+    decode_value,
+    encode_parent,
+    encode_time,
+    encode_value,
+    payload_refs,
+)
 from azure_durable_py.history.events import (
     EntityCaller,
     EntityLockReleased,
@@ -30,6 +37,7 @@ from azure_durable_py.history.events import (
     LockRequestArrived,
     OperationArrived,
     ParentInstance,
+    PayloadRef,
     SubOrchestrationCompleted,
     SubOrchestrationCreated,
     SubOrchestrationFailed,
@@ -329,6 +337,17 @@ def from_message(message: OutboxMessage) -> Send:
         return Deliver(message.sequence, message.target, InboxEvent.decode(message.body.encode(errors="surrogatepass")))
     except (ShapeError, MalformedMessageError) as error:
         raise CorruptRowError(f"an outbox entry cannot be read: {error}") from error
+
+
+def message_refs(message: OutboxMessage) -> list[PayloadRef]:
+    """The values that a message of the outbox refers to.
+
+    :raises CorruptRowError: it cannot be read.
+    """
+    send = from_message(message)
+    if isinstance(send, Deliver):
+        return list(payload_refs([send.event.event]))
+    return [send.input] if isinstance(send.input, PayloadRef) else []
 
 
 _VERSION = shape.optional(shape.text)

@@ -19,10 +19,12 @@ from azure_durable_py.taskhub.messages import Doorbell
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Columns, Commit, Header, Kind
 from azure_durable_py.taskhub.state import InstanceState, Mark
 from azure_durable_py.worker.activities.slots import ActivityFeed
-from azure_durable_py.worker.instance.actor import Actor
-from azure_durable_py.worker.instance.dispatcher import Outbox
+from azure_durable_py.worker.instance.dispatcher import Dispatcher
 from azure_durable_py.worker.instance.guards import Guards
-from azure_durable_py.worker.instance.orchestration_draft import Draft
+from azure_durable_py.worker.instance.header_draft import HeaderDraft
+from azure_durable_py.worker.instance.instance import Instance
+from azure_durable_py.worker.instance.orchestration_draft import OrchestrationUpkeep
+from azure_durable_py.worker.instance.steps import Steps
 from azure_durable_py.worker.intake.delivery import Delivery
 from azure_durable_py.worker.lifeless import repair
 from azure_durable_py.worker.taskset import TaskSet
@@ -123,7 +125,7 @@ def test_r1_a_mark_is_never_overwritten_by_that_of_an_older_delivery() -> None:
     state = InstanceState("execution", EPOCH)
     header = Header("one", Columns(Kind.orchestration, "one", "Running", EPOCH, EPOCH, "execution", "turn"), b"")
     for rank in ((0, "", 2), (1, "a", 1), (0, "", 7)):
-        Draft(header, state, "turn", EPOCH).mark("D", rank)
+        HeaderDraft(header, state, "turn", EPOCH, OrchestrationUpkeep()).mark("D", rank)
     assert state.marks["D"].rank == (1, "a", 1)
 
 
@@ -131,7 +133,7 @@ def test_r1_a_mark_is_remembered_for_as_long_as_a_worker_may_go_on_with_a_messag
     state = InstanceState("execution", EPOCH, marks={"D": Mark((0, "", 2), EPOCH)})
     header = Header("one", Columns(Kind.orchestration, "one", "Running", EPOCH, EPOCH, "execution", "turn"), b"")
     for later, known in ((timedelta(hours=23), ["D"]), (timedelta(hours=25), [])):
-        draft = Draft(header, state.copy(), "turn", EPOCH + later)
+        draft = HeaderDraft(header, state.copy(), "turn", EPOCH + later, OrchestrationUpkeep())
         draft.commit()
         assert list(draft.state.marks) == known
 
@@ -283,7 +285,7 @@ def test_without_handing_over_what_another_committed_it_is_lost(monkeypatch: pyt
     async def claim(*_: Any) -> None:
         return
 
-    monkeypatch.setattr(Outbox, "claim", claim)
+    monkeypatch.setattr(Dispatcher, "claim", claim)
     with pytest.raises(AssertionError, match="hears is stuck"):
         play(hand_over_dies)
 
@@ -533,16 +535,16 @@ def test_r2_what_is_handed_over_when_the_hands_are_empty_already_leads_to_nothin
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     steps = 0
-    real = Actor._step
+    real = Steps.take
 
-    async def counted(self: Actor) -> None:
+    async def counted(self: Steps, arrived: list[Delivery]) -> None:
         nonlocal steps
         steps += 1
         if steps > 1_000:
             pytest.fail("it takes steps without end, and nothing else runs")
-        await real(self)
+        await real(self, arrived)
 
-    monkeypatch.setattr(Actor, "_step", counted)
+    monkeypatch.setattr(Steps, "take", counted)
 
     async def scene() -> None:
         stage = Stage(tells, collects)
@@ -553,7 +555,7 @@ def test_r2_what_is_handed_over_when_the_hands_are_empty_already_leads_to_nothin
         await stage.start("tells", "says", ["hears"])
         await blocked.reached.wait()
         actor = first.worker._actors["says"]
-        for delivery in actor._guards:
+        for delivery in actor._instance.guards:
             delivery.outranked = True
             monkeypatch.setattr(delivery.settlement, "lost", True)
         first.worker._look_again("says")
@@ -672,7 +674,7 @@ def test_r7_what_was_handed_over_is_in_no_header_where_it_could_be_taken_up_agai
 
 
 def test_without_r7_what_it_guarded_keeps_a_message_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Outbox, "_droppable", lambda *_: set())
+    monkeypatch.setattr(Dispatcher, "_droppable", lambda *_: set())
     with pytest.raises(AssertionError, match="queues are stuck"):
         play(handed_over_long_ago)
 
@@ -748,7 +750,7 @@ def test_r8_what_a_lost_message_guarded_is_handed_over_after_a_repair() -> None:
 
 
 def test_without_r8_it_is_never_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Actor, "_is_being_repaired", lambda _: False)
+    monkeypatch.setattr(Instance, "is_being_repaired", False)
     with pytest.raises(AssertionError, match="hears is stuck"):
         play(repaired)
 

@@ -17,7 +17,7 @@ from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.outgoing import Send, Sender
 from azure_durable_py.taskhub.protocol import Commit, InboxRow, Loaded
-from azure_durable_py.worker.instance import actor, inbox
+from azure_durable_py.worker.instance import inbox, turns
 from azure_durable_py.worker.instance.mailroom import Item, Mailroom
 from tests.protocol.staging import Routine, Stage, commit_of, play
 
@@ -403,7 +403,7 @@ def test_r14_a_child_that_begins_late_asks_whether_it_is_still_wanted() -> None:
 
 
 def test_without_r14_it_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actor, "LATE_START", timedelta(days=1))
+    monkeypatch.setattr(turns, "LATE_START", timedelta(days=1))
     with pytest.raises(AssertionError, match="it ran again"):
         play(late_second_start)
 

@@ -112,7 +112,7 @@ def test_a_row_that_its_sender_dated_far_ahead_is_consumed_before_its_doorbell_g
     async def scene(monkeypatch: pytest.MonkeyPatch) -> None:
         stage = Stage(three)
         first = await stage.worker("W1", start=False)
-        monkeypatch.setattr("azure_durable_py.worker.instance.actor.ROWS_PER_TURN", 1)
+        monkeypatch.setattr("azure_durable_py.worker.instance.known.ROWS_PER_TURN", 1)
         await stage.start("three", "x")
         now = stage.clock.now()
         for sender, ahead in (("client:a", 0), ("client:b", 3600)):

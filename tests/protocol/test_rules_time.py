@@ -23,11 +23,10 @@ from azure_durable_py.taskhub.messages import Target
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, QueueMessage
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.worker.context import TaskResult
-from azure_durable_py.worker.instance import actor
-from azure_durable_py.worker.instance import orchestration_draft as draft
-from azure_durable_py.worker.instance.actor import Actor
-from azure_durable_py.worker.instance.orchestration_draft import Draft
-from azure_durable_py.worker.instance.orchestration_reader import Execution
+from azure_durable_py.worker.instance import header_draft, known, orchestration_draft, steps
+from azure_durable_py.worker.instance.commits import Commits
+from azure_durable_py.worker.instance.header_draft import HeaderDraft
+from azure_durable_py.worker.instance.orchestration_reader import OrchestrationReader
 from azure_durable_py.worker.intake.delivery import Delivery
 from tests.protocol.staging import EPOCH, Routine, Settled, Stage, commit_of, play
 
@@ -84,13 +83,13 @@ async def _only_doorbell_is_early() -> None:
 
 
 def test_without_r16_the_timer_never_fires(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Draft.see_to_timers
+    real = HeaderDraft.see_to_timers
 
-    def once(self: Draft, guard: str | None, in_hand: Any, *, woken: bool) -> None:
+    def once(self: HeaderDraft, guard: str | None, in_hand: Any, *, woken: bool) -> None:
         if not woken:
             real(self, guard, in_hand, woken=woken)
 
-    monkeypatch.setattr(Draft, "see_to_timers", once)
+    monkeypatch.setattr(HeaderDraft, "see_to_timers", once)
     monkeypatch.setattr(InstanceState, "names", lambda self, guard: self.arming is not None or self.has_sends)
     with pytest.raises(AssertionError, match="one is stuck"):
         play(_only_doorbell_is_early)
@@ -100,9 +99,9 @@ def test_without_r16_the_timer_never_fires(monkeypatch: pytest.MonkeyPatch) -> N
 def test_r16_a_timer_that_falls_due_while_a_turn_is_under_way_fires(
     monkeypatch: pytest.MonkeyPatch, behind: float, load: float
 ) -> None:
-    real = Execution.load
+    real = OrchestrationReader.load
 
-    async def slow(self: Execution, state: InstanceState) -> None:
+    async def slow(self: OrchestrationReader, state: InstanceState) -> None:
         await asyncio.sleep(load)
         await real(self, state)
 
@@ -114,7 +113,7 @@ def test_r16_a_timer_that_falls_due_while_a_turn_is_under_way_fires(
         await asyncio.sleep(5.0)
         first.store.freeze()
         await stage.worker("W2", ahead=-behind, max_queue_polling_interval=0.1)
-        monkeypatch.setattr(Execution, "load", slow)
+        monkeypatch.setattr(OrchestrationReader, "load", slow)
         assert await stage.finished("one") >= 100.0
         await stage.quiet()
 
@@ -515,8 +514,8 @@ async def staged_rows_of_a_lost_commit() -> None:
 
 def _stage_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seal and stage after every turn, as only large turns do."""
-    monkeypatch.setattr(draft, "SEAL_CHARS", 10)
-    monkeypatch.setattr(draft, "MAX_COMMIT_BYTES", 0)
+    monkeypatch.setattr(orchestration_draft, "SEAL_CHARS", 10)
+    monkeypatch.setattr(header_draft, "MAX_COMMIT_BYTES", 0)
 
 
 def test_r18_rows_staged_for_a_commit_that_lost_go_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -526,7 +525,7 @@ def test_r18_rows_staged_for_a_commit_that_lost_go_with_the_next(monkeypatch: py
 
 def test_without_r18_they_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     _stage_everything(monkeypatch)
-    monkeypatch.setattr(Actor, "_orphans", lambda *_: [])
+    monkeypatch.setattr(Commits, "orphans", lambda *_: [])
     with pytest.raises(AssertionError, match="orphans"):
         play(staged_rows_of_a_lost_commit)
 
@@ -563,7 +562,7 @@ def test_r18_rows_of_a_commit_that_landed_without_an_answer_stay(monkeypatch: py
 
 def test_without_looking_whether_it_landed_its_history_is_destroyed(monkeypatch: pytest.MonkeyPatch) -> None:
     _stage_everything(monkeypatch)
-    monkeypatch.setattr(Actor, "_orphans", lambda self, _: [key for keys in self._staged.values() for key in keys])
+    monkeypatch.setattr(Commits, "orphans", lambda self, _: [key for keys in self._staged.values() for key in keys])
     with pytest.raises(AssertionError):
         play(staged_rows_of_a_commit_that_landed)
 
@@ -653,12 +652,12 @@ async def _stream(stage: Stage) -> None:
 
 
 def test_r20_a_constant_stream_does_not_hold_a_doorbell_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actor, "ROWS_PER_TURN", 1)
+    monkeypatch.setattr(known, "ROWS_PER_TURN", 1)
     play(constant_stream)
 
 
 def test_without_r20_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actor, "ROWS_PER_TURN", 1)
-    monkeypatch.setattr(actor, "horizon", lambda loaded, now: f"1-{now + timedelta(days=1):%Y%m%dT%H%M%S%f}")
+    monkeypatch.setattr(known, "ROWS_PER_TURN", 1)
+    monkeypatch.setattr(steps, "horizon", lambda loaded, now: f"1-{now + timedelta(days=1):%Y%m%dT%H%M%S%f}")
     with pytest.raises(AssertionError, match="held for ever"):
         play(constant_stream)

@@ -20,8 +20,8 @@ from azure_durable_py.history.events import (
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.protocol import MAX_MESSAGE_CHARS, CorruptRowError, InboxRow, TaskHubStore
-from azure_durable_py.worker.instance.children import is_wanted
 from azure_durable_py.worker.instance.inbox import Accepted, without_lost
+from azure_durable_py.worker.instance.strays import is_wanted
 from azure_durable_py.worker.intake.poison import poison_queue, set_aside
 from tests.protocol.staging import EPOCH, Routine, Stage, play
 from tests.taskhub.building import receive_one

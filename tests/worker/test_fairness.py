@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from azure_durable_py.taskhub.state import InstanceState
-from azure_durable_py.worker.instance import dispatcher as outbox
+from azure_durable_py.worker.instance import dispatcher
 from azure_durable_py.worker.instance.claims import entries_of
 from tests.protocol.staging import Routine, Stage, play
 
@@ -113,7 +113,7 @@ def test_what_is_put_into_the_queue_is_not_looked_for_among_all_that_is_open_eac
                 yield entry
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(outbox, "entries_of", counted)
+            patch.setattr(dispatcher, "entries_of", counted)
             await stage.finished("one")
         return seen
 

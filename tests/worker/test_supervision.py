@@ -12,7 +12,7 @@ import pytest
 from azure_durable_py.testing.virtual_time import run_virtual
 from azure_durable_py.worker.instance import mailroom
 from azure_durable_py.worker.instance.actor import Actor
-from azure_durable_py.worker.instance.orchestration_reader import Execution
+from azure_durable_py.worker.instance.orchestration_reader import OrchestrationReader
 from azure_durable_py.worker.supervision import LONGEST_PAUSE, SETTLED_AFTER
 from azure_durable_py.worker.taskset import TaskSet
 from tests.protocol.staging import Cast, Cue, Matches, Routine, Stage, always, play
@@ -181,7 +181,7 @@ def test_an_instance_whose_actor_fails_is_served_by_another(
 ) -> None:
     times = 2
 
-    async def load(self: Execution, state: Any) -> None:
+    async def load(self: OrchestrationReader, state: Any) -> None:
         nonlocal times
         if times:
             times -= 1
@@ -191,8 +191,8 @@ def test_an_instance_whose_actor_fails_is_served_by_another(
     async def defer(self: Actor) -> None:
         raise UnforeseenError("nor can it be put off")
 
-    real_load = Execution.load
-    monkeypatch.setattr(Execution, "load", load)
+    real_load = OrchestrationReader.load
+    monkeypatch.setattr(OrchestrationReader, "load", load)
     monkeypatch.setattr(Actor, "_defer", defer)
 
     async def scene() -> None:

@@ -18,11 +18,10 @@ from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.state import Alarm, Arming, InstanceState
 from azure_durable_py.worker.context import ActivityJob, WorkerContext
 from azure_durable_py.worker.instance.claims import Claims, entries_of
-from azure_durable_py.worker.instance.entity_reader import EntityExecution
 from azure_durable_py.worker.instance.guards import Guards
+from azure_durable_py.worker.instance.header_draft import HeaderDraft
+from azure_durable_py.worker.instance.kinds import Reader
 from azure_durable_py.worker.instance.mailroom import Mailroom
-from azure_durable_py.worker.instance.orchestration_draft import Draft
-from azure_durable_py.worker.instance.orchestration_reader import Execution
 
 TAKE_OVER_ACTIVITIES_AFTER = timedelta(days=1)
 """When an activity that another worker may be running is taken for lost."""
@@ -31,12 +30,12 @@ DROP_AT_MOST_AFTER = 5.0
 """Seconds after which what is handed over is dropped although more is on its way."""
 
 
-class Outbox:
+class Dispatcher:
     """What is handed over for one instance.
 
     :param job: the instance, as the activity slots know it.
     :param guards: the messages that it has in hand.
-    :param execution: knows what was decided under an entry's number.
+    :param reader: knows what was decided under an entry's number.
     """
 
     def __init__(
@@ -45,14 +44,14 @@ class Outbox:
         instance_id: str,
         job: ActivityJob,
         guards: Guards,
-        execution: Execution | EntityExecution,
+        reader: Reader,
         mailroom: Mailroom,
     ) -> None:
         self._context = context
         self._instance_id = instance_id
         self._job = job
         self._guards = guards
-        self._execution = execution
+        self._reader = reader
         self._mailroom = mailroom
         self._claims = Claims()
         self._arming: Arming | None = None
@@ -138,7 +137,7 @@ class Outbox:
             return set()
         return {entry for guard, entry in entries_of(state) if entry in done and self._guards.is_mine(guard)}
 
-    def drop_into(self, draft: Draft, *, settled: bool) -> None:
+    def drop_into(self, draft: HeaderDraft, *, settled: bool) -> None:
         """Take out of a draft what is handed over.
 
         :param settled: see `forget`.
@@ -158,20 +157,20 @@ class Outbox:
             # What is handed over is another's to drop. Each commit looks again.
             self._first_done = None
 
-    def is_abandoned(self, draft: Draft) -> bool:
+    def is_abandoned(self, draft: HeaderDraft) -> bool:
         """Whether the queue of sends is under a message that nobody may have any more (PROTOCOL R8)."""
         state = draft.state
         if not state.has_sends or state.queue_guard in self._guards.ids:
             return False
         return state.queued_at is None or (draft.now - state.queued_at).total_seconds() > self._context.take_over_after
 
-    def take_over(self, draft: Draft, guard: str) -> None:
+    def take_over(self, draft: HeaderDraft, guard: str) -> None:
         """Put the queue of sends under a message in hand."""
         if draft.state.has_sends and draft.state.queue_guard not in self._guards.ids:
             draft.take_over(guard)
             self.look_again()
 
-    def repair(self, draft: Draft, guard: str) -> None:
+    def repair(self, draft: HeaderDraft, guard: str) -> None:
         """A scan found no life in the instance: take over what nobody seems to see to (PROTOCOL R8)."""
         self.take_over(draft, guard)
         draft.take_activities_over(guard, draft.now - TAKE_OVER_ACTIVITIES_AFTER, self._guards.ids)
@@ -179,12 +178,12 @@ class Outbox:
 
     # --- after a commit or a load ---------------------------------------------------------------------
 
-    def committed(self, draft: Draft) -> None:
+    def committed(self, draft: HeaderDraft) -> None:
         """A draft is true: what it took out of the header is gone."""
-        self._claims.drop(draft.gone)
+        self._claims.drop(draft.outbox.gone)
         waiting: list[tuple[Arming, Alarm]] = []
         for arming, alarm in self._armed:
-            if alarm.doorbell in draft.named:
+            if alarm.doorbell in draft.outbox.named:
                 # Should the header ask for the same again, this one has come already, and another is to be put.
                 self._arming = None
             elif arming == draft.state.arming:
@@ -194,7 +193,7 @@ class Outbox:
                 self.silence(alarm)
         self._armed = waiting
         self._first_done = self._last_done if self._armed or self._claims.handed_over else None
-        for alarm in draft.silenced:
+        for alarm in draft.outbox.silenced:
             self.silence(alarm)
 
     async def claim(self, state: InstanceState, sender: Sender, new: frozenset[int] = frozenset()) -> None:
@@ -212,7 +211,7 @@ class Outbox:
             for guard, entry in entries_of(state)
         ):
             # Before anything is taken on: should it fail, all is still to be claimed.
-            await self._execution.load_decisions(state)
+            await self._reader.load_decisions(state)
         mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]
         claimed = {entry: guard for guard, entry in mine if self._claims.claim(entry)}
         self._unclaimed = False
@@ -225,7 +224,7 @@ class Outbox:
                 outgoing: Outgoing = from_message(messages[entry])
             else:
                 number = entry & 0xFFFFFFFF
-                outgoing = outgoing_of(sender, self._execution.decision(number), times[number])
+                outgoing = outgoing_of(sender, self._reader.decision(number), times[number])
             tries = int(entry not in new and guards.deliveries(guard) > 1)
             self._dispatch(sender, entry, outgoing, tries=tries, again=entry not in new)
 
@@ -236,14 +235,14 @@ class Outbox:
             if entry not in messages and self._guards.is_mine(guard):
                 self.hand_over(entry)
 
-    def dispatch_new(self, draft: Draft, sender: Sender, guard: str) -> None:
+    def dispatch_new(self, draft: HeaderDraft, sender: Sender, guard: str) -> None:
         """Hand over what a commit that is true has decided, as far as what guards it is still ours.
 
         :param guard: the message that the commit named for its activities.
         """
         sends, activities = self._guards.is_mine(draft.state.queue_guard), self._guards.is_mine(guard)
-        gone = set(draft.gone)
-        for entry, outgoing in draft.new:
+        gone = set(draft.outbox.gone)
+        for entry, outgoing in draft.outbox.new:
             mine = activities if isinstance(outgoing, RunActivity) else sends
             if mine and entry not in gone and self._claims.claim(entry):
                 self._dispatch(sender, entry, outgoing, tries=0, again=False)

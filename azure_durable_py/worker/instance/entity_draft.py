@@ -1,37 +1,44 @@
-"""The next header of an entity, while it is being written.
+"""What a turn of an entity writes into its next header: the state in its column, the outbox, rows of large values.
 
-Owns what a turn of an entity changes beside its bookkeeping: the state in its column, the outbox,
-the rows of large values. Pure, like the draft of an orchestration.
+Pure, like the draft that it writes into.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from azure_durable_py.history.codec import payload_refs
 from azure_durable_py.history.events import Event, PayloadRef, Value
 from azure_durable_py.taskhub.entity_state import EMPTY, EXISTS, EntityState, Summary, is_runnable
 from azure_durable_py.taskhub.naming import chunk_keys
-from azure_durable_py.taskhub.outgoing import Deliver, Send, from_message
+from azure_durable_py.taskhub.outgoing import Send, message_refs
 from azure_durable_py.taskhub.payloads import Spill, decode_ref, encode_ref
-from azure_durable_py.taskhub.protocol import BlobRow
-from azure_durable_py.taskhub.state import OutboxMessage
-from azure_durable_py.worker.instance.orchestration_draft import Draft
+from azure_durable_py.taskhub.state import InstanceState, OutboxMessage
+from azure_durable_py.worker.instance.header_draft import HeaderDraft
 
 
-class EntityDraft(Draft):
-    """One commit of one entity in the making."""
+class EntityUpkeep:
+    """The headers of entities: the rows of a message are its own."""
+
+    def rows_of(self, message: OutboxMessage) -> list[str]:
+        return [name for ref in message_refs(message) for name in chunk_keys(ref.key, ref.chunks)]
+
+    def is_unfinished(self, state: InstanceState) -> bool:
+        return bool(state.timers) or is_runnable(state)
+
+
+class EntityDraft:
+    """One turn of an entity on its way into a header."""
+
+    def __init__(self, draft: HeaderDraft) -> None:
+        self.header = draft
 
     def number(self) -> int:
         """The number of the next thing to be sent."""
-        self.state.sequence += 1
-        return self.state.sequence
-
-    def put(self, rows: Iterable[BlobRow]) -> None:
-        """Write these rows with the commit."""
-        self._spill.rows += rows
+        self.header.state.sequence += 1
+        return self.header.state.sequence
 
     def spill_message(self, number: int, value: Value) -> Value:
         """A value of message `number`, moved to rows that are the message's alone if it is large."""
@@ -39,73 +46,56 @@ class EntityDraft(Draft):
 
     def _spill_alone(self, what: str, value: Value) -> Value:
         # Rows that two owners shared would go when the first of them is done with them.
-        spill = Spill(f"{self.turn_id}-{what}")
+        spill = Spill(f"{self.header.turn_id}-{what}")
         stored = spill.value(value)
-        self._spill.rows += spill.rows
+        self.header.rows.put(spill.rows)
         return stored
 
     def throw_away(self, events: Iterable[Event]) -> None:
         """The values of these events are not needed any more."""
         for ref in payload_refs(events):
-            self.state.garbage += chunk_keys(ref.key, ref.chunks)
+            self.header.state.garbage += chunk_keys(ref.key, ref.chunks)
 
     def cancel_wake(self, number: int) -> None:
         """The timer with this number has fired."""
-        self.state.timers.pop(number, None)
+        self.header.state.timers.pop(number, None)
 
-    def drop(self, entries: Collection[int]) -> None:
-        """Take entries that were handed over out of the outbox, with their values."""
-        gone = [message for message in self.state.messages if message.sequence in entries]
-        super().drop(entries)
-        for message in gone:
-            self._throw_away_values(message)
-
-    def _throw_away_values(self, message: OutboxMessage) -> None:
-        if '"chunks":' not in message.body:
-            return
-        send = from_message(message)
-        if isinstance(send, Deliver):
-            self.throw_away([send.event.event])
-        elif isinstance(send.input, PayloadRef):
-            self.state.garbage += chunk_keys(send.input.key, send.input.chunks)
-
-    def record_entity(
+    def record(
         self, entity: EntityState, before: str | None, text: str | None, sends: Sequence[Send], guard: str
     ) -> None:
-        """Write down a turn of an entity.
+        """Write the turn down.
 
         :param before: the state as the header has it, as JSON text.
         :param text: the state as it is now; None: the entity does not exist.
         :param guard: the message that guards what the turn sends.
         """
-        self.changed = True
-        self.state.turn_time = self.now
+        header = self.header
+        header.changed = True
+        header.state.turn_time = header.now
         if text != before:
             self._write_state(text)
-        self.columns = dataclasses.replace(
-            self.columns,
+        header.columns = dataclasses.replace(
+            header.columns,
             runtime_status=EMPTY if text is None else EXISTS,
             custom_status=Summary.of(entity).encode(),
         )
         for send in sends:
-            self._send(send, guard)
-        self.state.entity = entity.to_json()
+            header.send(send, guard)
+        header.state.entity = entity.to_json()
 
     def record_wakes(self, wakes: Mapping[int, datetime]) -> None:
         """Have the entity woken at these times, by timer number."""
-        self.state.timers.update(wakes)
+        self.header.state.timers.update(wakes)
 
     def _write_state(self, text: str | None) -> None:
-        old = self.columns.output_payload
+        header = self.header
+        old = header.columns.output_payload
         if old is not None:
             ref = decode_ref(old)
-            self.state.garbage += chunk_keys(ref.key, ref.chunks)
+            header.state.garbage += chunk_keys(ref.key, ref.chunks)
         value = self._spill_alone("state", text)
-        self.columns = dataclasses.replace(
-            self.columns,
+        header.columns = dataclasses.replace(
+            header.columns,
             output=value if isinstance(value, str) else None,
             output_payload=encode_ref(value) if isinstance(value, PayloadRef) else None,
         )
-
-    def _is_unfinished(self) -> bool:
-        return bool(self.state.timers) or is_runnable(self.state)

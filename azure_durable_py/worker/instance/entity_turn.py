@@ -30,16 +30,17 @@ from azure_durable_py.runtime.entities.live import DELETE, LiveEntity, Operation
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.damage import quarantine
-from azure_durable_py.taskhub.entity_state import EntityState, LockHolder, is_runnable
+from azure_durable_py.taskhub.entity_state import EntityState, LockHolder
 from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.naming import chunk_keys
 from azure_durable_py.taskhub.outgoing import Deliver, Send, Sender, StartNew
 from azure_durable_py.taskhub.payloads import to_blobs
 from azure_durable_py.taskhub.protocol import BlobRow, CorruptRowError, InboxRow
-from azure_durable_py.taskhub.state import InstanceState, PageRef
+from azure_durable_py.taskhub.state import PageRef
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.instance.entity_draft import EntityDraft
-from azure_durable_py.worker.instance.entity_reader import EntityExecution
+from azure_durable_py.worker.instance.entity_reader import EntityReader
+from azure_durable_py.worker.instance.header_draft import HeaderDraft
 from azure_durable_py.worker.instance.inbox import accept
 from azure_durable_py.worker.taskset import is_ended
 
@@ -57,7 +58,7 @@ _LOST = ""
 class EntityTurn:
     """One turn of one entity.
 
-    :param draft: the commit that the turn becomes.
+    :param header: the commit that the turn becomes.
     :param sender: on whose behalf the entity sends.
     :param given_up: why the first operation is to fail without being run.
     :param one_by_one: whether to take one operation only, so that the one that kills the process will be the first.
@@ -66,8 +67,8 @@ class EntityTurn:
     def __init__(
         self,
         context: WorkerContext,
-        execution: EntityExecution,
-        draft: EntityDraft,
+        reader: EntityReader,
+        header: HeaderDraft,
         sender: Sender,
         *,
         given_up: FailureDetails | None = None,
@@ -76,10 +77,11 @@ class EntityTurn:
         self._context = context
         self._given_up = given_up
         self._most_operations = 1 if one_by_one else context.settings.max_entity_operation_batch_size
-        self._execution = execution
-        self._draft = draft
+        self._reader = reader
+        self._header = header
+        self._draft = EntityDraft(header)
         self._sender = sender
-        self._entity = EntityState.of(draft.state)
+        self._entity = EntityState.of(header.state)
         self._deadline = context.hub.clock.monotonic() + SECONDS_PER_TURN
         self._before: str | None = None
         self._live: LiveEntity | None = None
@@ -102,15 +104,15 @@ class EntityTurn:
         for row in rows:
             if self._is_full or self._entity.is_runnable:
                 break
-            await self._execution.senders.recall(self._draft.state, [row])
-            accepted = accept(self._sender.instance_id, self._draft.state, [row], _never, self._draft.now)
+            await self._reader.senders.recall(self._header.state, [row])
+            accepted = accept(self._sender.instance_id, self._header.state, [row], _never, self._header.now)
             consumed += accepted.consumed
             quarantined += accepted.quarantined
             if not accepted.events:
-                self._draft.state.garbage += accepted.spent
+                self._header.state.garbage += accepted.spent
             for event in accepted.events:
                 await self._take(event.event)
-        self._draft.consume(consumed, quarantined)
+        self._header.consume(consumed, quarantined)
         return bool(consumed or self._operations or self._drained)
 
     def record(self, guard: str) -> None:
@@ -118,12 +120,11 @@ class EntityTurn:
         self._seal_backlog()
         text = self._live.state if self._live is not None else self._text
         self._draft.record_wakes(self._wakes)
-        self._draft.record_entity(self._entity, self._before, text, self._sends, guard)
+        self._draft.record(self._entity, self._before, text, self._sends, guard)
 
     async def _open(self) -> None:
-        await self._execution.load_decisions(self._draft.state)
         try:
-            self._live = await self._execution.open(self._draft.columns)
+            self._live = await self._reader.open(self._header.columns)
             self._before = self._live.state
         except FunctionNotFoundError as error:
             await self._open_closed(error)
@@ -132,7 +133,7 @@ class EntityTurn:
 
     async def _open_closed(self, missing: FunctionNotFoundError) -> None:
         try:
-            self._close(missing, await self._execution.text(self._draft.columns))
+            self._close(missing, await self._reader.text(self._header.columns))
         except CorruptRowError as error:
             self._close(error, _LOST)
 
@@ -153,7 +154,7 @@ class EntityTurn:
 
     async def _take(self, event: Event) -> None:
         match event:
-            case OperationArrived(signal_time=moment) if moment is not None and moment > self._draft.now:
+            case OperationArrived(signal_time=moment) if moment is not None and moment > self._header.now:
                 number = self._draft.number()
                 self._wakes[number] = moment
                 self._entity.scheduled[number] = encode_event(event)
@@ -184,8 +185,8 @@ class EntityTurn:
 
     async def _take_due(self) -> None:
         """Take the scheduled signals that are due, earliest first."""
-        state = self._draft.state
-        due = sorted((fire_at, number) for number, fire_at in state.timers.items() if fire_at <= self._draft.now)
+        state = self._header.state
+        due = sorted((fire_at, number) for number, fire_at in state.timers.items() if fire_at <= self._header.now)
         for _, number in due:
             if self._is_full:
                 return
@@ -220,13 +221,13 @@ class EntityTurn:
             return
         page = entity.pages.pop(0)
         try:
-            entity.front = (await self._execution.rows(page.key, page.chunks)).split("\n")
+            entity.front = (await self._reader.rows(page.key, page.chunks)).split("\n")
         except CorruptRowError as error:
             logger.error(
                 "%d requests that entity %s held back are lost: %s", page.events, self._sender.instance_id, error
             )
             return
-        self._draft.state.garbage += chunk_keys(page.key, page.chunks)
+        self._header.state.garbage += chunk_keys(page.key, page.chunks)
 
     def _decode(self, text: str) -> Event | None:
         """A request that was held back; one that cannot be read is quarantined."""
@@ -234,24 +235,26 @@ class EntityTurn:
             return decode_event(text)
         except ShapeError as error:
             self._quarantined += 1
-            name = f"backlog-{self._draft.turn_id}-{self._quarantined:04d}"
-            self._draft.put(quarantine(self._sender.instance_id, name, text.encode("utf-8", "surrogatepass"), error))
+            name = f"backlog-{self._header.turn_id}-{self._quarantined:04d}"
+            self._header.rows.put(
+                quarantine(self._sender.instance_id, name, text.encode("utf-8", "surrogatepass"), error)
+            )
             return None
 
     def _seal_backlog(self) -> None:
         entity = self._entity
         if sum(map(len, entity.tail)) > SEAL_CHARS:
-            ref, rows = to_blobs(f"60-backlog-{self._draft.turn_id}", "\n".join(entity.tail))
+            ref, rows = to_blobs(f"60-backlog-{self._header.turn_id}", "\n".join(entity.tail))
             entity.pages.append(PageRef(ref.key, ref.chunks, len(entity.tail)))
             entity.tail = []
-            self._draft.put(rows)
+            self._header.rows.put(rows)
 
     # --- locks --------------------------------------------------------------------------------------
 
     def _grant(self, request: LockRequestArrived) -> None:
         if self._entity.waiters.pop(request.section, None) is None:
             return  # Given up before it was its turn.
-        caller, now = request.caller, self._draft.now
+        caller, now = request.caller, self._header.now
         self._entity.holder = LockHolder(request.section, caller.instance_id, caller.execution_id, now)
         granted = EntityLockGranted(now, caller.task_id, self._sender.instance_id, request.section)
         self._answer(caller, granted, self._draft.number())
@@ -260,7 +263,7 @@ class EntityTurn:
 
     async def _operate(self, event: OperationArrived) -> None:
         self._operations += 1
-        self._entity.last_operation = self._draft.now
+        self._entity.last_operation = self._header.now
         outcome = await self._outcome(event)
         self._draft.throw_away([event])
         for send in self._sends_of(outcome.actions):
@@ -288,13 +291,13 @@ class EntityTurn:
             error = self._missing or FunctionNotFoundError(f"no entity {self._sender.instance_id}")
             return Outcome(None, FailureDetails.from_exception(error))
         try:
-            [filled] = await self._execution.filled_whole([event])
+            filled = await self._reader.filled(event)
         except CorruptRowError as error:
             return Outcome(None, FailureDetails.from_exception(error))
         assert isinstance(filled, OperationArrived)
         text = filled.input if isinstance(filled.input, str) else None
         try:
-            operation = self._live.begin(event.operation, text, self._draft.now)
+            operation = self._live.begin(event.operation, text, self._header.now)
             outcome = await self._perform(operation)
         except PayloadTooLargeError as error:
             outcome = Outcome(None, FailureDetails.from_exception(error))
@@ -329,7 +332,7 @@ class EntityTurn:
     def _sends_of(self, actions: Sequence[Action]) -> list[Send]:
         sends: list[Send] = []
         for action in actions:
-            number, now = self._draft.number(), self._draft.now
+            number, now = self._draft.number(), self._header.now
             value = self._draft.spill_message(number, action.input)
             if isinstance(action, SignalAction):
                 signal = OperationArrived(now, action.operation, value, signal_time=action.signal_time)
@@ -346,7 +349,7 @@ class EntityTurn:
         return sends
 
     def _answer_call(self, caller: EntityCaller, outcome: Outcome) -> None:
-        number, now = self._draft.number(), self._draft.now
+        number, now = self._draft.number(), self._header.now
         if outcome.failure is not None:
             answer: Event = EntityOperationFailed(now, caller.task_id, shorten(outcome.failure))
         else:
@@ -355,18 +358,13 @@ class EntityTurn:
 
     def _answer(self, caller: EntityCaller, answer: Event, number: int) -> None:
         target = Target.answering(caller)
-        event = InboxEvent(answer, self._sender.incarnation, number, self._draft.now, target)
+        event = InboxEvent(answer, self._sender.incarnation, number, self._header.now, target)
         self._send(Deliver(number, caller.instance_id, event))
 
     def _send(self, send: Send) -> None:
         self._sends.append(send)
         body = send.event.encode() if isinstance(send, Deliver) else send.encode()
         self._bytes += len(body)
-
-
-def is_unfinished(state: InstanceState, now: datetime) -> bool:
-    """Whether an entity has something to do without being told more: a backlog set free, a signal that is due."""
-    return any(fire_at <= now for fire_at in state.timers.values()) or is_runnable(state)
 
 
 def _never(_task_id: int) -> bool:

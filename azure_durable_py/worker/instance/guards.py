@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from azure_durable_py.failures import FailureDetails
 from azure_durable_py.taskhub.state import InstanceState, Mark
 from azure_durable_py.worker.intake.delivery import Delivery
 from azure_durable_py.worker.taskset import TaskSet
@@ -85,6 +86,23 @@ class Guards:
     def suspects(self) -> list[Delivery]:
         """The messages that may have been delivered before, of which the header does not say so."""
         return [delivery for delivery in self if delivery.suspect]
+
+    @property
+    def failure(self) -> FailureDetails | None:
+        """Why to fail what a message asks for, if one of those in hand says so."""
+        return next((delivery.failure for delivery in self if delivery.failure), None)
+
+    def take_failure(self) -> FailureDetails | None:
+        """Why to fail what is first now: one pays for it, and those behind it are to be run."""
+        failure = self.failure
+        for delivery in self:
+            delivery.failure = None
+        return failure
+
+    @property
+    def are_last(self) -> bool:
+        """Whether host.json allows no further delivery of one of those in hand."""
+        return any(delivery.last for delivery in self)
 
     def trust(self) -> None:
         """The header says of all in hand that they are the newest, or there is nothing that they could name."""

@@ -56,13 +56,14 @@ CLIENT_MEMORY = timedelta(minutes=10)
 class Accepted:
     """What a turn takes from the inbox.
 
-    `events` take effect, in order; `rows` are the rows that they came in. `consumed` are the keys of all rows
-    that the commit deletes, those without effect included. `quarantined` keep what could not be read. `spent` are
-    the payload rows of what was consumed: of no use any more to who has copied the values, or takes none.
+    `events` take effect, in order; `rows` are the rows that they came in. `refused` have no effect. `consumed` are the
+    keys of all rows that the commit deletes, those without effect included. `quarantined` keep what could not be read.
+    `spent` are the payload rows of what was consumed: of no use any more to who has copied the values, or takes none.
     """
 
     events: list[InboxEvent] = field(default_factory=lambda: [])
     rows: list[InboxRow] = field(default_factory=lambda: [])
+    refused: list[InboxEvent] = field(default_factory=lambda: [])
     consumed: list[str] = field(default_factory=lambda: [])
     quarantined: list[BlobRow] = field(default_factory=lambda: [])
     spent: list[str] = field(default_factory=lambda: [])
@@ -92,18 +93,20 @@ def accept(
         if _takes_effect(state, event, is_open, answered, row.timestamp or now):
             accepted.events.append(event)
             accepted.rows.append(row)
+        else:
+            accepted.refused.append(event)
     return accepted
 
 
-def values_of(rows: Iterable[InboxRow]) -> list[str]:
-    """The payload rows of inbox rows that nobody will read."""
-    keys: list[str] = []
+def decoded(rows: Iterable[InboxRow]) -> list[InboxEvent]:
+    """The events in inbox rows, as far as they can be read."""
+    events: list[InboxEvent] = []
     for row in rows:
         try:
-            keys += payload_rows([InboxEvent.decode(row.body).event])
+            events.append(InboxEvent.decode(row.body))
         except MalformedMessageError:
             continue
-    return keys
+    return events
 
 
 def without_lost(instance_id: str, accepted: Accepted, filled: Sequence[Event | CorruptRowError]) -> list[Event]:

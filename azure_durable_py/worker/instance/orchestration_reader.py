@@ -9,19 +9,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import decode_event
 from azure_durable_py.history.events import (
     Event,
-    ExecutionCompleted,
     ExecutionStarted,
-    OrchestratorStarted,
     PayloadRef,
-    TimerFired,
 )
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
-from azure_durable_py.shortening import shorten
-from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.naming import chunk_keys
 from azure_durable_py.taskhub.payloads import payload_rows
 from azure_durable_py.taskhub.protocol import CorruptRowError
@@ -38,7 +32,7 @@ class Pending(NamedTuple):
     spent: list[str]
 
 
-class Execution:
+class OrchestrationReader:
     """One generation of one orchestration, as far as this process knows it."""
 
     def __init__(self, context: WorkerContext, instance_id: str) -> None:
@@ -118,10 +112,6 @@ class Execution:
         except CorruptRowError as error:
             return error
 
-    async def filled_whole(self, events: Sequence[Event]) -> list[Event]:
-        """Events with all their values."""
-        return await read_events(self._context.hub.store, self._instance_id, events, everything=True)
-
     def is_open(self, task_id: int) -> bool:
         """Whether a task still waits for its answer."""
         return self._live is not None and self._live.is_open(task_id)
@@ -146,23 +136,3 @@ class Execution:
         """Take a turn."""
         assert self._live is not None
         return self._live.advance(events, now)
-
-
-def due_timers(state: InstanceState, now: datetime) -> list[TimerFired]:
-    """The firing of every open timer that is due, earliest first."""
-    due = sorted((fire_at, task_id) for task_id, fire_at in state.timers.items() if fire_at <= now)
-    return [TimerFired(now, task_id, fire_at) for fire_at, task_id in due]
-
-
-def failed_turn(failure: FailureDetails, now: datetime) -> Turn:
-    """A turn that ends the instance without running user code."""
-    status, failure = OrchestrationRuntimeStatus.Failed, shorten(failure)
-    return Turn(
-        events=(OrchestratorStarted(now), ExecutionCompleted(now, status.value, None, failure)),
-        status=status,
-        custom_status=None,
-        output=None,
-        failure=failure,
-        timers={},
-        children={},
-    )

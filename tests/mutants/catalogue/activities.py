@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant(
         "work_item_deleted_before_its_result_is_committed",
         "A work item is deleted as soon as its result is in the memory of its instance.",
-        "worker/instance/actor.py",
+        "worker/instance/steps.py",
         "if delivery.lost or (delivery.id not in waiting and self._is_done(delivery)):",
         "if delivery.lost or self._is_done(delivery):",
         ("tests/worker/test_feed.py::test_a_work_item_is_in_the_queue_until_its_result_is_committed",),

@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant(
         "values_of_events_stay",
         "The rows of values that came with events are kept when their history is gone.",
-        "worker/instance/actor.py",
+        "worker/instance/orchestration_turn.py",
         "        draft.state.garbage += accepted.spent\n",
         "",
         (f"{_RULES}::test_an_eternal_orchestration_keeps_no_rows_of_generations_that_are_over",),
@@ -100,7 +100,7 @@ MUTANTS = (
         "stranger_terminated",
         "A recursive termination ends another instance that has the id of the child.",
         "worker/instance/orchestration_draft.py",
-        "target = Target(child_execution(sender, task_id))",
+        "target = Target(child_execution(self._sender, task_id))",
         "target = Target()",
         (f"{_TARGETS}::test_recursive_termination_leaves_a_stranger_alone_that_has_the_id_of_the_child",),
     ),

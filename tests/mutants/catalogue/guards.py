@@ -10,31 +10,31 @@ MUTANTS = (
     Mutant(
         "acknowledge_before_dispatch",
         "A message is deleted although the header still names what it guards.",
-        "worker/instance/actor.py",
-        "if delivery.suspect or state.names(delivery.id) or self._early_until is not None:",
-        "if delivery.suspect or self._early_until is not None:",
+        "worker/instance/steps.py",
+        "if delivery.suspect or state.names(delivery.id) or it.restraint.early_until is not None:",
+        "if delivery.suspect or it.restraint.early_until is not None:",
         (f"{_GUARDS}::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",),
     ),
     Mutant(
         "acknowledge_with_rows_left",
         "A message is deleted although rows that it was rung for wait in memory.",
-        "worker/instance/actor.py",
-        "return self._rows[0].key > delivery.horizon",
+        "worker/instance/known.py",
+        "return self.rows[0].key > delivery.horizon",
         "return True",
         ("tests/protocol/test_rules_time.py::test_r20_a_backlog_is_loaded_once_and_not_at_every_turn",),
     ),
     Mutant(
         "acknowledge_with_rows_in_storage",
         "A message is deleted although more rows wait than one load takes.",
-        "worker/instance/actor.py",
-        "return not self._more",
+        "worker/instance/known.py",
+        "return not self.more",
         "return True",
         ("tests/protocol/test_rules_order.py::test_r11_a_turn_takes_rows_of_one_response",),
     ),
     Mutant(
         "late_first_load_trusted",
         "A message that waited for its first load until another may have it is named without asking storage.",
-        "worker/instance/actor.py",
+        "worker/instance/known.py",
         "[each for each in unseen if each.settlement.overdue]",
         "()",
         (
@@ -54,9 +54,9 @@ MUTANTS = (
     Mutant(
         "no_fence",
         "A message that was delivered before is not marked: who had it before goes on naming it.",
-        "worker/instance/actor.py",
-        "None:\n        draft = self._draft(header, state)\n        self._fence(draft)\n",
-        "None:\n        draft = self._draft(header, state)\n",
+        "worker/instance/turns.py",
+        "        draft = it.draft()\n        it.fence(draft)\n        guard = it.chosen()\n",
+        "        draft = it.draft()\n        guard = it.chosen()\n",
         (
             "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
         ),
@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(
         "older_mark_overwrites",
         "An older delivery takes a message over from the newer one.",
-        "worker/instance/orchestration_draft.py",
+        "worker/instance/header_draft.py",
         "if known is None or known.rank < rank:",
         "if known is None or known.rank != rank:",
         (f"{_GUARDS}::test_r1_a_mark_is_never_overwritten_by_that_of_an_older_delivery",),
@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(
         "marks_forgotten_early",
         "A mark is forgotten while who it outranks may still be at work.",
-        "worker/instance/orchestration_draft.py",
+        "worker/instance/header_draft.py",
         "MARK_MEMORY = timedelta(days=1)",
         "MARK_MEMORY = timedelta(seconds=1)",
         (
@@ -124,9 +124,9 @@ MUTANTS = (
     Mutant(
         "suspects_trusted_without_commit",
         "A repeated delivery counts as the newest before any commit says so.",
-        "worker/instance/actor.py",
-        "        self._guards.outrank({} if self._state is None else self._state.marks)\n",
-        "        self._guards.outrank({} if self._state is None else self._state.marks)\n        self._guards.trust()\n",
+        "worker/instance/steps.py",
+        "        it.guards.outrank({} if known.state is None else known.state.marks)\n",
+        "        it.guards.outrank({} if known.state is None else known.state.marks)\n        it.guards.trust()\n",
         (
             "tests/protocol/test_rules_guards.py::test_r7_a_worker_without_a_message_forgets_and_its_results_go_by_the_inbox",
         ),

@@ -97,7 +97,7 @@ MUTANTS = (
     Mutant(
         "turn_without_bound",
         "A turn takes more rows than a commit can hold.",
-        "worker/instance/actor.py",
+        "worker/instance/known.py",
         "if len(rows) == ROWS_PER_TURN or (rows and size > BYTES_PER_TURN):",
         "if len(rows) == 100 * ROWS_PER_TURN or (rows and size > BYTES_PER_TURN):",
         ("tests/protocol/test_rules_time.py::test_r20_a_backlog_is_loaded_once_and_not_at_every_turn",),

@@ -45,7 +45,7 @@ MUTANTS = (
     Mutant(
         "queue_stolen_by_each_commit",
         "Who adds to a queue of sends puts it under a message of its own.",
-        "worker/instance/orchestration_draft.py",
+        "worker/instance/header_draft.py",
         "        if not self.state.has_sends:\n            self.state.queue_guard = guard\n",
         "        self.state.queue_guard = guard\n",
         (
@@ -55,7 +55,7 @@ MUTANTS = (
     Mutant(
         "guard_of_an_empty_queue_kept",
         "A new queue of sends is put under the message that guarded the one before.",
-        "worker/instance/orchestration_draft.py",
+        "worker/instance/header_draft.py",
         "        if not self.state.has_sends:\n            self.state.queue_guard = guard\n",
         "        self.state.queue_guard = self.state.queue_guard or guard\n",
         (
@@ -165,7 +165,7 @@ MUTANTS = (
         "unsent_lost_with_the_generation",
         "Continue-as-new drops what was decided and not yet handed over.",
         "worker/instance/orchestration_draft.py",
-        "                    self.state.messages.append(to_message(outgoing))\n",
+        "                    self._state.messages.append(to_message(outgoing))\n",
         "                    pass\n",
         (
             "tests/protocol/test_rules_generations.py::test_what_was_not_handed_over_when_a_generation_ends_is_handed_over_by_the_next_worker",
@@ -175,8 +175,8 @@ MUTANTS = (
         "unsent_lost_with_the_end",
         "An instance that ends drops what it decided in earlier turns and has not yet handed over.",
         "worker/instance/orchestration_draft.py",
-        "if sender.sequence(number) not in new and not _outlives(decision, number):",
-        "if sender.sequence(number) not in new:",
+        "if self._sender.sequence(number) not in new and not _outlives(self._decision, number):",
+        "if self._sender.sequence(number) not in new:",
         (
             "tests/protocol/test_rules_generations.py::test_what_was_not_handed_over_when_a_generation_ends_is_handed_over_by_the_next_worker",
         ),

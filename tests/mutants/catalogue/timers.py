@@ -8,15 +8,15 @@ MUTANTS = (
     Mutant(
         "due_timer_loses_its_doorbell",
         "A timer that falls due between the turn and its end loses its only doorbell.",
-        "worker/instance/actor.py",
-        "if state.earliest is None or state.earliest > self._now():",
+        "worker/instance/steps.py",
+        "if state.earliest is None or state.earliest > self._it.clock.now():",
         "if True:",
         ("tests/protocol/test_rules_time.py::test_r16_a_timer_that_is_due_when_it_is_made_fires",),
     ),
     Mutant(
         "no_alarm",
         "No doorbell is put for a timer.",
-        "worker/instance/orchestration_draft.py",
+        "worker/instance/header_draft.py",
         "            state.arming = Arming(guard, earliest)\n",
         "            pass\n",
         ("tests/protocol/test_rules_time.py::test_r16_an_instance_has_one_doorbell_for_all_its_timers",),
@@ -24,7 +24,7 @@ MUTANTS = (
     Mutant(
         "alarm_too_late_counted_on",
         "A doorbell that comes later than the earliest timer is counted on.",
-        "worker/instance/orchestration_draft.py",
+        "worker/instance/header_draft.py",
         "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due <= earliest:",
         "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due:",
         (
@@ -34,7 +34,7 @@ MUTANTS = (
     Mutant(
         "lost_alarm_counted_on",
         "A doorbell that should have come long ago is counted on.",
-        "worker/instance/orchestration_draft.py",
+        "worker/instance/header_draft.py",
         "elif state.alarm is not None and self.now - ALARM_GRACE < state.alarm.due <= earliest:",
         "elif state.alarm is not None and state.alarm.due <= earliest:",
         ("tests/protocol/test_rules_time.py::test_r16_a_doorbell_that_was_lost_is_not_counted_on_for_the_next_timer",),
@@ -42,7 +42,7 @@ MUTANTS = (
     Mutant(
         "alarm_not_armed_again",
         "A timer's doorbell that has come is still counted on for the next timer.",
-        "worker/instance/orchestration_draft.py",
+        "worker/instance/header_draft.py",
         "if state.alarm is not None and (state.alarm.doorbell in in_hand or (woken and not state.alarm.doorbell)):",
         "if state.alarm is not None and False:",
         (
@@ -54,8 +54,8 @@ MUTANTS = (
         "alarm_named_again",
         "A doorbell that was named and has come is named again by every commit, and no new one is put.",
         "worker/instance/dispatcher.py",
-        "            if alarm.doorbell in draft.named:\n",
-        "            if alarm.doorbell in draft.named and arming != draft.state.arming:\n",
+        "            if alarm.doorbell in draft.outbox.named:\n",
+        "            if alarm.doorbell in draft.outbox.named and arming != draft.state.arming:\n",
         (
             "tests/protocol/test_rules_time.py::test_r16_a_doorbell_that_comes_far_too_early_to_the_worker_that_put_it_is_put_anew_and_named_once",
         ),
@@ -63,7 +63,7 @@ MUTANTS = (
     Mutant(
         "alarm_not_silenced",
         "The doorbell of a timer that nobody waits for stays in the queue for days.",
-        "worker/instance/orchestration_draft.py",
+        "worker/instance/header_draft.py",
         "        if self.state.alarm is not None and self.state.alarm.handle is not None:\n",
         "        if False:\n",
         ("tests/protocol/test_rules_time.py::test_r16_nothing_is_left_of_a_timer_that_nobody_waits_for",),
@@ -82,14 +82,14 @@ MUTANTS = (
         "late_alarm_kept",
         "A timer's doorbell that is put when nobody waits for it any more stays in the queue.",
         "worker/instance/actor.py",
-        "        if not self._guards or self._state is None or self._state.arming != arming:\n",
+        "        if not it.guards or it.known.state is None or it.known.state.arming != arming:\n",
         "        if False:\n",
         ("tests/protocol/test_rules_time.py::test_r16_a_doorbell_that_is_put_too_late_to_be_needed_does_not_stay",),
     ),
     Mutant(
         "delayed_start_at_once",
         "A delayed start begins when it is inserted.",
-        "worker/instance/actor.py",
+        "worker/instance/turns.py",
         "        if state.start_at is None or draft.now >= state.start_at:\n            return False\n",
         "        return False\n",
         (

@@ -1,18 +1,46 @@
-"""Whether a parent still waits for a child that is about to begin (PROTOCOL R14).
+"""What strangers sent: locks granted to an execution that is not there any more, children that nobody waits for.
 
 A child may have run, have been purged, and be inserted once more by a start that storage took late.
 """
 
 from __future__ import annotations
 
-from azure_durable_py.history.events import ParentInstance, SubOrchestrationCompleted, SubOrchestrationFailed
+from collections.abc import Iterable
+
+from azure_durable_py.history.events import (
+    EntityLockGranted,
+    LockReleaseArrived,
+    ParentInstance,
+    SubOrchestrationCompleted,
+    SubOrchestrationFailed,
+)
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.protocol import CorruptRowError, TaskHubStore
 from azure_durable_py.taskhub.reading import read_history
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.worker.instance.inbox import matches
+
+
+async def give_locks_back(hub: TaskHub, events: Iterable[InboxEvent], state: InstanceState | None) -> None:
+    """Release every lock that these events grant, unless to the execution of `state` (PROTOCOL R21).
+
+    :param state: of the instance that runs; None: none does.
+    """
+    for granted in events:
+        event = granted.event
+        if isinstance(event, EntityLockGranted) and (state is None or not matches(granted.target, state)):
+            await _give_back(hub, event)
+
+
+async def _give_back(hub: TaskHub, granted: EntityLockGranted) -> None:
+    release = LockReleaseArrived(granted.timestamp, granted.section)
+    answer = InboxEvent(release, f"release:{granted.section}", 0, granted.timestamp)
+    await hub.retry(lambda: hub.deliver(granted.instance_id, [answer], "lock not wanted"))
 
 
 async def is_wanted(store: TaskHubStore, parent: ParentInstance) -> bool:
-    """Whether a child of this origin is still to run.
+    """Whether a child of this origin is still to run (PROTOCOL R14).
 
     A parent that ended, or began another generation, without an answer wanted it to run all the same.
 

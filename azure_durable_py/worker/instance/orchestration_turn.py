@@ -1,0 +1,156 @@
+"""One turn of an orchestration: what arrived is shown to its function, and what that decides is written down."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from azure_durable_py.errors import ConcurrencyConflictError
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.events import Event, ExecutionCompleted, OrchestratorStarted, TimerFired
+from azure_durable_py.runtime.orchestration import Turn
+from azure_durable_py.shortening import shorten
+from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.outgoing import Sender
+from azure_durable_py.taskhub.protocol import CorruptRowError, Header, InboxRow
+from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.worker.context import WorkerContext
+from azure_durable_py.worker.instance.header_draft import HeaderDraft
+from azure_durable_py.worker.instance.inbox import Accepted, accept, completed_task, without_lost
+from azure_durable_py.worker.instance.known import etag_of
+from azure_durable_py.worker.instance.orchestration_draft import OrchestrationDraft
+from azure_durable_py.worker.instance.orchestration_reader import OrchestrationReader
+from azure_durable_py.worker.instance.results import Results
+from azure_durable_py.worker.instance.strays import give_locks_back
+from azure_durable_py.worker.versions import may_run, refusal
+
+logger = logging.getLogger("azure_durable_py.worker")
+
+
+class OtherVersionError(Exception):
+    """The instance is of a version that this worker may not run."""
+
+
+class OrchestrationTurn:
+    """One turn of one orchestration.
+
+    :param reader: the live orchestration, and what is read for it.
+    :param draft: the commit that the turn becomes.
+    :param sender: on whose behalf it sends.
+    """
+
+    def __init__(self, context: WorkerContext, reader: OrchestrationReader, draft: HeaderDraft, sender: Sender) -> None:
+        self._context = context
+        self._reader = reader
+        self._draft = draft
+        self._sender = sender
+        self._turn: Turn | None = None
+
+    async def run(
+        self, header: Header, rows: Sequence[InboxRow], results: Results, given_up: FailureDetails | None
+    ) -> bool:
+        """Advance the orchestration over what there is. Tells whether anything changed.
+
+        :param header: the one that the turn goes on from.
+        :param given_up: why the instance is to fail without being run.
+        :raises OtherVersionError: it is to be left to another worker.
+        :raises LookAgainError: a result is to be dropped, and the header may be old.
+        """
+        draft = self._draft
+        events, failure = await self._begin(header, given_up)
+        accepted = await self._accept(rows)
+        answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
+        usable = results.usable(draft.state, answered, self._reader.is_open)
+        filled = await self._reader.filled([event.event for event in accepted.events])
+        events += without_lost(self._sender.instance_id, accepted, filled)
+        draft.consume(accepted.consumed, accepted.quarantined)
+        draft.state.garbage += accepted.spent
+        events += [result.event for result in usable]
+        events += due_timers(draft.state, draft.now)
+        draft.state.start_at = None
+        if not events and failure is None:
+            return False
+        self._turn = failed_turn(failure, draft.now) if failure else self._reader.advance(events, draft.now)
+        return True
+
+    def record(self, guard: str) -> None:
+        """Write the turn into the draft, under a guard."""
+        assert self._turn is not None
+        OrchestrationDraft(self._draft, self._sender, guard, self._reader.decision).record(self._turn)
+
+    async def _begin(
+        self, header: Header, given_up: FailureDetails | None
+    ) -> tuple[list[Event], FailureDetails | None]:
+        """What the function has not seen yet of its start; or why the instance fails."""
+        state, instance_id = self._draft.state, self._sender.instance_id
+        failure = given_up or self._wrong_version(header)
+        if failure is not None:
+            logger.error("Instance %r fails: %s", instance_id, failure.message)
+            await read_decisions(self._reader, instance_id, state)
+            return [], failure
+        try:
+            await self._reader.load(state)
+            pending = await self._reader.pending(state)
+            state.garbage += pending.spent
+            return pending.events, None
+        except CorruptRowError as error:
+            await check_unchanged(self._context, header, error)
+            logger.error("Instance %r fails: its history cannot be read: %s", instance_id, error)
+            return [], FailureDetails.from_exception(error)
+
+    def _wrong_version(self, header: Header) -> FailureDetails | None:
+        """The failure of an instance that this worker may not run.
+
+        :raises OtherVersionError: it is to be left to another worker.
+        """
+        version, settings = header.columns.version, self._context.settings
+        if may_run(version, settings):
+            return None
+        if settings.version_failure_strategy.lower() != "fail":
+            raise OtherVersionError(refusal(version, settings))
+        return FailureDetails(refusal(version, settings), "azure_durable_py.errors.VersionMismatchError")
+
+    async def _accept(self, rows: Sequence[InboxRow]) -> Accepted:
+        state = self._draft.state
+        await self._reader.senders.recall(state, rows)
+        accepted = accept(self._sender.instance_id, state, rows, self._reader.is_open, self._draft.now)
+        await give_locks_back(self._context.hub, accepted.refused, state)
+        return accepted
+
+
+def due_timers(state: InstanceState, now: datetime) -> list[TimerFired]:
+    """The firing of every open timer that is due, earliest first."""
+    due = sorted((fire_at, task_id) for task_id, fire_at in state.timers.items() if fire_at <= now)
+    return [TimerFired(now, task_id, fire_at) for fire_at, task_id in due]
+
+
+def failed_turn(failure: FailureDetails, now: datetime) -> Turn:
+    """A turn that ends the instance without running user code."""
+    status, failure = OrchestrationRuntimeStatus.Failed, shorten(failure)
+    return Turn(
+        events=(OrchestratorStarted(now), ExecutionCompleted(now, status.value, None, failure)),
+        status=status,
+        custom_status=None,
+        output=None,
+        failure=failure,
+        timers={},
+        children={},
+    )
+
+
+async def read_decisions(reader: OrchestrationReader, instance_id: str, state: InstanceState) -> None:
+    """Read what an instance that is about to fail has decided: what it still has to send, it sends."""
+    try:
+        await reader.load_decisions(state)
+    except CorruptRowError as error:
+        logger.error("What instance %r still had to send cannot be read: %s", instance_id, error)
+
+
+async def check_unchanged(context: WorkerContext, header: Header, error: CorruptRowError) -> None:
+    """See whether what was read and is missing was there to be read.
+
+    :raises ConcurrencyConflictError: another worker has just replaced it.
+    """
+    if etag_of(await context.hub.store.load_header(header.instance_id)) != header.etag:
+        raise ConcurrencyConflictError("the header changed while its history was read") from error
