@@ -15,7 +15,7 @@ from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.entities.context import DurableEntityContext
 from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.state import InstanceState
-from azure_durable_py.worker.instance import entity_turn, sender_memory
+from azure_durable_py.worker.instance import backlog, sender_memory
 from tests.entities.playing import Game, play
 
 COUNTER = EntityId("counter", "one")
@@ -144,7 +144,7 @@ def test_a_long_backlog_leaves_the_header_and_comes_back_in_order():
             await asyncio.sleep(1)
         memory = await game.memory("log", "x")
         assert memory.pages
-        assert sum(map(len, memory.tail)) <= 2 * entity_turn.SEAL_CHARS
+        assert sum(map(len, memory.tail)) <= 2 * backlog.SEAL_CHARS
         await game.restart()
         await game.client.raise_event("holder", "then")
         await asyncio.sleep(5)
