@@ -46,6 +46,7 @@ from azure_durable_py.taskhub.protocol import (
     TaskHubStore,
 )
 from azure_durable_py.taskhub.state import Alarm, InstanceState
+from azure_durable_py.taskhub.wrapping import Checked
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 _Result = TypeVar("_Result")
@@ -75,13 +76,13 @@ class StartRequest:
 class TaskHub:
     """One task hub. Opened once per process and shared by its worker and clients.
 
-    :param store: where the hub is kept.
+    :param store: where the hub is kept. It is asked only for what keeps to the limits of the protocol (`Checked`).
     :param clock: tells UTC time.
     :param ids: source of unique ids and jitter.
     """
 
     def __init__(self, store: TaskHubStore, clock: Clock | None = None, ids: Ids | None = None) -> None:
-        self.store = store
+        self.store = Checked(store)
         self.clock = clock or Clock()
         self.ids = ids or Ids()
         self._listeners: list[Callable[[str, float], None]] = []
