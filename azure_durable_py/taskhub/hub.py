@@ -46,7 +46,7 @@ from azure_durable_py.taskhub.protocol import (
     TaskHubStore,
 )
 from azure_durable_py.taskhub.state import Alarm, InstanceState
-from azure_durable_py.taskhub.wrapping import Checked
+from azure_durable_py.taskhub.wrapping import Checked, Repeating, repeat
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 _Result = TypeVar("_Result")
@@ -82,9 +82,11 @@ class TaskHub:
     """
 
     def __init__(self, store: TaskHubStore, clock: Clock | None = None, ids: Ids | None = None) -> None:
-        self.store = Checked(store)
         self.clock = clock or Clock()
         self.ids = ids or Ids()
+        self.store = Checked(store)
+        self.reliable = Repeating(self.store, self.ids)
+        """The same store, which repeats calls while it gives no answer."""
         self._listeners: list[Callable[[str, float], None]] = []
         self._info: HubInfo | None = None
 
@@ -169,10 +171,10 @@ class TaskHub:
         together = len(rows) + len(rest) <= MAX_COMMIT_ROWS and sum(len(row.body) for row in rows) <= _MOST_WITH_HEADER
         commit = Commit(request.instance_id, header, expected, rest.inbox, tuple(rows) if together else (), rest.blobs)
         if not together:
-            await self.retry(lambda: self.store.put_blobs(request.instance_id, rows))
+            await self.reliable.put_blobs(request.instance_id, rows)
         while True:
             try:
-                await self.retry(lambda commit=commit: self.store.commit(commit))
+                await self.reliable.commit(commit)
                 return None
             except ConcurrencyConflictError:
                 found = await self.salvage(request.instance_id)
@@ -184,7 +186,7 @@ class TaskHub:
     async def salvage(self, instance_id: str) -> Header | None:
         """The header of an instance, as far as its columns can be read."""
         try:
-            return await self.retry(lambda: self.store.load_header(instance_id))
+            return await self.reliable.load_header(instance_id)
         except DamagedHeaderError as error:
             return error.header
 
@@ -222,26 +224,14 @@ class TaskHub:
 
     # --- lost answers ------------------------------------------------------------------------------
 
-    async def retry(
-        self, call: Callable[[], Awaitable[_Result]], *, attempts: int = 8, first_delay: float = 0.1
-    ) -> _Result:
-        """Repeat a call that may safely be repeated while storage gives no answer.
+    async def retry(self, call: Callable[[], Awaitable[_Result]], *, attempts: int = 8) -> _Result:
+        """Repeat what takes several calls, and may safely be repeated, while storage gives no answer (see `repeat`).
 
-        Delays double from `first_delay` seconds, up to 10 s, with jitter.
+        A single call is repeated by `reliable`.
 
         :raises StorageUnavailableError: still no answer after `attempts` calls.
         """
-        delay = first_delay
-        for left in range(attempts - 1, -1, -1):
-            try:
-                return await call()
-            except StorageUnavailableError as error:
-                if left == 0:
-                    raise
-                logger.warning("Storage gave no answer (%s); trying again in %.1f s.", error, delay)
-                await asyncio.sleep(self.ids.jitter(delay))
-                delay = min(2 * delay, 10.0)
-        raise AssertionError("unreachable")
+        return await repeat(call, self.ids, attempts=attempts)
 
     async def commit(self, commit: Commit) -> str:
         """Commit a header, resolving a lost answer by its turn id (PROTOCOL I2). Returns the new ETag.
@@ -253,9 +243,9 @@ class TaskHub:
             raise ValueError("only the writing of a header can be resolved by its turn id")
         wanted = commit.header.columns.turn_id
         try:
-            return await self.retry(lambda: self.store.commit(commit))
+            return await self.reliable.commit(commit)
         except ConcurrencyConflictError:
-            found = await self.retry(lambda: self.store.load_header(commit.instance_id))
+            found = await self.reliable.load_header(commit.instance_id)
             if found is not None and found.columns.turn_id == wanted:
                 return found.etag
             raise

@@ -7,13 +7,17 @@ wrapper is made: one that it does not touch costs nothing, and a method put on t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
+from azure_durable_py.clock import Ids
+from azure_durable_py.errors import StorageUnavailableError
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.protocol import HubInfo, TaskHubStore
 
+logger = logging.getLogger("azure_durable_py.taskhub")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 Call: TypeAlias = "Callable[_P, CoroutineType[Any, Any, _R]]"
@@ -112,6 +116,56 @@ def _checked(check: Callable[_P, None], call: Call[_P, _R]) -> Call[_P, _R]:
         return await call(*args, **kwargs)
 
     return checked
+
+
+_NOT_REPEATED = frozenset({"delete_hub", "receive_messages", "extend_message"})
+"""A message that was received, and the receipt of one that was extended, are lost with the answer."""
+
+
+class Repeating(StoreWrapper):
+    """A store that repeats calls while it gets no answer, as `repeat` does.
+
+    A commit is repeated, too: its ETag keeps it from taking effect twice. But where only the first answer was lost, it
+    ends as a conflict. Who writes a header has `TaskHub.commit` resolve that; who deletes one looks whether it is gone.
+
+    :param ids: source of jitter.
+    """
+
+    def __init__(self, inner: TaskHubStore, ids: Ids) -> None:
+        self._ids = ids
+        super().__init__(inner)
+
+    def around(self, name: str, call: Call[_P, _R]) -> Call[_P, _R]:
+        """The call, repeated if that does no harm."""
+        if name in _NOT_REPEATED:
+            return call
+        ids = self._ids
+
+        def repeated(*args: _P.args, **kwargs: _P.kwargs) -> CoroutineType[Any, Any, _R]:
+            return repeat(lambda: call(*args, **kwargs), ids)
+
+        return repeated
+
+
+async def repeat(call: Callable[[], Awaitable[_R]], ids: Ids, *, attempts: int = 8) -> _R:
+    """Repeat a call that may safely be repeated while storage gives no answer.
+
+    Delays double from 0.1 seconds, up to 10 s, with jitter.
+
+    :param ids: source of jitter.
+    :raises StorageUnavailableError: still no answer after `attempts` calls.
+    """
+    delay = 0.1
+    for left in range(attempts - 1, -1, -1):
+        try:
+            return await call()
+        except StorageUnavailableError as error:
+            if left == 0:
+                raise
+            logger.warning("Storage gave no answer (%s); trying again in %.1f s.", error, delay)
+            await asyncio.sleep(ids.jitter(delay))
+            delay = min(2 * delay, 10.0)
+    raise AssertionError("unreachable")
 
 
 class OpenedWhenUsed(StoreWrapper):
