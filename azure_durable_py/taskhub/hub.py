@@ -145,11 +145,7 @@ class TaskHub:
         Returns None when the instance is there as asked (now, or from an earlier attempt),
         else the header of the other instance that has this id.
         """
-        existing = await self._insert(request, None, Rows())
-        if existing is not None and not _same_start(existing, request):
-            return existing
-        await self._ring_start(request)
-        return None
+        return await self._start(request, None, Rows())
 
     async def replace(self, old: Header, request: StartRequest, rest: Rows | None = None) -> Header | None:
         """Put a new instance in the place of a terminal one.
@@ -158,7 +154,10 @@ class TaskHub:
         :param rest: the rows of the old instance that go with its header.
         Returns like `start`.
         """
-        existing = await self._insert(request, old.etag, rest or Rows())
+        return await self._start(request, old.etag, rest or Rows())
+
+    async def _start(self, request: StartRequest, expected: str | None, rest: Rows) -> Header | None:
+        existing = await self._insert(request, expected, rest)
         if existing is not None and not _same_start(existing, request):
             return existing
         await self._ring_start(request)
