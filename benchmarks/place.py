@@ -7,10 +7,11 @@ import tempfile
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import azure_durable_py as df
 from azure_durable_py.client.client import DurableOrchestrationClient
@@ -47,13 +48,20 @@ class BenchStore(CountingStore):
         """The runtime status that an instance ends with."""
         return self._ends[instance_id]
 
-    async def commit(self, commit: Commit) -> str:
-        etag = await super().commit(commit)
-        if commit.header is not None and commit.header.columns.completed_time:
-            end = self.ended(commit.instance_id)
-            if not end.done():
-                end.set_result(commit.header.columns.runtime_status)
-        return etag
+    def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The call, counted; a commit that ends an instance is told of."""
+        counted = super().around(name, call)
+        if name != "commit":
+            return counted
+
+        async def commit(change: Commit) -> str:
+            etag = await counted(change)
+            header = change.header
+            if header is not None and header.columns.completed_time and not self.ended(header.instance_id).done():
+                self.ended(header.instance_id).set_result(header.columns.runtime_status)
+            return etag
+
+        return commit
 
 
 @dataclass

@@ -12,6 +12,7 @@ import pytest
 from azure_durable_py.taskhub.azure import AzureStore, StorageConnection
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.taskhub.wrapping import Checked
 from tests.azurite import Azurite, find
 
 
@@ -39,7 +40,7 @@ def hub_name() -> str:
 
 
 class StoreFactory(Protocol):
-    """Makes stores on the test's hub, opened; they are closed and the hub deleted afterwards."""
+    """Makes stores on the test's hub, checked and opened; they are closed and the hub deleted afterwards."""
 
     async def __call__(self, *, opened: bool = True, **options: Any) -> TaskHubStore: ...
 
@@ -60,11 +61,12 @@ async def store_factory(
 
     async def make(*, opened: bool = True, **options: Any) -> TaskHubStore:
         options.setdefault("hub_name", hub_name)
-        store: TaskHubStore
+        inner: TaskHubStore
         if connection is None:
-            store = SqliteStore(str(tmp_path / "hub.db"), **options)
+            inner = SqliteStore(str(tmp_path / "hub.db"), **options)
         else:
-            store = AzureStore(StorageConnection.from_connection_string(connection), **options)
+            inner = AzureStore(StorageConnection.from_connection_string(connection), **options)
+        store = Checked(inner)
         made.append(store)
         if opened:
             await store.open()

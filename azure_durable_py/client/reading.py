@@ -97,7 +97,7 @@ class Reading:
 
         :raises CorruptRowError: its columns cannot be read.
         """
-        return await self._hub.retry(lambda: self._hub.store.load_header(instance_id))
+        return await self._hub.reliable.load_header(instance_id)
 
     async def look_at(self, instance_id: str) -> Found | None:
         """The header of an instance as far as it can be read, or None if there is none."""
@@ -148,14 +148,14 @@ class Reading:
         events = await self._hub.retry(lambda: read_history(self._hub.store, header.instance_id, state))
         if not values:
             return events
-        return await self._hub.retry(lambda: read_events(self._hub.store, header.instance_id, events, everything=True))
+        return await read_events(self._hub.reliable, header.instance_id, events, everything=True)
 
     async def page(self, query: InstanceQuery) -> Page:
         """One page of header columns.
 
         :raises InvalidRequestError: the continuation token is not one of this hub's.
         """
-        return await self._hub.retry(lambda: self._hub.store.query(query))
+        return await self._hub.reliable.query(query)
 
     async def pages(self, query: InstanceQuery) -> AsyncIterator[Page]:
         """All pages of a query."""
@@ -217,7 +217,7 @@ class Reading:
         if payload is None:
             return text
         ref = decode_ref(payload)
-        return await self._hub.retry(lambda: read_value(self._hub.store, instance_id, ref))
+        return await read_value(self._hub.reliable, instance_id, ref)
 
     async def _failure(self, header: Header) -> FailureDetails | None:
         """What the end of a failed instance's history tells."""
@@ -227,7 +227,7 @@ class Reading:
         except ShapeError as error:
             raise CorruptRowError(f"the end of the history cannot be read: {error}") from error
         if not events:
-            events = await self._hub.retry(lambda: read_pages(self._hub.store, header.instance_id, state.pages[-1:]))
+            events = await read_pages(self._hub.reliable, header.instance_id, state.pages[-1:])
         ends = [event for event in events if isinstance(event, ExecutionCompleted)]
         return ends[-1].failure if ends else None
 

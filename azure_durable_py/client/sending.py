@@ -33,7 +33,7 @@ class Sending:
 
         :raises InstanceNotFoundError: there is none.
         """
-        header = await self._hub.retry(lambda: self._hub.store.load_header(instance_id))
+        header = await self._hub.reliable.load_header(instance_id)
         if header is None:
             raise InstanceNotFoundError(
                 f"There is no instance {instance_id!r} in this task hub ({self._hub.store.description})."

@@ -5,11 +5,8 @@ Owns their life. Who is allowed to call them over HTTP is the business of the ho
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, cast
 
 import azure.functions as func
 
@@ -19,7 +16,8 @@ from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.links import HttpAnswer, ManagementUrls, ResponseFactory
 from azure_durable_py.settings import Settings, expand
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.protocol import HubInfo, TaskHubStore
+from azure_durable_py.taskhub.protocol import TaskHubStore
+from azure_durable_py.taskhub.wrapping import OpenedWhenUsed
 from azure_durable_py.worker.intake.invocations import HostLimits, Invocations
 from azure_durable_py.worker.supervision import Health
 from azure_durable_py.worker.worker import Worker
@@ -129,45 +127,9 @@ class Engine:
         key = (hub_name.lower(), connection)
         if key not in self._others:
             settings = replace(self.settings, hub_name=hub_name)
-            store = OpenedWhenUsed(self._other_store(connection or None, settings))
-            hub = TaskHub(cast("TaskHubStore", store))
+            hub = TaskHub(OpenedWhenUsed(self._other_store(connection or None, settings)))
             self._others[key] = DurableOrchestrationClient(hub, settings, respond=self._respond)
         return self._others[key]
-
-
-class OpenedWhenUsed:
-    """A store that opens itself before its first use.
-
-    For hubs that user code names while it runs: nobody was there to open them at start.
-    """
-
-    def __init__(self, store: TaskHubStore) -> None:
-        self._store = store
-        self._opening = asyncio.Lock()
-        self._info: HubInfo | None = None
-
-    async def open(self) -> HubInfo:
-        """Open the store, once."""
-        async with self._opening:
-            if self._info is None:
-                self._info = await self._store.open()
-            return self._info
-
-    async def close(self) -> None:
-        """Close the store; it is opened again if it is used again."""
-        self._info = None
-        await self._store.close()
-
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._store, name)
-        if not inspect.iscoroutinefunction(attribute):
-            return attribute
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            await self.open()
-            return await attribute(*args, **kwargs)
-
-        return call
 
 
 def to_http_response(answer: HttpAnswer) -> func.HttpResponse:

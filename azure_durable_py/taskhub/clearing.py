@@ -46,7 +46,7 @@ async def purge(hub: TaskHub, instance_id: str) -> bool:
             header, rest = await clear(hub, loaded)
             seen = execution
             deletion = Commit(instance_id, None, header.etag, rest.inbox, (), rest.blobs)
-            await hub.retry(lambda deletion=deletion: hub.store.commit(deletion))
+            await hub.reliable.commit(deletion)
             return True
         except ConcurrencyConflictError:
             continue
@@ -63,7 +63,7 @@ LONG_QUIET = timedelta(days=30)
 async def remove_if_empty(hub: TaskHub, instance_id: str) -> bool:
     """Delete an entity that has no state and nothing to remember; tells whether it did. A damaged one stays."""
     try:
-        loaded = await hub.retry(lambda: hub.store.load(instance_id))
+        loaded = await hub.reliable.load(instance_id)
         header = loaded.header
         if header is None or loaded.inbox or header.columns.runtime_status != EMPTY:
             return False
@@ -77,17 +77,17 @@ async def remove_if_empty(hub: TaskHub, instance_id: str) -> bool:
     if await _may_be_repeated(hub, state):
         return False
     await hand_over_rest(hub, header, state)
-    found = await hub.retry(lambda: hub.store.blob_keys(instance_id))
+    found = await hub.reliable.blob_keys(instance_id)
     now = hub.clock.now()
     keys = [key for key, at in found.items() if is_ours(key, _names(state)) or now - at > STAGED_FOR]
     try:
         while len(keys) > MAX_COMMIT_ROWS:
             header = await _drop(hub, header, state, keys[:MAX_COMMIT_ROWS])
             del keys[:MAX_COMMIT_ROWS]
-        await hub.retry(lambda: hub.store.commit(Commit(instance_id, None, header.etag, dropped=tuple(keys))))
+        await hub.reliable.commit(Commit(instance_id, None, header.etag, dropped=tuple(keys)))
     except ConcurrencyConflictError:
         # It came to life again; or it was deleted, and only the answer was lost.
-        return await hub.retry(lambda: hub.store.load_header(instance_id)) is None
+        return await hub.reliable.load_header(instance_id) is None
     return True
 
 

@@ -63,7 +63,7 @@ class Found:
 async def look_at(hub: TaskHub, instance_id: str) -> Found | None:
     """The header of an instance, whatever state it is in."""
     try:
-        header = await hub.retry(lambda: hub.store.load_header(instance_id))
+        header = await hub.reliable.load_header(instance_id)
     except DamagedHeaderError as error:
         return Found(error.header, error.reason)
     if header is None:

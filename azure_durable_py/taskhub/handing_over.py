@@ -110,9 +110,7 @@ def _in_memory_together(run: Sequence[Deliver]) -> Iterable[list[Deliver]]:
 async def _insert(hub: TaskHub, sender: Sender, batch: Sequence[Deliver], why: str | None) -> None:
     """Insert events into the inbox of their target, and ring it if there is a reason given."""
     target = batch[0].target
-    events = await hub.retry(
-        lambda: read_events(hub.store, sender.instance_id, [send.event.event for send in batch], everything=True)
-    )
+    events = await read_events(hub.reliable, sender.instance_id, [send.event.event for send in batch], everything=True)
     filled = [replace(send.event, event=event) for send, event in zip(batch, events, strict=True)]
     await hub.retry(lambda: hub.insert(target, filled) if why is None else hub.deliver(target, filled, why))
 
@@ -138,7 +136,7 @@ async def _start_child(hub: TaskHub, sender: Sender, start: StartChild) -> None:
 
 
 async def _start_or_refuse_child(hub: TaskHub, sender: Sender, start: StartChild) -> None:
-    text = await hub.retry(lambda: read_value(hub.store, sender.instance_id, start.input))
+    text = await read_value(hub.reliable, sender.instance_id, start.input)
     request = StartRequest(
         instance_id=start.instance_id,
         execution_id=child_execution(sender, start.parent.task_id),
@@ -164,7 +162,7 @@ async def _start_new(hub: TaskHub, sender: Sender, start: StartNew) -> None:
 
 
 async def _start_if_free(hub: TaskHub, sender: Sender, start: StartNew) -> None:
-    text = await hub.retry(lambda: read_value(hub.store, sender.instance_id, start.input))
+    text = await read_value(hub.reliable, sender.instance_id, start.input)
     request = StartRequest(
         instance_id=start.instance_id,
         execution_id=start.execution_id,
@@ -265,7 +263,7 @@ async def load_readable(hub: TaskHub, instance_id: str) -> Loaded:
     :raises ConcurrencyConflictError: somebody else changed it meanwhile.
     """
     try:
-        return await hub.retry(lambda: hub.store.load(instance_id))
+        return await hub.reliable.load(instance_id)
     except DamagedHeaderError as error:
         header = error.header
         if not header.is_terminal:
@@ -277,7 +275,7 @@ async def load_readable(hub: TaskHub, instance_id: str) -> Loaded:
             turn_id=hub.ids.short(),
         )
         await hub.commit(Commit(instance_id, Header(instance_id, columns, header.body), header.etag))
-        return await hub.retry(lambda: hub.store.load(instance_id))
+        return await hub.reliable.load(instance_id)
 
 
 async def clear(hub: TaskHub, loaded: Loaded) -> tuple[Header, Rows]:
@@ -302,7 +300,7 @@ async def clear(hub: TaskHub, loaded: Loaded) -> tuple[Header, Rows]:
             f"Instance {header.instance_id!r} is {status}: terminate it before purging or replacing it."
         )
     instance_id, state = header.instance_id, await _hand_over_last(hub, header)
-    found = await hub.retry(lambda: hub.store.blob_keys(instance_id))
+    found = await hub.reliable.blob_keys(instance_id)
     names = _named(header, state)
     while True:
         inbox = [row.key for row in loaded.inbox]
@@ -312,7 +310,7 @@ async def clear(hub: TaskHub, loaded: Loaded) -> tuple[Header, Rows]:
             break
         for at in range(0, len(inbox), MAX_COMMIT_ROWS):
             header = await _delete(hub, header, state, Rows(tuple(inbox[at : at + MAX_COMMIT_ROWS])), blobs)
-        loaded = await hub.retry(lambda: hub.store.load(instance_id))
+        loaded = await hub.reliable.load(instance_id)
     while len(inbox) + len(blobs) > MAX_COMMIT_ROWS:
         first, inbox = inbox[:MAX_COMMIT_ROWS], inbox[MAX_COMMIT_ROWS:]
         room = MAX_COMMIT_ROWS - len(first)

@@ -46,6 +46,7 @@ from azure_durable_py.taskhub.protocol import (
     TaskHubStore,
 )
 from azure_durable_py.taskhub.state import Alarm, InstanceState
+from azure_durable_py.taskhub.wrapping import Checked, Repeating, repeat
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 _Result = TypeVar("_Result")
@@ -75,15 +76,17 @@ class StartRequest:
 class TaskHub:
     """One task hub. Opened once per process and shared by its worker and clients.
 
-    :param store: where the hub is kept.
+    :param store: where the hub is kept. It is asked only for what keeps to the limits of the protocol (`Checked`).
     :param clock: tells UTC time.
     :param ids: source of unique ids and jitter.
     """
 
     def __init__(self, store: TaskHubStore, clock: Clock | None = None, ids: Ids | None = None) -> None:
-        self.store = store
         self.clock = clock or Clock()
         self.ids = ids or Ids()
+        self.store = Checked(store)
+        self.reliable = Repeating(self.store, self.ids)
+        """The same store, which repeats calls while it gives no answer."""
         self._listeners: list[Callable[[str, float], None]] = []
         self._info: HubInfo | None = None
 
@@ -142,11 +145,7 @@ class TaskHub:
         Returns None when the instance is there as asked (now, or from an earlier attempt),
         else the header of the other instance that has this id.
         """
-        existing = await self._insert(request, None, Rows())
-        if existing is not None and not _same_start(existing, request):
-            return existing
-        await self._ring_start(request)
-        return None
+        return await self._start(request, None, Rows())
 
     async def replace(self, old: Header, request: StartRequest, rest: Rows | None = None) -> Header | None:
         """Put a new instance in the place of a terminal one.
@@ -155,7 +154,10 @@ class TaskHub:
         :param rest: the rows of the old instance that go with its header.
         Returns like `start`.
         """
-        existing = await self._insert(request, old.etag, rest or Rows())
+        return await self._start(request, old.etag, rest or Rows())
+
+    async def _start(self, request: StartRequest, expected: str | None, rest: Rows) -> Header | None:
+        existing = await self._insert(request, expected, rest)
         if existing is not None and not _same_start(existing, request):
             return existing
         await self._ring_start(request)
@@ -168,10 +170,10 @@ class TaskHub:
         together = len(rows) + len(rest) <= MAX_COMMIT_ROWS and sum(len(row.body) for row in rows) <= _MOST_WITH_HEADER
         commit = Commit(request.instance_id, header, expected, rest.inbox, tuple(rows) if together else (), rest.blobs)
         if not together:
-            await self.retry(lambda: self.store.put_blobs(request.instance_id, rows))
+            await self.reliable.put_blobs(request.instance_id, rows)
         while True:
             try:
-                await self.retry(lambda commit=commit: self.store.commit(commit))
+                await self.reliable.commit(commit)
                 return None
             except ConcurrencyConflictError:
                 found = await self.salvage(request.instance_id)
@@ -183,7 +185,7 @@ class TaskHub:
     async def salvage(self, instance_id: str) -> Header | None:
         """The header of an instance, as far as its columns can be read."""
         try:
-            return await self.retry(lambda: self.store.load_header(instance_id))
+            return await self.reliable.load_header(instance_id)
         except DamagedHeaderError as error:
             return error.header
 
@@ -221,26 +223,14 @@ class TaskHub:
 
     # --- lost answers ------------------------------------------------------------------------------
 
-    async def retry(
-        self, call: Callable[[], Awaitable[_Result]], *, attempts: int = 8, first_delay: float = 0.1
-    ) -> _Result:
-        """Repeat a call that may safely be repeated while storage gives no answer.
+    async def retry(self, call: Callable[[], Awaitable[_Result]], *, attempts: int = 8) -> _Result:
+        """Repeat what takes several calls, and may safely be repeated, while storage gives no answer (see `repeat`).
 
-        Delays double from `first_delay` seconds, up to 10 s, with jitter.
+        A single call is repeated by `reliable`.
 
         :raises StorageUnavailableError: still no answer after `attempts` calls.
         """
-        delay = first_delay
-        for left in range(attempts - 1, -1, -1):
-            try:
-                return await call()
-            except StorageUnavailableError as error:
-                if left == 0:
-                    raise
-                logger.warning("Storage gave no answer (%s); trying again in %.1f s.", error, delay)
-                await asyncio.sleep(self.ids.jitter(delay))
-                delay = min(2 * delay, 10.0)
-        raise AssertionError("unreachable")
+        return await repeat(call, self.ids, attempts=attempts)
 
     async def commit(self, commit: Commit) -> str:
         """Commit a header, resolving a lost answer by its turn id (PROTOCOL I2). Returns the new ETag.
@@ -252,9 +242,9 @@ class TaskHub:
             raise ValueError("only the writing of a header can be resolved by its turn id")
         wanted = commit.header.columns.turn_id
         try:
-            return await self.retry(lambda: self.store.commit(commit))
+            return await self.reliable.commit(commit)
         except ConcurrencyConflictError:
-            found = await self.retry(lambda: self.store.load_header(commit.instance_id))
+            found = await self.reliable.load_header(commit.instance_id)
             if found is not None and found.columns.turn_id == wanted:
                 return found.etag
             raise

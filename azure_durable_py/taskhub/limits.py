@@ -30,6 +30,7 @@ from azure_durable_py.taskhub.protocol import (
     Header,
     InboxRow,
     InstanceQuery,
+    QueueMessage,
 )
 
 _Row = TypeVar("_Row", BlobRow, InboxRow)
@@ -106,6 +107,24 @@ def check_deleted(keys: Collection[str]) -> None:
         _utf8(key, "The key of a row")
 
 
+def check_inbox_deletion(instance_id: str, keys: Sequence[str]) -> None:
+    """Refuse to delete inbox rows that no inbox can have."""
+    check_id(instance_id)
+    check_deleted(keys)
+
+
+def check_blob_keys(instance_id: str, keys: Sequence[str]) -> None:
+    """Refuse to ask for, or to delete, blob rows that no instance can have."""
+    check_id(instance_id)
+    check_keys(keys, blobs=True)
+
+
+def check_blob_prefix(instance_id: str, prefix: str) -> None:
+    """Refuse to ask for blob rows by the beginning of a RowKey that none can have."""
+    check_id(instance_id)
+    check_keys([prefix], blobs=True)
+
+
 def check_inbox(instance_id: str, rows: Sequence[InboxRow]) -> None:
     """Refuse inbox rows that cannot be inserted together.
 
@@ -166,8 +185,14 @@ def check_commit(commit: Commit) -> None:
         )
 
 
-def check_message(body: str, delay: float) -> bytes:
-    """The UTF-8 bytes of a message body that can be sent.
+def check_put(queue: str, body: str, delay: float = 0.0) -> None:
+    """Refuse a message that no queue takes."""
+    del queue
+    check_message(body, delay)
+
+
+def check_message(body: str, delay: float) -> None:
+    """Refuse a message body that cannot be sent.
 
     :raises UnstorableError: too long, not text, or delayed too far.
     """
@@ -179,7 +204,6 @@ def check_message(body: str, delay: float) -> bytes:
         )
     if not 0 <= delay <= MAX_DELAY_SECONDS:
         raise UnstorableError(f"A message delay of {delay} s is outside 0 to {MAX_DELAY_SECONDS:.0f} s.")
-    return encoded
 
 
 def check_visibility(visibility: float) -> None:
@@ -188,8 +212,15 @@ def check_visibility(visibility: float) -> None:
         raise UnstorableError(f"A visibility of {visibility} s is outside 0 to {_MAX_VISIBILITY_SECONDS:.0f} s.")
 
 
-def check_receive(limit: int, visibility: float) -> None:
+def check_extension(message: QueueMessage, visibility: float) -> None:
+    """Refuse to keep a message invisible for a time that a queue does not take."""
+    del message
+    check_visibility(visibility)
+
+
+def check_receive(queue: str, limit: int, visibility: float) -> None:
     """Refuse a receive that a queue does not take (1 to 32 messages)."""
+    del queue
     check_visibility(visibility)
     if not 1 <= limit <= MAX_RECEIVE:
         raise UnstorableError(f"{limit} messages cannot be received at once: 1 to {MAX_RECEIVE}.")

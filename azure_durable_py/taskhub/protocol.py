@@ -10,7 +10,7 @@ Failure modes, for every call:
 - `StorageRejectedError`: a definite no; nothing took effect. It says nothing of the future: what is refused now
   (no access, no room on the disk) may be taken later.
 - `UnstorableError`: what was to be stored is over a limit below (`PayloadTooLargeError`) or malformed; nothing took
-  effect, and nothing ever will.
+  effect, and nothing ever will. A store need not look for it: every hub asks its store through `wrapping.Checked`.
 - `DamagedHeaderError`, where a header is returned: its columns are not ours. A listing goes on.
 - Anything else a method raises is listed with it, is definite, and means nothing took effect.
 """

@@ -36,7 +36,7 @@ async def repair(hub: TaskHub, *, quiet: timedelta = QUIET) -> int:
     rung: set[str] = set()
     for query in _QUERIES:
         await _ring_needy(hub, query, quiet, rung)
-    for instance_id in await hub.retry(lambda: hub.store.instances_with_inbox(hub.clock.now() - quiet)):
+    for instance_id in await hub.reliable.instances_with_inbox(hub.clock.now() - quiet):
         await _ring(hub, instance_id, rung)
     if rung:
         logger.info("Rang %d instances that showed no life.", len(rung))
@@ -54,7 +54,7 @@ _QUERIES = (
 async def _ring_needy(hub: TaskHub, query: InstanceQuery, quiet: timedelta, rung: set[str]) -> None:
     token: str | None = None
     while True:
-        page = await hub.retry(lambda: hub.store.query(replace(query, continuation_token=token)))  # noqa: B023 - awaited here
+        page = await hub.reliable.query(replace(query, continuation_token=token))
         for listed in page.items:
             if listed.damaged:
                 logger.error(

@@ -15,7 +15,7 @@ from azure_durable_py.clock import Clock
 from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.protocol import Commit, QueueMessage, TaskHubStore
+from azure_durable_py.taskhub.protocol import QueueMessage, TaskHubStore
 from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.worker import Worker
 from tests.counting import CountingStore
@@ -33,20 +33,31 @@ async def fan_out(context: df.DurableOrchestrationContext) -> int:
 
 
 class BudgetStore(CountingStore):
-    """Counts as budgets do: without polls that find nothing. Keeps the largest header seen."""
+    """Counts as budgets do: without polls that find nothing. Keeps the largest header seen, and all polls."""
 
     largest_body = 0
 
-    async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
-        messages = await self.inner.receive_messages(queue, limit, visibility)
-        if messages:
-            self._queue("receive_messages")
-        return messages
+    def __init__(self, inner: TaskHubStore) -> None:
+        self.polls = 0
+        super().__init__(inner)
 
-    async def commit(self, commit: Commit) -> str:
-        if commit.header is not None:
-            self.largest_body = max(self.largest_body, len(commit.header.body))
-        return await super().commit(commit)
+    def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        if name != "receive_messages":
+            return super().around(name, call)
+
+        async def receive(*args: Any) -> list[QueueMessage]:
+            self.polls += 1
+            messages = await call(*args)
+            if messages:
+                self.count(name, args)
+            return messages
+
+        return receive
+
+    def count(self, name: str, args: tuple[Any, ...]) -> None:
+        super().count(name, args)
+        if name == "commit" and args[0].header is not None:
+            self.largest_body = max(self.largest_body, len(args[0].header.body))
 
 
 @dataclass

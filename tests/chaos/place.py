@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
 from azure.data.tables.aio import TableClient
@@ -21,8 +21,9 @@ from azure.data.tables.aio import TableClient
 from azure_durable_py.errors import StorageUnavailableError
 from azure_durable_py.settings import DEFAULT_CONNECTION
 from azure_durable_py.taskhub.azure import AzureStore, StorageConnection
-from azure_durable_py.taskhub.protocol import TaskHubStore
+from azure_durable_py.taskhub.protocol import HubInfo, TaskHubStore
 from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.taskhub.wrapping import StoreWrapper
 from tests.azurite import ACCOUNT, KEY, Azurite, find
 from tests.chaos.plan import WORKERS, Blow, Plan
 from tests.chaos.proxy import WEATHERS, Proxy, Sky
@@ -116,8 +117,7 @@ class OneFile:
 
     def store(self) -> TaskHubStore:
         # A stopped worker may have locked the file: the driver, who is to wake it, must not wait in a call.
-        store = SqliteStore(str(self._file), hub_name=HUB, busy_timeout=0.0)
-        return cast("TaskHubStore", Patient(store))
+        return Patient(SqliteStore(str(self._file), hub_name=HUB, busy_timeout=0.0))
 
     async def cut(self, blow: Blow) -> None:
         self.faults["lock"] += 1
@@ -167,25 +167,21 @@ class OneFile:
         pass
 
 
-class Patient:
+class Patient(StoreWrapper):
     """A store that asks again until the file is free: what a locked file refuses did not take effect."""
 
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._store, name)
-        if not inspect.iscoroutinefunction(attribute):
-            return attribute
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
+    def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        async def again(*args: Any) -> Any:
             while True:
                 try:
-                    return await attribute(*args, **kwargs)
+                    return await call(*args)
                 except StorageUnavailableError:
                     await asyncio.sleep(0.05)
 
-        return call
+        return again
+
+    async def open(self) -> HubInfo:
+        return await self.around("open", self.inner.open)()
 
 
 class OnAzurite:

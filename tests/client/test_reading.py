@@ -146,7 +146,7 @@ async def test_an_instance_purged_in_mid_read_is_absent(
 ):
     await client.start_new("Hello", "one")
     await worker.set_status("one", "Completed", output=json.dumps("y" * 100_000))
-    store = client.hub.store
+    store = client.hub.reliable
     read = store.get_blobs
 
     async def purge_first(instance_id: str, keys: list[str]) -> dict[str, bytes]:
@@ -164,7 +164,7 @@ async def test_an_instance_purged_while_listed_is_left_out(
     await client.start_new("Hello", "one")
     await client.start_new("Hello", "two")
     await worker.set_status("one", "Completed", output=json.dumps("y" * 100_000))
-    store = client.hub.store
+    store = client.hub.reliable
     read = store.get_blobs
 
     async def purge_first(instance_id: str, keys: list[str]) -> dict[str, bytes]:
@@ -181,7 +181,7 @@ async def test_an_instance_that_went_on_while_listed_is_shown_as_it_is_now(
 ):
     await client.start_new("Hello", "one")
     await worker.set_status("one", "Completed", output=json.dumps("y" * 100_000))
-    store = client.hub.store
+    store = client.hub.reliable
     read = store.get_blobs
 
     async def replace_first(instance_id: str, keys: list[str]) -> dict[str, bytes]:
@@ -297,7 +297,7 @@ async def test_a_list_goes_over_all_pages_of_the_store(
     for number in range(7):
         await client.start_new("Hello", f"i-{number}")
         await worker.set_status(f"i-{number}", "Completed")
-    store = client.hub.store
+    store = client.hub.reliable
     query = store.query
     monkeypatch.setattr(store, "query", lambda asked: query(replace(asked, page_size=2)))
     assert len(await client.get_status_all()) == 7
@@ -309,7 +309,7 @@ async def test_a_purge_spares_what_was_restarted_since_it_was_listed(
 ):
     await client.start_new("Hello", "one")
     await worker.set_status("one", "Completed")
-    store = client.hub.store
+    store = client.hub.reliable
     query = store.query
 
     async def restart_after(asked: InstanceQuery) -> Page:

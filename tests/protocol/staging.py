@@ -20,9 +20,10 @@ from azure_durable_py.registry import ActivityDefinition, EntityDefinition, Orch
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.messages import ANY, InboxEvent, Target
-from azure_durable_py.taskhub.protocol import Header, TaskHubStore
+from azure_durable_py.taskhub.protocol import Header, HubInfo, TaskHubStore
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.wrapping import StoreWrapper
 from azure_durable_py.testing.virtual_time import run_virtual
 from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.worker import Worker
@@ -51,11 +52,10 @@ class Cue:
         self.go = asyncio.Event()
 
 
-class ScriptedStore:
+class ScriptedStore(StoreWrapper):
     """The store as one worker sees it."""
 
     def __init__(self, inner: TaskHubStore) -> None:
-        self._inner = inner
         self._cues: list[Cue] = []
         self._running = asyncio.Event()
         self._running.set()
@@ -63,16 +63,16 @@ class ScriptedStore:
         self.calls: Counter[str] = Counter()
         self.seconds: dict[str, float] = {}
         """How long calls take, by method."""
+        super().__init__(inner)
 
-    def __getattr__(self, name: str) -> Any:
-        real = getattr(self._inner, name)
-        if not asyncio.iscoroutinefunction(real):
-            return real
+    def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **kwargs: self._call(name, args, lambda: call(*args, **kwargs))
 
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            return await self._call(name, args, lambda: real(*args, **kwargs))
+    async def open(self) -> HubInfo:
+        return await self._call("open", (), self.inner.open)
 
-        return call
+    async def close(self) -> None:
+        await self._call("close", (), self.inner.close)
 
     async def _call(self, name: str, args: tuple[Any, ...], real: Callable[[], Awaitable[Any]]) -> Any:
         self.calls[name] += 1
@@ -213,7 +213,7 @@ class Stage:
     async def worker(self, name: str, *, ahead: float = 0.0, start: bool = True, **more: Any) -> Cast:
         """Start another worker, whose clock is `ahead` by some seconds."""
         store = ScriptedStore(self.store)
-        hub = TaskHub(store, loop_clock(EPOCH + timedelta(seconds=ahead)), Ids(random.Random(name)))  # type: ignore[arg-type]
+        hub = TaskHub(store, loop_clock(EPOCH + timedelta(seconds=ahead)), Ids(random.Random(name)))
         await hub.open()
         options: dict[str, Any] = {
             "instance_visibility_timeout": 10.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.handing_over import replace_finished
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, Header, TaskHubStore
+from azure_durable_py.taskhub.wrapping import StoreWrapper
 from tests.counting import CountingStore
 from tests.protocol.staging import Routine, Stage, commit_of, play, to
 
@@ -81,25 +83,21 @@ def test_a_slow_purge_does_not_touch_the_instance_that_took_the_place(method: st
     play(scene)
 
 
-class SlowStore:
+class SlowStore(StoreWrapper):
     """A store whose answers take some time, and come in another order than they were asked for."""
 
     def __init__(self, inner: TaskHubStore, dice: random.Random) -> None:
-        self._inner = inner
         self._dice = dice
+        super().__init__(inner)
 
-    def __getattr__(self, name: str) -> Any:
-        real = getattr(self._inner, name)
-        if not asyncio.iscoroutinefunction(real):
-            return real
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
+    def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        async def slow(*args: Any) -> Any:
             await asyncio.sleep(self._dice.uniform(0.002, 0.008))
-            result = await real(*args, **kwargs)
+            result = await call(*args)
             await asyncio.sleep(self._dice.uniform(0.002, 0.008))
             return result
 
-        return call
+        return slow
 
 
 async def two_starts_at_once(size: int, seed: int) -> None:
@@ -111,7 +109,7 @@ async def two_starts_at_once(size: int, seed: int) -> None:
     await stage.quiet()
 
     async def start(delay: float) -> bool:
-        hub = TaskHub(SlowStore(stage.store, dice), stage.clock, Ids(random.Random(dice.random())))  # type: ignore[arg-type]
+        hub = TaskHub(SlowStore(stage.store, dice), stage.clock, Ids(random.Random(dice.random())))
         await asyncio.sleep(delay)
         starting = Starting(hub, Sending(hub), replace_running=False)
         try:
@@ -189,29 +187,25 @@ class Crash(BaseException):
     """The end of a process."""
 
 
-class MortalStore:
+class MortalStore(StoreWrapper):
     """A store of a process that dies at its n-th call, before or after it took effect."""
 
     def __init__(self, inner: TaskHubStore, dies_at: int, *, after: bool) -> None:
-        self._inner = inner
         self._left = dies_at
         self._after = after
+        super().__init__(inner)
 
-    def __getattr__(self, name: str) -> Any:
-        real = getattr(self._inner, name)
-        if not asyncio.iscoroutinefunction(real):
-            return real
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
+    def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        async def mortal(*args: Any) -> Any:
             self._left -= 1
             if self._left == 0 and not self._after:
                 raise Crash
-            result = await real(*args, **kwargs)
+            result = await call(*args)
             if self._left == 0:
                 raise Crash
             return result
 
-        return call
+        return mortal
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -221,7 +215,7 @@ def test_a_purge_that_dies_at_any_call_is_finished_by_another_process(after: boo
     async def scene(at: int) -> None:
         stage = Stage(asks, tells)
         await finished_with_all_kinds_of_rows(stage)
-        mortal = TaskHub(MortalStore(stage.store, at, after=after), stage.clock, Ids(random.Random(at)))  # type: ignore[arg-type]
+        mortal = TaskHub(MortalStore(stage.store, at, after=after), stage.clock, Ids(random.Random(at)))
         try:
             assert await purge(mortal, "x")
             died.append(False)

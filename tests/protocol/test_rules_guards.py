@@ -143,14 +143,14 @@ def test_r1_who_learns_that_its_message_is_another_s_does_nothing_of_what_it_gua
         stage = Stage(one_rest)
         first = await stage.worker("W1")
         answered = asyncio.Event()
-        commit = first.store.commit
+        commit = first.hub.store.commit
 
         async def answer_late(change: Commit) -> str:
             etag = await commit(change)
             await answered.wait()
             return etag
 
-        first.store.commit = answer_late  # type: ignore[attr-defined]
+        first.hub.store.commit = answer_late
         # Its commit has landed, but before it hears of that, its doorbell goes to another worker.
         renewals = first.store.refuse("extend_message", times=1000)
         await stage.start("one_rest", "one", 30)

@@ -180,7 +180,7 @@ async def rows_come_between_pages(load: Callable[[Stage, list[InboxRow]], Awaita
     await stage.quiet()
     begin = stage.clock.now()
     between = [_item("says:1", number, begin, 1.5 + 5 * number).row() for number in range(2)]
-    first.store.load = lambda _: load(stage, between)  # type: ignore[attr-defined]
+    first.hub.store.load = lambda _: load(stage, between)
     await stage.hub.deliver("hears", [_item(f"other-{number}:1", 0, begin, number) for number in range(6)], "")
     await stage.finished("hears")
 

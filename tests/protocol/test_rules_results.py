@@ -36,7 +36,7 @@ async def _busy(stage: Stage, name: str) -> Cast:
 def _answer_late(cast: Cast, instance_id: str) -> tuple[asyncio.Event, asyncio.Event]:
     """The next load of an instance is answered late. Returns what tells that it was made, and what lets it end."""
     made, answered = asyncio.Event(), asyncio.Event()
-    load = cast.store.load
+    load = cast.hub.store.load
 
     async def slow(asked: str) -> Any:
         loaded = await load(asked)
@@ -45,7 +45,7 @@ def _answer_late(cast: Cast, instance_id: str) -> tuple[asyncio.Event, asyncio.E
             await answered.wait()
         return loaded
 
-    cast.store.load = slow  # type: ignore[attr-defined]
+    cast.hub.store.load = slow
     return made, answered
 
 

@@ -627,13 +627,13 @@ async def constant_stream() -> None:
     await stage.start("drains", "one", 100_000)
     await stage.waiting("one")
     await stage.quiet()
-    commit = first.store.commit
+    commit = first.hub.store.commit
 
     async def slow_commit(change: Commit) -> str:
         await asyncio.sleep(6.0)
         return await commit(change)
 
-    first.store.commit = slow_commit  # type: ignore[attr-defined]
+    first.hub.store.commit = slow_commit
     stream = asyncio.ensure_future(_stream(stage))
     await asyncio.sleep(100.0)
     deleted = first.store.calls["delete_message"]

@@ -177,7 +177,6 @@ class MemoryStore:
             self.place.queues.pop(queue, None)
 
     def _of(self, instance_id: str) -> Partition:
-        limits.check_id(instance_id)
         partitions = self._open_partitions()
         partition = partitions.get(instance_id)
         if partition is None:
@@ -201,7 +200,6 @@ class MemoryStore:
         return self._of(instance_id).header
 
     async def commit(self, commit: Commit) -> str:
-        limits.check_commit(commit)
         partition = self._of(commit.instance_id)
         found = None if partition.header is None else partition.header.etag
         if found != commit.expected:
@@ -222,7 +220,6 @@ class MemoryStore:
         return etag
 
     async def insert_inbox(self, instance_id: str, rows: Sequence[InboxRow]) -> frozenset[str]:
-        limits.check_inbox(instance_id, rows)
         inbox, now = self._of(instance_id).inbox, self._now()
         existed = frozenset([row.key for row in rows if row.key in inbox])
         for row in rows:
@@ -231,22 +228,18 @@ class MemoryStore:
         return existed
 
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
-        limits.check_keys(keys)
         inbox = self._of(instance_id).inbox
         for key in keys:
             inbox.pop(key, None)
 
     async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:
-        limits.check_blobs(instance_id, rows)
         self._put(self._of(instance_id), rows)
 
     async def get_blobs(self, instance_id: str, keys: Sequence[str]) -> dict[str, bytes]:
-        limits.check_keys(keys, blobs=True)
         blobs = self._of(instance_id).blobs
         return {key: blobs[key].body for key in keys if key in blobs}
 
     async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
-        limits.check_keys([prefix], blobs=True)
         blobs = self._of(instance_id).blobs
         return tuple(blobs[key] for key in sorted(blobs) if key.startswith(prefix))
 
@@ -255,7 +248,6 @@ class MemoryStore:
         return {key: blobs[key].timestamp or self._now() for key in sorted(blobs)}
 
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
-        limits.check_keys(keys, blobs=True)
         blobs = self._of(instance_id).blobs
         for key in keys:
             blobs.pop(key, None)
@@ -273,7 +265,6 @@ class MemoryStore:
         )
 
     async def query(self, query: InstanceQuery) -> Page:
-        limits.check_query(query)
         after = "" if query.continuation_token is None else _decode_token(query.continuation_token)
         found = [
             (instance_id, partition.header.columns)
@@ -300,7 +291,6 @@ class MemoryStore:
         return queue
 
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
-        limits.check_message(body, delay)
         self._open_partitions()
         now = self._now()
         self.place.messages_made += 1
@@ -310,7 +300,6 @@ class MemoryStore:
         return QueueMessage(queue, body, 0, _Handle(message.id, 0), now)
 
     async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
-        limits.check_receive(limit, visibility)
         self._open_partitions()
         now, found = self._now(), self.queue(queue)
         taken: list[Message] = []
@@ -328,7 +317,6 @@ class MemoryStore:
         ]
 
     async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
-        limits.check_visibility(visibility)
         found, kept = self._held(message)
         kept.visible_at = self._now() + timedelta(seconds=visibility)
         kept.receipt += 1

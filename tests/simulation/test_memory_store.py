@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from azure_durable_py.taskhub.protocol import TaskHubStore
+from azure_durable_py.taskhub.wrapping import Checked
 from tests.conftest import StoreFactory
 from tests.simulation.memory import MemoryStore, Place
 from tests.taskhub.test_store_contract import *  # noqa: F403
@@ -18,7 +19,7 @@ def store_factory(hub_name: str) -> StoreFactory:
     place = Place()
 
     async def make(*, opened: bool = True, **options: Any) -> TaskHubStore:
-        store = MemoryStore(**{"hub_name": hub_name, "place": place, **options})
+        store = Checked(MemoryStore(**{"hub_name": hub_name, "place": place, **options}))
         if opened:
             await store.open()
         return store

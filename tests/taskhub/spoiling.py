@@ -10,8 +10,16 @@ from azure.data.tables import UpdateMode
 from azure_durable_py.taskhub.azure import AzureStore, rows
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.taskhub.wrapping import StoreWrapper
 
 _AZURE_NAMES = {attribute: name for name, attribute in rows._COLUMNS.items()}
+
+
+def innermost(store: TaskHubStore) -> TaskHubStore:
+    """The store that keeps the hub, without what stands before it."""
+    while isinstance(store, StoreWrapper):
+        store = store.inner
+    return store
 
 
 async def execute(store: SqliteStore, statement: str, *values: Any) -> None:
@@ -25,6 +33,7 @@ async def execute(store: SqliteStore, statement: str, *values: Any) -> None:
 
 async def spoil_columns(store: TaskHubStore, instance_id: str, **columns: Any) -> None:
     """Put something else into columns of a header, by the names of `Columns`."""
+    store = innermost(store)
     if isinstance(store, SqliteStore):
         for name, value in columns.items():
             await execute(store, f"UPDATE instances SET {name} = ? WHERE instance_id = ?", value, instance_id)
@@ -37,6 +46,7 @@ async def spoil_columns(store: TaskHubStore, instance_id: str, **columns: Any) -
 
 async def spoil_body(store: TaskHubStore, instance_id: str, body: bytes) -> None:
     """Put something else into the body of a header."""
+    store = innermost(store)
     if isinstance(store, SqliteStore):
         await execute(store, "UPDATE instances SET body = ? WHERE instance_id = ?", body, instance_id)
         return
@@ -51,6 +61,7 @@ async def spoil_body(store: TaskHubStore, instance_id: str, body: bytes) -> None
 
 async def empty_header(store: TaskHubStore, instance_id: str) -> None:
     """Make a header of a row without anything."""
+    store = innermost(store)
     assert isinstance(store, AzureStore)
     await store._table._client.upsert_entity(
         {"PartitionKey": rows.partition_key(instance_id), "RowKey": rows.HEADER_KEY}, mode=UpdateMode.REPLACE
@@ -59,6 +70,7 @@ async def empty_header(store: TaskHubStore, instance_id: str) -> None:
 
 async def insert_row(store: TaskHubStore, instance_id: str, key: str, body: Any) -> None:
     """Put a row into an inbox, whatever its key or body."""
+    store = innermost(store)
     if isinstance(store, SqliteStore):
         await execute(store, "INSERT INTO inbox VALUES (?, ?, ?, ?, ?)", store._hub, instance_id, key, "when", body)
         return

@@ -61,8 +61,7 @@ class HubQueues:
 
     async def put(self, queue: str, body: str, delay: float) -> QueueMessage:
         """Put a message. Azure takes whole seconds: the delay is rounded up."""
-        encoded = limits.check_message(body, delay)
-        text = base64.b64encode(encoded).decode() if self._base64 else body
+        text = base64.b64encode(body.encode()).decode() if self._base64 else body
 
         async def call() -> Any:
             return await self._client(queue).send_message(
@@ -74,7 +73,6 @@ class HubQueues:
 
     async def receive(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
         """Take messages, by one request."""
-        limits.check_receive(limit, visibility)
 
         async def call() -> list[Any]:
             pages: Any = (
@@ -103,7 +101,6 @@ class HubQueues:
 
     async def extend(self, message: QueueMessage, visibility: float) -> QueueMessage:
         """Keep a message invisible. Azure takes whole seconds: the time is rounded up."""
-        limits.check_visibility(visibility)
         handle = _Handle(*message.handle)
 
         async def call() -> Any:

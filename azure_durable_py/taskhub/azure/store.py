@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from azure_durable_py.errors import SettingsError, StorageRejectedError
-from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.azure import rows
 from azure_durable_py.taskhub.azure.clients import Clients
 from azure_durable_py.taskhub.azure.connections import StorageConnection
@@ -132,63 +131,48 @@ class AzureStore:
 
     async def load(self, instance_id: str) -> Loaded:
         """Header and the first inbox rows."""
-        limits.check_id(instance_id)
         return await self._table.load(instance_id)
 
     async def load_header(self, instance_id: str) -> Header | None:
         """The header alone."""
-        limits.check_id(instance_id)
         return await self._table.load_header(instance_id)
 
     async def commit(self, commit: Commit) -> str:
         """Apply a commit; returns the header's new ETag ('' when the header was deleted)."""
-        limits.check_commit(commit)
         return await self._table.commit(commit)
 
     async def insert_inbox(self, instance_id: str, rows: Sequence[InboxRow]) -> frozenset[str]:
         """Insert rows in order; returns the keys that existed."""
-        limits.check_inbox(instance_id, rows)
         return await self._table.insert_inbox(instance_id, rows)
 
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete inbox rows without touching a header."""
-        limits.check_id(instance_id)
-        limits.check_deleted(keys)
         await self._table.delete_rows(instance_id, [rows.INBOX_PREFIX + key for key in keys])
 
     async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:
         """Insert or replace blob rows."""
-        limits.check_blobs(instance_id, rows)
         await self._table.put_blobs(instance_id, rows)
 
     async def get_blobs(self, instance_id: str, keys: Sequence[str]) -> dict[str, bytes]:
         """The bodies of these blob rows; a missing one is absent."""
-        limits.check_id(instance_id)
-        limits.check_keys(keys, blobs=True)
         return await self._table.get_blobs(instance_id, keys)
 
     async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
         """All blob rows whose RowKey begins with `prefix`."""
-        limits.check_id(instance_id)
-        limits.check_keys([prefix], blobs=True)
         return await self._table.list_blobs(instance_id, prefix)
 
     async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
         """The RowKeys of all blob rows of an instance, and when each was taken."""
-        limits.check_id(instance_id)
         return await self._table.blob_keys(instance_id)
 
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete blob rows without touching a header."""
-        limits.check_id(instance_id)
-        limits.check_keys(keys, blobs=True)
         await self._table.delete_rows(instance_id, keys)
 
     # --- all partitions ------------------------------------------------------------------------------
 
     async def query(self, query: InstanceQuery) -> Page:
         """List headers."""
-        limits.check_query(query)
         return await self._table.query(query)
 
     async def instances_with_inbox(self, before: datetime) -> list[str]:

@@ -1,6 +1,6 @@
 """A task hub in SQLite: in memory for tests, in one file for the embedded hub.
 
-Owns what a call is: its checks, and its job on the database. How jobs run is the business of `inline` (in memory)
+Owns what a call is: its job on the database. How jobs run is the business of `inline` (in memory)
 and `thread` (a file); the statements are in `partition`, `listing` and `queues`.
 """
 
@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from azure_durable_py.clock import Clock, Ids
-from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.marker import check_marker
 from azure_durable_py.taskhub.naming import QueueNames
 from azure_durable_py.taskhub.protocol import (
@@ -138,67 +137,52 @@ class SqliteStore:
 
     async def load(self, instance_id: str) -> Loaded:
         """Header and the first inbox rows."""
-        limits.check_id(instance_id)
         return await self._open.read(lambda db: partition.load(db, self._hub, instance_id))
 
     async def load_header(self, instance_id: str) -> Header | None:
         """The header alone."""
-        limits.check_id(instance_id)
         return await self._open.read(lambda db: partition.load_header(db, self._hub, instance_id))
 
     async def commit(self, commit: Commit) -> str:
         """Apply a commit; returns the header's new ETag ('' when the header was deleted)."""
-        limits.check_commit(commit)
         etag = "" if commit.header is None else self._ids.new()
         await self._open.write(lambda db: partition.commit(db, self._hub, commit, etag, self._micros()))
         return etag
 
     async def insert_inbox(self, instance_id: str, rows: Sequence[InboxRow]) -> frozenset[str]:
         """Insert rows in order; returns the keys that existed."""
-        limits.check_inbox(instance_id, rows)
         return await self._open.write(
             lambda db: partition.insert_inbox(db, self._hub, instance_id, rows, self._micros())
         )
 
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete inbox rows without touching a header."""
-        limits.check_id(instance_id)
-        limits.check_deleted(keys)
         await self._open.write(lambda db: partition.delete_inbox(db, self._hub, instance_id, keys))
 
     async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:
         """Insert or replace blob rows."""
-        limits.check_blobs(instance_id, rows)
         await self._open.write(lambda db: partition.put_blobs(db, self._hub, instance_id, rows, self._micros()))
 
     async def get_blobs(self, instance_id: str, keys: Sequence[str]) -> dict[str, bytes]:
         """The bodies of these blob rows; a missing one is absent."""
-        limits.check_id(instance_id)
-        limits.check_keys(keys, blobs=True)
         return await self._open.read(lambda db: partition.get_blobs(db, self._hub, instance_id, keys))
 
     async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
         """All blob rows whose RowKey begins with `prefix`."""
-        limits.check_id(instance_id)
-        limits.check_keys([prefix], blobs=True)
         return await self._open.read(lambda db: partition.list_blobs(db, self._hub, instance_id, prefix))
 
     async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
         """The RowKeys of all blob rows of an instance, and when each was taken."""
-        limits.check_id(instance_id)
         return await self._open.read(lambda db: partition.blob_keys(db, self._hub, instance_id))
 
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete blob rows without touching a header."""
-        limits.check_id(instance_id)
-        limits.check_keys(keys, blobs=True)
         await self._open.write(lambda db: partition.delete_blobs(db, self._hub, instance_id, keys))
 
     # --- all partitions ------------------------------------------------------------------------------
 
     async def query(self, query: InstanceQuery) -> Page:
         """List headers in the order of their ids."""
-        limits.check_query(query)
         after = listing.start_of(query)
         return await self._open.read(lambda db: listing.list_page(db, self._hub, query, after))
 
@@ -210,12 +194,10 @@ class SqliteStore:
 
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
         """Put a message that never expires, invisible for `delay` seconds."""
-        limits.check_message(body, delay)
         return await self._open.write(lambda db: queues.put(db, queue, body, delay, self._micros()))
 
     async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
         """Take up to `limit` messages, the longest visible first."""
-        limits.check_receive(limit, visibility)
         # Most polls find nothing: looking takes no lock that writers would wait for.
         lane = self._open
         if not await lane.read(lambda db: queues.is_any_visible(db, queue, self._micros())):
@@ -224,7 +206,6 @@ class SqliteStore:
 
     async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
         """Keep a message invisible for `visibility` seconds from now."""
-        limits.check_visibility(visibility)
         lane = self._open
         return await lane.write(lambda db: queues.extend(db, message, visibility, self._micros(), lane.owner))
 

@@ -27,8 +27,8 @@ async def set_aside(hub: TaskHub, message: QueueMessage, error: Exception) -> No
         message.body,
     )
     try:
-        await hub.retry(lambda: hub.store.put_message(poison, _copy(message.body)))
-        await hub.retry(lambda: hub.store.delete_message(message))
+        await hub.reliable.put_message(poison, _copy(message.body))
+        await hub.reliable.delete_message(message)
     except MessageLostError:
         return
     except StorageError as failure:

@@ -31,9 +31,9 @@ MUTANTS = (
         "A purge that dies after it has deleted the header leaves the rows for ever.",
         "taskhub/clearing.py",
         "            deletion = Commit(instance_id, None, header.etag, rest.inbox, (), rest.blobs)\n"
-        "            await hub.retry(lambda deletion=deletion: hub.store.commit(deletion))\n",
+        "            await hub.reliable.commit(deletion)\n",
         "            deletion = Commit(instance_id, None, header.etag)\n"
-        "            await hub.retry(lambda deletion=deletion: hub.store.commit(deletion))\n"
+        "            await hub.reliable.commit(deletion)\n"
         "            await hub.store.delete_inbox(instance_id, rest.inbox)\n"
         "            await hub.store.delete_blobs(instance_id, rest.blobs)\n",
         (f"{_RULES}::test_a_purge_that_dies_at_any_call_is_finished_by_another_process",),

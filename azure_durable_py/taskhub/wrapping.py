@@ -1,0 +1,202 @@
+"""What stands between a caller and a task hub store: one base class, and the wrappers of the package.
+
+Owns the delegation of the whole protocol, so that a wrapper says only what it is for. The calls are bound once, when a
+wrapper is made: one that it does not touch costs nothing, and a method put on the inner store later is not seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from types import CoroutineType
+from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+from azure_durable_py.clock import Ids
+from azure_durable_py.errors import StorageUnavailableError
+from azure_durable_py.taskhub import limits
+from azure_durable_py.taskhub.protocol import HubInfo, TaskHubStore
+
+logger = logging.getLogger("azure_durable_py.taskhub")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+Call: TypeAlias = "Callable[_P, CoroutineType[Any, Any, _R]]"
+"""A call of a store: what an `async def` is to its caller."""
+
+
+class StoreWrapper:
+    """A store in front of another; implements `TaskHubStore`.
+
+    :param inner: the store that the calls go to.
+
+    A subclass overrides `around`, which is asked once for each call when the wrapper is made, or `open` and `close`.
+    """
+
+    def __init__(self, inner: TaskHubStore) -> None:
+        self.inner = inner
+        self.instance_queue = inner.instance_queue
+        self.delete_hub = self.around("delete_hub", inner.delete_hub)
+        self.load = self.around("load", inner.load)
+        self.load_header = self.around("load_header", inner.load_header)
+        self.commit = self.around("commit", inner.commit)
+        self.insert_inbox = self.around("insert_inbox", inner.insert_inbox)
+        self.delete_inbox = self.around("delete_inbox", inner.delete_inbox)
+        self.put_blobs = self.around("put_blobs", inner.put_blobs)
+        self.get_blobs = self.around("get_blobs", inner.get_blobs)
+        self.list_blobs = self.around("list_blobs", inner.list_blobs)
+        self.blob_keys = self.around("blob_keys", inner.blob_keys)
+        self.delete_blobs = self.around("delete_blobs", inner.delete_blobs)
+        self.query = self.around("query", inner.query)
+        self.instances_with_inbox = self.around("instances_with_inbox", inner.instances_with_inbox)
+        self.put_message = self.around("put_message", inner.put_message)
+        self.receive_messages = self.around("receive_messages", inner.receive_messages)
+        self.extend_message = self.around("extend_message", inner.extend_message)
+        self.delete_message = self.around("delete_message", inner.delete_message)
+        self.next_visible = self.around("next_visible", inner.next_visible)
+        self.watch = inner.watch
+        self.message_counts = self.around("message_counts", inner.message_counts)
+
+    def around(self, name: str, call: Call[_P, _R]) -> Call[_P, _R]:
+        """What callers get for a call of the inner store, by the name of its method: here the call itself."""
+        del name
+        return call
+
+    @property
+    def description(self) -> str:
+        """Where the hub is."""
+        return self.inner.description
+
+    @property
+    def instance_queues(self) -> tuple[str, ...]:
+        """The names of the doorbell queues."""
+        return self.inner.instance_queues
+
+    @property
+    def activity_queue(self) -> str:
+        """The name of the work-item queue."""
+        return self.inner.activity_queue
+
+    async def open(self) -> HubInfo:
+        """Create what is missing and read the marker."""
+        return await self.inner.open()
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self.inner.close()
+
+
+class Checked(StoreWrapper):
+    """A store that is only asked for what every store can do: the limits of the protocol, for all stores at one place.
+
+    What a check refuses never reaches the store.
+    """
+
+    def __init__(self, inner: TaskHubStore) -> None:
+        super().__init__(inner)
+        # Typed: a check takes what its call takes.
+        self.load = _checked(limits.check_id, self.load)
+        self.load_header = _checked(limits.check_id, self.load_header)
+        self.commit = _checked(limits.check_commit, self.commit)
+        self.insert_inbox = _checked(limits.check_inbox, self.insert_inbox)
+        self.delete_inbox = _checked(limits.check_inbox_deletion, self.delete_inbox)
+        self.put_blobs = _checked(limits.check_blobs, self.put_blobs)
+        self.get_blobs = _checked(limits.check_blob_keys, self.get_blobs)
+        self.list_blobs = _checked(limits.check_blob_prefix, self.list_blobs)
+        self.blob_keys = _checked(limits.check_id, self.blob_keys)
+        self.delete_blobs = _checked(limits.check_blob_keys, self.delete_blobs)
+        self.query = _checked(limits.check_query, self.query)
+        self.put_message = _checked(limits.check_put, self.put_message)
+        self.receive_messages = _checked(limits.check_receive, self.receive_messages)
+        self.extend_message = _checked(limits.check_extension, self.extend_message)
+
+
+def _checked(check: Callable[_P, None], call: Call[_P, _R]) -> Call[_P, _R]:
+    async def checked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        check(*args, **kwargs)
+        return await call(*args, **kwargs)
+
+    return checked
+
+
+_NOT_REPEATED = frozenset({"delete_hub", "receive_messages", "extend_message"})
+"""A message that was received, and the receipt of one that was extended, are lost with the answer."""
+
+
+class Repeating(StoreWrapper):
+    """A store that repeats calls while it gets no answer, as `repeat` does.
+
+    A commit is repeated, too: its ETag keeps it from taking effect twice. But where only the first answer was lost, it
+    ends as a conflict. Who writes a header has `TaskHub.commit` resolve that; who deletes one looks whether it is gone.
+
+    :param ids: source of jitter.
+    """
+
+    def __init__(self, inner: TaskHubStore, ids: Ids) -> None:
+        self._ids = ids
+        super().__init__(inner)
+
+    def around(self, name: str, call: Call[_P, _R]) -> Call[_P, _R]:
+        """The call, repeated if that does no harm."""
+        if name in _NOT_REPEATED:
+            return call
+        ids = self._ids
+
+        def repeated(*args: _P.args, **kwargs: _P.kwargs) -> CoroutineType[Any, Any, _R]:
+            return repeat(lambda: call(*args, **kwargs), ids)
+
+        return repeated
+
+
+async def repeat(call: Callable[[], Awaitable[_R]], ids: Ids, *, attempts: int = 8) -> _R:
+    """Repeat a call that may safely be repeated while storage gives no answer.
+
+    Delays double from 0.1 seconds, up to 10 s, with jitter.
+
+    :param ids: source of jitter.
+    :raises StorageUnavailableError: still no answer after `attempts` calls.
+    """
+    delay = 0.1
+    for left in range(attempts - 1, -1, -1):
+        try:
+            return await call()
+        except StorageUnavailableError as error:
+            if left == 0:
+                raise
+            logger.warning("Storage gave no answer (%s); trying again in %.1f s.", error, delay)
+            await asyncio.sleep(ids.jitter(delay))
+            delay = min(2 * delay, 10.0)
+    raise AssertionError("unreachable")
+
+
+class OpenedWhenUsed(StoreWrapper):
+    """A store that opens itself before its first use.
+
+    For hubs that user code names while it runs: nobody was there to open them at start.
+    """
+
+    def __init__(self, inner: TaskHubStore) -> None:
+        self._opening = asyncio.Lock()
+        self._info: HubInfo | None = None
+        super().__init__(inner)
+
+    def around(self, name: str, call: Call[_P, _R]) -> Call[_P, _R]:
+        """The call, on an open store."""
+        del name
+
+        async def opened(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            await self.open()
+            return await call(*args, **kwargs)
+
+        return opened
+
+    async def open(self) -> HubInfo:
+        """Open the store, once."""
+        async with self._opening:
+            if self._info is None:
+                self._info = await self.inner.open()
+            return self._info
+
+    async def close(self) -> None:
+        """Close the store; it is opened again if it is used again."""
+        self._info = None
+        await self.inner.close()
