@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parent.parent / "azure_durable_py"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
     frozenset({"cli"}),
-    frozenset({"hosting", "testing", "lint"}),
+    frozenset({"hosting", "testing"}),
     frozenset({"http"}),
     frozenset({"app", "bindings"}),
     frozenset({"worker", "client"}),
@@ -40,7 +40,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"shape"}),
 )
-KEPT_APART = (frozenset({"hosting", "testing", "lint"}), frozenset({"runtime", "taskhub"}))
+KEPT_APART = (frozenset({"hosting", "testing"}), frozenset({"runtime", "taskhub"}))
 
 # Who may import what from outside, by prefix of the module's name within the package.
 RESERVED = {
