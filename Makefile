@@ -31,6 +31,9 @@ MUTANTS ?=
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
 VENV_READY := $(VENV)/.ready-$(or $(PYTHON_VERSION),none)
 NODE_READY := node_modules/.ready
+LOCK := constraints.txt
+LOCKED_GROUPS = $(shell sed -n '/^\[dependency-groups\]/,/^\[tool/s/^\([a-z]*\) = \[.*/--group \1/p' pyproject.toml)
+INSTALL := -m pip install -qq --disable-pip-version-check --constraint $(LOCK)
 PYRIGHT := node_modules/.bin/pyright --pythonpath $(VENV)/bin/python
 
 .PHONY: help
@@ -85,15 +88,24 @@ clean: ## remove everything that the targets made, sample data included
 	@rm -rf .venv node_modules dist build .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* .azure-durable
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV_READY): pyproject.toml
+# In an environment of its own: where the lock is at odds with pyproject.toml, there is no other to be had.
+.PHONY: lock
+lock: ## renew constraints.txt: the newest versions that pyproject.toml allows, for every Python and system
+	@$(PYTHON) -m venv --clear build/lock
+	@build/lock/bin/python -m pip install -qq --disable-pip-version-check 'uv>=0.9'
+	@build/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --all-extras $(LOCKED_GROUPS) \
+	  --custom-compile-command "make lock" --output-file $(LOCK) pyproject.toml
+	@git --no-pager diff --stat -- $(LOCK)
+
+$(VENV_READY): pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	  echo "Python 3.10 or newer is needed, and '$(PYTHON)' is $(or $(PYTHON_VERSION),not an interpreter that runs)." >&2; \
 	  echo "Name another one: make $(or $(MAKECMDGOALS),test) PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "Setting up $(VENV) with Python $(PYTHON_VERSION) (about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@# The pip that comes with older interpreters does not know dependency groups.
-	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --editable '.[local]' --group dev
+	@# First pip itself: the one that comes with older interpreters does not know dependency groups.
+	@$(VENV)/bin/python $(INSTALL) --upgrade pip
+	@$(VENV)/bin/python $(INSTALL) --build-constraint $(LOCK) --editable '.[local]' --group dev
 	@touch $@
 
 $(NODE_READY): package.json package-lock.json
