@@ -48,6 +48,10 @@ run: $(VENV_READY) ## start the sample app on the embedded task hub
 test: $(VENV_READY) $(NODE_READY) ## run the whole test suite
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
+.PHONY: smoke
+smoke: $(VENV_READY) ## run the quick part of the suite that means something on every system (docs/testing.md)
+	@$(VENV)/bin/python -m pytest @tests/smoke.args $(PYTEST_ARGS)
+
 .PHONY: chaos
 chaos: $(VENV_READY) $(NODE_READY) ## kill, stop and cut off real workers, and look that nothing is lost
 	@exec $(VENV)/bin/python -m tests.chaos --stores $(STORES) --instances $(INSTANCES) --kills $(KILLS) --stops $(STOPS) --seed $(SEED)
@@ -79,6 +83,14 @@ format: $(VENV_READY) ## apply the formatter and the fixes that are safe
 .PHONY: bench
 bench: $(VENV_READY) $(NODE_READY) ## measure throughput and storage operations
 	@$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)
+
+.PHONY: dist
+dist: $(VENV_READY) ## build what is published into dist/, and try it
+	@rm -rf dist build/tried
+	@$(VENV)/bin/python -m hatchling build -d dist
+	@$(PYTHON) -m venv build/tried
+	@build/tried/bin/python -m pip install -qq --disable-pip-version-check --constraint $(LOCK) "$$(echo dist/*.whl)[local]"
+	@cd build && tried/bin/azure-durable --version
 
 .PHONY: setup
 setup: $(VENV_READY) $(NODE_READY) ## install everything the other targets need
