@@ -32,7 +32,11 @@ PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.versi
 VENV_READY := $(VENV)/.ready-$(or $(PYTHON_VERSION),none)
 DOCS_READY := $(VENV)/.docs-ready
 NODE_READY := node_modules/.ready
+LOCK := constraints.txt
+LOCKED_GROUPS = $(shell sed -n '/^\[dependency-groups\]/,/^\[tool/s/^\([a-z]*\) = \[.*/--group \1/p' pyproject.toml)
+INSTALL := -m pip install -qq --disable-pip-version-check --constraint $(LOCK)
 PYRIGHT := node_modules/.bin/pyright --pythonpath $(VENV)/bin/python
+HIGHEST := --pythonversion 3.14 --pythonplatform Windows
 
 .PHONY: help
 help: ## say what can be made
@@ -45,6 +49,10 @@ run: $(VENV_READY) ## start the sample app on the embedded task hub
 .PHONY: test
 test: $(VENV_READY) $(NODE_READY) ## run the whole test suite
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: smoke
+smoke: $(VENV_READY) ## run the quick part of the suite that means something on every system (docs/testing.md)
+	@$(VENV)/bin/python -m pytest @tests/smoke.args $(PYTEST_ARGS)
 
 .PHONY: chaos
 chaos: $(VENV_READY) $(NODE_READY) ## kill, stop and cut off real workers, and look that nothing is lost
@@ -66,7 +74,8 @@ coverage: $(VENV_READY) $(NODE_READY) ## run the whole test suite and show the l
 lint: $(VENV_READY) $(NODE_READY) ## check rules, format, types and layers
 	@echo "ruff check";  $(VENV)/bin/ruff check --quiet .
 	@echo "ruff format"; $(VENV)/bin/ruff format --quiet --check . || { echo "Not formatted. Run 'make format'." >&2; exit 1; }
-	@echo "pyright";     $(PYRIGHT)
+	@# As the lowest Python reads it, and as the highest does on the system with branches of its own; both at once.
+	@echo "pyright";     $(PYRIGHT) & lowest=$$!; $(PYRIGHT) $(HIGHEST) || { wait $$lowest; exit 1; }; wait $$lowest
 	@echo "layers";      $(VENV)/bin/python -m pytest -q --no-header -p no:cacheprovider tests/test_layers.py
 
 .PHONY: format
@@ -84,6 +93,14 @@ docs: $(DOCS_READY) $(NODE_READY) ## build the pages and the reference of the AP
 bench: $(VENV_READY) $(NODE_READY) ## measure throughput and storage operations
 	@$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
+.PHONY: dist
+dist: $(VENV_READY) ## build what is published into dist/, and try it
+	@rm -rf dist build/tried
+	@$(VENV)/bin/python -m hatchling build -d dist
+	@$(PYTHON) -m venv build/tried
+	@build/tried/bin/python -m pip install -qq --disable-pip-version-check --constraint $(LOCK) "$$(echo dist/*.whl)[local]"
+	@cd build && tried/bin/azure-durable --version
+
 .PHONY: setup
 setup: $(VENV_READY) $(NODE_READY) ## install everything the other targets need
 
@@ -92,20 +109,29 @@ clean: ## remove everything that the targets made, sample data included
 	@rm -rf .venv node_modules dist build .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* .azure-durable
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV_READY): pyproject.toml
+# In an environment of its own: where the lock is at odds with pyproject.toml, there is no other to be had.
+.PHONY: lock
+lock: ## renew constraints.txt: the newest versions that pyproject.toml allows, for every Python and system
+	@$(PYTHON) -m venv --clear build/lock
+	@build/lock/bin/python -m pip install -qq --disable-pip-version-check 'uv>=0.9'
+	@build/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --all-extras $(LOCKED_GROUPS) \
+	  --custom-compile-command "make lock" --output-file $(LOCK) pyproject.toml
+	@git --no-pager diff --stat -- $(LOCK)
+
+$(VENV_READY): pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	  echo "Python 3.10 or newer is needed, and '$(PYTHON)' is $(or $(PYTHON_VERSION),not an interpreter that runs)." >&2; \
 	  echo "Name another one: make $(or $(MAKECMDGOALS),test) PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "Setting up $(VENV) with Python $(PYTHON_VERSION) (about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@# The pip that comes with older interpreters does not know dependency groups.
-	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --editable '.[local]' --group dev
+	@# First pip itself: the one that comes with older interpreters does not know dependency groups.
+	@$(VENV)/bin/python $(INSTALL) --upgrade pip
+	@$(VENV)/bin/python $(INSTALL) --build-constraint $(LOCK) --editable '.[local]' --group dev
 	@touch $@
 
 $(DOCS_READY): $(VENV_READY)
 	@echo "Installing what builds the documents"
-	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --group docs
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint $(LOCK) --group docs
 	@touch $@
 
 $(NODE_READY): package.json package-lock.json

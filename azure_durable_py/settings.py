@@ -49,7 +49,6 @@ class Settings:
     max_extended_sessions: int = 2_000
     overridable_existing_instance_states: str = "NonRunningStates"
     rollback_entity_operations_on_exceptions: bool = True
-    http_async_sleep: float = 30.0
     http_use_forwarded_host: bool = False
     queue_batch_size: int = 32
     instance_visibility_timeout: float = 30.0
@@ -60,9 +59,6 @@ class Settings:
     version_match_strategy: str = "CurrentOrOlder"
     version_failure_strategy: str = "Reject"
     url_lifetime: float = 7 * 24 * 3600.0
-    distributed_tracing: bool = False
-    trace_inputs_and_outputs: bool = False
-    trace_replay_events: bool = False
 
     @classmethod
     def from_host_json(cls, host_json: Mapping[str, Any], app_settings: Mapping[str, str]) -> Settings:
@@ -283,7 +279,8 @@ _DURABLE: Mapping[str, _Key] = {
 }
 
 _HTTP: Mapping[str, _Key] = {
-    "defaultAsyncRequestSleepTimeMilliseconds": _Key("http_async_sleep", _scaled(_whole(1), 0.001)),
+    # The pause of `call_http` between two looks; it is not available yet.
+    "defaultAsyncRequestSleepTimeMilliseconds": _Key(None, _whole(1)),
     "useForwardedHost": _Key("http_use_forwarded_host", _flag),
     "managementUrlLifetime": _Key("url_lifetime", _duration(60.0, 3650 * 86400.0)),
 }
@@ -302,10 +299,10 @@ _STORAGE: Mapping[str, _Key] = {
 }
 
 _TRACING: Mapping[str, _Key] = {
-    "distributedTracingEnabled": _Key("distributed_tracing", _flag),
-    "traceInputsAndOutputs": _Key("trace_inputs_and_outputs", _flag),
-    "traceReplayEvents": _Key("trace_replay_events", _flag),
-    # Both versions write the same W3C spans here.
+    # No spans are written; host.json of an app that comes from the .NET extension is accepted as it is.
+    "distributedTracingEnabled": _Key(None, _flag),
+    "traceInputsAndOutputs": _Key(None, _flag),
+    "traceReplayEvents": _Key(None, _flag),
     "version": _Key(None, _choice("None", "V1", "V2")),
 }
 

@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -57,6 +58,35 @@ def test_the_wheel_carries_the_licence(shipped: list[str]):
 
 def test_the_wheel_holds_no_left_overs_of_the_interpreter(shipped: list[str]):
     assert fnmatch.filter(shipped, "*__pycache__*") == []
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the source distribution holds."""
+    out = tmp_path_factory.mktemp("sdist")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", out], cwd=ROOT, check=True)
+    (built,) = out.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        archive.extractall(out, filter="data")
+    return out / built.name.removesuffix(".tar.gz")
+
+
+def test_the_source_distribution_holds_the_tests_and_everything_that_they_look_at(unpacked: Path):
+    tests = [path for path in (ROOT / "tests").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert [path for path in tests if not (unpacked / path.relative_to(ROOT)).exists()] == []
+    source = "".join(path.read_text(encoding="utf-8") for path in tests if path.suffix == ".py")
+    named = set(re.findall(r'\bROOT / "([\w.-]+)"', source))
+    assert {"Makefile", "host.json"} <= named
+    assert {name for name in named if not (unpacked / name).exists()} == {"node_modules"}
+
+
+def test_the_tests_run_from_the_source_distribution(unpacked: Path):
+    code = "import azure_durable_py; print(azure_durable_py.__file__)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=unpacked, check=True, capture_output=True, text=True)
+    assert Path(found.stdout.strip()).is_relative_to(unpacked)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_shape.py"]
+    done = subprocess.run(command, cwd=unpacked, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_newest_version_in_the_changelog_is_the_projects():

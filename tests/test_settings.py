@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from azure_durable_py import settings as settings_module
 from azure_durable_py.errors import SettingsError
 from azure_durable_py.settings import Settings, parse_duration
 
@@ -80,7 +84,6 @@ def test_every_key_sets_its_field() -> None:
         extended_session_idle_timeout=8.0,
         overridable_existing_instance_states="AnyState",
         rollback_entity_operations_on_exceptions=False,
-        http_async_sleep=1.5,
         http_use_forwarded_host=True,
         queue_batch_size=9,
         instance_visibility_timeout=60.0,
@@ -90,10 +93,32 @@ def test_every_key_sets_its_field() -> None:
         version_match_strategy="Strict",
         version_failure_strategy="Fail",
         url_lifetime=86400.0,
-        distributed_tracing=True,
-        trace_inputs_and_outputs=True,
-        trace_replay_events=True,
     )
+
+
+def test_every_setting_is_read_by_somebody() -> None:
+    package = Path(settings_module.__file__).parent
+    source = "".join(path.read_text("utf-8") for path in package.rglob("*.py") if path.name != "settings.py")
+    names = [field.name for field in dataclasses.fields(Settings)]
+    assert [name for name in names if not re.search(rf"\.{name}\b", source)] == []
+
+
+def test_keys_without_effect_here_are_accepted_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    settings = read(
+        {
+            "entityMessageReorderWindowInMinutes": 30,
+            "httpSettings": {"defaultAsyncRequestSleepTimeMilliseconds": 1500},
+            "tracing": {
+                "distributedTracingEnabled": True,
+                "version": "V2",
+                "traceInputsAndOutputs": True,
+                "traceReplayEvents": True,
+            },
+            "storageProvider": {"partitionCount": 4},
+        }
+    )
+    assert settings == Settings()
+    assert caplog.records == []
 
 
 def test_keys_are_matched_regardless_of_case() -> None:

@@ -116,14 +116,6 @@ def encode_time(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def decode_time(text: Any) -> datetime:
-    """The datetime that `encode_time` wrote.
-
-    :raises ShapeError: it is none.
-    """
-    return shape.time(text)
-
-
 def encode_value(value: Value) -> Any:
     """A value as JSON: text, null, or `{"key", "size", "chunks"}` for a reference."""
     return _encode_fields(value) if isinstance(value, PayloadRef) else value

@@ -84,6 +84,7 @@ class ManagementApi:
             Route("POST", "instances/{id}/suspend", Operation.suspend, self._suspend),
             Route("POST", "instances/{id}/resume", Operation.resume, self._resume),
             Route("POST", "instances/{id}/restart", Operation.restart, self._restart),
+            Route("POST", "instances/{id}/rewind", Operation.rewind, self._rewind),
             *self._entities.routes(),
         )
 
@@ -180,6 +181,14 @@ class ManagementApi:
     async def _restart(self, call: Call) -> Response:
         new_id = call.parameters.flag("restartWithNewInstanceId", True)
         return self._accepted(call, await self._client.restart(call.values["id"], new_id))
+
+    async def _rewind(self, call: Call) -> Response:
+        # Its URL is in every management payload, as clients of the .NET extension expect, and says this itself.
+        raise RefusedError(
+            501,
+            f"Rewind is not implemented: instance {call.values['id']!r} is left as it is. To run it again from its "
+            "beginning, POST to its restartPostUri.",
+        )
 
     def _accepted(self, call: Call, instance_id: str) -> Response:
         if call.signed_until is None:

@@ -318,6 +318,17 @@ async def test_a_restart_answers_like_a_start(call: Caller, worker: Playing):
     assert (await call("POST", "/instances/one/restart?restartWithNewInstanceId=false")).status == 409
 
 
+async def test_a_rewind_is_refused_with_what_to_do_instead_and_changes_nothing(call: Caller, worker: Playing):
+    await call("POST", "/orchestrators/Hello/one")
+    await worker.set_status("one", "Failed")
+    before = content(await call("GET", "/instances/one"))
+    response = await call("POST", "/instances/one/rewind?reason=again")
+    assert response.status == 501
+    assert "Rewind is not implemented" in content(response)["message"]
+    assert "restartPostUri" in content(response)["message"]
+    assert content(await call("GET", "/instances/one")) == before
+
+
 # --- purging -----------------------------------------------------------------------------------------------
 
 
@@ -365,7 +376,9 @@ async def test_every_signed_url_opens_its_own_operation_only(call: Caller, worke
         "terminatePostUri": 202,
         "purgeHistoryDeleteUri": 409,
         "restartPostUri": 202,
+        "rewindPostUri": 501,
     }
+    assert expected.keys() == payload.keys() - {"id"}
     for name, status in expected.items():
         url = payload[name].replace("{eventName}", "Go").replace("{text}", "because")
         assert (await call(methods.get(name, "POST"), url, trusted=False)).status == status, name
@@ -435,7 +448,7 @@ async def test_another_task_hub_is_refused(call: Caller):
 
 
 async def test_an_unknown_path_lists_what_there_is(call: Caller):
-    for path in ("/", "/nowhere", "/instances/one/rewind", "/entities/counter/a/b", "/instances//terminate/x"):
+    for path in ("/", "/nowhere", "/instances/one/rewound", "/entities/counter/a/b", "/instances//terminate/x"):
         response = await call("POST", path)
         assert response.status == 404
         assert "POST instances/{id}/raiseEvent/{event}" in content(response)["message"]

@@ -82,5 +82,5 @@ def _forget_in_child() -> None:
         lock.release()
 
 
-if hasattr(os, "register_at_fork"):
+if sys.platform != "win32":
     os.register_at_fork(after_in_child=_forget_in_child)
