@@ -41,6 +41,9 @@ _SETTINGS = Settings(
     max_concurrent_activities=10,
     max_concurrent_orchestrators=10,
     max_concurrent_entities=10,
+    # What is in hand for days is renewed again and again, which is most of what such a run would do.
+    instance_visibility_timeout=300.0,
+    activity_visibility_timeout=300.0,
 )
 
 
@@ -87,6 +90,9 @@ class VirtualHub:
 
     For use inside `play` and `run_virtual`. Ids, jitter and the clock follow from the arguments: the same run
     is the same each time.
+
+    `client` starts, steers and looks at instances. Below it are `task_hub`, with `store`, `clock` and random ids.
+    `registry` is what the app declares, `settings` what all of them work with.
 
     :param app: what workers run. Its client bindings, whichever hub they name, get this hub's client.
     :param settings: as from host.json. How often an idle queue is looked at is of no account: workers are told.

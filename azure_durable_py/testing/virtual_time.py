@@ -23,7 +23,9 @@ PATIENCE = timedelta(days=400)
 _TICK = 1e-6
 """Running takes time, too: or rounding could keep a timer from ever being due. In seconds."""
 _CLEANING = 600.0
-"""Seconds of its own time that a run has for cleaning up."""
+"""Seconds of its own time that a task has to end once it is cancelled."""
+_MOST_TRIES = 100
+"""How often what is left of a run is cancelled. Code that takes no notice is left where it is."""
 
 
 class StuckError(Exception):
@@ -151,7 +153,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def end(self) -> None:
         """End every task, those of killed processes too, and close."""
         self._limit = None
-        while left := asyncio.all_tasks(self):
+        for _ in range(_MOST_TRIES):
+            left = asyncio.all_tasks(self)
+            if not left:
+                break
             for task in left:
                 task.cancel()
             for process in self._stopped:

@@ -79,7 +79,7 @@ async def in_steps(context: Context) -> list[str]:
 async def work(step: str) -> str:
     begun.append(step)
     try:
-        await asyncio.sleep(100)
+        await asyncio.sleep(90)
     finally:
         begun.append(f"left {step}")
     return step
@@ -236,7 +236,7 @@ def test_an_activity_that_never_ends_is_named():
         await asyncio.get_running_loop().create_future()
 
     with pytest.raises(StuckError, match=r"waits for activity 'hang', a timer at 2026-01-10"):
-        run(blueprint, "waits", within=timedelta(days=1))
+        run(blueprint, "waits", within=timedelta(hours=6))
 
 
 def test_without_any_timer_a_run_is_stuck_at_once():
@@ -325,7 +325,7 @@ def test_a_worker_that_is_stopped_lets_its_work_end():
 
     async def scenario(hub: VirtualHub) -> Any:
         await hub.client.start_new("in_steps", "a")
-        await asyncio.sleep(95)
+        await asyncio.sleep(85)
         await hub.workers[0].stop(grace=10)
         await hub.workers[0].stop()
         assert begun == ["first", "left first"]
@@ -384,3 +384,24 @@ def test_a_run_leaves_nothing_behind(caplog: pytest.LogCaptureFixture):
 
     play(app, scenario, workers=2)
     assert caplog.messages == []
+
+
+def test_code_that_refuses_to_end_does_not_keep_a_run_from_ending():
+    async def stubborn() -> None:
+        while True:
+            try:
+                await asyncio.sleep(10)
+            except asyncio.CancelledError:
+                refused.append(1)
+
+    refused: list[int] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def scenario(hub: VirtualHub) -> str:
+        tasks.append(asyncio.ensure_future(stubborn()))
+        await asyncio.sleep(1)
+        return "ended"
+
+    assert play(app, scenario) == "ended"
+    assert len(refused) > 1
+    tasks[0].get_coro().close()
