@@ -20,6 +20,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 import azure_durable_py
+import azure_durable_py.testing
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -27,6 +28,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
+_PUBLIC = (azure_durable_py, azure_durable_py.testing)
 _MERMAID = ROOT / "node_modules" / "@mermaid-js" / "tiny" / "dist" / "mermaid.tiny.js"
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -73,8 +75,8 @@ class Mermaid(SphinxDirective):
 
 def _described_as() -> dict[str, str]:
     """The public names by where their objects are defined."""
-    public = {name: getattr(azure_durable_py, name) for name in azure_durable_py.__all__}
-    return {f"{value.__module__}.{value.__qualname__}": f"azure_durable_py.{name}" for name, value in public.items()}
+    public = {f"{room.__name__}.{name}": getattr(room, name) for room in _PUBLIC for name in room.__all__}
+    return {f"{value.__module__}.{value.__qualname__}": name for name, value in public.items()}
 
 
 def _exists(dotted: str) -> bool:

@@ -195,8 +195,8 @@ class DFApp(Blueprint, FunctionApp):
         bindings = [binding for function in functions for binding in function.get_bindings()]
         return [binding for binding in bindings if isinstance(binding, DurableClient)]
 
-    def use_clients(self, source: ClientSource) -> None:
-        """Say where durable clients come from; called by the host that runs the app."""
+    def use_clients(self, source: ClientSource | None) -> None:
+        """Say where durable clients come from (None: from nowhere any more); called by the host that runs the app."""
         self._clients = source
 
     def client_for(self, binding: DurableClient) -> Any:
@@ -207,7 +207,7 @@ class DFApp(Blueprint, FunctionApp):
         if self._clients is None:
             raise RegistrationError(
                 f"There is no durable client for {binding.name!r}: no host runs this app. In a test, call the "
-                "function with a client of your own, or use azure_durable_py.testing."
+                "function with a client of your own, or in a scenario of azure_durable_py.testing.play(app, scenario)."
             )
         return self._clients(binding)
 

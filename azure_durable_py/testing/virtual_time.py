@@ -2,20 +2,59 @@
 
 Sleeps and timeouts end at once, in the right order, and a run is repeatable as long as nothing
 outside the loop (threads, sockets) takes part.
+
+Owns what a run is: its time, when it is stuck, the processes that it plays, and its end. It knows nothing of task hubs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
 from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
+_Step = tuple[Callable[..., object], tuple[Any, ...], contextvars.Context]
+
+PATIENCE = timedelta(days=400)
+"""How much of its own time a run may take unless it says otherwise."""
+_TICK = 1e-6
+"""Running takes time, too: or rounding could keep a timer from ever being due. In seconds."""
+_CLEANING = 600.0
+"""Seconds of its own time that a task has to end once it is cancelled."""
+_MOST_TRIES = 100
+"""How often what is left of a run is cancelled. Code that takes no notice is left where it is."""
 
 
 class StuckError(Exception):
-    """Everybody waits, and nothing is scheduled that could wake anybody."""
+    """Everybody waits, and nothing is scheduled that could ever end the run."""
+
+
+class Process:
+    """Code that stops as one: every task and callback that comes of what it runs.
+
+    On a `VirtualTimeLoop` only; elsewhere nothing of it ever stops.
+    """
+
+    def __init__(self) -> None:
+        self.is_stopped = False
+        self.parked: list[_Step] = []
+        """What was to run since it was stopped."""
+        self._context = contextvars.copy_context()
+        self._context.run(_process.set, self)
+
+    def run(self, work: Coroutine[Any, Any, _Result]) -> asyncio.Task[_Result]:
+        """Run a coroutine as part of this process."""
+        return self._context.run(asyncio.ensure_future, work)
+
+    def kill(self) -> None:
+        """From now on nothing of it runs, not even a `finally` block, until the whole run ends."""
+        self.is_stopped = True
+
+
+_process: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -25,27 +64,31 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
-        # Running takes time, too: or rounding could keep a timer from ever being due.
-        self.loop.advance(1e-6)
-        if ready:
-            return ready
-        if timeout is None:
-            raise StuckError("Every task waits, and no timer is set: the run can never end.")
-        if timeout > 0:
-            self.loop.advance(timeout)
+        self.loop.advance(_TICK)
+        if not ready and timeout != 0:
+            self.loop.jump(timeout)
         return ready
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose `time()` starts at 0 and jumps to the next timer."""
+    """An event loop whose `time()` starts at 0 and jumps to the next timer.
+
+    :param limit: the time at which the run has failed that is not over by then, in seconds.
+    """
 
     is_virtual = True
 
-    def __init__(self) -> None:
+    def __init__(self, limit: float = PATIENCE.total_seconds()) -> None:
         selector = _JumpingSelector()
         selector.loop = self
+        self.witnesses: list[Callable[[], Awaitable[str]]] = []
+        """Asked, when the run is stuck, for what is known of the reason. They must not wait."""
         self._virtual_now = 0.0
+        self._limit: float | None = limit
+        self._stopped: dict[Process, None] = {}
         super().__init__(selector)
+
+    # --- time ----------------------------------------------------------------------------------------
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
@@ -55,20 +98,105 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Let time pass."""
         self._virtual_now += seconds
 
+    def jump(self, seconds: float | None) -> None:
+        """Let time pass to the next timer.
 
-def run_virtual(main: Coroutine[Any, Any, _Result]) -> _Result:
+        :param seconds: how far away it is; None: there is none.
+        :raises StuckError: there is none, or it is past the limit.
+        """
+        if seconds is None:
+            raise StuckError("Every task waits, and no timer is set: the run can never end.")
+        if self._limit is not None and self._virtual_now + seconds > self._limit:
+            raise StuckError(
+                f"The run is not over within {timedelta(seconds=round(self._limit))} of its own time. Either it waits "
+                "for what never comes, or it is to take longer: then say so, with `within=timedelta(...)`."
+            )
+        self.advance(seconds)
+
+    # --- processes and threads -----------------------------------------------------------------------
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Run a callback in the next pass, unless the process that it is part of is stopped by then."""
+        context = contextvars.copy_context() if context is None else context
+        process = context.get(_process)
+        if process is None:
+            return super().call_soon(callback, *args, context=context)
+        return super().call_soon(self._step, process, (callback, args, context), context=context)
+
+    def _step(self, process: Process, step: _Step) -> None:
+        if process.is_stopped:
+            self._stopped[process] = None
+            process.parked.append(step)
+        else:
+            callback, args, _ = step
+            callback(*args)
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """Call a function here and now: in a thread it would take real time, of which the run knows nothing."""
+        del executor
+        done: asyncio.Future[Any] = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - handed to the caller, whatever it is
+            done.set_exception(error)
+        return done
+
+    # --- the end -------------------------------------------------------------------------------------
+
+    def testimony(self) -> list[str]:
+        """What the witnesses say."""
+        self._limit = None
+        return [text for witness in self.witnesses if (text := self.run_until_complete(_said(witness)))]
+
+    def end(self) -> None:
+        """End every task, those of killed processes too, and close."""
+        self._limit = None
+        for _ in range(_MOST_TRIES):
+            left = asyncio.all_tasks(self)
+            if not left:
+                break
+            for task in left:
+                task.cancel()
+            for process in self._stopped:
+                process.is_stopped = False
+                for callback, args, context in process.parked:
+                    super().call_soon(callback, *args, context=context)
+                process.parked.clear()
+            self.run_until_complete(asyncio.wait(left, timeout=_CLEANING))
+        self.run_until_complete(self.shutdown_asyncgens())
+        self.close()
+
+
+async def _said(witness: Callable[[], Awaitable[str]]) -> str:
+    return await witness()
+
+
+def run_virtual(main: Coroutine[Any, Any, _Result], *, within: timedelta = PATIENCE) -> _Result:
     """Run a coroutine to its end on a loop of its own with virtual time, and clean up after it.
 
-    :raises StuckError: it can never end.
+    Time is what the loop says it is (`asyncio.sleep`, timeouts, `loop.time()`): it passes only while everybody waits,
+    and then all at once. What `asyncio.to_thread` is given runs on the loop as well.
+
+    :param within: how much of its own time it may take.
+    :raises StuckError: it can never end, or is not over within that time.
+    :raises RuntimeError: an event loop is running already.
     """
-    loop = VirtualTimeLoop()
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        main.close()
+        raise RuntimeError(
+            "A run at virtual time has an event loop of its own and cannot begin inside a running one. Make the test "
+            "a plain `def`; what it awaits belongs into a scenario, see azure_durable_py.testing.play."
+        )
+    loop = VirtualTimeLoop(within.total_seconds())
     try:
         return loop.run_until_complete(main)
+    except StuckError as error:
+        raise StuckError("\n".join([str(error), *loop.testimony()])) from None
     finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        loop.end()

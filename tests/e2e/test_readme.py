@@ -70,9 +70,9 @@ def test_the_first_app_prints_what_the_readme_shows(tmp_path: Path):
         host.kill()
 
 
-def test_the_unit_test_of_the_readme_passes(tmp_path: Path):
-    (code,) = blocks(section(README, "Testing"), "python")
-    (tmp_path / "test_it.py").write_text(code, encoding="utf-8")
+def test_the_unit_tests_of_the_readme_pass(tmp_path: Path):
+    for number, code in enumerate(blocks(section(README, "Testing"), "python")):
+        (tmp_path / f"test_{number}.py").write_text(code, encoding="utf-8")
     command = [
         sys.executable,
         "-m",

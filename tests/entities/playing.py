@@ -4,41 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
-from azure_durable_py.client.client import DurableOrchestrationClient
-from azure_durable_py.clock import Ids, loop_clock
 from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.entity_state import EntityState
-from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.taskhub.state import InstanceState
-from azure_durable_py.testing.virtual_time import run_virtual
-from azure_durable_py.worker.activities.runner import run_inline
-from azure_durable_py.worker.worker import Worker
+from azure_durable_py.testing import VirtualHub, run_virtual
 from tests.counting import CountingStore
 
-EPOCH = datetime(2026, 1, 1, tzinfo=timezone.utc)
+SETTINGS = Settings(hub_name="Entities", max_concurrent_activities=4)
 SOON = timedelta(minutes=10)
 
 
 class Game:
     """One hub, one worker, one client."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        clock = loop_clock(EPOCH)
-        self.settings = settings or Settings(hub_name="Entities", max_concurrent_activities=4)
-        self.store = CountingStore(SqliteStore(None, hub_name="Entities", now=clock.now, ids=Ids(random.Random(1))))
-        self.hub = TaskHub(self.store, clock, Ids(random.Random(2)))
+    def __init__(self, settings: Settings = SETTINGS) -> None:
         self.registry = Registry()
-        self.client = DurableOrchestrationClient(self.hub, self.settings, registry=self.registry)
-        self._worker: Worker | None = None
+        self.virtual = VirtualHub(self.registry, settings, workers=0, wrap=CountingStore)
+        self.settings = self.virtual.settings
+        self.store: Any = self.virtual.store
+        self.hub = self.virtual.task_hub
+        self.client = self.virtual.client
 
     # --- the app -----------------------------------------------------------------------------------
 
@@ -54,13 +46,10 @@ class Game:
     # --- the worker --------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        await self.hub.open()
-        self._worker = Worker(self.hub, self.registry, self.settings, run_sync=run_inline, repair=False)
-        await self._worker.start()
+        await self.virtual.start_worker()
 
     async def stop(self) -> None:
-        assert self._worker is not None
-        await self._worker.stop()
+        await self.virtual.workers[-1].stop()
 
     async def restart(self) -> None:
         """Another worker takes over: nothing is in memory any more."""
@@ -69,8 +58,7 @@ class Game:
 
     async def at_rest(self) -> None:
         """Wait until every queue is empty."""
-        while any((await self.store.inner.message_counts()).values()):
-            await asyncio.sleep(0.5)
+        await self.virtual.at_rest()
 
     async def at_rest_of(self, instance_id: str) -> None:
         """Wait until nothing is left in an inbox."""
@@ -104,12 +92,9 @@ def play(script: Callable[[Game], Awaitable[None]], **settings: Any) -> None:
     """Run a script against a new game, then look that nothing is left behind."""
 
     async def main() -> None:
-        game = Game(replace(Settings(hub_name="Entities", max_concurrent_activities=4), **settings))
-        try:
+        game = Game(replace(SETTINGS, **settings))
+        async with game.virtual:
             await script(game)
             await game.at_rest()
-        finally:
-            await game.stop()
-            await game.hub.close()
 
     run_virtual(main())

@@ -20,31 +20,33 @@ import azure.functions as func
 import pytest
 
 import azure_durable_py as df
+from azure_durable_py.testing import VirtualHub, play, run
 from function_app import app
 from sample_function_app.cleanup import SINGLETON, clean_up_forever, ensure_cleanup_runs
-from tests.sample.virtual import play, run
 
 Client = df.DurableOrchestrationClient
 
 
 @pytest.mark.parametrize("name", ["hello_cities", "hello_cities_generator"])
 def test_hello_cities(name: str):
-    assert run(app, name) == ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]
+    assert run(app, name).output == ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 100])
 def test_count_words_survives_a_damaged_file(chunk_size: int):
-    counted = run(app, "count_words", {"chunk_size": chunk_size})
+    counted = run(app, "count_words", {"chunk_size": chunk_size}).output
     assert counted == {"files": 4, "words": 41, "failed": ["damaged.txt"]}
 
 
 def test_count_words_stays_inside_the_sample():
-    with pytest.raises(df.OrchestrationFailedError, match=r"There is no folder '\.\.'"):
-        run(app, "count_words", {"folder": ".."})
+    failure = run(app, "count_words", {"folder": ".."}).failure
+    assert failure is not None
+    assert "There is no folder '..'" in failure.message
 
 
 def test_write_report_tells_its_chapter():
-    async def scenario(client: Client) -> Any:
+    async def scenario(hub: VirtualHub) -> Any:
+        client = hub.client
         await client.start_new("write_report", "r", {"title": "Sales", "seconds": 60})
         await client.wait_for_start("r")
         first = (await client.get_status("r")).custom_status
@@ -56,7 +58,8 @@ def test_write_report_tells_its_chapter():
 
 
 def decide(expense: dict[str, Any], *answers: bool) -> Any:
-    async def scenario(client: Client) -> Any:
+    async def scenario(hub: VirtualHub) -> Any:
+        client = hub.client
         await client.start_new("approve_expense", "e", expense)
         for answer in answers:
             await client.raise_event("e", "Decision", {"approved": answer})
@@ -88,7 +91,8 @@ def test_an_expense_that_nobody_answers_is_not_approved():
 
 
 def test_an_expense_goes_one_level_up_when_the_time_is_over():
-    async def scenario(client: Client) -> Any:
+    async def scenario(hub: VirtualHub) -> Any:
+        client = hub.client
         await client.start_new("approve_expense", "e", {"what": "pens", "amount": 20, "hours_to_answer": 1})
         await until_custom_status(client, "e", {"waitingFor": "department head", "approvedBy": []})
         await client.raise_event("e", "Decision", {"approved": True})
@@ -114,28 +118,29 @@ def website(monkeypatch: pytest.MonkeyPatch, *statuses: int) -> None:
 
 def test_the_monitor_sees_a_website_come_up(monkeypatch: pytest.MonkeyPatch):
     website(monkeypatch, 0, 503, 200)
-    assert run(app, "wait_for_website", {"url": "https://example.test"}) == {"up": True, "looks": 3}
+    assert run(app, "wait_for_website", {"url": "https://example.test"}).output == {"up": True, "looks": 3}
 
 
 def test_the_monitor_gives_up_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch):
     website(monkeypatch, 503)
     # From minute 0 to minute 59, one look a minute; each look may come a moment late.
-    seen = run(app, "wait_for_website", {"url": "https://example.test"})
+    seen = run(app, "wait_for_website", {"url": "https://example.test"}).output
     assert not seen["up"]
     assert 58 <= seen["looks"] <= 60
 
 
 def test_the_monitor_opens_web_addresses_only():
-    with pytest.raises(df.OrchestrationFailedError, match="is not a web address"):
-        run(app, "wait_for_website", {"url": "file:///etc/hostname"})
+    failure = run(app, "wait_for_website", {"url": "file:///etc/hostname"}).failure
+    assert failure is not None
+    assert "is not a web address" in failure.message
 
 
 def test_a_trip_is_booked_whole_or_not_at_all():
-    assert run(app, "book_trip", "Rome") == {
+    assert run(app, "book_trip", "Rome").output == {
         "booked": ["hotel in Rome", "flight in Rome", "car in Rome"],
         "cancelled": [],
     }
-    assert run(app, "book_trip", "Atlantis") == {
+    assert run(app, "book_trip", "Atlantis").output == {
         "booked": [],
         "cancelled": ["flight in Atlantis", "hotel in Atlantis"],
         "reason": "No cars in Atlantis.",
@@ -143,7 +148,8 @@ def test_a_trip_is_booked_whole_or_not_at_all():
 
 
 def test_the_cleanup_forgets_what_is_old_and_stops_when_told():
-    async def scenario(client: Client) -> Any:
+    async def scenario(hub: VirtualHub) -> Any:
+        client = hub.client
         for number in range(3):
             await client.start_new("hello_cities", f"old-{number}")
             await client.wait_for_completion(f"old-{number}")
@@ -157,7 +163,8 @@ def test_the_cleanup_forgets_what_is_old_and_stops_when_told():
 
 
 def test_the_timer_function_keeps_one_cleanup_running():
-    async def scenario(client: Client) -> Any:
+    async def scenario(hub: VirtualHub) -> Any:
+        client = hub.client
         timer = func.timer.TimerRequest()
         function = ensure_cleanup_runs.build().get_user_function()
         await function(timer, client)
@@ -171,7 +178,8 @@ def test_the_timer_function_keeps_one_cleanup_running():
 
 
 def test_events_that_come_early_and_in_any_order_are_kept():
-    async def scenario(client: Client) -> Any:
+    async def scenario(hub: VirtualHub) -> Any:
+        client = hub.client
         await client.start_new("ship_order", "o", {"parcels": 2})
         await client.raise_event("o", "Packed", "books")
         await client.raise_event("o", "Address", "Quay 7")
@@ -183,7 +191,10 @@ def test_events_that_come_early_and_in_any_order_are_kept():
 
 
 def test_devices_are_set_up_by_orchestrations_of_their_own():
-    assert run(app, "set_up_devices", ["fan", "fridge"]) == {"fan": "fan-1.2 works", "fridge": "fridge-1.2 works"}
+    assert run(app, "set_up_devices", ["fan", "fridge"]).output == {
+        "fan": "fan-1.2 works",
+        "fridge": "fridge-1.2 works",
+    }
 
 
 async def until_custom_status(client: Client, instance_id: str, wanted: Any) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
 from azure_durable_py.client.client import DurableOrchestrationClient
-from azure_durable_py.clock import Ids, loop_clock
 from azure_durable_py.errors import StorageUnavailableError, TaskFailedError
 from azure_durable_py.history.events import TaskCompleted
 from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
@@ -22,9 +19,7 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import Doorbell, WorkItem
 from azure_durable_py.taskhub.outgoing import RunActivity
 from azure_durable_py.taskhub.protocol import QueueMessage
-from azure_durable_py.taskhub.sqlite import SqliteStore
-from azure_durable_py.testing.virtual_time import run_virtual
-from azure_durable_py.worker.activities.runner import run_inline
+from azure_durable_py.testing import VirtualHub, run_virtual
 from azure_durable_py.worker.activities.slots import ActivityFeed
 from azure_durable_py.worker.intake.invocations import MOST_ROUNDS, SHORT_PATIENCE, HostLimits, Invocation
 from azure_durable_py.worker.worker import Worker
@@ -107,20 +102,13 @@ def play(scenario: Callable[[Scene], Awaitable[None]]) -> None:
     """Run a scenario at virtual time."""
 
     async def main() -> None:
-        clock, ids = loop_clock(datetime(2026, 1, 1, tzinfo=timezone.utc)), Ids(random.Random(1))
         registry = Registry()
         for function in (slow, caught):
             registry.orchestrators.add(OrchestratorDefinition(function.__name__, function))
         registry.activities.add(ActivityDefinition("rest", rest, "seconds"))
-        hub = TaskHub(SqliteStore(None, hub_name=SETTINGS.hub_name, now=clock.now, ids=ids), clock, ids)
-        await hub.open()
-        worker = Worker(hub, registry, SETTINGS, run_sync=run_inline, repair=False, limits=LIMITS)
-        await worker.start()
-        try:
-            await scenario(Scene(hub, DurableOrchestrationClient(hub, SETTINGS, registry=registry), worker))
-        finally:
-            await worker.stop(0.0)
-            await hub.close()
+        async with VirtualHub(registry, SETTINGS, workers=0) as virtual:
+            made = await virtual.start_worker(limits=LIMITS)
+            await scenario(Scene(made.hub, virtual.client, made.worker))
 
     run_virtual(main())
 

@@ -1,21 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from datetime import datetime, timezone
 
 import pytest
 
-from azure_durable_py.clock import Ids, loop_clock
+from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
-from azure_durable_py.taskhub.hub import StartRequest, TaskHub
-from azure_durable_py.taskhub.protocol import Header
-from azure_durable_py.taskhub.sqlite import SqliteStore
-from azure_durable_py.testing.virtual_time import run_virtual
-from azure_durable_py.worker.activities.runner import run_inline
+from azure_durable_py.status import OrchestrationRuntimeStatus as Status
+from azure_durable_py.testing import VirtualHub, run_virtual
 from azure_durable_py.worker.versions import may_run
-from azure_durable_py.worker.worker import Worker
 
 
 @pytest.mark.parametrize(
@@ -51,33 +45,32 @@ def registry() -> Registry:
     return made
 
 
-async def play(versions: list[str], failure_strategy: str = "Reject") -> Header:
+def play(versions: list[str], failure_strategy: str = "Reject") -> DurableOrchestrationStatus:
     """An instance of version 2.0 is started, then one worker of each version in turn works for ten minutes."""
-    clock = loop_clock(datetime(2026, 1, 1, tzinfo=timezone.utc))
-    store = SqliteStore(None, hub_name="Versions", now=clock.now)
-    hub = TaskHub(store, clock, Ids(random.Random(1)))
-    await hub.open()
-    await hub.start(StartRequest("one", hub.ids.new(), "hello", clock.now(), version="2.0"))
-    for version in versions:
-        settings = Settings(
-            default_version=version, version_match_strategy="CurrentOrOlder", version_failure_strategy=failure_strategy
-        )
-        worker = Worker(hub, registry(), settings, run_sync=run_inline)
-        await worker.start()
-        await asyncio.sleep(600)
-        await worker.stop(1)
-    header = await store.load_header("one")
-    await hub.close()
-    assert header is not None
-    return header
+
+    async def main() -> DurableOrchestrationStatus:
+        async with VirtualHub(registry(), workers=0) as hub:
+            await hub.client.start_new("hello", "one", version="2.0")
+            for version in versions:
+                settings = Settings(
+                    default_version=version,
+                    version_match_strategy="CurrentOrOlder",
+                    version_failure_strategy=failure_strategy,
+                )
+                worker = await hub.start_worker(settings=settings)
+                await asyncio.sleep(600)
+                await worker.stop(1)
+            return await hub.client.get_status("one")
+
+    return run_virtual(main())
 
 
 def test_an_instance_of_a_newer_version_waits_for_a_worker_that_may_run_it() -> None:
-    assert run_virtual(play(["1.0"])).columns.runtime_status == "Pending"
-    assert run_virtual(play(["1.0", "2.1"])).columns.runtime_status == "Completed"
+    assert play(["1.0"]).runtime_status is Status.Pending
+    assert play(["1.0", "2.1"]).runtime_status is Status.Completed
 
 
 def test_an_instance_of_a_newer_version_fails_where_the_app_says_so() -> None:
-    header = run_virtual(play(["1.0"], "Fail"))
-    assert header.columns.runtime_status == "Failed"
-    assert "versionMatchStrategy" in (header.columns.output or "")
+    status = play(["1.0"], "Fail")
+    assert status.runtime_status is Status.Failed
+    assert "versionMatchStrategy" in status.output

@@ -1,0 +1,157 @@
+"""A task hub in memory that tells of every change, so that nobody need look again and again.
+
+Owns the store and the client of a virtual hub. Were they to poll, a month of waiting would be millions of looks,
+and a run in which nothing more can happen could not be told from one that goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.client.status import DurableOrchestrationStatus
+from azure_durable_py.clock import Clock, Ids
+from azure_durable_py.registry import Registry
+from azure_durable_py.settings import Settings
+from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.protocol import Commit, QueueMessage
+from azure_durable_py.taskhub.sqlite import SqliteStore
+
+
+class VirtualStore(SqliteStore):
+    """A task hub in memory, shared by everybody in one run.
+
+    :param settings: the hub's name and number of queues.
+    :param clock: decides when messages are visible.
+    :param ids: source of ETags.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, ids: Ids) -> None:
+        count = settings.instance_queue_count
+        super().__init__(None, hub_name=settings.hub_name, instance_queue_count=count, now=clock.now, ids=ids)
+        self._watchers: dict[object, Callable[[], None]] = {}
+        self._waiters: list[asyncio.Future[None]] = []
+
+    async def commit(self, commit: Commit) -> str:
+        """Apply a commit, and tell of it."""
+        etag = await super().commit(commit)
+        self._changed()
+        return etag
+
+    async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
+        """Put a message, and tell of it."""
+        message = await super().put_message(queue, body, delay)
+        self._messages_changed()
+        return message
+
+    async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
+        """Change when a message is visible, and tell of it."""
+        changed = await super().extend_message(message, visibility)
+        self._messages_changed()
+        return changed
+
+    async def delete_message(self, message: QueueMessage) -> None:
+        """Delete a message, and tell of it."""
+        await super().delete_message(message)
+        self._changed()
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call back whenever anybody put a message or let one go."""
+        watcher = object()
+        self._watchers[watcher] = changed
+
+        def stop() -> None:
+            del self._watchers[watcher]
+
+        return stop
+
+    async def until(self, holds: Callable[[], Awaitable[bool]], timeout: float | None = None) -> bool:
+        """Wait until something about the hub holds; tells whether it does.
+
+        :param timeout: how long at most, in seconds; None: without limit.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = None if timeout is None else loop.time() + timeout
+        while not await holds():
+            left = None if deadline is None else deadline - loop.time()
+            if left is not None and left <= 0:
+                return False
+            change = loop.create_future()
+            self._waiters.append(change)
+            await asyncio.wait([change], timeout=left)
+        return True
+
+    async def is_at_rest(self) -> bool:
+        """Whether every queue is empty: then nothing is left that anybody would do by himself."""
+        return not any((await self.message_counts()).values())
+
+    def _changed(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _messages_changed(self) -> None:
+        self._changed()
+        for changed in list(self._watchers.values()):
+            changed()
+
+
+class VirtualClient(DurableOrchestrationClient):
+    """A client that is told when an instance has begun or ended.
+
+    :param store: who tells.
+    """
+
+    def __init__(self, hub: TaskHub, settings: Settings, registry: Registry, store: VirtualStore) -> None:
+        super().__init__(hub, settings, registry=registry)
+        self._store = store
+
+    async def wait_for_start(
+        self, instance_id: str, timeout: timedelta | float | None = None
+    ) -> DurableOrchestrationStatus:
+        """Wait until an instance has begun."""
+        await self._reach(instance_id, timeout, lambda status: status is not OrchestrationRuntimeStatus.Pending)
+        return await super().wait_for_start(instance_id, timeout)
+
+    async def wait_for_completion(
+        self,
+        instance_id: str,
+        timeout: timedelta | float | None = None,
+        *,
+        raise_if_failed: bool = False,
+        expected_type: Any = None,
+    ) -> DurableOrchestrationStatus:
+        """Wait until an instance is finished."""
+        await self._reach(instance_id, timeout, lambda status: status.is_terminal)
+        return await super().wait_for_completion(
+            instance_id, timeout, raise_if_failed=raise_if_failed, expected_type=expected_type
+        )
+
+    async def _reach(
+        self,
+        instance_id: str,
+        timeout: timedelta | float | None,
+        done: Callable[[OrchestrationRuntimeStatus], bool],
+    ) -> None:
+        """Wait until an instance is where it is to be, or is not there.
+
+        :raises TimeoutError: the time is over.
+        """
+        seen: OrchestrationRuntimeStatus | None = None
+
+        async def reached() -> bool:
+            nonlocal seen
+            header = await self._store.load_header(instance_id)
+            seen = None if header is None else OrchestrationRuntimeStatus(header.columns.runtime_status)
+            return seen is None or done(seen)
+
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        if not await self._store.until(reached, seconds):
+            raise TimeoutError(
+                f"Instance {instance_id!r} is still {seen and seen.value} after {timeout} (virtual time)."
+            )

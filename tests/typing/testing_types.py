@@ -1,0 +1,46 @@
+"""What a type checker knows of test runs. Read by pyright, never run."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from typing_extensions import assert_type
+
+import azure_durable_py as df
+from azure_durable_py.testing import VirtualHub, VirtualWorker, play, run, run_virtual
+
+app = df.DFApp()
+blueprint = df.Blueprint()
+
+
+@app.orchestration_trigger(context_name="context")
+async def hello(context: df.DurableOrchestrationContext) -> str:
+    """An orchestrator."""
+    return context.instance_id
+
+
+async def scenario(hub: VirtualHub) -> list[int]:
+    """A scenario has a client, a clock and workers."""
+    assert_type(hub.client, df.DurableOrchestrationClient)
+    assert_type(hub.now, datetime)
+    assert_type(await hub.start_worker(app=blueprint), VirtualWorker)
+    assert_type([worker.is_running for worker in hub.workers], list[bool])
+    return [1]
+
+
+def results() -> None:
+    """A run gives a status, and a scenario what it returns."""
+    assert_type(run(app, "hello", 5), df.DurableOrchestrationStatus)
+    assert_type(run(blueprint, hello, within=timedelta(days=1)).get_output(str), str)
+    assert_type(play(app, scenario), list[int])
+    assert_type(run_virtual(made()), str)
+    run(app, 5)  # pyright: ignore[reportArgumentType] - a name or a function
+    play(app, results)  # pyright: ignore[reportArgumentType] - a scenario takes the hub, and is async
+    run("app", "hello")  # pyright: ignore[reportArgumentType] - an app, not its name
+
+
+async def made() -> str:
+    """A hub may be made by hand."""
+    async with VirtualHub(app, seed=1, workers=0) as hub:
+        assert_type(hub, VirtualHub)
+        return hub.client.task_hub_name
