@@ -15,6 +15,7 @@ import pytest
 import azure_durable_py as df
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.wrapping import StoreWrapper
 from azure_durable_py.testing import StuckError, VirtualHub, play, run, run_virtual
 
 Context = df.DurableOrchestrationContext
@@ -348,22 +349,23 @@ def test_several_workers_share_the_work():
 
 
 def test_a_worker_may_have_settings_a_clock_and_a_store_of_its_own():
-    class Noting:
-        def __init__(self, inner: Any) -> None:
-            self._inner = inner
-            self.asked: set[str] = set()
+    asked: set[str] = set()
 
-        def __getattr__(self, name: str) -> Any:
-            self.asked.add(name)
-            return getattr(self._inner, name)
+    class Noting(StoreWrapper):
+        def around(self, name: str, call: Any) -> Any:
+            def noted(*args: Any, **kwargs: Any) -> Any:
+                asked.add(name)
+                return call(*args, **kwargs)
+
+            return noted
 
     async def main() -> None:
         async with VirtualHub(app, df.Settings(hub_name="Mine"), workers=0) as hub:
             await hub.client.start_new("greet", "a", "you")
             late = df.Settings(hub_name="Mine", max_queue_polling_interval=1.0)
-            worker = await hub.start_worker("odd", settings=late, wrap=Noting)
+            await hub.start_worker("odd", settings=late, wrap=Noting)
             await hub.client.wait_for_completion("a")
-            assert {"commit", "receive_messages"} <= worker.hub.store.asked  # type: ignore[attr-defined]
+            assert {"commit", "receive_messages"} <= asked
             assert hub.task_hub.store is hub.store
             header = await hub.store.load_header("a")
             assert header is not None
