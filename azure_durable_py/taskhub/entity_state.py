@@ -123,7 +123,6 @@ _TEXTS = shape.items(shape.text)
 _MOMENT = shape.optional(shape.time)
 _HOLDER_ROW = shape.row(shape.text, shape.instance_id, shape.text, shape.time)
 _PAGE = shape.row(shape.blob_key, _CHUNKS, _NUMBER)
-_SENDER_PAGE = shape.row(shape.blob_key, _CHUNKS, shape.time, shape.time)
 _SUMMARY = shape.row(_MOMENT, _NUMBER, shape.optional(shape.text))
 
 

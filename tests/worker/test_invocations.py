@@ -19,7 +19,7 @@ from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.messages import Doorbell, WorkItem
+from azure_durable_py.taskhub.messages import Cause, Doorbell, WorkItem
 from azure_durable_py.taskhub.outgoing import RunActivity
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.sqlite import SqliteStore
@@ -223,7 +223,7 @@ def test_a_message_of_somebody_else_is_dropped_and_told_of(caplog: pytest.LogCap
 
 def test_a_doorbell_comes_back_from_the_poison_queue_ever_later_by_the_same_id():
     async def scenario(scene: Scene) -> None:
-        body = Doorbell("x", "d1", "start").encode()
+        body = Doorbell("x", "d1", Cause.started, "new").encode()
         pauses: list[float] = []
         for _ in range(3):
             begun = scene.hub.clock.monotonic()
@@ -233,7 +233,7 @@ def test_a_doorbell_comes_back_from_the_poison_queue_ever_later_by_the_same_id()
             body = message.body
         assert pauses == [30, 60, 120]
         again = Doorbell.decode(body)
-        assert again == Doorbell("x", "d1", "start", again=3, tag=again.tag, poisoned=3)
+        assert again == Doorbell("x", "d1", Cause.started, "new", again=3, tag=again.tag, poisoned=3)
 
     play(scenario)
 

@@ -47,11 +47,14 @@ from azure_durable_py.errors import (
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import Event, ExecutionTerminated
 from azure_durable_py.taskhub.entity_state import is_entity, is_vain, new_entity_header
-from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError
+from azure_durable_py.taskhub.messages import Cause, InboxEvent, MalformedMessageError
+from azure_durable_py.taskhub.naming import is_control
 from azure_durable_py.taskhub.outgoing import Sender
-from azure_durable_py.taskhub.payloads import unpack
+from azure_durable_py.taskhub.payloads import payload_rows
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, CorruptRowError, Header, InboxRow
+from azure_durable_py.taskhub.references import named_rows
 from azure_durable_py.taskhub.state import Alarm, Arming, InstanceState
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.context import TaskResult, WorkerContext
 from azure_durable_py.worker.given_up import after_attempts
 from azure_durable_py.worker.instance.children import is_wanted
@@ -60,14 +63,13 @@ from azure_durable_py.worker.instance.entity_draft import EntityDraft
 from azure_durable_py.worker.instance.entity_reader import EntityExecution
 from azure_durable_py.worker.instance.entity_turn import EntityTurn, is_unfinished
 from azure_durable_py.worker.instance.guards import Guards
-from azure_durable_py.worker.instance.inbox import accept, completed_task, horizon, values_of, without_lost
+from azure_durable_py.worker.instance.inbox import accept, completed_task, horizon, readable, without_lost
 from azure_durable_py.worker.instance.locks import give_back
 from azure_durable_py.worker.instance.mailroom import Mailroom, Pauses
 from azure_durable_py.worker.instance.orchestration_draft import Draft, begun_before
 from azure_durable_py.worker.instance.orchestration_reader import Execution, due_timers, failed_turn
 from azure_durable_py.worker.instance.results import LookAgainError, Results
 from azure_durable_py.worker.intake.delivery import UNSEEN, Delivery
-from azure_durable_py.worker.lifeless import REPAIR
 from azure_durable_py.worker.versions import may_run, refusal
 from azure_durable_py.worker.wakeup import Wakeup
 
@@ -229,6 +231,9 @@ class Actor:
                 self._touch()
             except ConcurrencyConflictError:
                 self._begin_again()
+            except NewerFormatError as error:
+                logger.warning("Instance %r is left to a worker that is upgraded: %s", self.instance_id, error)
+                await self._defer()
             except CorruptRowError:
                 logger.exception("Instance %r cannot be read; its messages are put back.", self.instance_id)
                 await self._defer()
@@ -417,11 +422,12 @@ class Actor:
 
     async def _serve_absent(self) -> None:
         """What an instance that is not there was sent has no effect."""
-        await self._give_locks_back(self._rows, None)
+        events = readable(self._rows)
+        await self._give_locks_back(events)
         keys = [row.key for row in self._rows]
         for at in range(0, len(keys), MAX_COMMIT_ROWS):
             await self._hub.store.delete_inbox(self.instance_id, keys[at : at + MAX_COMMIT_ROWS])
-        values = values_of(self._rows)
+        values = payload_rows(event.event for event in events)
         if values:
             await self._hub.store.delete_blobs(self.instance_id, values)
         if keys:
@@ -443,9 +449,10 @@ class Actor:
         guard = self._chosen(state)
         self._outbox.drop_into(draft, settled=self._is_settled(header))
         rows = self._next_rows()
-        await self._give_locks_back(rows, None)
+        events = readable(rows)
+        await self._give_locks_back(events)
         draft.consume([row.key for row in rows])
-        draft.state.garbage += values_of(rows)
+        draft.state.garbage += payload_rows(event.event for event in events)
         if self._is_being_repaired():
             self._outbox.repair(draft, guard.id)
         self._see_to_timers(draft, guard)
@@ -470,11 +477,10 @@ class Actor:
             self._header = self._state = None
             self._guards.trust()
 
-    async def _give_locks_back(self, rows: Iterable[InboxRow], state: InstanceState | None) -> None:
+    async def _give_locks_back(self, events: Iterable[InboxEvent]) -> None:
         """A lock that is given to nobody who runs is given back (PROTOCOL R21)."""
-        for row in rows:
-            if b"EntityLockGranted" in row.body:
-                await give_back(self._hub, row, state)
+        for event in events:
+            await give_back(self._hub, event)
 
     # --- a turn --------------------------------------------------------------------------------------
 
@@ -677,9 +683,9 @@ class Actor:
         """Advance the orchestration over what there is."""
         events, failure = await self._load_execution(header, draft.state)
         rows = self._next_rows()
-        await self._give_locks_back(rows, draft.state)
         await self._execution.senders.recall(draft.state, rows)
         accepted = accept(self.instance_id, draft.state, rows, self._execution.is_open, draft.now)
+        await self._give_locks_back(accepted.vain)
         answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
         results = self._results.usable(draft.state, answered, self._execution.is_open)
         filled = await self._execution.filled([event.event for event in accepted.events])
@@ -756,17 +762,17 @@ class Actor:
 
     def _is_being_repaired(self) -> bool:
         """Whether a scan found no life in the instance: what other workers left behind is taken over (PROTOCOL R8)."""
-        return any(delivery.why == REPAIR for delivery in self._guards)
+        return any(delivery.cause is Cause.repair for delivery in self._guards)
 
     def _is_early(self, state: InstanceState, draft: Draft) -> bool:
         """Whether a delayed start is not due, and nobody asked to end the instance before."""
         if state.start_at is None or draft.now >= state.start_at:
             return False
-        return not any(_is_termination(row) for row in self._rows if row.key.startswith("0-"))
+        return not any(_is_termination(row) for row in self._rows if is_control(row.key))
 
     def _see_to_timers(self, draft: Draft, guard: Delivery) -> None:
         """Have the instance woken for its earliest timer (PROTOCOL R16)."""
-        woken = any(delivery.due is not None for delivery in self._guards)
+        woken = any(delivery.cause is Cause.timer for delivery in self._guards)
         earliest = draft.state.earliest
         if woken and earliest is not None:
             early = (earliest - draft.now).total_seconds()
@@ -789,19 +795,21 @@ class Actor:
         now = self._latest = max(self._now(), state.turn_time + timedelta(microseconds=1))
         make = EntityDraft if self._is_entity else Draft
         draft = make(header, state.copy(), self._hub.ids.short(), now)
-        draft.state.garbage += self._orphans(header)
+        draft.state.garbage += self._orphans(header, state)
         return draft
 
-    def _orphans(self, header: Header) -> list[str]:
+    def _orphans(self, header: Header, state: InstanceState) -> list[str]:
         """Rows of commits that came to nothing, by what the header says now (PROTOCOL R18).
 
         A commit whose answer was lost may have landed, and others on top of it: then its rows are in use.
         """
         if not self._staged:
             return []
-        columns = header.columns
-        named = f"{unpack(header.body) if header.body else ''}{columns.input_payload}{columns.output_payload}"
-        self._staged = {turn_id: keys for turn_id, keys in self._staged.items() if turn_id not in named}
+        try:
+            named = named_rows(header.columns, state)
+        except CorruptRowError:
+            return []
+        self._staged = {turn_id: keys for turn_id, keys in self._staged.items() if named.isdisjoint(keys)}
         return [key for keys in self._staged.values() for key in keys]
 
     async def _commit(self, draft: Draft) -> None:
@@ -872,7 +880,7 @@ class Actor:
             return True
         if delivery.suspect or state.names(delivery.id) or self._early_until is not None:
             return False
-        if delivery.due is not None and state.arming is not None and self._guards.is_mine(state.arming.guard):
+        if delivery.cause is Cause.timer and state.arming is not None and self._guards.is_mine(state.arming.guard):
             # It may be the very doorbell that we are putting, come before its name is known: it must be seen in hand.
             return False
         if self._parked:
@@ -903,5 +911,5 @@ def _etag(header: Header | None) -> str | None:
 def _is_termination(row: InboxRow) -> bool:
     try:
         return isinstance(InboxEvent.decode(row.body).event, ExecutionTerminated)
-    except MalformedMessageError:
+    except (MalformedMessageError, NewerFormatError):
         return False

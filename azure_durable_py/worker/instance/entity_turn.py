@@ -32,11 +32,12 @@ from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.damage import quarantine
 from azure_durable_py.taskhub.entity_state import EntityState, LockHolder, is_runnable
 from azure_durable_py.taskhub.messages import InboxEvent, Target
-from azure_durable_py.taskhub.naming import chunk_keys
+from azure_durable_py.taskhub.naming import backlog_key, chunk_keys
 from azure_durable_py.taskhub.outgoing import Deliver, Send, Sender, StartNew
 from azure_durable_py.taskhub.payloads import to_blobs
 from azure_durable_py.taskhub.protocol import BlobRow, CorruptRowError, InboxRow
 from azure_durable_py.taskhub.state import InstanceState, PageRef
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.instance.entity_draft import EntityDraft
 from azure_durable_py.worker.instance.entity_reader import EntityExecution
@@ -103,7 +104,12 @@ class EntityTurn:
             if self._is_full or self._entity.is_runnable:
                 break
             await self._execution.senders.recall(self._draft.state, [row])
-            accepted = accept(self._sender.instance_id, self._draft.state, [row], _never, self._draft.now)
+            try:
+                accepted = accept(self._sender.instance_id, self._draft.state, [row], _never, self._draft.now)
+            except NewerFormatError:
+                if not (consumed or self._operations or self._drained):
+                    raise
+                break
             consumed += accepted.consumed
             quarantined += accepted.quarantined
             if not accepted.events:
@@ -241,7 +247,7 @@ class EntityTurn:
     def _seal_backlog(self) -> None:
         entity = self._entity
         if sum(map(len, entity.tail)) > SEAL_CHARS:
-            ref, rows = to_blobs(f"60-backlog-{self._draft.turn_id}", "\n".join(entity.tail))
+            ref, rows = to_blobs(backlog_key(self._draft.turn_id), "\n".join(entity.tail))
             entity.pages.append(PageRef(ref.key, ref.chunks, len(entity.tail)))
             entity.tail = []
             self._draft.put(rows)

@@ -23,9 +23,11 @@ from azure_durable_py.history.events import (
 from azure_durable_py.taskhub.damage import quarantine
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
+from azure_durable_py.taskhub.naming import inbox_keys_until
 from azure_durable_py.taskhub.payloads import payload_rows
 from azure_durable_py.taskhub.protocol import BlobRow, CorruptRowError, InboxRow, Loaded
 from azure_durable_py.taskhub.state import ClientMemory, InstanceState
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.instance.sender_memory import note_sender
 
 COMPLETIONS = (
@@ -58,7 +60,8 @@ class Accepted:
 
     `events` take effect, in order; `rows` are the rows that they came in. `consumed` are the keys of all rows
     that the commit deletes, those without effect included. `quarantined` keep what could not be read. `spent` are
-    the payload rows of what was consumed: of no use any more to who has copied the values, or takes none.
+    the payload rows of what was consumed: of no use any more to who has copied the values, or takes none. `vain` are
+    locks that were granted to an execution which is not there any more.
     """
 
     events: list[InboxEvent] = field(default_factory=lambda: [])
@@ -66,6 +69,7 @@ class Accepted:
     consumed: list[str] = field(default_factory=lambda: [])
     quarantined: list[BlobRow] = field(default_factory=lambda: [])
     spent: list[str] = field(default_factory=lambda: [])
+    vain: list[InboxEvent] = field(default_factory=lambda: [])
 
 
 def accept(
@@ -77,33 +81,46 @@ def accept(
 ) -> Accepted:
     """Take rows in order, remembering in `state` what must not take effect again.
 
+    A row of a version to come stays where it is, and all behind it, so that nothing overtakes it.
+
     :param is_open: whether a task id of this generation still waits for its answer.
+    :raises NewerFormatError: the first row is one of a version to come.
     """
     accepted = Accepted()
     answered: set[int] = set()
     for row in rows:
-        accepted.consumed.append(row.key)
         try:
             event = InboxEvent.decode(row.body)
         except MalformedMessageError as error:
+            accepted.consumed.append(row.key)
             accepted.quarantined += quarantine(instance_id, row.key, row.body, error)
             continue
+        except NewerFormatError:
+            if not accepted.consumed:
+                raise
+            break
+        accepted.consumed.append(row.key)
         accepted.spent += payload_rows([event.event])
+        if isinstance(event.event, EntityLockGranted) and not matches(event.target, state):
+            accepted.vain.append(event)
         if _takes_effect(state, event, is_open, answered, row.timestamp or now):
             accepted.events.append(event)
             accepted.rows.append(row)
     return accepted
 
 
-def values_of(rows: Iterable[InboxRow]) -> list[str]:
-    """The payload rows of inbox rows that nobody will read."""
-    keys: list[str] = []
+def readable(rows: Iterable[InboxRow]) -> list[InboxEvent]:
+    """The events of inbox rows, without those that cannot be read.
+
+    :raises NewerFormatError: one of them is of a version to come.
+    """
+    events: list[InboxEvent] = []
     for row in rows:
         try:
-            keys += payload_rows([InboxEvent.decode(row.body).event])
+            events.append(InboxEvent.decode(row.body))
         except MalformedMessageError:
             continue
-    return keys
+    return events
 
 
 def without_lost(instance_id: str, accepted: Accepted, filled: Sequence[Event | CorruptRowError]) -> list[Event]:
@@ -147,7 +164,7 @@ def horizon(loaded: Loaded, now: datetime) -> str:
     """
     if not loaded.more:
         return loaded.inbox[-1].key if loaded.inbox else ""
-    return f"1-{now + HORIZON:%Y%m%dT%H%M%S%f}"
+    return inbox_keys_until(now + HORIZON)
 
 
 def matches(target: Target, state: InstanceState) -> bool:

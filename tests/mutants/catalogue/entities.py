@@ -25,8 +25,8 @@ MUTANTS = (
         "grant_not_given_back",
         "A lock that is given to an execution which is gone is held for ever.",
         "worker/instance/locks.py",
-        "    if not isinstance(event, EntityLockGranted) or (state is not None and matches(granted.target, state)):\n",
-        "    if isinstance(event, EntityLockGranted) or state is not None:\n",
+        "    if not isinstance(event, EntityLockGranted):\n",
+        "    if isinstance(event, EntityLockGranted):\n",
         ("tests/entities/test_locks.py::test_a_lock_granted_to_nobody_is_given_back",),
     ),
     Mutant(

@@ -71,9 +71,9 @@ MUTANTS = (
     Mutant(
         "control_behind_the_backlog",
         "A termination waits behind all events that came before it.",
-        "taskhub/messages.py",
-        'rank = "0" if self.control else "1"',
-        'rank = "1"',
+        "taskhub/naming.py",
+        "{_CONTROL if control else _ORDINARY}",
+        "{_ORDINARY}",
         ("tests/protocol/test_rules_order.py::test_r15_a_termination_does_not_wait_behind_a_backlog",),
     ),
     Mutant(
