@@ -182,7 +182,7 @@ class Invocations:
         :param dequeue_count: how often it was delivered, this time included.
         :raises StorageError: storage is out of reach; waited for already.
         """
-        doorbell = await self._read(Doorbell.decode, body)
+        doorbell = await self._read(Doorbell, body)
         if doorbell is None:
             return
         hub = self._context.hub
@@ -207,7 +207,7 @@ class Invocations:
         :param dequeue_count: how often it was delivered, this time included.
         :raises StorageError: storage is out of reach; waited for already.
         """
-        item = await self._read(WorkItem.decode, body)
+        item = await self._read(WorkItem, body)
         if item is None:
             return
         hub = self._context.hub
@@ -230,7 +230,7 @@ class Invocations:
 
         :raises StorageError: it cannot be put; waited for already.
         """
-        doorbell = await self._read(Doorbell.decode, body, poisoned=True)
+        doorbell = await self._read(Doorbell, body, poisoned=True)
         if doorbell is None:
             return
         queue = self._context.hub.store.instance_queue(doorbell.instance_id)
@@ -242,7 +242,7 @@ class Invocations:
 
         :raises StorageError: it cannot be put; waited for already.
         """
-        item = await self._read(WorkItem.decode, body, poisoned=True)
+        item = await self._read(WorkItem, body, poisoned=True)
         if item is None:
             return
         again = replace(item.put_back(self._context.hub.ids.short()), poisoned=item.poisoned + 1)
@@ -262,17 +262,17 @@ class Invocations:
         )
         await hub.retry(lambda: hub.put(queue, body, delay))
 
-    async def _read(self, decode: Callable[[str], _Envelope], body: str, *, poisoned: bool = False) -> _Envelope | None:
+    async def _read(self, envelope: type[_Envelope], body: str, *, poisoned: bool = False) -> _Envelope | None:
         """A message; None: it is none of ours, or of a version to come and put back.
 
         :raises StorageError: it cannot be put; waited for already.
         """
         try:
             try:
-                return decode(body)
+                return envelope.decode(body)
             except NewerFormatError as error:
                 unread = put_back_unread(body, self._context.hub.ids.short(), poisoned=poisoned)
-                await self._leave(unread, decode is Doorbell.decode, error)
+                await self._leave(unread, envelope is Doorbell, error)
         except MalformedMessageError as error:
             logger.error("A message is not one of this task hub (%s); it is dropped. It begins: %.500r", error, body)
         return None
