@@ -13,6 +13,7 @@ import re
 import types
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from enum import Enum
 from typing import Annotated, Any, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints, overload
 
 _T = TypeVar("_T")
@@ -22,6 +23,7 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 _C = TypeVar("_C")
 _D = TypeVar("_D")
+_Choice = TypeVar("_Choice", bound=Enum)
 
 Reader: TypeAlias = Callable[[Any], _T]
 """Takes a JSON value and returns what it stands for.
@@ -133,6 +135,19 @@ def flag(value: Any) -> bool:
     if type(value) is not bool:
         raise refused("true or false", value)
     return value
+
+
+def choice(kind: type[_Choice]) -> Reader[_Choice]:
+    """The member of an enumeration whose value a text is."""
+    members = {member.value: member for member in kind}
+
+    def read(value: Any) -> _Choice:
+        member = members.get(value) if isinstance(value, str) else None
+        if member is None:
+            raise refused(f"one of {', '.join(members)}", value)
+        return member
+
+    return read
 
 
 def time(value: Any) -> datetime:

@@ -7,7 +7,7 @@ starting, sending, reading, purging.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -57,8 +57,9 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.damage import end_damaged
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
-from azure_durable_py.taskhub.protocol import CorruptRowError
+from azure_durable_py.taskhub.protocol import CorruptRowError, Header
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.times import utc
 
 if TYPE_CHECKING:
@@ -402,7 +403,7 @@ class DurableOrchestrationClient(EntityClient):
         event = ExecutionTerminated(self._hub.clock.now(), check_reason(reason), recurse)
         try:
             header = await self._sending.find_running(check_instance_id(instance_id))
-            InstanceState.decode(header.body)
+            _check_body(header)
         except InstanceCompletedError:
             return False
         except CorruptRowError:
@@ -574,3 +575,12 @@ class DurableOrchestrationClient(EntityClient):
 
     def _response(self, answer: HttpAnswer) -> Any:
         return answer if self._respond is None else self._respond(answer)
+
+
+def _check_body(header: Header) -> None:
+    """Find out whether a worker can read a header.
+
+    :raises CorruptRowError: it is damaged.
+    """
+    with suppress(NewerFormatError):  # One that is upgraded can.
+        InstanceState.decode(header.body)

@@ -18,8 +18,9 @@ from azure_durable_py.serialization.converter import DataConverter, JsonDataConv
 from azure_durable_py.taskhub.clearing import is_orphan, release_lock, remove_if_empty
 from azure_durable_py.taskhub.damage import Found, end_damaged
 from azure_durable_py.taskhub.entity_state import EMPTY, EXISTS, EntityState, Summary
-from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, InstanceQuery, Kind, Listed
+from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, Header, InstanceQuery, Kind, Listed
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.times import utc
 
 if TYPE_CHECKING:
@@ -191,8 +192,8 @@ class EntityClient:
     async def _metadata(self, entity_id: EntityId, found: Found, *, fetch_state: bool) -> EntityMetadata:
         problems = [found.damage] if found.damage else []
         shown = await self._of_columns(entity_id, found.header.columns, problems, fetch_state=fetch_state)
-        waiting = () if found.damage else EntityState.of(InstanceState.decode(found.header.body)).waiters.values()
-        return replace(shown, waiting=tuple(waiting), damaged="; ".join(problems) or None)
+        waiting = () if found.damage else _waiting(found.header)
+        return replace(shown, waiting=waiting, damaged="; ".join(problems) or None)
 
     async def _of_columns(
         self, entity_id: EntityId, columns: Columns, problems: list[str], *, fetch_state: bool
@@ -301,7 +302,10 @@ class EntityClient:
         found = await self._reading.look_at(instance_id)
         if found is None or found.damage:
             return 0
-        entity = EntityState.of(InstanceState.decode(found.header.body))
+        try:
+            entity = EntityState.of(InstanceState.decode(found.header.body))
+        except NewerFormatError:
+            return 0  # Who can read it may release them.
         sections = dict(entity.waiters)
         if entity.holder is not None:
             sections[entity.holder.section] = entity.holder.instance_id
@@ -311,6 +315,14 @@ class EntityClient:
                 await release_lock(self._hub, instance_id, section)
                 released += 1
         return released
+
+
+def _waiting(header: Header) -> tuple[str, ...]:
+    """Who waits for the lock of an entity, as far as can be told here."""
+    try:
+        return tuple(EntityState.of(InstanceState.decode(header.body)).waiters.values())
+    except NewerFormatError:
+        return ()
 
 
 def _may_be_locked(item: Listed) -> bool:

@@ -28,6 +28,7 @@ from azure_durable_py.taskhub.payloads import decode_ref
 from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, Header, InstanceQuery, Listed, Page
 from azure_durable_py.taskhub.reading import read_events, read_history, read_pages, read_value
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.times import utc
 
 _T = TypeVar("_T")
@@ -135,7 +136,10 @@ class Reading:
         """What an instance has had to hand over for longer than that takes when all is well."""
         if not header.columns.has_outbox:
             return None
-        state = InstanceState.decode(header.body)
+        try:
+            state = InstanceState.decode(header.body)
+        except NewerFormatError:
+            return None
         since, now = state.queued_at, self._hub.clock.now()
         if not state.has_sends or since is None or now - since < LONG_FOR_A_SEND:
             return None
@@ -221,7 +225,10 @@ class Reading:
 
     async def _failure(self, header: Header) -> FailureDetails | None:
         """What the end of a failed instance's history tells."""
-        state = InstanceState.decode(header.body)
+        try:
+            state = InstanceState.decode(header.body)
+        except NewerFormatError:
+            return None
         try:
             events: list[Event] = [decode_event(text) for text in state.tail]
         except ShapeError as error:

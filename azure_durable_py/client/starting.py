@@ -15,6 +15,7 @@ from azure_durable_py.history.events import ExecutionTerminated
 from azure_durable_py.taskhub.damage import end_damaged
 from azure_durable_py.taskhub.handing_over import replace_finished
 from azure_durable_py.taskhub.hub import PENDING_RING_SECONDS, StartRequest, TaskHub
+from azure_durable_py.taskhub.messages import Cause
 from azure_durable_py.taskhub.protocol import Header
 
 TERMINATE_SECONDS = 60.0
@@ -60,7 +61,7 @@ class Starting:
         self._rung[key] = now
         if len(self._rung) > MAX_TARGETS:
             self._rung.popitem(last=False)
-        await self._hub.retry(lambda: self._hub.ring(header.instance_id, "still pending"))
+        await self._hub.retry(lambda: self._hub.ring(header.instance_id, "still pending", Cause.started))
 
     async def _make_room(self, existing: Header) -> None:
         if not self._replace_running:

@@ -28,6 +28,7 @@ from azure_durable_py.taskhub.protocol import (
     Header,
 )
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 
 
 async def purge(hub: TaskHub, instance_id: str) -> bool:
@@ -69,7 +70,7 @@ async def remove_if_empty(hub: TaskHub, instance_id: str) -> bool:
             return False
         state = InstanceState.decode(header.body)
         entity = EntityState.of(state)
-    except CorruptRowError:
+    except (CorruptRowError, NewerFormatError):
         return False
     quiet = hub.clock.now() - header.columns.last_updated_time
     if not entity.is_idle or quiet < (LONG_QUIET if state.sender_pages else QUIET):
@@ -125,7 +126,7 @@ async def is_orphan(hub: TaskHub, entity: str, section: str, owner: str) -> bool
         return True
     try:
         return (entity, section) not in InstanceState.decode(header.body).locks
-    except CorruptRowError:
+    except (CorruptRowError, NewerFormatError):
         return False  # Once it is terminated, its locks are.
 
 

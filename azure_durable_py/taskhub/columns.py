@@ -17,7 +17,9 @@ from azure_durable_py.history.codec import decode_value
 from azure_durable_py.history.events import PayloadRef
 from azure_durable_py.shape import Reader, ShapeError
 from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.payloads import check_version
 from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, Header, Kind
+from azure_durable_py.taskhub.upgrades import Record
 from azure_durable_py.times import UTC
 
 UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,10 +61,12 @@ def header_of(instance_id: str, found: tuple[Columns, str], body: bytes, etag: s
     """A header as it was loaded.
 
     :raises DamagedHeaderError: some of its columns cannot be read.
+    :raises NewerFormatError: nor need they be: it is of a version to come.
     """
     columns, reason = found
     header = Header(instance_id, columns, body, etag)
     if reason:
+        check_version(body, Record.header)
         raise DamagedHeaderError(header, reason)
     return header
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -21,13 +20,13 @@ from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.entity_state import EntityState, new_entity_header
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import InboxEvent, Target
+from azure_durable_py.taskhub.naming import quarantine_keys, quarantine_name, reason_key
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, BlobRow, Columns, Commit, CorruptRowError, Header, Kind
 from azure_durable_py.taskhub.reading import read_history
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 
 logger = logging.getLogger("azure_durable_py.taskhub")
-_UNSAFE = re.compile(r"[^A-Za-z0-9._!-]")
-_LONGEST_NAME = 400
 _LONGEST_REASON = 2_000
 
 
@@ -36,7 +35,7 @@ def quarantine(instance_id: str, name: str, body: bytes, reason: Exception | str
 
     :param name: what the rows are called after.
     """
-    safe = _UNSAFE.sub(lambda match: f"~{ord(match[0]):X}", name)[:_LONGEST_NAME]
+    safe = quarantine_name(name)
     logger.error(
         "Something of instance %r cannot be read and is set aside as row '40-quarantine-%s' of its partition: %s",
         instance_id,
@@ -44,9 +43,8 @@ def quarantine(instance_id: str, name: str, body: bytes, reason: Exception | str
         reason,
     )
     pieces = [body[at : at + MAX_BODY_BYTES] for at in range(0, len(body), MAX_BODY_BYTES)] or [b""]
-    names = [safe, *(f"{safe}-{number:04d}" for number in range(1, len(pieces)))]
-    rows = [BlobRow(f"40-quarantine-{name}", piece) for name, piece in zip(names, pieces, strict=True)]
-    return [*rows, BlobRow(f"40-why-{safe}", str(reason).encode("utf-8", "backslashreplace")[:MAX_BODY_BYTES])]
+    rows = [BlobRow(key, piece) for key, piece in zip(quarantine_keys(safe, len(pieces)), pieces, strict=True)]
+    return [*rows, BlobRow(reason_key(safe), str(reason).encode("utf-8", "backslashreplace")[:MAX_BODY_BYTES])]
 
 
 # --- headers -----------------------------------------------------------------------------------------
@@ -74,6 +72,8 @@ async def look_at(hub: TaskHub, instance_id: str) -> Found | None:
             EntityState.of(state)
     except CorruptRowError as error:
         return Found(header, str(error))
+    except NewerFormatError:
+        pass  # A worker that is upgraded can read it.
     return Found(header)
 
 

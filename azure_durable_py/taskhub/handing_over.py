@@ -19,6 +19,7 @@ from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.hub import Rows, StartRequest, TaskHub
 from azure_durable_py.taskhub.messages import InboxEvent, Target
+from azure_durable_py.taskhub.naming import is_staged, staged_for
 from azure_durable_py.taskhub.outgoing import (
     Deliver,
     Send,
@@ -42,12 +43,9 @@ from azure_durable_py.taskhub.reading import read_events, read_history, read_val
 from azure_durable_py.taskhub.state import InstanceState
 
 logger = logging.getLogger("azure_durable_py.taskhub")
-STAGED = ("30-payload-msg-", "30-payload-start-")
-"""How the RowKeys of values begin that are put before the inbox event or the start that they belong to."""
 STAGED_FOR = timedelta(days=1)
 """What was staged longer ago than this belongs to nobody."""
 MOST_NAMES = 30_000
-_NUMBERS = len("-0000-0000")
 
 
 async def hand_over(hub: TaskHub, sender: Sender, sends: Sequence[Send]) -> None:
@@ -337,9 +335,8 @@ def is_ours(key: str, names: Collection[str]) -> bool:
 
     :param names: the RowKeys that the instance names, the keys of its inbox, its execution id.
     """
-    staged = next((prefix for prefix in STAGED if key.startswith(prefix)), None)
-    # What it was staged for stands between the prefix and the numbers of value and chunk.
-    return staged is None or key in names or key[len(staged) : -_NUMBERS] in names
+    what = staged_for(key)
+    return what is None or key in names or what in names
 
 
 def _named(header: Header, state: InstanceState) -> set[str]:
@@ -369,8 +366,7 @@ async def _delete(hub: TaskHub, header: Header, state: InstanceState, rows: Rows
         state.attempt,
         parent=state.parent,
         # Who finishes this if we die must still know that these are not another's.
-        garbage=[key for key in left if key.startswith(STAGED)][:MOST_NAMES],
-        purging=True,
+        garbage=[key for key in left if is_staged(key)][:MOST_NAMES],
     )
     columns = replace(
         header.columns,

@@ -23,11 +23,12 @@ from azure_durable_py.errors import (
     StorageUnavailableError,
     UnstorableError,
 )
-from azure_durable_py.history.codec import encode_event
+from azure_durable_py.history.codec import encode_event, encode_time
 from azure_durable_py.history.events import ExecutionStarted, ParentInstance, PayloadRef
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.columns import DamagedHeaderError
-from azure_durable_py.taskhub.messages import Doorbell, InboxEvent
+from azure_durable_py.taskhub.messages import Cause, Doorbell, InboxEvent
+from azure_durable_py.taskhub.naming import staged_message, staged_start
 from azure_durable_py.taskhub.payloads import Spill, encode_ref
 from azure_durable_py.taskhub.protocol import (
     MAX_COMMIT_BYTES,
@@ -126,14 +127,14 @@ class TaskHub:
                 listener(queue, min(delay, MAX_DELAY_SECONDS))
         return message
 
-    async def ring(self, instance_id: str, why: str = "") -> None:
+    async def ring(self, instance_id: str, why: str = "", cause: Cause = Cause.told) -> None:
         """Put a doorbell for an instance. `why` is for people; of a long one they see the beginning."""
-        doorbell = Doorbell(instance_id, self.ids.new(), _shown(why))
+        doorbell = Doorbell(instance_id, self.ids.new(), cause, _shown(why))
         await self.put(self.store.instance_queue(instance_id), doorbell.encode())
 
     async def wake(self, instance_id: str, due: datetime) -> tuple[Doorbell, QueueMessage]:
         """Put a doorbell that wakes an instance when its earliest timer, or its delayed start, is due."""
-        doorbell = Doorbell(instance_id, self.ids.new(), "timer", due)
+        doorbell = Doorbell(instance_id, self.ids.new(), Cause.timer, f"due {encode_time(due)}")
         delay = max(0.0, (due - self.clock.now()).total_seconds())
         return doorbell, await self.put(self.store.instance_queue(instance_id), doorbell.encode(), delay)
 
@@ -191,7 +192,7 @@ class TaskHub:
 
     async def _ring_start(self, request: StartRequest) -> None:
         if request.start_at is None:
-            await self.retry(lambda: self.ring(request.instance_id, "start"))
+            await self.retry(lambda: self.ring(request.instance_id, "new", Cause.started))
         else:
             due = request.start_at
             await self.retry(lambda: self.wake(request.instance_id, due))
@@ -296,16 +297,6 @@ def _packed(target: str, event: InboxEvent) -> tuple[InboxRow, list[BlobRow]]:
             f"An event for {target!r} takes {len(row.body)} bytes beside its values, over {MAX_INBOX_BODY_BYTES}."
         )
     return row, spill.rows
-
-
-def staged_message(inbox_key: str) -> str:
-    """The writer of the payload rows of an inbox event; they are put before it."""
-    return f"msg-{inbox_key}"
-
-
-def staged_start(execution_id: str) -> str:
-    """The writer of the payload rows of an instance's start; large ones are put before its header."""
-    return f"start-{execution_id}"
 
 
 def new_header(request: StartRequest, turn_id: str) -> tuple[Header, list[BlobRow]]:

@@ -6,10 +6,10 @@ decoding checks every field and raises `MalformedMessageError`, never anything e
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from azure_durable_py import shape
@@ -17,7 +17,9 @@ from azure_durable_py.errors import DurableError
 from azure_durable_py.history.codec import decode_value, encode_time, encode_value, event_from_json, event_to_json
 from azure_durable_py.history.events import EntityCaller, Event, ParentInstance, Value
 from azure_durable_py.shape import Fields, ShapeError
+from azure_durable_py.taskhub.naming import inbox_key
 from azure_durable_py.taskhub.protocol import InboxRow
+from azure_durable_py.taskhub.upgrades import Record, fields_of, stamped
 
 
 class MalformedMessageError(DurableError):
@@ -61,21 +63,22 @@ class InboxEvent:
     @property
     def key(self) -> str:
         """The inbox key: sorts by time, then by sequence within a sender; the same on every attempt."""
-        rank = "0" if self.control else "1"
-        digest = hashlib.blake2b(self.sender.encode(), digest_size=8).hexdigest()
-        return f"{rank}-{self.sent_at:%Y%m%dT%H%M%S%f}-{digest}-{self.sequence:020d}"
+        return inbox_key(self.sent_at, self.sender, self.sequence, control=self.control)
 
     def encode(self) -> bytes:
         """The body of its inbox row."""
         return _dump(
-            {
-                "event": event_to_json(self.event),
-                "sender": self.sender,
-                "sequence": self.sequence,
-                "sentAt": encode_time(self.sent_at),
-                "target": [self.target.execution_id, self.target.generation, self.target.attempt],
-                "control": self.control,
-            }
+            stamped(
+                Record.inbox_event,
+                {
+                    "event": event_to_json(self.event),
+                    "sender": self.sender,
+                    "sequence": self.sequence,
+                    "sentAt": encode_time(self.sent_at),
+                    "target": [self.target.execution_id, self.target.generation, self.target.attempt],
+                    "control": self.control,
+                },
+            )
         ).encode()
 
     def row(self) -> InboxRow:
@@ -87,9 +90,10 @@ class InboxEvent:
         """The inbox event that `encode` wrote.
 
         :raises MalformedMessageError: it is not one.
+        :raises NewerFormatError: it is one of a version to come.
         """
         try:
-            data = Fields(shape.parse(body))
+            data = _fields(Record.inbox_event, body)
             return cls(
                 event=data.read("event", event_from_json),
                 sender=data.read("sender", _SENDER),
@@ -105,19 +109,32 @@ class InboxEvent:
 CLIENT_SENDER = "client:"
 
 
+class Cause(str, Enum):
+    """What a doorbell was put for. Only timers and repairs are treated in a way of their own."""
+
+    started = "started"
+    """The instance was inserted, or nobody has taken its start up."""
+    told = "told"
+    """Something is in its inbox, or may be."""
+    timer = "timer"
+    """Its earliest timer, or its delayed start, is due (PROTOCOL R16)."""
+    repair = "repair"
+    """A scan found no life in it: who gets this takes over what it still has to hand over (PROTOCOL R8)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doorbell:
     """The message "instance X has something to do". Its id never changes, however often it is put back (R3).
 
-    `why` is for people. `due`: it was put for a timer, and comes when that is due. `again` counts how
+    `why` tells people more than `cause`, and nothing is decided by it. `again` counts how
     often it was put back and `tag` tells apart two that were put back at once: both rank its deliveries.
     `poisoned` counts how often it came out of the poison queue of a Functions host.
     """
 
     instance_id: str
     id: str
+    cause: Cause
     why: str = ""
-    due: datetime | None = None
     again: int = 0
     tag: str = ""
     poisoned: int = 0
@@ -128,24 +145,23 @@ class Doorbell:
 
     def encode(self) -> str:
         """The body of its queue message."""
-        message = {"instanceId": self.instance_id, "id": self.id, "why": self.why}
-        if self.due is not None:
-            message["due"] = encode_time(self.due)
-        return _dump(message | _again(self))
+        message = {"instanceId": self.instance_id, "id": self.id, "cause": self.cause.value, "why": self.why}
+        return _dump(stamped(Record.doorbell, message | _again(self)))
 
     @classmethod
     def decode(cls, body: str) -> Doorbell:
         """The doorbell that `encode` wrote.
 
         :raises MalformedMessageError: it is not one.
+        :raises NewerFormatError: it is one of a version to come.
         """
         try:
-            data = Fields(shape.parse(body))
+            data = _fields(Record.doorbell, body)
             return cls(
                 data.read("instanceId", shape.instance_id),
                 data.read("id", _ID),
-                data.get("why", _WHY, ""),
-                data.get("due", shape.optional(shape.time), None),
+                data.read("cause", _CAUSE),
+                data.read("why", _WHY),
                 data.get("again", _COUNT, 0),
                 data.get("tag", _TAG, ""),
                 data.get("poisoned", _COUNT, 0),
@@ -184,19 +200,22 @@ class WorkItem:
     def encode(self) -> str:
         """The body of its queue message."""
         return _dump(
-            {
-                "id": self.id,
-                "instanceId": self.instance_id,
-                "executionId": self.execution_id,
-                "generation": self.generation,
-                "attempt": self.attempt,
-                "taskId": self.task_id,
-                "name": self.name,
-                "input": encode_value(self.input),
-                "readyAt": None if self.ready_at is None else encode_time(self.ready_at),
-                "tries": self.tries,
-                **_again(self),
-            }
+            stamped(
+                Record.work_item,
+                {
+                    "id": self.id,
+                    "instanceId": self.instance_id,
+                    "executionId": self.execution_id,
+                    "generation": self.generation,
+                    "attempt": self.attempt,
+                    "taskId": self.task_id,
+                    "name": self.name,
+                    "input": encode_value(self.input),
+                    "readyAt": None if self.ready_at is None else encode_time(self.ready_at),
+                    "tries": self.tries,
+                    **_again(self),
+                },
+            )
         )
 
     @classmethod
@@ -204,9 +223,10 @@ class WorkItem:
         """The work item that `encode` wrote.
 
         :raises MalformedMessageError: it is not one.
+        :raises NewerFormatError: it is one of a version to come.
         """
         try:
-            data = Fields(shape.parse(body))
+            data = _fields(Record.work_item, body)
             return cls(
                 id=data.read("id", _ID),
                 instance_id=data.read("instanceId", shape.instance_id),
@@ -231,6 +251,46 @@ def _again(message: Doorbell | WorkItem) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
+def _fields(record: Record, body: str | bytes) -> Fields:
+    found = shape.parse(body)
+    # What has none of these is not of a version to come, but damaged, or somebody else's.
+    for name, reader in _IN_EVERY_VERSION[record].items():
+        Fields(found).read(name, reader)
+    return fields_of(record, found)
+
+
+def put_back_unread(body: str, tag: str, *, poisoned: bool = False) -> Unread:
+    """A queue message of a version to come, to be put in its own place: nothing but its rank is another.
+
+    What that needs is the same in every version of both messages: `instanceId`, `again`, `tag`, `poisoned`.
+
+    :param poisoned: it came out of the poison queue of a Functions host.
+    :raises MalformedMessageError: it is none.
+    """
+    try:
+        found: Any = shape.parse(body)
+        data = Fields(found)
+        unread = Unread(
+            data.read("instanceId", shape.instance_id),
+            data.get("again", _COUNT, 0) + 1,
+            data.get("poisoned", _COUNT, 0) + poisoned,
+        )
+    except ShapeError as error:
+        raise MalformedMessageError(f"not a message of this hub: {error}") from error
+    rank = {"again": unread.again, "tag": tag, **({"poisoned": unread.poisoned} if unread.poisoned else {})}
+    return replace(unread, body=_dump({**found, **rank}))
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What is known of a queue message of a version to come, and its new body."""
+
+    instance_id: str
+    again: int
+    poisoned: int
+    body: str = ""
+
+
 def _dump(data: dict[str, Any]) -> str:
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     try:
@@ -245,9 +305,15 @@ def _dump(data: dict[str, Any]) -> str:
 
 _ID = shape.word(256)
 _TAG = shape.word(256, least=0)
+_CAUSE = shape.choice(Cause)
 _WHY = shape.word(1_000, least=0)
 _SENDER = shape.word(2 * shape.MAX_INSTANCE_ID_CHARS)
 _COUNT = shape.whole(0, 0x7FFFFFFF)
 _TASK_ID = shape.whole(0, 0xFFFFFFFF)
 _SEQUENCE = shape.whole(0, shape.LARGEST)
+_IN_EVERY_VERSION: dict[Record, dict[str, shape.Reader[Any]]] = {
+    Record.doorbell: {"instanceId": shape.instance_id, "id": _ID},
+    Record.work_item: {"instanceId": shape.instance_id, "id": _ID},
+    Record.inbox_event: {"sender": _SENDER, "sequence": _SEQUENCE},
+}
 _TARGET = shape.row(shape.optional(_ID), shape.optional(_COUNT), shape.optional(_COUNT))

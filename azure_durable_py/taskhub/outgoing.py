@@ -50,7 +50,8 @@ from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target
 from azure_durable_py.taskhub.protocol import CorruptRowError
-from azure_durable_py.taskhub.state import InstanceState, OutboxMessage
+from azure_durable_py.taskhub.state import InstanceState, OutboxMessage, SendKind
+from azure_durable_py.taskhub.upgrades import Record, fields_of, stamped
 
 COMPLETION_ID = 0xFFFFFFFF
 """Sorts the answer to a parent behind everything else that a generation sent."""
@@ -122,15 +123,14 @@ class StartChild:
 
     def encode(self) -> str:
         """As the body of an outbox message."""
-        return json.dumps(
-            {
-                "instanceId": self.instance_id,
-                "name": self.name,
-                "input": encode_value(self.input),
-                "version": self.version,
-                "parent": encode_parent(self.parent),
-            }
-        )
+        fields = {
+            "instanceId": self.instance_id,
+            "name": self.name,
+            "input": encode_value(self.input),
+            "version": self.version,
+            "parent": encode_parent(self.parent),
+        }
+        return json.dumps(stamped(Record.outbox_start, fields))
 
     @classmethod
     def decode(cls, sequence: int, data: Fields) -> StartChild:
@@ -174,17 +174,16 @@ class StartNew:
 
     def encode(self) -> str:
         """As the body of an outbox message."""
-        return json.dumps(
-            {
-                "instanceId": self.instance_id,
-                "executionId": self.execution_id,
-                "name": self.name,
-                "input": encode_value(self.input),
-                "version": self.version,
-                "sentAt": encode_time(self.sent_at),
-                "startAt": None if self.start_at is None else encode_time(self.start_at),
-            }
-        )
+        fields = {
+            "instanceId": self.instance_id,
+            "executionId": self.execution_id,
+            "name": self.name,
+            "input": encode_value(self.input),
+            "version": self.version,
+            "sentAt": encode_time(self.sent_at),
+            "startAt": None if self.start_at is None else encode_time(self.start_at),
+        }
+        return json.dumps(stamped(Record.outbox_start, fields))
 
     @classmethod
     def decode(cls, sequence: int, data: Fields) -> StartNew:
@@ -284,9 +283,13 @@ _OUTLIVING = (SubOrchestrationCreated, EventSent, EntityOperationCalled, EntityO
 
 def to_message(send: Send) -> OutboxMessage:
     """A send as an outbox message that holds all of it."""
-    if isinstance(send, (StartChild, StartNew)):
-        return OutboxMessage(send.sequence, send.target, send.encode(), start=True)
-    return OutboxMessage(send.sequence, send.target, send.event.encode().decode())
+    match send:
+        case StartChild():
+            return OutboxMessage(send.sequence, send.target, SendKind.start_child, send.encode())
+        case StartNew():
+            return OutboxMessage(send.sequence, send.target, SendKind.start_new, send.encode())
+        case Deliver():
+            return OutboxMessage(send.sequence, send.target, SendKind.deliver, send.event.encode().decode())
 
 
 def queued_sends(sender: Sender, state: InstanceState, decision: Callable[[int], Event]) -> list[Send]:
@@ -329,25 +332,39 @@ def from_message(message: OutboxMessage) -> Send:
     """The send behind an outbox message.
 
     :raises CorruptRowError: it cannot be read.
+    :raises NewerFormatError: it is of a version to come.
     """
     try:
-        if message.start:
-            data = Fields(shape.parse(message.body))
-            return (StartChild if "parent" in data else StartNew).decode(message.sequence, data)
-        return Deliver(message.sequence, message.target, InboxEvent.decode(message.body.encode(errors="surrogatepass")))
+        match message.kind:
+            case SendKind.start_child:
+                return StartChild.decode(message.sequence, _start(message))
+            case SendKind.start_new:
+                return StartNew.decode(message.sequence, _start(message))
+            case SendKind.deliver:
+                event = InboxEvent.decode(message.body.encode(errors="surrogatepass"))
+                return Deliver(message.sequence, message.target, event)
     except (ShapeError, MalformedMessageError) as error:
         raise CorruptRowError(f"an outbox entry cannot be read: {error}") from error
 
 
-def message_refs(message: OutboxMessage) -> list[PayloadRef]:
-    """The values that a message of the outbox refers to.
+def _start(message: OutboxMessage) -> Fields:
+    return fields_of(Record.outbox_start, shape.parse(message.body))
 
-    :raises CorruptRowError: it cannot be read.
-    """
-    send = from_message(message)
+
+def refs_of(send: Send) -> list[PayloadRef]:
+    """The large values of what is sent: references into the sender's partition."""
     if isinstance(send, Deliver):
         return list(payload_refs([send.event.event]))
     return [send.input] if isinstance(send.input, PayloadRef) else []
+
+
+def message_refs(message: OutboxMessage) -> list[PayloadRef]:
+    """The large values of an outbox message: references into the sender's partition.
+
+    :raises CorruptRowError: it cannot be read.
+    :raises NewerFormatError: it is of a version to come.
+    """
+    return refs_of(from_message(message))
 
 
 _VERSION = shape.optional(shape.text)

@@ -26,6 +26,7 @@ from azure_durable_py.history.events import (
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub.naming import chunk_keys, payload_key
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, BlobRow, CorruptRowError
+from azure_durable_py.taskhub.upgrades import VERSIONS, NewerFormatError, Record, record_of, upgraded
 
 MAX_INLINE_BYTES = 16_384
 """A value whose JSON is longer than this (UTF-8) goes to payload rows."""
@@ -46,7 +47,7 @@ def to_blobs(key: str, text: str) -> tuple[PayloadRef, list[BlobRow]]:
     """
     if len(text) > MAX_PAYLOAD_BYTES:
         raise PayloadTooLargeError(f"A value of {len(text)} characters is over the limit of {MAX_PAYLOAD_BYTES}.")
-    packed = pack(text)
+    packed = pack(text, record_of(key))
     pieces = [packed[at : at + MAX_BODY_BYTES] for at in range(0, len(packed), MAX_BODY_BYTES)]
     ref = PayloadRef(key, len(text), len(pieces))
     return ref, [BlobRow(name, piece) for name, piece in zip(chunk_keys(key, len(pieces)), pieces, strict=True)]
@@ -57,13 +58,14 @@ def from_blobs(key: str, chunks: int, bodies: dict[str, bytes], size: int = MAX_
 
     :param size: characters that it has at most.
     :raises CorruptRowError: a row is missing or damaged.
+    :raises NewerFormatError: they are of a version to come.
     """
     names = chunk_keys(key, chunks)
     missing = [name for name in names if name not in bodies]
     if missing:
         raise CorruptRowError(f"row {missing[0]!r} is missing")
     try:
-        return unpack(b"".join(bodies[name] for name in names), 4 * size)
+        return unpack(b"".join(bodies[name] for name in names), record_of(key), 4 * size)
     except ShapeError as error:
         raise CorruptRowError(f"rows {key!r} cannot be read: {error}") from error
 
@@ -87,32 +89,47 @@ def decode_ref(text: str) -> PayloadRef:
     return value
 
 
-_PLAIN, _ZLIB = b"0", b"1"
+_OURS = b"D"
+_PLAIN, _ZLIB = b"p", b"z"
 
 
 _COMPRESS_FROM = 1024
 
 
-def pack(text: str) -> bytes:
-    """UTF-8, compressed when that is worth it; the first byte tells."""
+def pack(text: str, record: Record) -> bytes:
+    """UTF-8, compressed when that is worth it, behind three bytes: what it is, its version, and how it is packed."""
     raw = text.encode("utf-8", "surrogatepass")
-    return _PLAIN + raw if len(raw) < _COMPRESS_FROM else _ZLIB + zlib.compress(raw, 1)
+    prefix = _OURS + bytes([VERSIONS[record]])
+    return prefix + (_PLAIN + raw if len(raw) < _COMPRESS_FROM else _ZLIB + zlib.compress(raw, 1))
 
 
-def unpack(body: bytes, limit: int = MAX_STATE_BYTES) -> str:
-    """The text that `pack` packed.
+def check_version(body: bytes, record: Record) -> None:
+    """Refuse a packed text of a version to come.
+
+    :raises NewerFormatError: it is one.
+    """
+    if body[:1] == _OURS and body[1:2] > bytes([VERSIONS[record]]):
+        raise NewerFormatError(record, body[1])
+
+
+def unpack(body: bytes, record: Record, limit: int = MAX_STATE_BYTES) -> str:
+    """The text that `pack` packed, as of today's version.
 
     :param limit: bytes of UTF-8 that it has at most; no more than that is ever decompressed.
     :raises ShapeError: it is damaged, or longer.
+    :raises NewerFormatError: it is of a version to come.
     """
-    mark, rest = body[:1], body[1:]
+    check_version(body, record)
+    version, mark, rest = body[1:2], body[2:3], body[3:]
+    if body[:1] != _OURS or version in (b"", b"\0"):
+        raise ShapeError(f"not packed by this package: it begins with {body[:3]!r}")
     try:
         raw = rest if mark == _PLAIN else _inflate(rest, limit) if mark == _ZLIB else None
         if raw is None:
             raise ShapeError(f"unknown encoding mark {mark!r}")
         if len(raw) > limit:
             raise ShapeError(f"{len(raw)} bytes where at most {limit} are possible")
-        return raw.decode("utf-8", "surrogatepass")
+        return upgraded(record, version[0], raw.decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError as error:
         raise ShapeError(f"not UTF-8: {error}") from error
 

@@ -205,7 +205,8 @@ class HubInfo:
     signing_key: bytes = field(repr=False)
 
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Of what no record can say of itself: keys of rows, names of queues. Raised with a step in `upgrades.py`."""
 MAX_BODY_BYTES = 720_000
 """Largest body of a header or blob row: with its columns, and in base64 (which is what Azurite measures), below the
 1 MiB that an entity of a table may have."""

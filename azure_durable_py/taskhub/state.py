@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from azure_durable_py import shape
@@ -15,6 +16,7 @@ from azure_durable_py.shape import LARGEST, Fields, ShapeError
 from azure_durable_py.taskhub.idset import MAX_IDS, IdSet
 from azure_durable_py.taskhub.payloads import MAX_STATE_BYTES, compact_json, pack, unpack
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, CorruptRowError
+from azure_durable_py.taskhub.upgrades import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,25 @@ class SendGroup:
     ids: IdSet
 
 
+class SendKind(str, Enum):
+    """What an outbox message is, and so what its body holds."""
+
+    start_child = "startChild"
+    """The start of a sub-orchestration."""
+    start_new = "startNew"
+    """The start of an orchestration that nobody waits for."""
+    deliver = "deliver"
+    """An inbox event."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    """One send whose content is not in the history (any more): kept here in full.
-
-    `start` tells that `body` is an encoded start of an orchestration, else it is an inbox event.
-    """
+    """One send whose content is not in the history (any more): kept here in full, encoded as its kind says."""
 
     sequence: int
     target: str
+    kind: SendKind
     body: str
-    start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +182,6 @@ class InstanceState:
     tail: list[str] = field(default_factory=lambda: [])
     locks: list[tuple[str, str]] = field(default_factory=lambda: [])
     garbage: list[str] = field(default_factory=lambda: [])
-    purging: bool = False
     entity: dict[str, Any] | None = None
 
     def copy(self) -> InstanceState:
@@ -238,7 +247,7 @@ class InstanceState:
                 [group.guard, encode_time(group.committed_at), group.ids.to_json()] for group in self.activities
             ],
             "sends": [[encode_time(group.sent_at), group.ids.to_json()] for group in self.sends],
-            "messages": [[m.sequence, m.target, m.body, m.start] for m in self.messages],
+            "messages": [[m.sequence, m.target, m.kind.value, m.body] for m in self.messages],
             "queueGuard": self.queue_guard if self.has_sends else "",
             "queuedAt": encode_time(self.queued_at) if self.has_sends and self.queued_at is not None else None,
             "arming": None if self.arming is None else [self.arming.guard, encode_time(self.arming.due)],
@@ -257,14 +266,13 @@ class InstanceState:
             "pages": [[page.key, page.chunks, page.events, page.payloads] for page in self.pages],
             "locks": self.locks,
             "garbage": self.garbage,
-            "purging": self.purging,
             "entity": self.entity,
         }
         head = compact_json({name: value for name, value in state.items() if value or name == "executionId"})
         text = f"[{head},[{','.join(self.tail)}]]"
         if len(text) > MAX_STATE_BYTES // 4 and len(text.encode("utf-8", "surrogatepass")) > MAX_STATE_BYTES:
             raise PayloadTooLargeError(f"The state of the instance takes over {MAX_STATE_BYTES} bytes.")
-        body = pack(text)
+        body = pack(text, Record.header)
         if len(body) > MAX_BODY_BYTES - spare:
             raise PayloadTooLargeError(
                 f"The state of the instance takes {len(body)} bytes compressed; a header holds "
@@ -277,9 +285,10 @@ class InstanceState:
         """The state that `encode` wrote.
 
         :raises CorruptRowError: it is damaged or not ours.
+        :raises NewerFormatError: it is of a version to come.
         """
         try:
-            head, tail = _BODY(shape.parse(unpack(body)))
+            head, tail = _BODY(shape.parse(unpack(body, Record.header)))
             data = Fields(head)
             state = cls(
                 execution_id=data.read("executionId", _ID),
@@ -308,7 +317,6 @@ class InstanceState:
                 tail=[compact_json(event) for event in tail],
                 locks=data.get("locks", _LOCKS, []),
                 garbage=data.get("garbage", _KEYS, []),
-                purging=data.get("purging", shape.flag, False),
                 entity=data.get("entity", _ENTITY, None),
             )
             _check_totals(state)
@@ -421,7 +429,7 @@ _ACTIVITIES = shape.items(shape.row(shape.word(256, least=0), shape.time, IdSet.
 _SENDS = shape.items(shape.row(shape.time, IdSet.from_json))
 
 
-_MESSAGES = shape.items(shape.row(_NUMBER, shape.text, shape.text, shape.flag))
+_MESSAGES = shape.items(shape.row(_NUMBER, shape.text, shape.choice(SendKind), shape.text))
 
 
 _ARMING = shape.row(_ID, shape.time)

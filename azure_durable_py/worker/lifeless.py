@@ -12,13 +12,12 @@ from datetime import datetime, timedelta
 
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.messages import Cause
 from azure_durable_py.taskhub.protocol import Columns, InstanceQuery, Kind
 
 logger = logging.getLogger("azure_durable_py.worker")
 QUIET = timedelta(minutes=10)
 OVERDUE = timedelta(minutes=5)
-REPAIR = "repair"
-"""Why a doorbell of the scan is rung: who gets it takes over what the instance still has to hand over."""
 ACTIVE = tuple(status.value for status in OrchestrationRuntimeStatus if not status.is_terminal)
 
 
@@ -69,7 +68,7 @@ async def _ring_needy(hub: TaskHub, query: InstanceQuery, quiet: timedelta, rung
 
 async def _ring(hub: TaskHub, instance_id: str, rung: set[str]) -> None:
     if instance_id not in rung:
-        await hub.retry(lambda: hub.ring(instance_id, REPAIR))
+        await hub.retry(lambda: hub.ring(instance_id, "no sign of life", Cause.repair))
         rung.add(instance_id)
 
 

@@ -16,6 +16,7 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError
 from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
 from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker import lifeless as repairs
 from azure_durable_py.worker.activities.runner import ActivityRunner, SyncRunner, run_in_thread
 from azure_durable_py.worker.activities.slots import ActivityFeed
@@ -24,7 +25,7 @@ from azure_durable_py.worker.instance.actor import Actor
 from azure_durable_py.worker.instance.sessions import Sessions
 from azure_durable_py.worker.intake.delivery import Delivery, Holder
 from azure_durable_py.worker.intake.invocations import HostLimits, Invocations
-from azure_durable_py.worker.intake.poison import set_aside
+from azure_durable_py.worker.intake.poison import leave, set_aside
 from azure_durable_py.worker.intake.pump import Pump
 from azure_durable_py.worker.supervision import Health, Supervisor
 from azure_durable_py.worker.taskset import TaskSet, begin, end, failure_of
@@ -222,12 +223,15 @@ class Worker:
         except MalformedMessageError as error:
             self._context.settling.start(set_aside(self._hub, message, error), "set aside")
             return
+        except NewerFormatError as error:
+            self._context.settling.start(leave(self._hub, message, error), "leave")
+            return
         ids = self._hub.ids
         visibility = self._settings.instance_visibility_timeout
         again = lambda: doorbell.put_back(ids.short()).encode()  # noqa: E731
         held = self._holder.hold(message, asked_at, visibility, again, doorbell.instance_id)
         rank = (doorbell.again, doorbell.tag, message.dequeue_count)
-        delivery = Delivery(doorbell.id, rank, held, doorbell.why, doorbell.due)
+        delivery = Delivery(doorbell.id, rank, held, doorbell.cause)
         self._ring(doorbell.instance_id, delivery)
 
     def _ring(self, instance_id: str, delivery: Delivery) -> None:

@@ -19,6 +19,7 @@ from azure_durable_py.taskhub.payloads import decode_ref, unpack
 from azure_durable_py.taskhub.protocol import Header, InstanceQuery, Kind
 from azure_durable_py.taskhub.reading import read_value
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.upgrades import Record, record_of
 from azure_durable_py.worker.lifeless import ACTIVE
 from tests.chaos.app import FIRST_BALANCE
 from tests.chaos.effects import BEGIN, Note
@@ -165,7 +166,7 @@ class Audit:
     async def _text(self, instance_id: str, rows: list[Row]) -> str:
         keys = sorted(row.key for row in rows)
         bodies = await self._hub.store.get_blobs(instance_id, keys)
-        return unpack(b"".join(bodies[key] for key in keys if key in bodies))
+        return unpack(b"".join(bodies[key] for key in keys if key in bodies), record_of(keys[0]))
 
     # --- reading ---------------------------------------------------------------------------------------
 
@@ -209,7 +210,7 @@ class Audit:
 def _text_of(header: Header) -> str:
     """All that a header says, in one text: whatever it leads to is named in it."""
     columns = header.columns
-    return f"{columns.input_payload} {columns.output_payload} {unpack(header.body)}"
+    return f"{columns.input_payload} {columns.output_payload} {unpack(header.body, Record.header)}"
 
 
 def _short(value: object, limit: int = _SHOWN) -> str:

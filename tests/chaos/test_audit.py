@@ -14,6 +14,7 @@ from azure_durable_py.ids import EntityId
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.payloads import pack
 from azure_durable_py.taskhub.protocol import BlobRow
+from azure_durable_py.taskhub.upgrades import Record
 from azure_durable_py.worker.worker import Worker
 from tests.chaos import app, effects
 from tests.chaos.audit import Audit, Violation
@@ -115,7 +116,7 @@ async def test_a_payload_that_no_header_leads_to(hub: Hub):
     await hub.stage.start("bulky", "a", ["a", app.noise("a", 30_000)])
     assert len(await hub.place.rows()) == 1
     assert await hub.leftovers() == []
-    stray = BlobRow("30-payload-nobody-0000-0000", pack("x"))
+    stray = BlobRow("30-payload-nobody-0000-0000", pack("x", Record.payload))
     await hub.hub.store.put_blobs("a", [stray])
     await hub.hub.store.put_blobs("gone", [stray])
     assert set(await hub.leftovers()) == {Row("a", stray.key), Row("gone", stray.key)}

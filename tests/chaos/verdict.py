@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError
+from azure_durable_py.taskhub.messages import Cause, Doorbell, MalformedMessageError
 from azure_durable_py.taskhub.protocol import Kind
 from tests.chaos import effects
 from tests.chaos.audit import Audit, Violation
@@ -101,7 +101,7 @@ class Verdict:
         except MalformedMessageError:
             return False
         header = await self._hub.retry(lambda: self._hub.store.load_header(doorbell.instance_id))
-        return doorbell.due is not None and header is not None and header.columns.wake_time is not None
+        return doorbell.cause is Cause.timer and header is not None and header.columns.wake_time is not None
 
     def _workers(self) -> list[Violation]:
         """Workers that ended by themselves or not at all, and tasks of theirs that died in silence."""

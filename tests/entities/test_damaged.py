@@ -141,7 +141,7 @@ def test_a_scheduled_signal_that_cannot_be_read_is_kept_aside():
     playing(script)
 
 
-@pytest.mark.parametrize("body", [None, b"?", b"0[1]", b'0{"client:x": "1"}'])
+@pytest.mark.parametrize("body", [None, b"?", b"D\x01p[1]", b'D\x01p{"client:x": "1"}'])
 def test_a_memory_of_senders_that_cannot_be_read_holds_up_nobody(body: bytes | None):
     async def script(game: Game) -> None:
         now = game.hub.clock.now()

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from azure_durable_py.errors import StorageError
+from azure_durable_py.taskhub.naming import poison_queue
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.worker.intake.invocations import Invocations
-from azure_durable_py.worker.intake.poison import poison_queue
 from azure_durable_py.worker.wakeup import Wakeup
 from tests.simulation.faults import Process
 

@@ -11,10 +11,12 @@ from typing import Any
 
 from azure_durable_py.history.events import Event
 from azure_durable_py.taskhub.entity_state import EntityState
+from azure_durable_py.taskhub.naming import RowKind, kind_of
 from azure_durable_py.taskhub.payloads import decode_ref, unpack
 from azure_durable_py.taskhub.protocol import Header, TaskHubStore
 from azure_durable_py.taskhub.reading import read_history, read_value
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.upgrades import Record, record_of
 from azure_durable_py.worker.worker import Worker
 from tests.simulation.memory import Partition
 
@@ -53,6 +55,9 @@ def instance_of(message: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
+_SET_ASIDE = (RowKind.quarantine, RowKind.reason)
+
+
 def unnamed_rows(partition: Partition) -> set[str]:
     """Page and payload rows that nothing in the partition names, so that nobody can ever read them."""
     named = "".join(_texts(partition))
@@ -60,27 +65,27 @@ def unnamed_rows(partition: Partition) -> set[str]:
         key
         for key in partition.blobs
         # What was set aside is kept for people.
-        if not key.startswith("40-") and key not in named and key.rpartition("-")[0] not in named
+        if kind_of(key) not in _SET_ASIDE and key not in named and key.rpartition("-")[0] not in named
     }
 
 
 def _texts(partition: Partition) -> Iterator[str]:
     header = partition.header
     if header is not None:
-        yield unpack(header.body)
+        yield unpack(header.body, Record.header)
         yield header.columns.input_payload or ""
         yield header.columns.output_payload or ""
     for row in partition.inbox.values():
         yield row.body.decode()
     for key, row in partition.blobs.items():
-        if key.startswith("30-"):
+        if kind_of(key) is RowKind.payload:
             continue  # A payload names no rows, unless user code wrote their names, which it does not here.
-        yield _inflated(row.body)
+        yield _inflated(key, row.body)
 
 
-def _inflated(body: bytes) -> str:
+def _inflated(key: str, body: bytes) -> str:
     try:
-        return unpack(body)
+        return unpack(body, record_of(key))
     except (ValueError, OSError):
         return ""
 

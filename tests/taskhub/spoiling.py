@@ -7,6 +7,7 @@ from typing import Any
 
 from azure.data.tables import UpdateMode
 
+from azure_durable_py.taskhub import naming
 from azure_durable_py.taskhub.azure import AzureStore, rows
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.taskhub.sqlite import SqliteStore
@@ -39,7 +40,7 @@ async def spoil_columns(store: TaskHubStore, instance_id: str, **columns: Any) -
             await execute(store, f"UPDATE instances SET {name} = ? WHERE instance_id = ?", value, instance_id)
         return
     assert isinstance(store, AzureStore)
-    row = {"PartitionKey": rows.partition_key(instance_id), "RowKey": rows.HEADER_KEY}
+    row = {"PartitionKey": rows.partition_key(instance_id), "RowKey": naming.HEADER_KEY}
     row |= {_AZURE_NAMES[name]: value for name, value in columns.items()}
     await store._table._client.update_entity(row, mode=UpdateMode.MERGE)
 
@@ -53,7 +54,7 @@ async def spoil_body(store: TaskHubStore, instance_id: str, body: bytes) -> None
     assert isinstance(store, AzureStore)
     row = {
         "PartitionKey": rows.partition_key(instance_id),
-        "RowKey": rows.HEADER_KEY,
+        "RowKey": naming.HEADER_KEY,
         **(rows._split(body) or {"B00": b""}),
     }
     await store._table._client.update_entity(row, mode=UpdateMode.MERGE)
@@ -64,7 +65,7 @@ async def empty_header(store: TaskHubStore, instance_id: str) -> None:
     store = innermost(store)
     assert isinstance(store, AzureStore)
     await store._table._client.upsert_entity(
-        {"PartitionKey": rows.partition_key(instance_id), "RowKey": rows.HEADER_KEY}, mode=UpdateMode.REPLACE
+        {"PartitionKey": rows.partition_key(instance_id), "RowKey": naming.HEADER_KEY}, mode=UpdateMode.REPLACE
     )
 
 
@@ -76,5 +77,5 @@ async def insert_row(store: TaskHubStore, instance_id: str, key: str, body: Any)
         return
     assert isinstance(store, AzureStore)
     await store._table._client.create_entity(
-        {"PartitionKey": rows.partition_key(instance_id), "RowKey": rows.INBOX_PREFIX + key, "B00": body}
+        {"PartitionKey": rows.partition_key(instance_id), "RowKey": naming.INBOX_PREFIX + key, "B00": body}
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from azure_durable_py.taskhub.azure import listing, rows
 from azure_durable_py.taskhub.columns import DamagedHeaderError
+from azure_durable_py.taskhub.naming import MARKER_PARTITION
 from azure_durable_py.taskhub.protocol import InstanceQuery
 from tests.taskhub.building import T0, header
 
@@ -27,7 +28,7 @@ def test_two_ids_never_share_a_partition(first: str, second: str):
 def test_partition_keys_are_safe_and_short(instance_id: str):
     key = rows.partition_key(instance_id)
     assert re.fullmatch(r"[A-Za-z0-9._@:~-]{1,440}", key)
-    assert key != rows.MARKER_PARTITION
+    assert key != MARKER_PARTITION
 
 
 @given(IDS | CLOSE, st.data())

@@ -33,7 +33,7 @@ from azure_durable_py.errors import (
 )
 from azure_durable_py.taskhub.azure import AzureStore, StorageConnection, clients
 from azure_durable_py.taskhub.azure.queues import _Handle
-from azure_durable_py.taskhub.protocol import BlobRow, Commit, InstanceQuery, Kind, QueueMessage
+from azure_durable_py.taskhub.protocol import FORMAT_VERSION, BlobRow, Commit, InstanceQuery, Kind, QueueMessage
 from azure_durable_py.times import UTC
 from tests.azurite import ACCOUNT, KEY, Azurite, find
 from tests.counting import CountingStore
@@ -105,7 +105,13 @@ def test_an_unknown_encoding_is_refused(azurite: str):
 async def test_a_marker_that_cannot_be_used_is_refused(
     hub: AzureStore, azurite: str, hub_name: str, columns: dict[str, Any], says: str
 ):
-    row = {"PartitionKey": "$hub", "RowKey": "marker", "FormatVersion": 1, "QueueCount": 1, "SigningKey": b"k" * 32}
+    row = {
+        "PartitionKey": "$hub",
+        "RowKey": "marker",
+        "FormatVersion": FORMAT_VERSION,
+        "QueueCount": 1,
+        "SigningKey": b"k" * 32,
+    }
     async with TableClient.from_connection_string(azurite, f"{hub_name}TaskHub") as table:
         await table.upsert_entity({**row, **columns}, mode="replace")
         with pytest.raises(HubFormatError, match=says):

@@ -32,7 +32,7 @@ from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.payloads import encode_ref
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, Commit, CorruptRowError, InstanceQuery, TaskHubStore
-from azure_durable_py.taskhub.state import InstanceState, OutboxMessage, SendGroup
+from azure_durable_py.taskhub.state import InstanceState, OutboxMessage, SendGroup, SendKind
 from azure_durable_py.worker.lifeless import repair
 from tests.client.playing import Playing
 from tests.taskhub.building import inbox
@@ -146,7 +146,7 @@ async def test_a_value_that_cannot_be_read_is_left_out_and_told(
         await client.restart("bad")
 
 
-@pytest.mark.parametrize("body", [b"", b"?", b"1\x00", b"0[{}, []]", b"\x00" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"?", b"D\x01z\x00", b"D\x01p[{}, []]", b"\x00" * 100_000])
 async def test_an_instance_whose_state_cannot_be_read_can_be_looked_at_ended_and_purged(
     body: bytes, store: TaskHubStore, client: DurableOrchestrationClient
 ):
@@ -271,7 +271,7 @@ async def test_what_a_finished_instance_can_still_say_is_said_when_it_is_purged(
 
     def sends(sequence: int, target: str, value: Value) -> OutboxMessage:
         event = InboxEvent(EventRaised(now, "go", value), "bad:e1", sequence, now)
-        return OutboxMessage(sequence, target, event.encode().decode())
+        return OutboxMessage(sequence, target, SendKind.deliver, event.encode().decode())
 
     await _with_queue(hub, [sends(1, "a", PayloadRef("30-payload-lost", 20_000, 1)), sends(2, "z", "1")])
     assert (await client.purge_instance_history("bad")).instances_deleted == 1
@@ -283,7 +283,7 @@ async def test_an_outbox_that_cannot_be_read_does_not_keep_an_instance_from_bein
 ):
     await _three(client)
     await Playing(hub).set_status("bad", "Completed", output="1")
-    await _with_queue(hub, [OutboxMessage(1, "a", "?")], [SendGroup(hub.clock.now(), IdSet([7]))])
+    await _with_queue(hub, [OutboxMessage(1, "a", SendKind.deliver, "?")], [SendGroup(hub.clock.now(), IdSet([7]))])
     assert (await client.purge_instance_history("bad")).instances_deleted == 1
     await client.start_new("Hello", "bad")
     await Playing(hub).set_status("bad", "Completed", output="1")

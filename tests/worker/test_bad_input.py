@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from azure_durable_py.registry import ActivityDefinition
-from azure_durable_py.taskhub.messages import Doorbell
+from azure_durable_py.taskhub.messages import Cause, Doorbell
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, InboxRow
 from azure_durable_py.worker.instance import orchestration_draft as draft
 from azure_durable_py.worker.lifeless import repair
@@ -223,5 +223,5 @@ def test_a_scan_for_life_is_not_stopped_by_a_header_that_cannot_be_read() -> Non
 
 
 def test_a_doorbell_keeps_what_it_says_when_it_is_put_back() -> None:
-    doorbell = Doorbell("one", "id", "timer 0 0 x", again=3)
+    doorbell = Doorbell("one", "id", Cause.repair, "timer 0 0 x", again=3)
     assert Doorbell.decode(doorbell.encode()) == doorbell

@@ -19,10 +19,11 @@ from azure_durable_py.history.events import (
 )
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import InboxEvent, Target
+from azure_durable_py.taskhub.naming import poison_queue
 from azure_durable_py.taskhub.protocol import MAX_MESSAGE_CHARS, CorruptRowError, InboxRow, TaskHubStore
 from azure_durable_py.worker.instance.inbox import Accepted, without_lost
 from azure_durable_py.worker.instance.strays import is_wanted
-from azure_durable_py.worker.intake.poison import poison_queue, set_aside
+from azure_durable_py.worker.intake.poison import set_aside
 from tests.protocol.staging import EPOCH, Routine, Stage, play
 from tests.taskhub.building import receive_one
 from tests.taskhub.spoiling import execute, insert_row, spoil_body, spoil_columns
@@ -66,8 +67,11 @@ def parent(context: Any) -> Routine:
     return found
 
 
-ITEM = '{"id":"i","instanceId":"x","executionId":"e","generation":%s,"attempt":0,"taskId":0,"name":"rest","input":null}'
-DOORBELL = '{"instanceId":"x","id":"y","again":%s}'
+ITEM = (
+    '{"v":1,"id":"i","instanceId":"x","executionId":"e","generation":%s,"attempt":0,"taskId":0,"name":"rest",'
+    '"input":null}'
+)
+DOORBELL = '{"v":1,"instanceId":"x","id":"y","cause":"told","why":"","again":%s}'
 
 
 @pytest.mark.parametrize("number", ["1e999", "Infinity", "-1", '"nonsense"', "9" * 400])

@@ -21,10 +21,10 @@ from azure_durable_py.worker.instance.inbox import (
     Accepted,
     accept,
     completed_task,
-    decoded,
     forget_clients,
     horizon,
     matches,
+    readable,
     without_lost,
 )
 from tests.taskhub.building import T0
@@ -168,7 +168,7 @@ def test_every_row_is_consumed_and_what_cannot_be_read_is_set_aside(rows: list[I
     junk = [row for row in rows if row.key.startswith("1-junk")]
     assert bool(accepted.quarantined) is bool(junk)
     # What the others refer to is of no use to anybody any more, whether or not they took effect.
-    assert accepted.spent == payload_rows(event.event for event in decoded(rows))
+    assert accepted.spent == payload_rows(event.event for event in readable(rows))
 
 
 @given(ANSWERS)
@@ -176,7 +176,7 @@ def test_an_answer_names_its_task_and_the_rows_of_its_value(event: InboxEvent):
     assert isinstance(event.event, TaskCompleted)
     assert completed_task(event.event) == event.event.task_id
     value = event.event.result
-    assert payload_rows(found.event for found in decoded([event.row()])) == (
+    assert payload_rows(found.event for found in readable([event.row()])) == (
         chunk_keys(value.key, value.chunks) if isinstance(value, PayloadRef) else []
     )
 

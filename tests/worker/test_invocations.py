@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,10 @@ from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.messages import Doorbell, WorkItem
+from azure_durable_py.taskhub.messages import Cause, Doorbell, WorkItem
 from azure_durable_py.taskhub.outgoing import RunActivity
 from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.taskhub.upgrades import VERSIONS, Record
 from azure_durable_py.testing import VirtualHub, run_virtual
 from azure_durable_py.worker.activities.slots import ActivityFeed
 from azure_durable_py.worker.intake.invocations import MOST_ROUNDS, SHORT_PATIENCE, HostLimits, Invocation
@@ -209,9 +211,35 @@ def test_a_message_of_somebody_else_is_dropped_and_told_of(caplog: pytest.LogCap
     assert sum("not one of this task hub" in line for line in caplog.messages) == 4
 
 
+@pytest.mark.parametrize("poisoned", [False, True])
+def test_a_message_of_a_newer_version_is_put_back_as_it_is_ever_later(
+    poisoned: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async def scenario(scene: Scene) -> None:
+        with monkeypatch.context() as newer:
+            newer.setitem(VERSIONS, Record.doorbell, 2)
+            body = Doorbell("x", "d1", Cause.repair, "because").encode()
+        before = json.loads(body)
+        for pause in (1, 2, 4):
+            begun = scene.hub.clock.monotonic()
+            if poisoned:
+                await scene.worker.invocations.put_back_doorbell(body)
+            else:
+                await scene.worker.invocations.deliver_doorbell(body, 1)
+            message = await scene.receive(scene.instances)
+            assert round(scene.hub.clock.monotonic() - begun) == pause
+            body = message.body
+        after = json.loads(body)
+        rank = {name: after.pop(name, 0) for name in ("again", "tag", "poisoned")}
+        assert (after, rank["again"], rank["poisoned"]) == (before, 3, 3 * poisoned)
+
+    play(scenario)
+    assert sum("is left for another worker" in line for line in caplog.messages) == 3
+
+
 def test_a_doorbell_comes_back_from_the_poison_queue_ever_later_by_the_same_id():
     async def scenario(scene: Scene) -> None:
-        body = Doorbell("x", "d1", "start").encode()
+        body = Doorbell("x", "d1", Cause.started, "new").encode()
         pauses: list[float] = []
         for _ in range(3):
             begun = scene.hub.clock.monotonic()
@@ -221,7 +249,7 @@ def test_a_doorbell_comes_back_from_the_poison_queue_ever_later_by_the_same_id()
             body = message.body
         assert pauses == [30, 60, 120]
         again = Doorbell.decode(body)
-        assert again == Doorbell("x", "d1", "start", again=3, tag=again.tag, poisoned=3)
+        assert again == Doorbell("x", "d1", Cause.started, "new", again=3, tag=again.tag, poisoned=3)
 
     play(scenario)
 

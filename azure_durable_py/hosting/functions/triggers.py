@@ -12,9 +12,8 @@ from azure.functions.decorators.function_app import Function
 
 from azure_durable_py.hosting.functions.host import FunctionsHost
 from azure_durable_py.hosting.functions.management import MOUNT
-from azure_durable_py.taskhub.naming import QueueNames
+from azure_durable_py.taskhub.naming import QueueNames, poison_queue
 from azure_durable_py.worker.intake.invocations import Invocations
-from azure_durable_py.worker.intake.poison import poison_queue
 
 Handler = Callable[[Invocations, str, int], Awaitable[None]]
 

@@ -15,6 +15,7 @@ from typing import Any
 from azure_durable_py import shape
 from azure_durable_py.taskhub.azure import rows
 from azure_durable_py.taskhub.limits import unknown_token
+from azure_durable_py.taskhub.naming import HEADER_KEY
 from azure_durable_py.taskhub.protocol import InstanceQuery, Kind, Listed
 from azure_durable_py.times import UTC
 
@@ -26,7 +27,7 @@ _ENTITY_RANGE = ("@", "A")
 def filter_of(query: InstanceQuery) -> str:
     """The OData filter for a query; it lets through what matches, and perhaps more."""
     prefix = query.instance_id_prefix
-    terms = [[f"RowKey eq '{rows.HEADER_KEY}'"], [f"Kind eq '{query.kind.value}'"]]
+    terms = [[f"RowKey eq '{HEADER_KEY}'"], [f"Kind eq '{query.kind.value}'"]]
     if prefix or query.kind is Kind.entity:
         low, high = rows.partition_range(prefix) if prefix else _ENTITY_RANGE
         terms += [[f"PartitionKey ge '{low}'"], [f"PartitionKey lt '{high}'"]]

@@ -15,14 +15,9 @@ from typing import Any
 from azure_durable_py import shape
 from azure_durable_py.taskhub import columns
 from azure_durable_py.taskhub.limits import prefix_range
+from azure_durable_py.taskhub.naming import HEADER_KEY, INBOX_PREFIX
 from azure_durable_py.taskhub.protocol import BlobRow, Columns, Header, InboxRow, Listed
 from azure_durable_py.times import UTC
-
-HEADER_KEY = "00-instance"
-INBOX_PREFIX = "10-inbox-"
-END_OF_INBOX = "20"
-MARKER_PARTITION = "$hub"
-MARKER_KEY = "marker"
 
 _PROPERTY_BYTES = 65_536
 _MAX_PARTITION_CHARS = 400

@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from azure_durable_py.errors import SettingsError, StorageRejectedError
-from azure_durable_py.taskhub.azure import rows
 from azure_durable_py.taskhub.azure.clients import Clients
 from azure_durable_py.taskhub.azure.connections import StorageConnection
 from azure_durable_py.taskhub.azure.queues import HubQueues
 from azure_durable_py.taskhub.azure.tables import HubTable
 from azure_durable_py.taskhub.marker import check_marker
-from azure_durable_py.taskhub.naming import QueueNames
+from azure_durable_py.taskhub.naming import INBOX_PREFIX, QueueNames, table_name
 from azure_durable_py.taskhub.protocol import (
     BlobRow,
     Commit,
@@ -84,8 +83,10 @@ class AzureStore:
         if self._clients is None:
             self._connect()
         try:
-            info = await self._table.open()
-            check_marker(info, self._hub_name, len(self.instance_queues), self._connection.host)
+            found = await self._table.open()
+            info = check_marker(found, self._hub_name, len(self.instance_queues), self._connection.host)
+            if info != found:
+                await self._table.mark_anew(info)
             await self._queues.open()
             return info
         except BaseException:
@@ -94,7 +95,7 @@ class AzureStore:
 
     def _connect(self) -> None:
         self._clients = clients = Clients(self._connection)
-        table = f"{self._hub_name}TaskHub"
+        table = table_name(self._hub_name)
         where = f"table {table} at {self._connection.host}"
         self._open_table = HubTable(clients.table(table), where, len(self.instance_queues))
         self._open_queues = HubQueues(
@@ -147,7 +148,7 @@ class AzureStore:
 
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete inbox rows without touching a header."""
-        await self._table.delete_rows(instance_id, [rows.INBOX_PREFIX + key for key in keys])
+        await self._table.delete_rows(instance_id, [INBOX_PREFIX + key for key in keys])
 
     async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:
         """Insert or replace blob rows."""

@@ -19,6 +19,7 @@ from azure.data.tables.aio import TableClient
 from azure_durable_py.errors import ConcurrencyConflictError, DurableError, HubFormatError
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.azure import answers, listing, rows
+from azure_durable_py.taskhub.naming import END_OF_INBOX, HEADER_KEY, INBOX_PREFIX, MARKER_KEY, MARKER_PARTITION
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     BlobRow,
@@ -72,13 +73,18 @@ class HubTable:
         self._marker = marker
         return marker
 
+    async def mark_anew(self, marker: HubInfo) -> None:
+        """Write the marker of a hub that was upgraded."""
+        await self._call("Writing the marker", lambda: self._client.upsert_entity(_marker_row(marker), **_REPLACE))
+        self._marker = marker
+
     async def delete(self) -> None:
         """Delete the table. Idempotent."""
         await self._call("Deleting the table", self._client.delete_table)
 
     async def _read_marker(self) -> HubInfo | None:
         try:
-            row = await self._client.get_entity(rows.MARKER_PARTITION, rows.MARKER_KEY)
+            row = await self._client.get_entity(MARKER_PARTITION, MARKER_KEY)
         except answers.TROUBLE as error:
             if answers.status(error) == 404:
                 return None
@@ -87,18 +93,12 @@ class HubTable:
             return HubInfo(int(row["FormatVersion"]), int(row["QueueCount"]), bytes(row["SigningKey"]))
         except (KeyError, TypeError, ValueError) as error:
             raise HubFormatError(
-                f"The marker row of {self._where} ({rows.MARKER_PARTITION}/{rows.MARKER_KEY}) is damaged: {error!r}. "
+                f"The marker row of {self._where} ({MARKER_PARTITION}/{MARKER_KEY}) is damaged: {error!r}. "
                 "Restore it, or choose another extensions.durableTask.hubName in host.json."
             ) from error
 
     async def _create(self, marker: HubInfo) -> None:
-        row = {
-            "PartitionKey": rows.MARKER_PARTITION,
-            "RowKey": rows.MARKER_KEY,
-            "FormatVersion": marker.format_version,
-            "QueueCount": marker.queue_count,
-            "SigningKey": marker.signing_key,
-        }
+        row = _marker_row(marker)
         for what, create in (
             ("Creating the table", self._client.create_table),
             ("Writing the marker", lambda: self._client.create_entity(row)),
@@ -114,19 +114,19 @@ class HubTable:
     async def load(self, instance_id: str) -> Loaded:
         """Header and inbox of one query response."""
         partition = rows.partition_key(instance_id)
-        query = f"PartitionKey eq '{partition}' and RowKey lt '{rows.END_OF_INBOX}'"
+        query = f"PartitionKey eq '{partition}' and RowKey lt '{END_OF_INBOX}'"
         found, token = await self._page(query, limits.LOAD_ROWS)
         while not found and token:
             # A response may be empty and not the last. Nothing was taken from it, so the next one counts.
             found, token = await self._page(query, limits.LOAD_ROWS, token=token)
         header: Header | None = None
-        if found and found[0]["RowKey"] == rows.HEADER_KEY:
+        if found and found[0]["RowKey"] == HEADER_KEY:
             header = rows.header_of(instance_id, found.pop(0))
         return Loaded(header, tuple(rows.inbox_of(row) for row in found), bool(token))
 
     async def load_header(self, instance_id: str) -> Header | None:
         """The header, by a point read."""
-        row = await self._read(rows.partition_key(instance_id), rows.HEADER_KEY)
+        row = await self._read(rows.partition_key(instance_id), HEADER_KEY)
         return None if row is None else rows.header_of(instance_id, row)
 
     async def commit(self, commit: Commit) -> str:
@@ -154,7 +154,7 @@ class HubTable:
         partition = rows.partition_key(commit.instance_id)
         # The header comes first, so that a conflict is reported before a row that is gone.
         header = _header_operation(commit, partition)
-        deletes = [rows.INBOX_PREFIX + key for key in commit.consumed] + list(commit.dropped)
+        deletes = [INBOX_PREFIX + key for key in commit.consumed] + list(commit.dropped)
         operations = [_delete(partition, key) for key in dict.fromkeys(deletes)]
         puts = [_upsert(rows.blob_row(commit.instance_id, row)) for row in commit.put]
         while True:
@@ -186,11 +186,11 @@ class HubTable:
 
     async def _existing(self, instance_id: str, keys: Sequence[str]) -> set[str]:
         """Which of these inbox keys exist."""
-        low, high = (rows.INBOX_PREFIX + bound(keys) for bound in (min, max))
+        low, high = (INBOX_PREFIX + bound(keys) for bound in (min, max))
         partition = rows.partition_key(instance_id)
         query = f"PartitionKey eq '{partition}' and RowKey ge '{low}' and RowKey le '{high}'"
         found = await self._all(query, select=["RowKey"])
-        return {row["RowKey"][len(rows.INBOX_PREFIX) :] for row in found} & set(keys)
+        return {row["RowKey"][len(INBOX_PREFIX) :] for row in found} & set(keys)
 
     async def put_blobs(self, instance_id: str, given: Sequence[BlobRow]) -> None:
         """Insert or replace blob rows."""
@@ -218,7 +218,7 @@ class HubTable:
     async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
         """The RowKeys of all blob rows, and when each was taken."""
         partition = rows.partition_key(instance_id)
-        query = f"PartitionKey eq '{partition}' and RowKey ge '{rows.END_OF_INBOX}'"
+        query = f"PartitionKey eq '{partition}' and RowKey ge '{END_OF_INBOX}'"
         found = await self._all(query, select=["RowKey", "Timestamp"])
         return {row["RowKey"]: rows.taken_at(row) for row in found}
 
@@ -259,14 +259,12 @@ class HubTable:
     async def instances_with_inbox(self, before: datetime) -> list[str]:
         """The ids of instances with an inbox row that was taken before this time."""
         moment = f"{before.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-        query = (
-            f"RowKey ge '{rows.INBOX_PREFIX}' and RowKey lt '{rows.END_OF_INBOX}' and Timestamp lt datetime'{moment}'"
-        )
+        query = f"RowKey ge '{INBOX_PREFIX}' and RowKey lt '{END_OF_INBOX}' and Timestamp lt datetime'{moment}'"
         found = await self._all(query, select=["PartitionKey"])
         ids: list[str] = []
         for partition in sorted({row["PartitionKey"] for row in found}):
             # Of a very long id the key holds a part; the header holds the whole.
-            row = await self._read(partition, rows.HEADER_KEY) if rows.is_shortened(partition) else None
+            row = await self._read(partition, HEADER_KEY) if rows.is_shortened(partition) else None
             if row is not None or not rows.is_shortened(partition):
                 ids.append(rows.instance_id_of(row or {"PartitionKey": partition}))
         return ids
@@ -347,13 +345,23 @@ _CONFLICTS = frozenset(
 )
 
 
+def _marker_row(marker: HubInfo) -> rows.Row:
+    return {
+        "PartitionKey": MARKER_PARTITION,
+        "RowKey": MARKER_KEY,
+        "FormatVersion": marker.format_version,
+        "QueueCount": marker.queue_count,
+        "SigningKey": marker.signing_key,
+    }
+
+
 def _if_match(etag: str) -> Mapping[str, Any]:
     return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def _header_operation(commit: Commit, partition: str) -> _Operation:
     if commit.header is None:
-        return ("delete", {"PartitionKey": partition, "RowKey": rows.HEADER_KEY}, _if_match(commit.expected or ""))
+        return ("delete", {"PartitionKey": partition, "RowKey": HEADER_KEY}, _if_match(commit.expected or ""))
     row = rows.header_row(commit.header)
     if commit.expected is None:
         return _create(row)

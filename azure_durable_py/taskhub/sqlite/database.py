@@ -17,6 +17,7 @@ from pathlib import Path
 
 from azure_durable_py.errors import HubFormatError, StorageRejectedError
 from azure_durable_py.taskhub.sqlite.refusals import is_busy, translate
+from azure_durable_py.taskhub.upgrades import SCHEMA_STEPS, lead_to
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 
@@ -77,7 +78,7 @@ def open_file(path: str, busy_timeout: float) -> sqlite3.Connection:
         # One row whose text is damaged must not end the reading of all others.
         db.text_factory = _text
         # First of all: a database of somebody else stays as it is.
-        _has_schema(db, path)
+        _schema_of(db, path)
         mode = _keep_log(db, busy_timeout)
         # In WAL mode, FULL flushes the log at each commit: what was answered survives a loss of power, too.
         db.execute("PRAGMA synchronous = FULL")
@@ -176,19 +177,30 @@ def _narrow(path: str) -> None:
 
 
 def _create_schema(db: sqlite3.Connection, where: str) -> None:
-    if _has_schema(db, where):
+    if _schema_of(db, where) == _SCHEMA_VERSION:
         return
     with _transaction(db, "IMMEDIATE"):
         # Another process may have been quicker.
-        if not _find_schema(db, where):
-            for statement in _SCHEMA.split(";\n"):
-                db.execute(statement)
+        found = _find_schema(db, where)
+        if found == 0:
+            _run(db, _SCHEMA)
             db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        else:
+            for version in range(found, _SCHEMA_VERSION):
+                _run(db, SCHEMA_STEPS[version])
+        db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+    if found not in (0, _SCHEMA_VERSION):
+        logger.info("The tables of %s are now of schema %d, no longer %d.", where, _SCHEMA_VERSION, found)
 
 
-def _has_schema(db: sqlite3.Connection, where: str) -> bool:
-    """Whether our tables are there; False: nothing is."""
+def _run(db: sqlite3.Connection, statements: str) -> None:
+    # `executescript` would end the transaction.
+    for statement in statements.split(";\n"):
+        db.execute(statement)
+
+
+def _schema_of(db: sqlite3.Connection, where: str) -> int:
+    """The version of our tables; 0: nothing is there."""
     # Of one state of the file: between two reads another process may make the tables, which would then seem to be there
     # without the mark that says whose they are.
     with _transaction(db, "DEFERRED"):
@@ -206,21 +218,30 @@ def _transaction(db: sqlite3.Connection, kind: str) -> Generator[None]:
             db.execute("ROLLBACK")
 
 
-def _find_schema(db: sqlite3.Connection, where: str) -> bool:
+def _find_schema(db: sqlite3.Connection, where: str) -> int:
     application = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if application == _APPLICATION_ID:
-        if version != _SCHEMA_VERSION:
-            raise HubFormatError(
-                f"{where} was written by another version of azure-durable-py (schema {version}; this one "
-                f"knows {_SCHEMA_VERSION}). Upgrade azure-durable-py here, or name another file."
-            )
-        return True
+        _check_schema(version, where)
+        return version
     if application != 0 or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise StorageRejectedError(
             f"{where} is a SQLite database, but not one of azure-durable-py. Name another file for the hub."
         )
-    return False
+    return 0
+
+
+def _check_schema(version: int, where: str) -> None:
+    if version > _SCHEMA_VERSION:
+        raise HubFormatError(
+            f"{where} was written by a newer version of azure-durable-py (schema {version}; this one knows up to "
+            f"{_SCHEMA_VERSION}). Upgrade azure-durable-py here, or name another file."
+        )
+    if not lead_to(_SCHEMA_VERSION, version, SCHEMA_STEPS):
+        raise HubFormatError(
+            f"{where} was written by an older version of azure-durable-py (schema {version}), which this one cannot "
+            f"make into schema {_SCHEMA_VERSION}. Let its instances end under that version, and name another file."
+        )
 
 
 def _text(raw: bytes) -> str:

@@ -91,8 +91,11 @@ class SqliteStore:
         """Create what is missing and read the marker."""
         lane = self._lane = self._lane or self._connect()
         try:
-            info = await lane.write(self._mark)
-            return check_marker(info, self._hub_name, len(self._queues.instances), self._path or "memory")
+            found = await lane.write(self._mark)
+            info = check_marker(found, self._hub_name, len(self._queues.instances), self._path or "memory")
+            if info != found:
+                await lane.write(lambda db: self._mark_anew(db, info))
+            return info
         except BaseException:
             await self.close()
             raise
@@ -108,6 +111,10 @@ class SqliteStore:
         db.execute("INSERT OR IGNORE INTO hubs VALUES (?, ?, ?, ?)", marker)
         columns = "format_version, queue_count, signing_key"
         return HubInfo(*db.execute(f"SELECT {columns} FROM hubs WHERE hub = ?", (self._hub,)).fetchone())  # noqa: S608
+
+    def _mark_anew(self, db: sqlite3.Connection, info: HubInfo) -> None:
+        values = (info.format_version, info.queue_count, info.signing_key, self._hub)
+        db.execute("UPDATE hubs SET format_version = ?, queue_count = ?, signing_key = ? WHERE hub = ?", values)
 
     async def close(self) -> None:
         """Close the database when what is under way is done; one in memory is gone with it."""

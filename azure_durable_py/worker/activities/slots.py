@@ -19,16 +19,18 @@ from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import Event, TaskCompleted, TaskFailed
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target, WorkItem
+from azure_durable_py.taskhub.naming import work_writer
 from azure_durable_py.taskhub.outgoing import RunActivity, Sender
 from azure_durable_py.taskhub.payloads import Spill
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.reading import read_value
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.activities.runner import ActivityRunner
 from azure_durable_py.worker.context import ActivityJob, TaskResult
 from azure_durable_py.worker.given_up import after_attempts
 from azure_durable_py.worker.intake.delivery import Delivery, Holder
-from azure_durable_py.worker.intake.poison import set_aside
+from azure_durable_py.worker.intake.poison import leave, set_aside
 from azure_durable_py.worker.supervision import Supervisor
 from azure_durable_py.worker.taskset import TaskSet
 
@@ -216,6 +218,8 @@ class ActivityFeed:
         what = f"Activity {activity.name!r} of instance {instance_id!r}"
         try:
             text = await self._hub.patiently(lambda: read_value(self._hub.store, instance_id, activity.input), what)
+        except NewerFormatError:
+            raise
         except DurableError as error:
             return TaskFailed(self._hub.clock.now(), activity.task_id, FailureDetails.from_exception(error))
         return await self._runner.run(activity.name, activity.task_id, text)
@@ -230,7 +234,7 @@ class ActivityFeed:
     async def _put_item(self, offer: _Offer) -> None:
         sender, activity = offer.sender, offer.activity
         item_id = self._hub.ids.new()
-        spill = Spill(f"work-{item_id}")
+        spill = Spill(work_writer(item_id))
         item = WorkItem(
             id=item_id,
             instance_id=sender.instance_id,
@@ -268,6 +272,9 @@ class ActivityFeed:
             item = WorkItem.decode(message.body)
         except MalformedMessageError as error:
             self._running.start(set_aside(self._hub, message, error), "poison")
+            return
+        except NewerFormatError as error:
+            self._running.start(leave(self._hub, message, error), "leave")
             return
         ids = self._hub.ids
         again = lambda: item.put_back(ids.short()).encode()  # noqa: E731

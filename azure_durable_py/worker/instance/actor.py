@@ -14,6 +14,7 @@ from azure_durable_py.errors import ConcurrencyConflictError, StorageError
 from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.taskhub.state import Alarm, Arming
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.context import TaskResult, WorkerContext
 from azure_durable_py.worker.instance.attention import Attention
 from azure_durable_py.worker.instance.instance import Instance
@@ -139,6 +140,9 @@ class Actor:
                 self._attention.call()
             except ConcurrencyConflictError:
                 it.forget()
+            except NewerFormatError as error:
+                logger.warning("Instance %r is left to a worker that is upgraded: %s", self.instance_id, error)
+                await self._defer()
             except CorruptRowError:
                 logger.exception("Instance %r cannot be read; its messages are put back.", self.instance_id)
                 await self._defer()

@@ -13,7 +13,7 @@ from azure_durable_py.history.events import Event
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub.damage import quarantine
 from azure_durable_py.taskhub.entity_state import EntityState
-from azure_durable_py.taskhub.naming import chunk_keys
+from azure_durable_py.taskhub.naming import backlog_key, chunk_keys
 from azure_durable_py.taskhub.payloads import to_blobs
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.taskhub.state import PageRef
@@ -78,7 +78,7 @@ class Backlog:
         """Move a long tail to rows."""
         entity = self._entity
         if sum(map(len, entity.tail)) > SEAL_CHARS:
-            ref, rows = to_blobs(f"60-backlog-{self._draft.turn_id}", "\n".join(entity.tail))
+            ref, rows = to_blobs(backlog_key(self._draft.turn_id), "\n".join(entity.tail))
             entity.pages.append(PageRef(ref.key, ref.chunks, len(entity.tail)))
             entity.tail = []
             self._draft.rows.put(rows)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from azure_durable_py.errors import ConcurrencyConflictError, StorageError, StorageUnavailableError
-from azure_durable_py.taskhub.payloads import unpack
-from azure_durable_py.taskhub.protocol import Commit, Header
+from azure_durable_py.taskhub.protocol import Commit, CorruptRowError, Header
+from azure_durable_py.taskhub.references import named_rows
+from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.instance.header_draft import HeaderDraft
 from azure_durable_py.worker.instance.mailroom import Pauses
@@ -29,16 +30,18 @@ class Commits:
         """Whether no commit of ours is under way that may still land on this header."""
         return header is None or self._unsettled != header.etag
 
-    def orphans(self, header: Header) -> list[str]:
+    def orphans(self, header: Header, state: InstanceState) -> list[str]:
         """Rows of commits that came to nothing, by what the header says now (PROTOCOL R18).
 
         A commit whose answer was lost may have landed, and others on top of it: then its rows are in use.
         """
         if not self._staged:
             return []
-        columns = header.columns
-        named = f"{unpack(header.body) if header.body else ''}{columns.input_payload}{columns.output_payload}"
-        self._staged = {turn_id: keys for turn_id, keys in self._staged.items() if turn_id not in named}
+        try:
+            named = named_rows(header.columns, state)
+        except CorruptRowError:
+            return []
+        self._staged = {turn_id: keys for turn_id, keys in self._staged.items() if named.isdisjoint(keys)}
         return [key for keys in self._staged.values() for key in keys]
 
     async def make(self, draft: HeaderDraft) -> tuple[Header, tuple[str, ...]]:

@@ -22,6 +22,7 @@ from azure_durable_py.history.events import (
 from azure_durable_py.taskhub.entity_state import EntityState, LockHolder
 from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.instance.backlog import Backlog
 from azure_durable_py.worker.instance.entity_draft import EntityDraft
@@ -94,7 +95,12 @@ class EntityTurn:
             if self._is_full or self._entity.is_runnable:
                 break
             await self._reader.senders.recall(self._header.state, [row])
-            accepted = accept(self._instance_id, self._header.state, [row], _never, self._header.now)
+            try:
+                accepted = accept(self._instance_id, self._header.state, [row], _never, self._header.now)
+            except NewerFormatError:
+                if not (consumed or self._bounds.operations or self._drained):
+                    raise
+                break
             consumed += accepted.consumed
             quarantined += accepted.quarantined
             if not accepted.events:

@@ -23,9 +23,11 @@ from azure_durable_py.history.events import (
 from azure_durable_py.taskhub.damage import quarantine
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError, Target
+from azure_durable_py.taskhub.naming import inbox_keys_until
 from azure_durable_py.taskhub.payloads import payload_rows
 from azure_durable_py.taskhub.protocol import BlobRow, CorruptRowError, InboxRow, Loaded
 from azure_durable_py.taskhub.state import ClientMemory, InstanceState
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.instance.sender_memory import note_sender
 
 COMPLETIONS = (
@@ -56,17 +58,18 @@ CLIENT_MEMORY = timedelta(minutes=10)
 class Accepted:
     """What a turn takes from the inbox.
 
-    `events` take effect, in order; `rows` are the rows that they came in. `refused` have no effect. `consumed` are the
-    keys of all rows that the commit deletes, those without effect included. `quarantined` keep what could not be read.
-    `spent` are the payload rows of what was consumed: of no use any more to who has copied the values, or takes none.
+    `events` take effect, in order; `rows` are the rows that they came in. `consumed` are the keys of all rows
+    that the commit deletes, those without effect included. `quarantined` keep what could not be read. `spent` are
+    the payload rows of what was consumed: of no use any more to who has copied the values, or takes none. `vain` are
+    locks that were granted to an execution which is not there any more.
     """
 
     events: list[InboxEvent] = field(default_factory=lambda: [])
     rows: list[InboxRow] = field(default_factory=lambda: [])
-    refused: list[InboxEvent] = field(default_factory=lambda: [])
     consumed: list[str] = field(default_factory=lambda: [])
     quarantined: list[BlobRow] = field(default_factory=lambda: [])
     spent: list[str] = field(default_factory=lambda: [])
+    vain: list[InboxEvent] = field(default_factory=lambda: [])
 
 
 def accept(
@@ -78,28 +81,39 @@ def accept(
 ) -> Accepted:
     """Take rows in order, remembering in `state` what must not take effect again.
 
+    A row of a version to come stays where it is, and all behind it, so that nothing overtakes it.
+
     :param is_open: whether a task id of this generation still waits for its answer.
+    :raises NewerFormatError: the first row is one of a version to come.
     """
     accepted = Accepted()
     answered: set[int] = set()
     for row in rows:
-        accepted.consumed.append(row.key)
         try:
             event = InboxEvent.decode(row.body)
         except MalformedMessageError as error:
+            accepted.consumed.append(row.key)
             accepted.quarantined += quarantine(instance_id, row.key, row.body, error)
             continue
+        except NewerFormatError:
+            if not accepted.consumed:
+                raise
+            break
+        accepted.consumed.append(row.key)
         accepted.spent += payload_rows([event.event])
+        if isinstance(event.event, EntityLockGranted) and not matches(event.target, state):
+            accepted.vain.append(event)
         if _takes_effect(state, event, is_open, answered, row.timestamp or now):
             accepted.events.append(event)
             accepted.rows.append(row)
-        else:
-            accepted.refused.append(event)
     return accepted
 
 
-def decoded(rows: Iterable[InboxRow]) -> list[InboxEvent]:
-    """The events in inbox rows, as far as they can be read."""
+def readable(rows: Iterable[InboxRow]) -> list[InboxEvent]:
+    """The events of inbox rows, without those that cannot be read.
+
+    :raises NewerFormatError: one of them is of a version to come.
+    """
     events: list[InboxEvent] = []
     for row in rows:
         try:
@@ -150,7 +164,7 @@ def horizon(loaded: Loaded, now: datetime) -> str:
     """
     if not loaded.more:
         return loaded.inbox[-1].key if loaded.inbox else ""
-    return f"1-{now + HORIZON:%Y%m%dT%H%M%S%f}"
+    return inbox_keys_until(now + HORIZON)
 
 
 def matches(target: Target, state: InstanceState) -> bool:

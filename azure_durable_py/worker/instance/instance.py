@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from azure_durable_py.errors import StorageError
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.taskhub.messages import InboxEvent
+from azure_durable_py.taskhub.messages import Cause, InboxEvent
 from azure_durable_py.taskhub.protocol import CorruptRowError, Header
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.worker.context import ActivityJob, TaskResult, WorkerContext
@@ -26,7 +26,6 @@ from azure_durable_py.worker.instance.orchestration_turn import check_unchanged
 from azure_durable_py.worker.instance.results import LookAgainError, Results
 from azure_durable_py.worker.instance.turn_clock import TurnClock
 from azure_durable_py.worker.intake.delivery import Delivery
-from azure_durable_py.worker.lifeless import REPAIR
 
 logger = logging.getLogger("azure_durable_py.worker")
 EARLY_SECONDS = 2.0
@@ -89,7 +88,7 @@ class Instance:
     @property
     def is_being_repaired(self) -> bool:
         """Whether a scan found no life in it: what other workers left behind is taken over (PROTOCOL R8)."""
-        return any(delivery.why == REPAIR for delivery in self.guards)
+        return any(delivery.cause is Cause.repair for delivery in self.guards)
 
     @property
     def has_rows(self) -> bool:
@@ -126,7 +125,7 @@ class Instance:
         header, state = self.current
         now = self.clock.after(state.turn_time)
         draft = HeaderDraft(header, state.copy(), self.context.hub.ids.short(), now, self.kind.upkeep)
-        draft.state.garbage += self.commits.orphans(header)
+        draft.state.garbage += self.commits.orphans(header, state)
         return draft
 
     def fence(self, draft: HeaderDraft) -> None:
@@ -136,7 +135,7 @@ class Instance:
 
     def see_to_timers(self, draft: HeaderDraft, guard: Delivery) -> None:
         """Have the instance woken for its earliest timer (PROTOCOL R16)."""
-        woken = any(delivery.due is not None for delivery in self.guards)
+        woken = any(delivery.cause is Cause.timer for delivery in self.guards)
         earliest = draft.state.earliest
         if woken and earliest is not None:
             early = (earliest - draft.now).total_seconds()

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 
+from azure_durable_py.taskhub.naming import BEHIND_ALL
 from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import Header, InboxRow, Loaded
 from azure_durable_py.taskhub.state import InstanceState
@@ -18,7 +19,7 @@ from azure_durable_py.worker.intake.delivery import UNSEEN, Delivery
 
 ROWS_PER_TURN = 90
 BYTES_PER_TURN = 1_000_000
-NOT_LOADED = "~"
+NOT_LOADED = BEHIND_ALL
 """The execution before anything was loaded; None is that of an instance that is not there."""
 
 

@@ -115,7 +115,7 @@ class OrchestrationTurn:
         state = self._draft.state
         await self._reader.senders.recall(state, rows)
         accepted = accept(self._sender.instance_id, state, rows, self._reader.is_open, self._draft.now)
-        await give_locks_back(self._context.hub, accepted.refused, state)
+        await give_locks_back(self._context.hub, accepted.vain)
         return accepted
 
 

@@ -15,10 +15,11 @@ from azure_durable_py import shape
 from azure_durable_py.runtime.decisions import ANSWERS
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError
-from azure_durable_py.taskhub.naming import chunk_keys
+from azure_durable_py.taskhub.naming import chunk_keys, senders_key
 from azure_durable_py.taskhub.payloads import from_blobs, to_blobs
 from azure_durable_py.taskhub.protocol import BlobRow, CorruptRowError, InboxRow, TaskHubStore
 from azure_durable_py.taskhub.state import InstanceState, SenderPage
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 
 logger = logging.getLogger("azure_durable_py.worker")
 MAX_SENDERS = 2_000
@@ -52,7 +53,7 @@ class SenderMemory:
         for row in rows:
             try:
                 event = InboxEvent.decode(row.body)
-            except MalformedMessageError:
+            except (MalformedMessageError, NewerFormatError):
                 continue
             if event.sender not in state.senders and _is_numbered(event):
                 await self._recall(state, event)
@@ -100,6 +101,6 @@ def move_senders(state: InstanceState, turn_id: str, now: datetime) -> list[Blob
         return []
     older = list(state.senders)[: len(state.senders) // 2]
     moved = {sender: state.senders.pop(sender) for sender in older}
-    ref, rows = to_blobs(f"50-senders-{turn_id}", json.dumps(moved, ensure_ascii=False))
+    ref, rows = to_blobs(senders_key(turn_id), json.dumps(moved, ensure_ascii=False))
     pages.append(SenderPage(ref.key, ref.chunks, state.latest_sent or now, now))
     return rows

@@ -32,10 +32,11 @@ from __future__ import annotations
 
 import logging
 
+from azure_durable_py.taskhub.messages import Cause
 from azure_durable_py.taskhub.payloads import payload_rows
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit
 from azure_durable_py.taskhub.state import InstanceState
-from azure_durable_py.worker.instance.inbox import decoded, horizon
+from azure_durable_py.worker.instance.inbox import horizon, readable
 from azure_durable_py.worker.instance.instance import Instance
 from azure_durable_py.worker.instance.results import LookAgainError
 from azure_durable_py.worker.instance.strays import give_locks_back
@@ -136,8 +137,8 @@ class Steps:
         """What an instance that is not there was sent has no effect."""
         it, store = self._it, self._it.context.hub.store
         rows = list(it.known.rows)
-        events = decoded(rows)
-        await give_locks_back(it.context.hub, events, None)
+        events = readable(rows)
+        await give_locks_back(it.context.hub, events)
         keys = [row.key for row in rows]
         for at in range(0, len(keys), MAX_COMMIT_ROWS):
             await store.delete_inbox(it.id, keys[at : at + MAX_COMMIT_ROWS])
@@ -164,8 +165,8 @@ class Steps:
         guard = it.chosen()
         it.dispatcher.drop_into(draft, settled=it.is_settled)
         rows = it.known.next_rows()
-        events = decoded(rows)
-        await give_locks_back(it.context.hub, events, None)
+        events = readable(rows)
+        await give_locks_back(it.context.hub, events)
         draft.consume([row.key for row in rows])
         draft.state.garbage += payload_rows(event.event for event in events)
         if it.is_being_repaired:
@@ -211,7 +212,7 @@ class Steps:
             return True
         if delivery.suspect or state.names(delivery.id) or it.restraint.early_until is not None:
             return False
-        if delivery.due is not None and state.arming is not None and it.guards.is_mine(state.arming.guard):
+        if delivery.cause is Cause.timer and state.arming is not None and it.guards.is_mine(state.arming.guard):
             # It may be the very doorbell that we are putting, come before its name is known: it must be seen in hand.
             return False
         if it.restraint.parked:

@@ -19,18 +19,13 @@ from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.protocol import CorruptRowError, TaskHubStore
 from azure_durable_py.taskhub.reading import read_history
 from azure_durable_py.taskhub.state import InstanceState
-from azure_durable_py.worker.instance.inbox import matches
 
 
-async def give_locks_back(hub: TaskHub, events: Iterable[InboxEvent], state: InstanceState | None) -> None:
-    """Release every lock that these events grant, unless to the execution of `state` (PROTOCOL R21).
-
-    :param state: of the instance that runs; None: none does.
-    """
+async def give_locks_back(hub: TaskHub, events: Iterable[InboxEvent]) -> None:
+    """Release every lock that these events grant: nobody runs who wants it (PROTOCOL R21)."""
     for granted in events:
-        event = granted.event
-        if isinstance(event, EntityLockGranted) and (state is None or not matches(granted.target, state)):
-            await _give_back(hub, event)
+        if isinstance(granted.event, EntityLockGranted):
+            await _give_back(hub, granted.event)
 
 
 async def _give_back(hub: TaskHub, granted: EntityLockGranted) -> None:

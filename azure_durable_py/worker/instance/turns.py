@@ -13,11 +13,13 @@ from datetime import timedelta
 
 from azure_durable_py.errors import ConcurrencyConflictError, PayloadTooLargeError
 from azure_durable_py.history.events import ExecutionTerminated
-from azure_durable_py.taskhub.protocol import Commit
+from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError
+from azure_durable_py.taskhub.naming import is_control
+from azure_durable_py.taskhub.protocol import Commit, InboxRow
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.given_up import after_attempts
 from azure_durable_py.worker.instance.header_draft import HeaderDraft, begun_before
-from azure_durable_py.worker.instance.inbox import decoded
 from azure_durable_py.worker.instance.instance import Instance
 from azure_durable_py.worker.instance.kinds import Hand
 from azure_durable_py.worker.instance.results import LookAgainError
@@ -139,8 +141,7 @@ class Turns:
         """Whether a delayed start is not due, and nobody asked to end the instance before."""
         if state.start_at is None or draft.now >= state.start_at:
             return False
-        control = decoded(row for row in self._it.known.rows if row.key.startswith("0-"))
-        return not any(isinstance(event.event, ExecutionTerminated) for event in control)
+        return not any(_is_termination(row) for row in self._it.known.rows if is_control(row.key))
 
     async def _is_unwanted_child(self, state: InstanceState, draft: HeaderDraft) -> bool:
         """Delete a child that begins late and that its parent does not wait for any more (PROTOCOL R14)."""
@@ -204,3 +205,10 @@ class Turns:
         if it.is_worth_a_commit(draft):
             await it.commit(draft)
         return draft
+
+
+def _is_termination(row: InboxRow) -> bool:
+    try:
+        return isinstance(InboxEvent.decode(row.body).event, ExecutionTerminated)
+    except (MalformedMessageError, NewerFormatError):
+        return False

@@ -11,12 +11,13 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
 from azure_durable_py.errors import MessageLostError, StorageError, StorageUnavailableError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.messages import Cause
+from azure_durable_py.taskhub.naming import BEHIND_ALL
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.state import Rank
 from azure_durable_py.worker.taskset import TaskSet
@@ -58,7 +59,7 @@ class Settlement(Protocol):
         ...
 
 
-UNSEEN = "~"
+UNSEEN = BEHIND_ALL
 """The horizon of a delivery before anything was loaded for it: behind all keys."""
 
 
@@ -66,8 +67,8 @@ UNSEEN = "~"
 class Delivery:
     """One delivery of a doorbell or work item.
 
-    `rank` orders the deliveries of messages under one id. `due`: the doorbell was put for a timer.
-    `why` is the doorbell's. `suspect`: it may not be the first delivery, and nothing in the header says yet
+    `rank` orders the deliveries of messages under one id. `cause` is the doorbell's, None that of a work item.
+    `suspect`: it may not be the first delivery, and nothing in the header says yet
     that it is the newest (PROTOCOL R1). `outranked`: the header says that it is not. `horizon` is the
     inbox key behind which rows are none of its business. `last`: host.json allows no other delivery.
     `failure`: why to run no more of what it asks for, but to fail it. `item`: it is a work item. `attempt`: which
@@ -78,8 +79,7 @@ class Delivery:
     id: str
     rank: Rank
     settlement: Settlement
-    why: str = ""
-    due: datetime | None = None
+    cause: Cause | None = None
     failure: FailureDetails | None = None
     last: bool = False
     item: bool = False

@@ -16,11 +16,13 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from azure_durable_py.errors import StorageError
-from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError, WorkItem
+from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError, Unread, WorkItem, put_back_unread
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.activities.slots import ActivityFeed
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.given_up import after_rounds
 from azure_durable_py.worker.intake.delivery import Delivery, Held
+from azure_durable_py.worker.intake.poison import LONGEST_PAUSE
 
 logger = logging.getLogger("azure_durable_py.worker")
 _Envelope = TypeVar("_Envelope", Doorbell, WorkItem)
@@ -180,7 +182,7 @@ class Invocations:
         :param dequeue_count: how often it was delivered, this time included.
         :raises StorageError: storage is out of reach; waited for already.
         """
-        doorbell = _read(Doorbell.decode, body)
+        doorbell = await self._read(Doorbell, body)
         if doorbell is None:
             return
         hub = self._context.hub
@@ -194,9 +196,7 @@ class Invocations:
         what = f"instance {doorbell.instance_id!r}"
         rank = (doorbell.again, doorbell.tag, dequeue_count)
         failure = after_rounds(what, doorbell.poisoned, MOST_ROUNDS)
-        delivery = Delivery(
-            doorbell.id, rank, settlement, doorbell.why, doorbell.due, failure, poisoned=doorbell.poisoned > 0
-        )
+        delivery = Delivery(doorbell.id, rank, settlement, doorbell.cause, failure, poisoned=doorbell.poisoned > 0)
         self._ring(doorbell.instance_id, delivery)
         await self._wait(settlement)
 
@@ -207,7 +207,7 @@ class Invocations:
         :param dequeue_count: how often it was delivered, this time included.
         :raises StorageError: storage is out of reach; waited for already.
         """
-        item = _read(WorkItem.decode, body)
+        item = await self._read(WorkItem, body)
         if item is None:
             return
         hub = self._context.hub
@@ -230,7 +230,7 @@ class Invocations:
 
         :raises StorageError: it cannot be put; waited for already.
         """
-        doorbell = _read(Doorbell.decode, body)
+        doorbell = await self._read(Doorbell, body, poisoned=True)
         if doorbell is None:
             return
         queue = self._context.hub.store.instance_queue(doorbell.instance_id)
@@ -242,7 +242,7 @@ class Invocations:
 
         :raises StorageError: it cannot be put; waited for already.
         """
-        item = _read(WorkItem.decode, body)
+        item = await self._read(WorkItem, body, poisoned=True)
         if item is None:
             return
         again = replace(item.put_back(self._context.hub.ids.short()), poisoned=item.poisoned + 1)
@@ -262,6 +262,34 @@ class Invocations:
         )
         await hub.retry(lambda: hub.put(queue, body, delay))
 
+    async def _read(self, envelope: type[_Envelope], body: str, *, poisoned: bool = False) -> _Envelope | None:
+        """A message; None: it is none of ours, or of a version to come and put back.
+
+        :raises StorageError: it cannot be put; waited for already.
+        """
+        try:
+            try:
+                return envelope.decode(body)
+            except NewerFormatError as error:
+                unread = put_back_unread(body, self._context.hub.ids.short(), poisoned=poisoned)
+                await self._leave(unread, envelope is Doorbell, error)
+        except MalformedMessageError as error:
+            logger.error("A message is not one of this task hub (%s); it is dropped. It begins: %.500r", error, body)
+        return None
+
+    async def _leave(self, unread: Unread, is_doorbell: bool, error: NewerFormatError) -> None:
+        # The host would deliver it again at once and give it up after a few times: so a fresh one takes its place.
+        hub = self._context.hub
+        queue = hub.store.instance_queue(unread.instance_id) if is_doorbell else hub.store.activity_queue
+        pause = min(2.0 ** min(unread.again - 1, 10), LONGEST_PAUSE)
+        logger.warning(
+            "A message for instance %r is left for another worker, and comes again in %.0f s: %s",
+            unread.instance_id,
+            pause,
+            error,
+        )
+        await hub.retry(lambda: hub.put(queue, unread.body, pause))
+
     async def _wait(self, settlement: Invocation) -> None:
         with self._one_held() as patience:
             await settlement.wait(patience, self._limits.give_up_after)
@@ -274,11 +302,3 @@ class Invocations:
             yield self._limits.patience if self._held <= self._limits.held_at_most else SHORT_PATIENCE
         finally:
             self._held -= 1
-
-
-def _read(decode: Callable[[str], _Envelope], body: str) -> _Envelope | None:
-    try:
-        return decode(body)
-    except MalformedMessageError as error:
-        logger.error("A message is not one of this task hub (%s); it is dropped. It begins: %.500r", error, body)
-        return None

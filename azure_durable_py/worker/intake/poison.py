@@ -1,4 +1,8 @@
-"""Messages in our queues that are not ours: set aside where nobody trips over them."""
+"""Messages in our queues that this worker cannot read.
+
+What is not ours is set aside where nobody trips over it. What is of a newer version of this package is left where it
+is, for a worker that is upgraded.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,13 @@ import logging
 
 from azure_durable_py.errors import MessageLostError, StorageError
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.naming import poison_queue
 from azure_durable_py.taskhub.protocol import MAX_MESSAGE_CHARS, QueueMessage
+from azure_durable_py.taskhub.upgrades import NewerFormatError
 
 logger = logging.getLogger("azure_durable_py.worker")
-
-
-def poison_queue(queue: str) -> str:
-    """The queue for messages of `queue` that cannot be read: the name that Azure Functions uses."""
-    return f"{queue}-poison"
+LONGEST_PAUSE = 60.0
+"""How long a message of a version to come is left alone at most, in seconds."""
 
 
 async def set_aside(hub: TaskHub, message: QueueMessage, error: Exception) -> None:
@@ -33,6 +36,20 @@ async def set_aside(hub: TaskHub, message: QueueMessage, error: Exception) -> No
         return
     except StorageError as failure:
         logger.warning("It could not be moved and will be seen again: %s", failure)
+
+
+async def leave(hub: TaskHub, message: QueueMessage, error: NewerFormatError) -> None:
+    """Let go of a message of a version to come, as it is: it comes again, later each time."""
+    pause = min(2.0 ** min(message.dequeue_count - 1, 10), LONGEST_PAUSE)
+    logger.warning(
+        "A message in queue %s is left for another worker, and comes again in %.0f s: %s", message.queue, pause, error
+    )
+    try:
+        await hub.retry(lambda: hub.store.extend_message(message, pause))
+    except MessageLostError:
+        return
+    except StorageError as failure:
+        logger.warning("It could not be let go, and comes again when its visibility ends: %s", failure)
 
 
 def _copy(body: str) -> str:

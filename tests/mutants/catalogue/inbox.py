@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.mutants.planting import Mutant
 
+_NEWER = "tests/worker/test_newer_format.py"
+
 MUTANTS = (
     Mutant(
         "sequence_not_checked",
@@ -71,9 +73,9 @@ MUTANTS = (
     Mutant(
         "control_behind_the_backlog",
         "A termination waits behind all events that came before it.",
-        "taskhub/messages.py",
-        'rank = "0" if self.control else "1"',
-        'rank = "1"',
+        "taskhub/naming.py",
+        "{_CONTROL if control else _ORDINARY}",
+        "{_ORDINARY}",
         ("tests/protocol/test_rules_order.py::test_r15_a_termination_does_not_wait_behind_a_backlog",),
     ),
     Mutant(
@@ -101,5 +103,13 @@ MUTANTS = (
         "if len(rows) == ROWS_PER_TURN or (rows and size > BYTES_PER_TURN):",
         "if len(rows) == 100 * ROWS_PER_TURN or (rows and size > BYTES_PER_TURN):",
         ("tests/protocol/test_rules_time.py::test_r20_a_backlog_is_loaded_once_and_not_at_every_turn",),
+    ),
+    Mutant(
+        "newer_event_set_aside",
+        "What a newer version of the package wrote is taken for damaged and set aside.",
+        "worker/instance/inbox.py",
+        "        except MalformedMessageError as error:\n            accepted.consumed",
+        "        except (MalformedMessageError, NewerFormatError) as error:\n            accepted.consumed",
+        (f"{_NEWER}::test_an_event_of_a_newer_version_holds_up_what_is_behind_it_and_nothing_else",),
     ),
 )

@@ -96,4 +96,12 @@ MUTANTS = (
             "tests/protocol/test_rules_time.py::test_r16_a_delayed_start_is_not_begun_before_its_time_by_what_it_is_sent",
         ),
     ),
+    Mutant(
+        "cause_ignored",
+        "The doorbell of a timer is not told from any other: an alarm that has no name is never cleared.",
+        "worker/instance/instance.py",
+        "        woken = any(delivery.cause is Cause.timer for delivery in self.guards)\n",
+        "        woken = False\n",
+        ("tests/protocol/test_rules_time.py",),
+    ),
 )
