@@ -18,7 +18,9 @@ from typing import Any, Protocol, TypeVar
 from azure_durable_py.errors import FunctionNotFoundError, TurnTimeoutError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
+    Answer,
     ContinuedAsNew,
+    Decision,
     Event,
     EventRaised,
     ExecutionCompleted,
@@ -30,8 +32,8 @@ from azure_durable_py.history.events import (
 )
 from azure_durable_py.registry import Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.runtime.decisions import ANSWERS, Decisions, Halt
-from azure_durable_py.runtime.determinism import Recorded, describe_end, difference, is_decision
+from azure_durable_py.runtime.decisions import Decisions, Halt
+from azure_durable_py.runtime.determinism import Recorded, describe_end, difference
 from azure_durable_py.runtime.driver import Driver, Raised, Returned
 from azure_durable_py.runtime.generation import Continuation, Execution
 from azure_durable_py.runtime.tasks import ParentTask, Task
@@ -159,7 +161,7 @@ class Orchestration:
         """Whether the task was decided, is not cancelled, and no answer has been taken for it."""
         return task_id not in self._held_ids and not self.is_finished and self._decisions.task(task_id) is not None
 
-    def decision(self, task_id: int) -> Event:
+    def decision(self, task_id: int) -> Decision:
         """The event that decided this task.
 
         :raises KeyError: no decision has this id.
@@ -245,8 +247,8 @@ class Orchestration:
 
     def _replay(self, position: int, events: Sequence[Event]) -> None:
         started, rest = events[0], events[1:]
-        inputs = [event for event in rest if not is_decision(event) and not isinstance(event, _ENDS)]
-        recorded = [Recorded(position + at, event) for at, event in enumerate(events) if is_decision(event)]
+        inputs = [event for event in rest if not isinstance(event, (Decision, *_ENDS))]
+        recorded = [Recorded(position + at, event) for at, event in enumerate(events) if isinstance(event, Decision)]
         recorded_end = next((event for event in rest if isinstance(event, _ENDS)), None)
         self._decisions.begin(started.timestamp, recorded, position + 1 + len(inputs))
         if self._decisions.error is None:
@@ -330,8 +332,8 @@ class Orchestration:
             return False
         if self._suspended:
             self._held.append(event)
-            if not isinstance(event, EventRaised):
-                self._held_ids.add(_task_id(event))
+            if isinstance(event, Answer):
+                self._held_ids.add(event.task_id)
         else:
             self._deliver(event)
             self._run_code()
@@ -340,14 +342,14 @@ class Orchestration:
     def _matters(self, event: Event) -> bool:
         if isinstance(event, EventRaised):
             return True
-        if self._leaving is not None or type(event) not in ANSWERS:
+        if self._leaving is not None or not isinstance(event, Answer):
             return False
-        return _task_id(event) not in self._held_ids and self._decisions.expects(event)
+        return event.task_id not in self._held_ids and self._decisions.expects(event)
 
     def _deliver(self, event: Event) -> None:
         if isinstance(event, EventRaised):
             self._execution.events.raise_event(event)
-        elif self._decisions.expects(event):
+        elif isinstance(event, Answer) and self._decisions.expects(event):
             self._decisions.answer(event)
 
     def _go(self) -> None:
@@ -357,7 +359,8 @@ class Orchestration:
         self._run_code()
         while self._held and self._end is None:
             event = self._held.popleft()
-            self._held_ids.discard(getattr(event, "task_id", -1))
+            if isinstance(event, Answer):
+                self._held_ids.discard(event.task_id)
             self._deliver(event)
             self._run_code()
 
@@ -411,10 +414,6 @@ def _split(inputs: Iterable[Event]) -> tuple[list[Event], list[Event]]:
 
 def _terminations(events: Iterable[Event]) -> list[Event]:
     return [event for event in events if isinstance(event, ExecutionTerminated)]
-
-
-def _task_id(event: Any) -> int:
-    return event.task_id
 
 
 def _turns(history: Sequence[Event]) -> Iterator[tuple[int, Sequence[Event]]]:
