@@ -95,12 +95,12 @@ def calling_place() -> str | None:
     frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
         if not frame.f_code.co_filename.startswith(_PACKAGE):
-            return place_of(frame.f_code, frame.f_lineno)
+            return line_of(frame.f_code, frame.f_lineno)
         frame = frame.f_back
     return None
 
 
-def place_of(code: CodeType, line: int) -> str:
+def line_of(code: CodeType, line: int) -> str:
     """`file:line in function`."""
     name = code.co_qualname if sys.version_info >= (3, 11) else code.co_name
     return f"{code.co_filename}:{line} in {name}"
