@@ -8,17 +8,17 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from azure_durable_py.errors import InvalidRequestError
-from azure_durable_py.http.signing import Operation, UrlSigner
+from azure_durable_py.http.signing import SignedOperation, UrlSigner
 
 _AFTER_INSTANCE = {
-    "statusQueryGetUri": (Operation.status, "?"),
-    "sendEventPostUri": (Operation.raise_event, "/raiseEvent/{eventName}?"),
-    "terminatePostUri": (Operation.terminate, "/terminate?reason={text}&"),
-    "rewindPostUri": (Operation.rewind, "/rewind?reason={text}&"),
-    "purgeHistoryDeleteUri": (Operation.purge, "?"),
-    "restartPostUri": (Operation.restart, "/restart?"),
-    "suspendPostUri": (Operation.suspend, "/suspend?reason={text}&"),
-    "resumePostUri": (Operation.resume, "/resume?reason={text}&"),
+    "statusQueryGetUri": (SignedOperation.status, "?"),
+    "sendEventPostUri": (SignedOperation.raise_event, "/raiseEvent/{eventName}?"),
+    "terminatePostUri": (SignedOperation.terminate, "/terminate?reason={text}&"),
+    "rewindPostUri": (SignedOperation.rewind, "/rewind?reason={text}&"),
+    "purgeHistoryDeleteUri": (SignedOperation.purge, "?"),
+    "restartPostUri": (SignedOperation.restart, "/restart?"),
+    "suspendPostUri": (SignedOperation.suspend, "/suspend?reason={text}&"),
+    "resumePostUri": (SignedOperation.resume, "/resume?reason={text}&"),
 }
 
 

@@ -307,7 +307,7 @@ async def test_the_outcome_of_an_instance_whose_output_is_lost_is_no_output(
     await spoil_columns(hub.store, "bad", output=None, output_payload=REF)
     answer = await client.outcome("bad", 5.0)
     assert answer is not None
-    assert (answer.status_code, "is missing" in answer.body) == (500, True)
+    assert (answer.status_code, b"is missing" in answer.body) == (500, True)
 
 
 async def test_only_one_of_two_who_end_a_damaged_instance_does(hub: TaskHub, client: DurableOrchestrationClient):

@@ -19,7 +19,7 @@ from azure_durable_py.hosting.appsettings import route_prefix
 from azure_durable_py.http.management import ManagementApi
 from azure_durable_py.http.signing import UrlSigner
 from azure_durable_py.http.urls import SignedUrls
-from azure_durable_py.http.wire import Request, error_response
+from azure_durable_py.http.wire import Request, error_answer
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 
@@ -63,10 +63,9 @@ class Management:
         parts = urlsplit(url)
         at = parts.path.lower().find(f"{self._path.lower()}/")
         if at < 0:
-            refused = error_response(404, f"There is nothing at {parts.path[:200]!r}.")
-            return self._response(refused.status, refused.headers, refused.body)
+            return self.to_http_response(error_answer(404, f"There is nothing at {parts.path[:200]!r}."))
         end = at + len(self._path)
-        response = await self._api.handle(
+        answer = await self._api.handle(
             Request(
                 method=str(request.method).upper(),
                 path=parts.path[end + 1 :],
@@ -77,17 +76,13 @@ class Management:
             ),
             trusted=False,
         )
-        return self._response(response.status, response.headers, response.body)
-
-    def to_http_response(self, answer: HttpAnswer) -> Any:
-        """An answer of the client as the object that HTTP functions return here."""
-        return self._response(answer.status_code, answer.headers, answer.body.encode())
+        return self.to_http_response(answer)
 
     @staticmethod
-    def _response(status: int, headers: Mapping[str, str], body: bytes) -> Any:
-        if _is_streaming():
-            return sys.modules["fastapi"].Response(body, status_code=status, headers=dict(headers))
-        return func.HttpResponse(body, status_code=status, headers=dict(headers))
+    def to_http_response(answer: HttpAnswer) -> Any:
+        """An answer as the object that HTTP functions return here."""
+        kind = sys.modules["fastapi"].Response if _is_streaming() else func.HttpResponse
+        return kind(answer.body, status_code=answer.status_code, headers=dict(answer.headers))
 
 
 def _origin(app_settings: Mapping[str, str]) -> str | None:

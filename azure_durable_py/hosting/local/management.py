@@ -56,8 +56,8 @@ class Management:
             headers={name: ",".join(call.request.headers.getall(name)) for name in call.request.headers},
             body=body,
         )
-        response = await self._api.handle(request, trusted=call.trusted)
-        return web.Response(status=response.status, headers=CIMultiDict(response.headers), body=response.body)
+        answer = await self._api.handle(request, trusted=call.trusted)
+        return web.Response(status=answer.status_code, headers=CIMultiDict(answer.headers), body=answer.body)
 
 
 class _Urls:
