@@ -16,7 +16,6 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError
 from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
 from azure_durable_py.taskhub.protocol import QueueMessage
-from azure_durable_py.worker import lifeless as repairs
 from azure_durable_py.worker.activities.runner import ActivityRunner, SyncRunner, run_in_thread
 from azure_durable_py.worker.activities.slots import ActivityFeed
 from azure_durable_py.worker.context import WorkerContext
@@ -26,6 +25,7 @@ from azure_durable_py.worker.intake.delivery import Delivery, Holder
 from azure_durable_py.worker.intake.invocations import HostLimits, Invocations
 from azure_durable_py.worker.intake.poison import set_aside
 from azure_durable_py.worker.intake.pump import Pump
+from azure_durable_py.worker.lifeless import ring_lifeless
 from azure_durable_py.worker.supervision import Health, Supervisor
 from azure_durable_py.worker.taskset import TaskSet, begin, end, failure_of
 from azure_durable_py.worker.watchdog import Watchdog
@@ -265,7 +265,7 @@ class Worker:
     async def _repair(self) -> None:
         while True:
             try:
-                await repairs.repair(self._hub)
+                await ring_lifeless(self._hub)
             except StorageError as error:
                 logger.warning("Instances without life could not be looked for: %s", error)
             await asyncio.sleep(self._hub.ids.jitter(REPAIR_EVERY.total_seconds()))

@@ -42,7 +42,7 @@ from azure_durable_py.taskhub.messages import ANY, InboxEvent, Target
 from azure_durable_py.taskhub.protocol import Header, InstanceQuery, Kind
 from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.intake.invocations import HostLimits
-from azure_durable_py.worker.lifeless import repair
+from azure_durable_py.worker.lifeless import ring_lifeless
 from azure_durable_py.worker.worker import Worker
 from tests.simulation import invariants, looking
 from tests.simulation.clients import SimulatedClient
@@ -352,7 +352,7 @@ class World:
 
     async def repair(self, *, quiet: timedelta = timedelta(0)) -> int:
         """Ring what shows no life, as the repair scan does."""
-        return await repair(self.hub, quiet=quiet)
+        return await ring_lifeless(self.hub, quiet=quiet)
 
     def lose_messages(self) -> int:
         """Somebody empties the queues of doorbells. (A work item is in no header: who deletes one, loses it.)"""
