@@ -19,7 +19,7 @@ from azure_durable_py.clock import Clock
 from azure_durable_py.errors import StorageUnavailableError
 from azure_durable_py.hosting.appsettings import app_settings, read_host_json, read_local_settings, route_prefix
 from azure_durable_py.hosting.engine import Engine
-from azure_durable_py.hosting.invocation import Invoker
+from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local import DEFAULT_PORT
 from azure_durable_py.hosting.local.console import Served
 from azure_durable_py.hosting.local.functions import TimerFunction, sort_functions

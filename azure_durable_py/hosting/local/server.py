@@ -21,7 +21,7 @@ from aiohttp import web
 from azure_durable_py.app.invocation import InvocationContext
 from azure_durable_py.errors import SettingsError
 from azure_durable_py.hosting.appsettings import LocalSettings
-from azure_durable_py.hosting.invocation import Invoker
+from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local.functions import HttpFunction
 from azure_durable_py.hosting.local.messages import HttpOut, to_function_request, to_web_response
 from azure_durable_py.hosting.local.routes import Endpoint, Router

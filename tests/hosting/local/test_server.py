@@ -18,7 +18,7 @@ from aiohttp import web
 from azure_durable_py.app import DFApp
 from azure_durable_py.errors import RegistrationError, SettingsError
 from azure_durable_py.hosting.appsettings import LocalSettings
-from azure_durable_py.hosting.invocation import Invoker
+from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local.functions import sort_functions
 from azure_durable_py.hosting.local.server import HttpServer, ManagementCall
 
