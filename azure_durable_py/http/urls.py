@@ -5,6 +5,7 @@ Owns their form. `{eventName}` and `{text}` stay in them literally, for callers 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 from azure_durable_py.errors import InvalidRequestError
@@ -45,10 +46,10 @@ class SignedUrls:
 
     :param signer: signs them.
     :param path: where the management API is mounted, like `/runtime/webhooks/durabletask`.
-    :param origin: `scheme://host[:port]` of the host, where it is known.
+    :param origin: tells `scheme://host[:port]` of the host; None while it is not known.
     """
 
-    def __init__(self, signer: UrlSigner, *, path: str, origin: str | None = None) -> None:
+    def __init__(self, signer: UrlSigner, *, path: str, origin: Callable[[], str | None]) -> None:
         self._signer = signer
         self._path = path
         self._origin = origin
@@ -59,7 +60,7 @@ class SignedUrls:
         :param origin: `scheme://host[:port]` to use; None: the host's.
         :raises InvalidRequestError: none is given and none is known.
         """
-        found = origin or self._origin
+        found = origin or self._origin()
         if found is None:
             raise InvalidRequestError(
                 "This host does not know the address under which it is reached. Use "

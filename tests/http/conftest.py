@@ -76,7 +76,7 @@ def call(hub: TaskHub, settings: Settings, wall: Wall) -> Caller:
     registry = Registry()
     registry.orchestrators.add(OrchestratorDefinition("Hello", lambda context: None))
     signer = UrlSigner(hub.info.signing_key, settings.hub_name, now=wall.now, lifetime=settings.url_lifetime)
-    urls = SignedUrls(signer, path="/runtime/webhooks/durabletask", origin="http://localhost:7071")
+    urls = SignedUrls(signer, path="/runtime/webhooks/durabletask", origin=lambda: "http://localhost:7071")
     client = DurableOrchestrationClient(hub, settings, registry=registry, urls=urls)
     return Caller(ManagementApi(client, signer), signer, client)
 

@@ -118,12 +118,12 @@ def test_the_payload_has_all_urls_with_places_to_fill_in():
 
 def test_urls_use_the_origin_given_or_that_of_the_host():
     path = "/runtime/webhooks/durabletask"
-    known = SignedUrls(make(), path=path, origin="http://localhost:7071")
+    known = SignedUrls(make(), path=path, origin=lambda: "http://localhost:7071")
     assert known.payload("one")["statusQueryGetUri"].startswith(f"http://localhost:7071{path}/instances/one?")
     asked = urlsplit(known.payload("one", "https://example.org")["statusQueryGetUri"])
     assert (asked.scheme, asked.netloc) == ("https", "example.org")
     with pytest.raises(InvalidRequestError, match="get_client_response_links"):
-        SignedUrls(make(), path=path).payload("one")
+        SignedUrls(make(), path=path, origin=lambda: None).payload("one")
 
 
 @pytest.mark.parametrize(
