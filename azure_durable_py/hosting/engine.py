@@ -24,7 +24,7 @@ from azure_durable_py.http.wire import Request
 from azure_durable_py.settings import Settings, expand
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import HubInfo, TaskHubStore
-from azure_durable_py.worker.intake.invocations import HostLimits, Invocations
+from azure_durable_py.worker.intake.protocol import Intake
 from azure_durable_py.worker.supervision import Health
 from azure_durable_py.worker.worker import Worker
 
@@ -116,23 +116,16 @@ class Engine:
         return await self._opened.management.handle(request, trusted=trusted)
 
     @property
-    def invocations(self) -> Invocations:
-        """Takes what a Functions host delivers, once `start` was called with the host's limits."""
-        if self._worker is None:
-            raise RuntimeError("The engine does not work: call `await engine.start(...)` first.")
-        return self._worker.invocations
-
-    @property
     def health(self) -> Health | None:
         """How the worker is doing; None: there is none, not yet or not any more."""
         return None if self._worker is None else self._worker.health
 
-    async def start(self, limits: HostLimits | None = None) -> None:
+    async def start(self, intake: Intake | None = None) -> None:
         """Begin to work on the app's hub.
 
-        :param limits: of the Functions host that delivers messages; None: the worker takes them itself.
+        :param intake: brings messages; None: the worker takes them itself.
         """
-        self._worker = Worker(self.hub, self._app.registry, self.settings, limits=limits)
+        self._worker = Worker(self.hub, self._app.registry, self.settings, intake=intake)
         await self._worker.start()
 
     async def stop(self, grace: float) -> None:

@@ -45,7 +45,7 @@ class FunctionsHost:
         self._app = app
         self._app_dir = app_dir
         self._app_settings = dict(app_settings)
-        self._limits = host_limits(host_json, app_settings)
+        self._invocations = Invocations(host_limits(host_json, app_settings))
         self._opening = asyncio.Lock()
         self._engine: Engine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -90,10 +90,11 @@ class FunctionsHost:
         :raises StorageError: the task hub cannot be opened; raised late, as the host tries again at once.
         """
         try:
-            return (await self.engine()).invocations
+            await self.engine()
         except StorageError:
             await asyncio.sleep(STORAGE_PAUSE)
             raise
+        return self._invocations
 
     async def manage(self, request: Any) -> Any:
         """Answer a request to the management API, by an object of the same kind.
@@ -125,6 +126,6 @@ class FunctionsHost:
         except BaseException:
             await engine.stop(0.0)
             raise
-        await engine.start(self._limits)
+        await engine.start(self._invocations)
         logger.info("Task hub %s is open.", engine.hub.store.description)
         return engine
