@@ -124,13 +124,30 @@ def expand(text: str, app_settings: Mapping[str, str], path: str) -> str:
     return re.sub(r"%([^%\s]+)%", lookup, text)
 
 
+def key_of(section: Mapping[str, Any], name: str) -> str:
+    """The key of a section of host.json that has this name, regardless of case; the name itself if none has."""
+    return next((key for key in section if key.lower() == name.lower()), name)
+
+
+def look_up(host_json: Mapping[str, Any], *path: str) -> Any:
+    """The value at a path of host.json, whose keys are matched regardless of case; None if there is none."""
+    value: Any = host_json
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        section = cast("dict[str, Any]", value)
+        value = section.get(key_of(section, name))
+    return value
+
+
 def _section(parent: Mapping[str, Any], name: str, path: str) -> Mapping[str, Any]:
-    for key, value in parent.items():
-        if key.lower() == name.lower() and value is not None:
-            if not isinstance(value, dict):
-                raise _unusable(f"{path}{key}", value, "an object")
-            return cast("dict[str, Any]", value)
-    return {}
+    key = key_of(parent, name)
+    value = parent.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _unusable(f"{path}{key}", value, "an object")
+    return cast("dict[str, Any]", value)
 
 
 def _refuse_shared_slot_hub(hub_name: str, app_settings: Mapping[str, str]) -> None:

@@ -29,13 +29,13 @@ def repair(app_dir: Path, storage: str | None, quiet: float) -> None:
     Workers do the same when they start, and daily. A needless ring does no harm.
     """
     from azure_durable_py.hosting.maintenance import open_hub
-    from azure_durable_py.worker.lifeless import repair as ring_quiet_instances
+    from azure_durable_py.worker.lifeless import ring_lifeless
 
     directory = app_dir.resolve()
 
     async def run() -> int:
         async with open_hub(directory, storage, os.environ) as hub:
-            return await ring_quiet_instances(hub, quiet=timedelta(minutes=quiet))
+            return await ring_lifeless(hub, quiet=timedelta(minutes=quiet))
 
     try:
         rung = asyncio.run(run())

@@ -1,7 +1,7 @@
 """The durable client.
 
 Owns the names and arguments that users call. What it takes to do it is in the modules beside:
-starting, sending, reading, purging.
+a messenger, a starter, a reader, a waiter and a purger.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from azure_durable_py.client.links import (
     accepted,
     origin_of,
 )
-from azure_durable_py.client.purging import Purging
-from azure_durable_py.client.reading import ABSENT, Reading, query_of
-from azure_durable_py.client.sending import Sending
-from azure_durable_py.client.starting import Starting
+from azure_durable_py.client.messenger import Messenger
+from azure_durable_py.client.purger import Purger
+from azure_durable_py.client.reader import ABSENT, Reader, query_of
+from azure_durable_py.client.starter import Starter
 from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
-from azure_durable_py.client.waiting import Waiting
+from azure_durable_py.client.waiter import Waiter
 from azure_durable_py.errors import (
     InstanceCompletedError,
     InstanceNotFoundError,
@@ -101,12 +101,12 @@ class DurableOrchestrationClient(EntityClient):
         self._urls = urls
         self._elsewhere = elsewhere
         self._respond = respond
-        self._sending = Sending(hub)
-        self._reading = Reading(hub, self._converter)
-        self._purging = Purging(hub, self._reading)
+        self._messenger = Messenger(hub)
+        self._reader = Reader(hub, self._converter)
+        self._purger = Purger(hub, self._reader)
         override = settings.overridable_existing_instance_states == "AnyState"
-        self._starting = Starting(hub, self._sending, replace_running=override)
-        self._waiting = Waiting(hub.clock, self._sending, self._starting, self._reading)
+        self._starter = Starter(hub, self._messenger, replace_running=override)
+        self._waiter = Waiter(hub.clock, self._messenger, self._starter, self._reader)
 
     @classmethod
     def from_connection_string(
@@ -218,7 +218,7 @@ class DurableOrchestrationClient(EntityClient):
             tags=check_tags(tags),
             start_at=None if start_at is None else utc(start_at),
         )
-        await self._starting.start(request)
+        await self._starter.start(request)
         return instance_id
 
     async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> str:
@@ -243,7 +243,7 @@ class DurableOrchestrationClient(EntityClient):
             version=status.version,
             tags=dict(status.tags) or None,
         )
-        await self._starting.start(request)
+        await self._starter.start(request)
         return request.instance_id
 
     # --- reading ---------------------------------------------------------------------------------
@@ -261,12 +261,12 @@ class DurableOrchestrationClient(EntityClient):
         :param show_history_output: with the results in the history.
         :param show_input: with its input (and, in the history, the inputs of what it called).
         """
-        found = await self._reading.look_at(check_instance_id(instance_id))
+        found = await self._reader.look_at(check_instance_id(instance_id))
         if found is None:
             return ABSENT
         if not found.damage:
-            await self._starting.ring_if_overdue(found.header)
-        return await self._reading.status(
+            await self._starter.ring_if_overdue(found.header)
+        return await self._reader.status(
             found, show_history=show_history, show_history_output=show_history_output, show_input=show_input
         )
 
@@ -275,8 +275,8 @@ class DurableOrchestrationClient(EntityClient):
 
         :raises InstanceNotFoundError: there is none.
         """
-        header = await self._sending.find(check_instance_id(instance_id))
-        return await self._reading.history(header, values=True)
+        header = await self._messenger.find(check_instance_id(instance_id))
+        return await self._reader.history(header, values=True)
 
     async def get_status_all(self) -> list[DurableOrchestrationStatus]:
         """The status of every orchestration instance in the hub."""
@@ -311,8 +311,8 @@ class DurableOrchestrationClient(EntityClient):
             page_size=1000,
         )
         found: list[DurableOrchestrationStatus] = []
-        async for page in self._reading.pages(query):
-            found += (await self._reading.statuses(page, show_input=show_input)).items
+        async for page in self._reader.pages(query):
+            found += (await self._reader.statuses(page, show_input=show_input)).items
         return found
 
     async def query_instances(
@@ -342,7 +342,7 @@ class DurableOrchestrationClient(EntityClient):
             page_size=page_size,
             continuation_token=continuation_token,
         )
-        return await self._reading.statuses(await self._reading.page(query), show_input=show_input)
+        return await self._reader.statuses(await self._reader.page(query), show_input=show_input)
 
     # --- steering --------------------------------------------------------------------------------
 
@@ -374,9 +374,9 @@ class DurableOrchestrationClient(EntityClient):
         await self._of_hub(task_hub_name, connection_name)._raise(instance_id, event_name, data)
 
     async def _raise(self, instance_id: str, event_name: str, data: str | None) -> None:
-        running = await self._sending.find_running(check_instance_id(instance_id))
+        running = await self._messenger.find_running(check_instance_id(instance_id))
         event = EventRaised(self._hub.clock.now(), event_name, data)
-        await self._sending.raise_event(instance_id, event, running.columns.execution_id)
+        await self._messenger.send(instance_id, event, running.columns.execution_id)
 
     def _of_hub(self, task_hub_name: str | None, connection_name: str | None) -> DurableOrchestrationClient:
         own = (self._settings.hub_name.lower(), self._settings.connection_name.lower())
@@ -402,13 +402,13 @@ class DurableOrchestrationClient(EntityClient):
         """
         event = ExecutionTerminated(self._hub.clock.now(), check_reason(reason), recurse)
         try:
-            header = await self._sending.find_running(check_instance_id(instance_id))
+            header = await self._messenger.find_running(check_instance_id(instance_id))
             _check_body(header)
         except InstanceCompletedError:
             return False
         except CorruptRowError:
             return await end_damaged(self._hub, instance_id, reason)
-        await self._sending.control(header, event)
+        await self._messenger.control(header, event)
         return True
 
     async def suspend(self, instance_id: str, reason: str = "") -> bool:
@@ -427,10 +427,10 @@ class DurableOrchestrationClient(EntityClient):
 
     async def _control(self, instance_id: str, event: Event) -> bool:
         try:
-            header = await self._sending.find_running(check_instance_id(instance_id))
+            header = await self._messenger.find_running(check_instance_id(instance_id))
         except InstanceCompletedError:
             return False
-        await self._sending.control(header, event)
+        await self._messenger.control(header, event)
         return True
 
     # --- purging ---------------------------------------------------------------------------------
@@ -441,7 +441,7 @@ class DurableOrchestrationClient(EntityClient):
         :param recursive: also the finished sub-orchestrations that its history names.
         :raises InstanceAlreadyExistsError: it is not finished; terminate it first.
         """
-        return PurgeHistoryResult(await self._purging.one(check_instance_id(instance_id), recursive=recursive))
+        return PurgeHistoryResult(await self._purger.one(check_instance_id(instance_id), recursive=recursive))
 
     async def purge_instance_history_by(
         self,
@@ -459,7 +459,7 @@ class DurableOrchestrationClient(EntityClient):
             runtime_status=runtime_status,
             page_size=1000,
         )
-        return PurgeHistoryResult(await self._purging.many(query))
+        return PurgeHistoryResult(await self._purger.many(query))
 
     # --- waiting ---------------------------------------------------------------------------------
 
@@ -472,7 +472,7 @@ class DurableOrchestrationClient(EntityClient):
         :raises InstanceNotFoundError: there is none.
         :raises TimeoutError: it is still pending.
         """
-        return await self._waiting.until(
+        return await self._waiter.until(
             check_instance_id(instance_id),
             seconds(timeout),
             lambda status: status is not OrchestrationRuntimeStatus.Pending,
@@ -495,7 +495,7 @@ class DurableOrchestrationClient(EntityClient):
         :raises TimeoutError: it is not finished.
         :raises OrchestrationFailedError: it failed, and `raise_if_failed`.
         """
-        status = await self._waiting.until(
+        status = await self._waiter.until(
             check_instance_id(instance_id), seconds(timeout), lambda status: status.is_terminal
         )
         if raise_if_failed and status.runtime_status is OrchestrationRuntimeStatus.Failed:
@@ -571,7 +571,7 @@ class DurableOrchestrationClient(EntityClient):
         :param timeout: how long to wait, in seconds.
         :param longest_poll: how long to wait between two looks at most, in seconds.
         """
-        return await self._waiting.outcome(check_instance_id(instance_id), timeout, longest_poll)
+        return await self._waiter.outcome(check_instance_id(instance_id), timeout, longest_poll)
 
     def _response(self, answer: HttpAnswer) -> Any:
         return answer if self._respond is None else self._respond(answer)

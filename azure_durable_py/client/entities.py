@@ -24,8 +24,8 @@ from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.times import utc
 
 if TYPE_CHECKING:
-    from azure_durable_py.client.reading import Reading
-    from azure_durable_py.client.sending import Sending
+    from azure_durable_py.client.messenger import Messenger
+    from azure_durable_py.client.reader import Reader
     from azure_durable_py.registry import Registry
     from azure_durable_py.taskhub.hub import TaskHub
 
@@ -98,8 +98,8 @@ class EntityClient:
     """The part of the durable client that talks to entities."""
 
     _hub: TaskHub
-    _sending: Sending
-    _reading: Reading
+    _messenger: Messenger
+    _reader: Reader
     _converter: DataConverter
     _registry: Registry | None
 
@@ -138,7 +138,7 @@ class EntityClient:
         if self._registry is not None and len(self._registry.entities) > 0:
             self._registry.entities.get(entity_id.name)
         event = OperationArrived(self._hub.clock.now(), operation, text, signal_time=moment)
-        await self._sending.raise_event(str(entity_id), event)
+        await self._messenger.send(str(entity_id), event)
 
     async def delete_entity(self, entityId: EntityId) -> None:
         """Delete the state of an entity, after what it was sent before. Its code is not run.
@@ -177,13 +177,13 @@ class EntityClient:
         return await self._look_at(entityId, fetch_state=True)
 
     async def _look_at(self, entity_id: EntityId, *, fetch_state: bool) -> EntityMetadata:
-        found = await self._reading.look_at(str(entity_id))
+        found = await self._reader.look_at(str(entity_id))
         while found is not None:
             shown = await self._metadata(entity_id, found, fetch_state=fetch_state)
             if shown.damaged is None:
                 return shown
             # The rows of a large state go when the next state is there.
-            newer = await self._reading.look_at(str(entity_id))
+            newer = await self._reader.look_at(str(entity_id))
             if newer is not None and newer.header.etag == found.header.etag:
                 return shown
             found = newer
@@ -203,7 +203,7 @@ class EntityClient:
         try:
             summary = Summary.decode(columns.custom_status)
             if fetch_state:
-                state = await self._reading.value(str(entity_id), columns.output, columns.output_payload)
+                state = await self._reader.value(str(entity_id), columns.output, columns.output_payload)
         except CorruptRowError as error:
             problems.append(str(error))
         return EntityMetadata(
@@ -252,7 +252,7 @@ class EntityClient:
             page_size=page_size,
             continuation_token=continuation_token or None,
         )
-        page = await self._reading.page(query)
+        page = await self._reader.page(query)
         items = [await self._read_item(item, include_state) for item in page.items]
         return EntityPage(tuple(item for item in items if item or include_empty), page.continuation_token)
 
@@ -290,7 +290,7 @@ class EntityClient:
         """
         removed = released = 0
         query = InstanceQuery(kind=Kind.entity, page_size=1000)
-        async for page in self._reading.pages(query):
+        async for page in self._reader.pages(query):
             for item in page.items:
                 if release_orphaned_locks and _may_be_locked(item):
                     released += await self._release_orphans(item.instance_id)
@@ -299,7 +299,7 @@ class EntityClient:
         return CleanEntityStorageResult(removed, released)
 
     async def _release_orphans(self, instance_id: str) -> int:
-        found = await self._reading.look_at(instance_id)
+        found = await self._reader.look_at(instance_id)
         if found is None or found.damage:
             return 0
         try:

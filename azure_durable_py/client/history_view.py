@@ -13,7 +13,9 @@ from azure_durable_py.client.status import plain
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import encode_time
 from azure_durable_py.history.events import (
-    EntityLockGranted,
+    ANSWERED,
+    Answer,
+    Decision,
     EntityLockReleased,
     EntityLockRequested,
     EntityOperationCalled,
@@ -46,6 +48,8 @@ _SHOWN_AS: dict[type[Event], str] = {
     SubOrchestrationFailed: "SubOrchestrationInstanceFailed",
 }
 
+_ASKING = tuple(set(ANSWERED.values()))
+
 
 def history_view(events: Sequence[Event], *, show_output: bool, show_input: bool) -> list[dict[str, Any]]:
     """The events of one generation, compacted.
@@ -63,15 +67,19 @@ class _View:
         self._show_input = show_input
 
     def of(self, events: Sequence[Event]) -> list[dict[str, Any]]:
-        answers = {_answers(event) for event in events}
-        asked = {task_id: event for event in events if (task_id := _asks(event)) is not None}
+        answered = {event.task_id for event in events if isinstance(event, Answer)}
+        asked = {event.id: event for event in events if isinstance(event, _ASKING)}
         shown: list[dict[str, Any]] = []
         for event in events:
-            task_id = _answers(event)
-            if task_id is not None:
-                shown.append(self._show(event, asked.get(task_id)))
-            elif not isinstance(event, OrchestratorStarted) and (_asks(event) is None or _asks(event) not in answers):
-                shown.append(self._show(event, None))
+            match event:
+                case OrchestratorStarted():
+                    continue
+                case Answer(task_id=task_id):
+                    shown.append(self._show(event, asked.get(task_id)))
+                case Decision(id=number) if isinstance(event, _ASKING) and number in answered:
+                    continue
+                case _:
+                    shown.append(self._show(event, None))
         return shown
 
     def _show(self, event: Event, asked: Event | None) -> dict[str, Any]:
@@ -132,31 +140,6 @@ class _View:
 
     def _output(self, name: str, value: Value) -> dict[str, Any]:
         return {name: plain(value)} if self._show_output and isinstance(value, str) else {}
-
-
-def _asks(event: Event) -> int | None:
-    """The id of the task that this event opens, if its answer will be an event of its own."""
-    match event:
-        case TaskScheduled(id=task_id) | SubOrchestrationCreated(id=task_id) | TimerCreated(id=task_id):
-            return task_id
-        case EntityOperationCalled(id=task_id) | EntityLockRequested(id=task_id):
-            return task_id
-        case _:
-            return None
-
-
-def _answers(event: Event) -> int | None:
-    match event:
-        case TaskCompleted(task_id=task_id) | TaskFailed(task_id=task_id) | TimerFired(task_id=task_id):
-            return task_id
-        case SubOrchestrationCompleted(task_id=task_id) | SubOrchestrationFailed(task_id=task_id):
-            return task_id
-        case EntityOperationCompleted(task_id=task_id) | EntityOperationFailed(task_id=task_id):
-            return task_id
-        case EntityLockGranted(task_id=task_id):
-            return task_id
-        case _:
-            return None
 
 
 def _failed(failure: FailureDetails | None) -> dict[str, Any]:

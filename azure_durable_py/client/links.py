@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -44,26 +44,27 @@ class ManagementUrls(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """An HTTP answer before it becomes an object of some web framework. `body` is JSON text."""
+    """An HTTP answer before it becomes an object of some web framework. `body` is JSON in UTF-8, or empty."""
 
     status_code: int
-    headers: Mapping[str, str]
-    body: str
+    headers: Mapping[str, str] = field(default_factory=lambda: {})
+    body: bytes = b""
 
 
 ResponseFactory: TypeAlias = Callable[[HttpAnswer], Any]
 """Makes the response object that the user's function returns."""
 
 
-def json_answer(status_code: int, body: str, **headers: str) -> HttpAnswer:
-    """An answer with a JSON text; `_` in the names of headers stands for `-`."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return HttpAnswer(status_code, {"Content-Type": "application/json", **named}, body)
+def json_answer(status_code: int, text: str, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+    """An answer with a JSON text."""
+    body = text.encode("utf-8", "surrogatepass")
+    return HttpAnswer(status_code, {"Content-Type": "application/json", **(headers or {})}, body)
 
 
 def accepted(payload: Mapping[str, str]) -> HttpAnswer:
     """202 with the management payload, as a started orchestration is answered."""
-    return json_answer(202, json.dumps(payload), Location=payload["statusQueryGetUri"], Retry_After="10")
+    headers = {"Location": payload["statusQueryGetUri"], "Retry-After": "10"}
+    return json_answer(202, json.dumps(payload), headers)
 
 
 def origin_of(url: object, headers: Mapping[str, str], *, use_forwarded: bool) -> str:

@@ -5,6 +5,7 @@ An event is a frozen record; what it means is said where it is acted on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeAlias
@@ -60,6 +61,20 @@ class Event:
     """Root of all history events. `timestamp` is the time of the turn that wrote it."""
 
     timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Event):
+    """Root of what an orchestrator decides. `id` is its number among the decisions of the generation, from 0."""
+
+    id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Event):
+    """Root of what became of a decision. `task_id` is the decision's `id`."""
+
+    task_id: TaskId
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,52 +137,46 @@ class ExecutionResumed(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class TaskScheduled(Event):
+class TaskScheduled(Decision):
     """An activity call was decided."""
 
-    id: TaskId
     name: str
     input: Value = None
 
 
 @dataclass(frozen=True, slots=True)
-class TaskCompleted(Event):
+class TaskCompleted(Answer):
     """An activity returned."""
 
-    task_id: TaskId
     result: Value = None
 
 
 @dataclass(frozen=True, slots=True)
-class TaskFailed(Event):
+class TaskFailed(Answer):
     """An activity raised."""
 
-    task_id: TaskId
     failure: FailureDetails
 
 
 @dataclass(frozen=True, slots=True)
-class TimerCreated(Event):
+class TimerCreated(Decision):
     """`reason` says what for, where the user did not ask for it himself (a retry ...)."""
 
-    id: TaskId
     fire_at: datetime
     reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TimerFired(Event):
+class TimerFired(Answer):
     """A timer was due."""
 
-    task_id: TaskId
     fire_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class SubOrchestrationCreated(Event):
+class SubOrchestrationCreated(Decision):
     """The start of a sub-orchestration was decided."""
 
-    id: TaskId
     name: str
     instance_id: str
     input: Value = None
@@ -175,26 +184,23 @@ class SubOrchestrationCreated(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class SubOrchestrationCompleted(Event):
+class SubOrchestrationCompleted(Answer):
     """A sub-orchestration returned."""
 
-    task_id: TaskId
     result: Value = None
 
 
 @dataclass(frozen=True, slots=True)
-class SubOrchestrationFailed(Event):
+class SubOrchestrationFailed(Answer):
     """A sub-orchestration failed, was terminated or could not be started."""
 
-    task_id: TaskId
     failure: FailureDetails
 
 
 @dataclass(frozen=True, slots=True)
-class EventSent(Event):
+class EventSent(Decision):
     """An external event to another orchestration was decided."""
 
-    id: TaskId
     instance_id: str
     name: str
     data: Value = None
@@ -220,13 +226,12 @@ class EntityCaller:
 
 
 @dataclass(frozen=True, slots=True)
-class EntityOperationCalled(Event):
+class EntityOperationCalled(Decision):
     """A call of an entity operation was decided. `instance_id` is the entity's (@name@key).
 
     `section` names the critical section that it was called from: the entity lets it pass its lock.
     """
 
-    id: TaskId
     instance_id: str
     operation: str
     input: Value = None
@@ -234,10 +239,9 @@ class EntityOperationCalled(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class EntityOperationSignaled(Event):
+class EntityOperationSignaled(Decision):
     """A signal to an entity was decided, to be delivered now or at `signal_time`."""
 
-    id: TaskId
     instance_id: str
     operation: str
     input: Value = None
@@ -245,44 +249,39 @@ class EntityOperationSignaled(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class EntityOperationCompleted(Event):
+class EntityOperationCompleted(Answer):
     """An entity operation that was called returned."""
 
-    task_id: TaskId
     result: Value = None
 
 
 @dataclass(frozen=True, slots=True)
-class EntityOperationFailed(Event):
+class EntityOperationFailed(Answer):
     """An entity operation that was called raised."""
 
-    task_id: TaskId
     failure: FailureDetails
 
 
 @dataclass(frozen=True, slots=True)
-class EntityLockRequested(Event):
+class EntityLockRequested(Decision):
     """One entity of a critical section is asked for its lock (each in turn, sorted order)."""
 
-    id: TaskId
     instance_id: str
     section: str
 
 
 @dataclass(frozen=True, slots=True)
-class EntityLockGranted(Event):
+class EntityLockGranted(Answer):
     """An entity gave its lock. `instance_id` is the entity's, so that whoever has no use for it can give it back."""
 
-    task_id: TaskId
     instance_id: str = ""
     section: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class EntityLockReleased(Event):
+class EntityLockReleased(Decision):
     """The release of one entity's lock (or of the request for it) was decided."""
 
-    id: TaskId
     instance_id: str
     section: str
 
@@ -314,3 +313,16 @@ class LockReleaseArrived(Event):
     """A critical section gives the lock, or its place among those that wait for it, back."""
 
     section: str
+
+
+ANSWERED: Mapping[type[Answer], type[Decision]] = {
+    TaskCompleted: TaskScheduled,
+    TaskFailed: TaskScheduled,
+    TimerFired: TimerCreated,
+    SubOrchestrationCompleted: SubOrchestrationCreated,
+    SubOrchestrationFailed: SubOrchestrationCreated,
+    EntityOperationCompleted: EntityOperationCalled,
+    EntityOperationFailed: EntityOperationCalled,
+    EntityLockGranted: EntityLockRequested,
+}
+"""The kind of decision that each kind of answer belongs to. Decisions of other kinds are never answered."""

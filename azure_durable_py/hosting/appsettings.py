@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from azure_durable_py.errors import SettingsError
+from azure_durable_py.settings import key_of, look_up
 
 HOST_JSON = "host.json"
 LOCAL_SETTINGS = "local.settings.json"
@@ -50,19 +51,14 @@ def route_prefix(host_json: Mapping[str, Any]) -> str:
 
     :raises SettingsError: host.json says something else than a plain path.
     """
-    section: Any = host_json
-    for name in ("extensions", "http", "routePrefix"):
-        if not isinstance(section, dict):
-            return "api"
-        found: dict[str, Any] = {str(key).lower(): value for key, value in section.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        section = found.get(name.lower())
-        if section is None:
-            return "api"
-    if not isinstance(section, str) or "{" in section:
+    prefix = look_up(host_json, "extensions", "http", "routePrefix")
+    if prefix is None:
+        return "api"
+    if not isinstance(prefix, str) or "{" in prefix:
         raise SettingsError(
-            f"host.json: extensions.http.routePrefix is {section!r}; accepted is a plain path such as 'api'."
+            f"host.json: extensions.http.routePrefix is {prefix!r}; accepted is a plain path such as 'api'."
         )
-    return section.strip("/")
+    return prefix.strip("/")
 
 
 def read_local_settings(app_dir: Path) -> LocalSettings:
@@ -141,16 +137,12 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 def _override(target: dict[str, Any], parts: list[str], value: str) -> None:
     for part in parts[:-1]:
-        key = _existing(target, part)
+        key = key_of(target, part)
         child = target.get(key)
         if not isinstance(child, dict):
             child = target[key] = {}
         target = cast("dict[str, Any]", child)
-    target[_existing(target, parts[-1])] = value
-
-
-def _existing(target: Mapping[str, Any], name: str) -> str:
-    return next((key for key in target if key.lower() == name.lower()), name)
+    target[key_of(target, parts[-1])] = value
 
 
 def _object(path: Path, content: Mapping[str, Any], name: str) -> dict[str, Any]:

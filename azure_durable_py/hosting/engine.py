@@ -6,24 +6,36 @@ Owns their life. Who is allowed to call them over HTTP is the business of the ho
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import azure.functions as func
 
 from azure_durable_py.app import DFApp
 from azure_durable_py.bindings import DurableClient
 from azure_durable_py.client.client import DurableOrchestrationClient
-from azure_durable_py.client.links import HttpAnswer, ManagementUrls, ResponseFactory
+from azure_durable_py.client.links import HttpAnswer, ResponseFactory
+from azure_durable_py.http.management import ManagementApi
+from azure_durable_py.http.signing import UrlSigner
+from azure_durable_py.http.urls import SignedUrls
+from azure_durable_py.http.wire import Request
 from azure_durable_py.settings import Settings, expand
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.taskhub.wrapping import OpenedWhenUsed
-from azure_durable_py.worker.intake.invocations import HostLimits, Invocations
+from azure_durable_py.worker.intake.protocol import Intake
 from azure_durable_py.worker.supervision import Health
 from azure_durable_py.worker.worker import Worker
 
 OpenStore = Callable[[str | None, Settings], TaskHubStore]
 """Makes the store of another hub: from the name of a connection (None: where the app's own is) and settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What there is on the app's own hub once that is open."""
+
+    client: DurableOrchestrationClient
+    management: ManagementApi
 
 
 class Engine:
@@ -32,6 +44,8 @@ class Engine:
     :param app: the app; its clients come from here once `open` was called.
     :param store: the store of the app's own hub.
     :param other_store: makes the stores of other hubs that functions ask clients of.
+    :param management_path: where the host serves the management API, like `/runtime/webhooks/durabletask`.
+    :param origin: tells `scheme://host[:port]` under which the host is reached; None while it is not known.
     :param respond: makes what HTTP functions return (default: `azure.functions.HttpResponse`).
     """
 
@@ -42,6 +56,9 @@ class Engine:
         settings: Settings,
         app_settings: Mapping[str, str],
         other_store: OpenStore,
+        *,
+        management_path: str,
+        origin: Callable[[], str | None],
         respond: ResponseFactory | None = None,
     ) -> None:
         self.settings = settings
@@ -49,55 +66,64 @@ class Engine:
         self._app = app
         self._app_settings = app_settings
         self._other_store = other_store
+        self._management_path = management_path
+        self._origin = origin
         self._respond: ResponseFactory = respond or to_http_response
-        self._client: DurableOrchestrationClient | None = None
+        self._own: _Own | None = None
         self._others: dict[tuple[str, str], DurableOrchestrationClient] = {}
         self._worker: Worker | None = None
 
     @property
     def client(self) -> DurableOrchestrationClient:
         """The client of the app's own hub; there is one once `open` was called."""
-        if self._client is None:
-            raise RuntimeError("The engine is not open: call `await engine.open(...)` first.")
-        return self._client
+        return self._opened.client
 
-    async def open(self, make_urls: Callable[[TaskHub], ManagementUrls]) -> None:
+    @property
+    def _opened(self) -> _Own:
+        if self._own is None:
+            raise RuntimeError("The engine is not open: call `await engine.open()` first.")
+        return self._own
+
+    async def open(self) -> None:
         """Open the hub and every other hub that functions ask clients of.
 
-        :param make_urls: makes what knows the management URLs of the open hub.
         :raises StorageError: a hub cannot be opened.
         :raises SettingsError: a client binding names a setting or connection that cannot be used.
         """
         await self.hub.open()
-        self._client = DurableOrchestrationClient(
-            self.hub,
-            self.settings,
+        settings, hub = self.settings, self.hub
+        signer = UrlSigner(hub.info.signing_key, settings.hub_name, now=hub.clock.now, lifetime=settings.url_lifetime)
+        client = DurableOrchestrationClient(
+            hub,
+            settings,
             registry=self._app.registry,
-            urls=make_urls(self.hub),
+            urls=SignedUrls(signer, path=self._management_path, origin=self._origin),
             elsewhere=self._client_of,
             respond=self._respond,
         )
+        self._own = _Own(client, ManagementApi(client, signer))
         for binding in self._app.client_bindings():
             await self.client_for(binding).hub.open()
         self._app.use_clients(self.client_for)
 
-    @property
-    def invocations(self) -> Invocations:
-        """Takes what a Functions host delivers, once `start` was called with the host's limits."""
-        assert self._worker is not None
-        return self._worker.invocations
+    async def manage(self, request: Request, *, trusted: bool) -> HttpAnswer:
+        """Answer a request to the management API of the app's own hub.
+
+        :param trusted: the host vouches for the caller, who then needs no key.
+        """
+        return await self._opened.management.handle(request, trusted=trusted)
 
     @property
     def health(self) -> Health | None:
         """How the worker is doing; None: there is none, not yet or not any more."""
         return None if self._worker is None else self._worker.health
 
-    async def start(self, limits: HostLimits | None = None) -> None:
+    async def start(self, intake: Intake | None = None) -> None:
         """Begin to work on the app's hub.
 
-        :param limits: of the Functions host that delivers messages; None: the worker takes them itself.
+        :param intake: brings messages; None: the worker takes them itself.
         """
-        self._worker = Worker(self.hub, self._app.registry, self.settings, limits=limits)
+        self._worker = Worker(self.hub, self._app.registry, self.settings, intake=intake)
         await self._worker.start()
 
     async def stop(self, grace: float) -> None:

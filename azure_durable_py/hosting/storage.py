@@ -6,8 +6,10 @@ Owns that choice. How each store works is the business of `taskhub`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from azure_durable_py.client.connect import store_from_settings
 from azure_durable_py.errors import SettingsError
 from azure_durable_py.settings import DEFAULT_CONNECTION, Settings
 from azure_durable_py.taskhub.protocol import TaskHubStore
@@ -54,12 +56,13 @@ def open_store(spec: str, settings: Settings, app_settings: Mapping[str, str], a
 
         return SqliteStore(None, hub_name=settings.hub_name, instance_queue_count=settings.instance_queue_count)
     if spec == "azurite":
-        return _azure(DEFAULT_CONNECTION, settings, {DEFAULT_CONNECTION: "UseDevelopmentStorage=true"})
+        local = {DEFAULT_CONNECTION: "UseDevelopmentStorage=true"}
+        return store_from_settings(replace(settings, connection_name=DEFAULT_CONNECTION), local)
     if not has_connection(spec, app_settings):
         raise SettingsError(
             f"There is no storage {spec!r}: it is not the name of an app setting that is set. Accepted: {ACCEPTED}."
         )
-    return _azure(spec, settings, app_settings)
+    return store_from_settings(replace(settings, connection_name=spec), app_settings)
 
 
 def data_dir(app_dir: Path) -> Path:
@@ -85,15 +88,3 @@ def _sqlite(path: Path, settings: Settings, app_dir: Path) -> TaskHubStore:
     if not file.parent.is_dir():
         raise SettingsError(f"The directory {file.parent} of --storage sqlite:{path} does not exist; create it first.")
     return SqliteStore(str(file), hub_name=settings.hub_name, instance_queue_count=settings.instance_queue_count)
-
-
-def _azure(name: str, settings: Settings, app_settings: Mapping[str, str]) -> TaskHubStore:
-    from azure_durable_py.taskhub.azure.connections import StorageConnection
-    from azure_durable_py.taskhub.azure.store import AzureStore
-
-    return AzureStore(
-        StorageConnection.from_settings(name, app_settings),
-        hub_name=settings.hub_name,
-        instance_queue_count=settings.instance_queue_count,
-        message_encoding=settings.queue_message_encoding,
-    )

@@ -11,10 +11,11 @@ from typing import Any
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.entities import EntityMetadata
+from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.client.status import plain
 from azure_durable_py.errors import InstanceNotFoundError
-from azure_durable_py.http.routing import Call, Route, page_response
-from azure_durable_py.http.wire import RefusedError, Response, json_body, json_response
+from azure_durable_py.http.routing import AdmittedCall, ManagementRoute, page_answer
+from azure_durable_py.http.wire import RefusedError, json_body, value_answer
 from azure_durable_py.ids import EntityId
 from azure_durable_py.taskhub.protocol import CorruptRowError
 
@@ -28,36 +29,36 @@ class EntityRoutes:
     def __init__(self, client: DurableOrchestrationClient) -> None:
         self._client = client
 
-    def routes(self) -> tuple[Route, ...]:
+    def routes(self) -> tuple[ManagementRoute, ...]:
         """All of them."""
         return (
-            Route("GET", "entities", None, self._list),
-            Route("GET", "entities/{name}", None, self._list),
-            Route("GET", "entities/{name}/{key}", None, self._read),
-            Route("POST", "entities/{name}/{key}", None, self._signal),
-            Route("DELETE", "entities/{name}/{key}", None, self._delete),
+            ManagementRoute("GET", "entities", None, self._list),
+            ManagementRoute("GET", "entities/{name}", None, self._list),
+            ManagementRoute("GET", "entities/{name}/{key}", None, self._read),
+            ManagementRoute("POST", "entities/{name}/{key}", None, self._signal),
+            ManagementRoute("DELETE", "entities/{name}/{key}", None, self._delete),
         )
 
-    async def _read(self, call: Call) -> Response:
+    async def _read(self, call: AdmittedCall) -> HttpAnswer:
         entity_id = _entity_id(call)
         found = await self._client.get_entity(entity_id)
         if not found:
             raise InstanceNotFoundError(f"There is no entity {str(entity_id)!r} in this task hub.")
         if found.damaged is not None and found.state_json is None:
             raise CorruptRowError(f"The state of entity {str(entity_id)!r} cannot be read: {found.damaged}")
-        return json_response(200, plain(found.state_json))
+        return value_answer(200, plain(found.state_json))
 
-    async def _signal(self, call: Call) -> Response:
+    async def _signal(self, call: AdmittedCall) -> HttpAnswer:
         operation = call.parameters.text("op") or ""
         signal_time = call.parameters.time("signalTime")
         await self._client.signal_entity(_entity_id(call), operation, _body(call), signal_time=signal_time)
-        return Response(202)
+        return HttpAnswer(202)
 
-    async def _delete(self, call: Call) -> Response:
+    async def _delete(self, call: AdmittedCall) -> HttpAnswer:
         await self._client.delete_entity(_entity_id(call))
-        return Response(202)
+        return HttpAnswer(202)
 
-    async def _list(self, call: Call) -> Response:
+    async def _list(self, call: AdmittedCall) -> HttpAnswer:
         fetch_state = call.parameters.flag("fetchState", False)
         page = await self._client.query_entities(
             name=call.values.get("name"),
@@ -67,14 +68,14 @@ class EntityRoutes:
             page_size=call.parameters.whole("top", 100, 1, 1000),
             continuation_token=call.continuation_token,
         )
-        return page_response([_shown(item, fetch_state) for item in page.items], page.continuation_token)
+        return page_answer([_shown(item, fetch_state) for item in page.items], page.continuation_token)
 
 
-def _entity_id(call: Call) -> EntityId:
+def _entity_id(call: AdmittedCall) -> EntityId:
     return EntityId(call.values["name"], call.values["key"])
 
 
-def _body(call: Call) -> Any:
+def _body(call: AdmittedCall) -> Any:
     """The body as JSON; a body of another kind is a text."""
     body, kind = call.request.body, call.header("content-type").lower()
     if "json" in kind or not body:

@@ -1,6 +1,6 @@
 """The HTTP management API: routes, who may call them, and what they answer.
 
-Owns no web server: a host hands in a `Request` and sends the `Response`.
+Owns no web server: a host hands in a `Request` and sends the `HttpAnswer`.
 """
 
 from __future__ import annotations
@@ -26,17 +26,16 @@ from azure_durable_py.errors import (
     UnstorableError,
 )
 from azure_durable_py.http.entities import EntityRoutes
-from azure_durable_py.http.routing import Call, Route, page_response
-from azure_durable_py.http.signing import Operation, UrlSigner
+from azure_durable_py.http.routing import AdmittedCall, ManagementRoute, page_answer
+from azure_durable_py.http.signing import SignedOperation, UrlSigner
 from azure_durable_py.http.urls import instance_url, management_payload
 from azure_durable_py.http.wire import (
     Parameters,
     RefusedError,
     Request,
-    Response,
-    error_response,
+    error_answer,
     json_body,
-    json_response,
+    value_answer,
 )
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.protocol import CorruptRowError
@@ -72,23 +71,25 @@ class ManagementApi:
         self._client = client
         self._signer = signer
         self._entities = EntityRoutes(client)
-        self.routes: tuple[Route, ...] = (
-            Route("POST", "orchestrators/{name}", None, self._start),
-            Route("POST", "orchestrators/{name}/{id}", None, self._start),
-            Route("GET", "instances", None, self._list),
-            Route("DELETE", "instances", None, self._purge_many),
-            Route("GET", "instances/{id}", Operation.status, self._status),
-            Route("DELETE", "instances/{id}", Operation.purge, self._purge),
-            Route("POST", "instances/{id}/raiseEvent/{event}", Operation.raise_event, self._raise_event),
-            Route("POST", "instances/{id}/terminate", Operation.terminate, self._terminate),
-            Route("POST", "instances/{id}/suspend", Operation.suspend, self._suspend),
-            Route("POST", "instances/{id}/resume", Operation.resume, self._resume),
-            Route("POST", "instances/{id}/restart", Operation.restart, self._restart),
-            Route("POST", "instances/{id}/rewind", Operation.rewind, self._rewind),
+        self.routes: tuple[ManagementRoute, ...] = (
+            ManagementRoute("POST", "orchestrators/{name}", None, self._start),
+            ManagementRoute("POST", "orchestrators/{name}/{id}", None, self._start),
+            ManagementRoute("GET", "instances", None, self._list),
+            ManagementRoute("DELETE", "instances", None, self._purge_many),
+            ManagementRoute("GET", "instances/{id}", SignedOperation.status, self._status),
+            ManagementRoute("DELETE", "instances/{id}", SignedOperation.purge, self._purge),
+            ManagementRoute(
+                "POST", "instances/{id}/raiseEvent/{event}", SignedOperation.raise_event, self._raise_event
+            ),
+            ManagementRoute("POST", "instances/{id}/terminate", SignedOperation.terminate, self._terminate),
+            ManagementRoute("POST", "instances/{id}/suspend", SignedOperation.suspend, self._suspend),
+            ManagementRoute("POST", "instances/{id}/resume", SignedOperation.resume, self._resume),
+            ManagementRoute("POST", "instances/{id}/restart", SignedOperation.restart, self._restart),
+            ManagementRoute("POST", "instances/{id}/rewind", SignedOperation.rewind, self._rewind),
             *self._entities.routes(),
         )
 
-    async def handle(self, request: Request, *, trusted: bool) -> Response:
+    async def handle(self, request: Request, *, trusted: bool) -> HttpAnswer:
         """Answer a request; never raises an `Exception`.
 
         A call is allowed if the host trusts the caller, if it brings the hub's system key (as
@@ -103,20 +104,20 @@ class ManagementApi:
             call = self._admit(request, route, values, trusted=trusted)
             return await route.handler(call)
         except RefusedError as refused:
-            return error_response(refused.status, str(refused), refused.headers)
+            return error_answer(refused.status, str(refused), refused.headers)
         except StorageUnavailableError as error:
             logger.warning("%s %s: storage gave no answer: %s", request.method, request.path, error)
             message = "The task hub's storage gives no answer at the moment. Try again in a few seconds."
-            return error_response(503, message, {"Retry-After": "5"})
+            return error_answer(503, message, {"Retry-After": "5"})
         except DurableError as error:
             return _error(request, error)
         except Exception:
             logger.exception("%s %s failed.", request.method, request.path)
-            return error_response(500, "The request failed; the host's log tells why.")
+            return error_answer(500, "The request failed; the host's log tells why.")
 
     # --- admission -------------------------------------------------------------------------------
 
-    def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
+    def _find(self, request: Request) -> tuple[ManagementRoute, dict[str, str]]:
         segments = _segments(request.path)
         found = [(route, values) for route in self.routes if (values := route.match(segments)) is not None]
         for route, values in found:
@@ -128,7 +129,9 @@ class ManagementApi:
         routes = "; ".join(f"{route.method} {route.path}" for route in self.routes)
         raise RefusedError(404, f"There is nothing at {request.path[:200]!r}. The management API has: {routes}.")
 
-    def _admit(self, request: Request, route: Route, values: dict[str, str], *, trusted: bool) -> Call:
+    def _admit(
+        self, request: Request, route: ManagementRoute, values: dict[str, str], *, trusted: bool
+    ) -> AdmittedCall:
         parameters = Parameters(request.query)
         hub = parameters.text("taskHub")
         if hub is not None and hub.lower() != self._client.task_hub_name.lower():
@@ -145,13 +148,13 @@ class ManagementApi:
         headers = {name.lower(): value for name, value in request.headers.items()}
         forwarded = self._client.settings.http_use_forwarded_host
         base_url = origin_of(request.base_url, headers, use_forwarded=forwarded) + urlsplit(request.base_url).path
-        return Call(request, values, parameters, base_url.rstrip("/"), signed_until)
+        return AdmittedCall(request, values, parameters, base_url.rstrip("/"), signed_until)
 
     def _has_system_key(self, request: Request, parameters: Parameters) -> bool:
         given = [value for name, value in request.headers.items() if name.lower() == "x-functions-key"]
         return any(self._signer.is_system_key(key) for key in (*given, *parameters.values.get("code", ())))
 
-    def _check_signature(self, route: Route, values: dict[str, str], parameters: Parameters) -> int:
+    def _check_signature(self, route: ManagementRoute, values: dict[str, str], parameters: Parameters) -> int:
         if route.operation is None:
             raise RefusedError(
                 401, f"{route.method} {route.path} needs the system key of the task hub: add it as parameter 'code'."
@@ -163,7 +166,7 @@ class ManagementApi:
 
     # --- starting --------------------------------------------------------------------------------
 
-    async def _start(self, call: Call) -> Response:
+    async def _start(self, call: AdmittedCall) -> HttpAnswer:
         timeout = call.parameters.seconds("timeout", 0, _LONGEST_WAIT)
         interval = call.parameters.seconds("pollingInterval", 0.01, _LONGEST_WAIT)
         instance_id = await self._client.start_new(
@@ -175,14 +178,14 @@ class ManagementApi:
         if timeout is not None or interval is not None:
             outcome = await self._client.outcome(instance_id, 10.0 if timeout is None else timeout, interval or 1.0)
             if outcome is not None:
-                return _response(outcome)
+                return outcome
         return self._accepted(call, instance_id)
 
-    async def _restart(self, call: Call) -> Response:
+    async def _restart(self, call: AdmittedCall) -> HttpAnswer:
         new_id = call.parameters.flag("restartWithNewInstanceId", True)
         return self._accepted(call, await self._client.restart(call.values["id"], new_id))
 
-    async def _rewind(self, call: Call) -> Response:
+    async def _rewind(self, call: AdmittedCall) -> HttpAnswer:
         # Its URL is in every management payload, as clients of the .NET extension expect, and says this itself.
         raise RefusedError(
             501,
@@ -190,17 +193,17 @@ class ManagementApi:
             "beginning, POST to its restartPostUri.",
         )
 
-    def _accepted(self, call: Call, instance_id: str) -> Response:
+    def _accepted(self, call: AdmittedCall, instance_id: str) -> HttpAnswer:
         if call.signed_until is None:
-            return _response(accepted(management_payload(self._signer, call.base_url, instance_id)))
+            return accepted(management_payload(self._signer, call.base_url, instance_id))
         # A signature buys no rights that it does not have itself, and no more time: only a look.
-        query = self._signer.sign(instance_id, Operation.status, until=call.signed_until)
+        query = self._signer.sign(instance_id, SignedOperation.status, until=call.signed_until)
         look = f"{instance_url(call.base_url, instance_id)}?{query}"
-        return _response(accepted({"id": instance_id, "statusQueryGetUri": look}))
+        return accepted({"id": instance_id, "statusQueryGetUri": look})
 
     # --- reading ---------------------------------------------------------------------------------
 
-    async def _status(self, call: Call) -> Response:
+    async def _status(self, call: AdmittedCall) -> HttpAnswer:
         show_history = call.parameters.flag("showHistory", False)
         show_output = call.parameters.flag("showHistoryOutput", False)
         show_input = call.parameters.flag("showInput", True)
@@ -212,13 +215,13 @@ class ManagementApi:
         shown = status_json(status)
         if status.is_finished:
             failed = status.runtime_status is OrchestrationRuntimeStatus.Failed
-            return json_response(500 if failed and fail else 200, shown)
+            return value_answer(500 if failed and fail else 200, shown)
         # The caller's own URL, so that looking again never prolongs a signature.
         query = urlencode(call.request.query, doseq=True)
         location = instance_url(call.base_url, instance_id) + (f"?{query}" if query else "")
-        return json_response(202, shown, {"Location": location, "Retry-After": "5"})
+        return value_answer(202, shown, {"Location": location, "Retry-After": "5"})
 
-    async def _list(self, call: Call) -> Response:
+    async def _list(self, call: AdmittedCall) -> HttpAnswer:
         page = await self._client.query_instances(
             created_time_from=call.parameters.time("createdTimeFrom"),
             created_time_to=call.parameters.time("createdTimeTo"),
@@ -228,40 +231,40 @@ class ManagementApi:
             page_size=call.parameters.whole("top", 100, 1, 1000),
             continuation_token=call.continuation_token,
         )
-        return page_response([status_json(status) for status in page.items], page.continuation_token)
+        return page_answer([status_json(status) for status in page.items], page.continuation_token)
 
     # --- steering --------------------------------------------------------------------------------
 
-    async def _raise_event(self, call: Call) -> Response:
+    async def _raise_event(self, call: AdmittedCall) -> HttpAnswer:
         data = json_body(call.request.body)
         await self._client.raise_event(call.values["id"], call.values["event"], data)
-        return Response(202)
+        return HttpAnswer(202)
 
-    async def _terminate(self, call: Call) -> Response:
+    async def _terminate(self, call: AdmittedCall) -> HttpAnswer:
         recurse = call.parameters.flag("recursive", False)
         return self._asked(call, await self._client.terminate(call.values["id"], _reason(call), recurse=recurse))
 
-    async def _suspend(self, call: Call) -> Response:
+    async def _suspend(self, call: AdmittedCall) -> HttpAnswer:
         return self._asked(call, await self._client.suspend(call.values["id"], _reason(call)))
 
-    async def _resume(self, call: Call) -> Response:
+    async def _resume(self, call: AdmittedCall) -> HttpAnswer:
         return self._asked(call, await self._client.resume(call.values["id"], _reason(call)))
 
-    def _asked(self, call: Call, running: bool) -> Response:
+    def _asked(self, call: AdmittedCall, running: bool) -> HttpAnswer:
         if not running:
             raise InstanceCompletedError(f"Instance {call.values['id']!r} is finished and takes no more messages.")
-        return Response(202)
+        return HttpAnswer(202)
 
     # --- purging ---------------------------------------------------------------------------------
 
-    async def _purge(self, call: Call) -> Response:
+    async def _purge(self, call: AdmittedCall) -> HttpAnswer:
         recursive = call.parameters.flag("recursive", False)
         result = await self._client.purge_instance_history(call.values["id"], recursive=recursive)
         if not result.instances_deleted:
             raise InstanceNotFoundError(f"There is no instance {call.values['id']!r} in this task hub.")
-        return json_response(200, {"instancesDeleted": result.instances_deleted})
+        return value_answer(200, {"instancesDeleted": result.instances_deleted})
 
-    async def _purge_many(self, call: Call) -> Response:
+    async def _purge_many(self, call: AdmittedCall) -> HttpAnswer:
         created_from = call.parameters.time("createdTimeFrom")
         if created_from is None:
             raise RefusedError(
@@ -272,7 +275,7 @@ class ManagementApi:
         )
         if not result.instances_deleted:
             raise InstanceNotFoundError("No finished instance meets these criteria.")
-        return json_response(200, {"instancesDeleted": result.instances_deleted})
+        return value_answer(200, {"instancesDeleted": result.instances_deleted})
 
 
 def status_json(status: DurableOrchestrationStatus) -> dict[str, Any]:
@@ -307,17 +310,13 @@ def _segments(path: str) -> list[str]:
         raise RefusedError(400, f"The path {path[:200]!r} is not UTF-8 after percent-decoding.") from None
 
 
-def _reason(call: Call) -> str:
+def _reason(call: AdmittedCall) -> str:
     return call.parameters.text("reason") or ""
 
 
-def _response(answer: HttpAnswer) -> Response:
-    return Response(answer.status_code, answer.headers, answer.body.encode("utf-8", "surrogatepass"))
-
-
-def _error(request: Request, error: DurableError) -> Response:
+def _error(request: Request, error: DurableError) -> HttpAnswer:
     for kind, status in _STATUS_OF:
         if isinstance(error, kind):
-            return error_response(status, str(error))
+            return error_answer(status, str(error))
     logger.error("%s %s failed: %s: %s", request.method, request.path, type(error).__name__, error)
-    return error_response(500, "The request failed; the host's log tells why.")
+    return error_answer(500, "The request failed; the host's log tells why.")

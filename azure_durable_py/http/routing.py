@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from azure_durable_py.http.signing import Operation
-from azure_durable_py.http.wire import Parameters, Request, Response, json_response
+from azure_durable_py.client.links import HttpAnswer
+from azure_durable_py.http.signing import SignedOperation
+from azure_durable_py.http.wire import Parameters, Request, value_answer
 
 TOKEN_HEADER = "x-ms-continuation-token"  # noqa: S105 - the name of a header
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class AdmittedCall:
     """A request that found its route and may be answered.
 
     `signed_until` is set where nothing but a signature allows the call: when that expires.
@@ -36,16 +37,16 @@ class Call:
         return None if token in ("", "null") else token
 
 
-Handler: TypeAlias = Callable[[Call], Awaitable[Response]]
+Handler: TypeAlias = Callable[[AdmittedCall], Awaitable[HttpAnswer]]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class ManagementRoute:
     """A verb and path. `operation` is what a signature must allow; None: only the system key will do."""
 
     method: str
     path: str
-    operation: Operation | None
+    operation: SignedOperation | None
     handler: Handler
 
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:
@@ -62,6 +63,6 @@ class Route:
         return values
 
 
-def page_response(items: list[Any], token: str | None) -> Response:
+def page_answer(items: list[Any], token: str | None) -> HttpAnswer:
     """One page of a listing; the token for the next goes into a header."""
-    return json_response(200, items, {} if token is None else {TOKEN_HEADER: token})
+    return value_answer(200, items, {} if token is None else {TOKEN_HEADER: token})

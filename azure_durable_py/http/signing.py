@@ -16,7 +16,7 @@ from enum import Enum
 from urllib.parse import urlencode
 
 
-class Operation(str, Enum):
+class SignedOperation(str, Enum):
     """What a signed URL allows, by the names of the routes."""
 
     status = "status"
@@ -58,7 +58,7 @@ class UrlSigner:
         """Whether this is the system key; takes the same time whatever differs."""
         return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self._system_key.encode())
 
-    def sign(self, instance_id: str, operation: Operation, *, until: int | None = None) -> str:
+    def sign(self, instance_id: str, operation: SignedOperation, *, until: int | None = None) -> str:
         """The query string that allows one operation on one instance.
 
         :param until: when it expires, in Unix seconds (default: `lifetime` from now).
@@ -71,7 +71,7 @@ class UrlSigner:
         """When the signature in a query that was accepted expires, in Unix seconds."""
         return int(_only(query, "expires") or 0)
 
-    def refusal(self, query: Mapping[str, Sequence[str]], instance_id: str, operation: Operation) -> str | None:
+    def refusal(self, query: Mapping[str, Sequence[str]], instance_id: str, operation: SignedOperation) -> str | None:
         """Why a query does not allow an operation on an instance, for people; None: it does.
 
         :param query: values by parameter name in lower case.
@@ -89,7 +89,7 @@ class UrlSigner:
             return "The signature of this URL has expired. Get a new management payload from the app."
         return None
 
-    def _signature(self, instance_id: str, operation: Operation, expires: str) -> str:
+    def _signature(self, instance_id: str, operation: SignedOperation, expires: str) -> str:
         return _text(_mac(self._key, self._hub_name.lower(), instance_id, operation.value, expires))
 
 

@@ -5,20 +5,21 @@ Owns their form. `{eventName}` and `{text}` stay in them literally, for callers 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 from azure_durable_py.errors import InvalidRequestError
-from azure_durable_py.http.signing import Operation, UrlSigner
+from azure_durable_py.http.signing import SignedOperation, UrlSigner
 
 _AFTER_INSTANCE = {
-    "statusQueryGetUri": (Operation.status, "?"),
-    "sendEventPostUri": (Operation.raise_event, "/raiseEvent/{eventName}?"),
-    "terminatePostUri": (Operation.terminate, "/terminate?reason={text}&"),
-    "rewindPostUri": (Operation.rewind, "/rewind?reason={text}&"),
-    "purgeHistoryDeleteUri": (Operation.purge, "?"),
-    "restartPostUri": (Operation.restart, "/restart?"),
-    "suspendPostUri": (Operation.suspend, "/suspend?reason={text}&"),
-    "resumePostUri": (Operation.resume, "/resume?reason={text}&"),
+    "statusQueryGetUri": (SignedOperation.status, "?"),
+    "sendEventPostUri": (SignedOperation.raise_event, "/raiseEvent/{eventName}?"),
+    "terminatePostUri": (SignedOperation.terminate, "/terminate?reason={text}&"),
+    "rewindPostUri": (SignedOperation.rewind, "/rewind?reason={text}&"),
+    "purgeHistoryDeleteUri": (SignedOperation.purge, "?"),
+    "restartPostUri": (SignedOperation.restart, "/restart?"),
+    "suspendPostUri": (SignedOperation.suspend, "/suspend?reason={text}&"),
+    "resumePostUri": (SignedOperation.resume, "/resume?reason={text}&"),
 }
 
 
@@ -45,10 +46,10 @@ class SignedUrls:
 
     :param signer: signs them.
     :param path: where the management API is mounted, like `/runtime/webhooks/durabletask`.
-    :param origin: `scheme://host[:port]` of the host, where it is known.
+    :param origin: tells `scheme://host[:port]` of the host; None while it is not known.
     """
 
-    def __init__(self, signer: UrlSigner, *, path: str, origin: str | None = None) -> None:
+    def __init__(self, signer: UrlSigner, *, path: str, origin: Callable[[], str | None]) -> None:
         self._signer = signer
         self._path = path
         self._origin = origin
@@ -59,7 +60,7 @@ class SignedUrls:
         :param origin: `scheme://host[:port]` to use; None: the host's.
         :raises InvalidRequestError: none is given and none is known.
         """
-        found = origin or self._origin
+        found = origin or self._origin()
         if found is None:
             raise InvalidRequestError(
                 "This host does not know the address under which it is reached. Use "

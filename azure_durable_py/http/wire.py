@@ -1,4 +1,4 @@
-"""Requests and responses of the management API, free of any web framework.
+"""Requests to the management API and answers, free of any web framework.
 
 Owns the reading of parameters and bodies: whatever cannot be understood is refused with a
 message that names it.
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from azure_durable_py.client.links import HttpAnswer, json_answer
 from azure_durable_py.times import UTC
 
 
@@ -36,15 +37,6 @@ class Request:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An HTTP response. The body is JSON, or empty."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=lambda: {})
-    body: bytes = b""
-
-
 class RefusedError(Exception):
     """A request is answered with an error. Never leaves the management API."""
 
@@ -54,15 +46,14 @@ class RefusedError(Exception):
         self.headers = dict(headers or {})
 
 
-def json_response(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """A response with a value as JSON."""
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    return Response(status, {"Content-Type": "application/json", **(headers or {})}, body)
+def value_answer(status_code: int, value: Any, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+    """An answer with a value as JSON."""
+    return json_answer(status_code, json.dumps(value, ensure_ascii=False, separators=(",", ":")), headers)
 
 
-def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A response that tells what went wrong."""
-    return json_response(status, {"message": message}, headers)
+def error_answer(status_code: int, message: str, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+    """An answer that tells what went wrong."""
+    return value_answer(status_code, {"message": message}, headers)
 
 
 def json_body(body: bytes) -> Any:

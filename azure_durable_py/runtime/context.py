@@ -1,7 +1,7 @@
 """`DurableOrchestrationContext`: all that an orchestrator function may do.
 
 Owns the names, parameters and types that users see. Each call makes a decision or reads the
-state of the execution; nothing here waits or does I/O.
+state of the generation; nothing here waits or does I/O.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from azure_durable_py.runtime.calls.activities import ActivityCalls
 from azure_durable_py.runtime.calls.children import ChildCalls
 from azure_durable_py.runtime.calls.entities import EntityCalls
 from azure_durable_py.runtime.external_events import EventTask
-from azure_durable_py.runtime.generation import Continuation, Execution
+from azure_durable_py.runtime.generation import Continuation, Generation
 from azure_durable_py.runtime.logging import ReplaySafeLogger
 from azure_durable_py.runtime.tasks import AllTask, AnyTask, Task, TimerTask, done
 from azure_durable_py.times import utc
@@ -38,8 +38,8 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
     `async def` one. Inputs and results are JSON (see `azure_durable_py.serialization`).
     """
 
-    def __init__(self, execution: Execution) -> None:
-        super().__init__(execution)
+    def __init__(self, generation: Generation) -> None:
+        super().__init__(generation)
         self._ids = 0
         self._custom_status: Any = None
         self._function_context = SimpleNamespace()
@@ -49,23 +49,23 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
     @property
     def instance_id(self) -> str:
         """The id of this orchestration instance."""
-        return self._execution.instance_id
+        return self._generation.instance_id
 
     @property
     def parent_instance_id(self) -> str | None:
         """The id of the orchestration that started this one, if it is a sub-orchestration."""
-        parent = self._execution.start.parent
+        parent = self._generation.start.parent
         return None if parent is None else parent.instance_id
 
     @property
     def name(self) -> str:
         """The name under which the orchestrator was started."""
-        return self._execution.start.name
+        return self._generation.start.name
 
     @property
     def version(self) -> str | None:
         """The version that the instance carries, if any."""
-        return self._execution.start.version
+        return self._generation.start.version
 
     @property
     def is_replaying(self) -> bool:
@@ -75,17 +75,17 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
     @property
     def current_utc_datetime(self) -> datetime:
         """The time of the current turn (UTC, aware): the same on every replay."""
-        return self._execution.now
+        return self._generation.now
 
     @property
     def histories(self) -> tuple[Event, ...]:
         """The history of this generation up to the current turn."""
-        return tuple(self._execution.history)
+        return tuple(self._generation.history)
 
     @property
     def will_continue_as_new(self) -> bool:
         """Whether `continue_as_new` was called."""
-        return self._execution.continuation is not None
+        return self._generation.continuation is not None
 
     @property
     def function_context(self) -> SimpleNamespace:
@@ -107,10 +107,10 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
         :param expected_type: the type to build; by default the `input_type` of the decorator.
         :raises SerializationError: the input is not of that type.
         """
-        definition = self._execution.definition
+        definition = self._generation.definition
         declared = definition.input_type if definition is not None else None
-        return self._execution.decoder(declared if expected_type is None else expected_type)(
-            self._execution.start.input
+        return self._generation.decoder(declared if expected_type is None else expected_type)(
+            self._generation.start.input
         )
 
     # --- ids ------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
 
         :param fire_at: when it fires (naive times are UTC), or how long from now.
         """
-        now = self._execution.now
+        now = self._generation.now
         moment = now + fire_at if isinstance(fire_at, timedelta) else utc(fire_at)
         return self._decisions.timer(lambda number: TimerCreated(now, number, moment))
 
@@ -148,7 +148,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
         :param name: the name of the event.
         :param expected_type: the type to build from the data.
         """
-        return self._execution.events.wait(name, self._execution.decoder(expected_type))
+        return self._generation.events.wait(name, self._generation.decoder(expected_type))
 
     def send_event(self, instance_id: str, name: str, data: Any = None) -> Task[None]:
         """Send an external event to another orchestration. There is nothing to wait for.
@@ -156,7 +156,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
         :raises InvalidInstanceIdError: `instance_id` breaks the rules for ids.
         :raises SerializationError: `data` is not JSON.
         """
-        target, text, now = check_instance_id(instance_id), self._serialize(data), self._execution.now
+        target, text, now = check_instance_id(instance_id), self._serialize(data), self._generation.now
         self._decisions.make(lambda number: EventSent(now, number, target, name, text))
         return done(None)
 
@@ -181,7 +181,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
             raise OrchestratorError("task_any needs at least one task: it would never complete.")
         return AnyTask(tasks)
 
-    # --- this execution -----------------------------------------------------------------------------
+    # --- this generation ----------------------------------------------------------------------------
 
     def continue_as_new(self, input_: Any = None, save_events: bool = True, new_version: str | None = None) -> None:
         """Start over with a new input and an empty history when the function next awaits or returns.
@@ -191,7 +191,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
         :param new_version: the version that the instance carries from then on.
         :raises SerializationError: `input_` is not JSON.
         """
-        self._execution.continuation = Continuation(self._serialize(input_), save_events, new_version)
+        self._generation.continuation = Continuation(self._serialize(input_), save_events, new_version)
 
     @property
     def custom_status(self) -> Any:
@@ -212,7 +212,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
                 "Keep large data in the output or in storage of your own."
             )
         self._custom_status = status
-        self._execution.custom_status = text
+        self._generation.custom_status = text
 
 
 def _checked(tasks: Iterable[Task[Any]], caller: str) -> list[Task[Any]]:

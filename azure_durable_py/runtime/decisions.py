@@ -9,40 +9,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.history.events import (
-    EntityLockGranted,
-    EntityLockRequested,
-    EntityOperationCalled,
+    ANSWERED,
+    Answer,
+    Decision,
     EntityOperationCompleted,
     EntityOperationFailed,
-    Event,
     SubOrchestrationCompleted,
     SubOrchestrationCreated,
     SubOrchestrationFailed,
     TaskCompleted,
     TaskFailed,
-    TaskScheduled,
     TimerCreated,
-    TimerFired,
 )
 from azure_durable_py.runtime.determinism import Recorded, calling_place, describe, difference, same_decision
 from azure_durable_py.runtime.failures import task_failed
 from azure_durable_py.runtime.tasks import DecisionTask, TimerTask
-
-ANSWERS: dict[type[Event], type[Event]] = {
-    TaskCompleted: TaskScheduled,
-    TaskFailed: TaskScheduled,
-    TimerFired: TimerCreated,
-    SubOrchestrationCompleted: SubOrchestrationCreated,
-    SubOrchestrationFailed: SubOrchestrationCreated,
-    EntityOperationCompleted: EntityOperationCalled,
-    EntityOperationFailed: EntityOperationCalled,
-    EntityLockGranted: EntityLockRequested,
-}
-"""Which kind of decision each kind of answer belongs to."""
 
 
 class Halt(BaseException):
@@ -55,7 +40,7 @@ class Decisions:
     def __init__(self, limit: int, waiting_place: Callable[[], str | None]) -> None:
         self._limit = limit
         self._waiting_place = waiting_place
-        self._all: list[Event] = []
+        self._all: list[Decision] = []
         self._tasks: dict[int, DecisionTask[Any]] = {}
         self._recorded: deque[Recorded] | None = None
         self._position = 0
@@ -89,19 +74,19 @@ class Decisions:
         if self._recorded and self.error is None:
             left = self._recorded[0]
             place = self._waiting_place() or "the end of the orchestrator function"
-            self.error = difference(left.position, describe(left.event), "nothing more in this turn", place)
+            self.error = difference(left.position, describe(left.decision), "nothing more in this turn", place)
 
-    def made(self) -> list[Event]:
+    def made(self) -> list[Decision]:
         """The decisions of the current turn."""
         return self._all[len(self._all) - self._made :]
 
     def forget_turn(self) -> None:
         """Take back the decisions of the current turn: nothing of them may leave."""
-        for event in self.made():
-            self._close(getattr(event, "id"))  # noqa: B009 - every decision has an id, the root class has not
+        for decision in self.made():
+            self._close(decision.id)
         self._made = 0
 
-    def make(self, build: Callable[[int], Event], task: DecisionTask[Any] | None = None) -> None:
+    def make(self, build: Callable[[int], Decision], task: DecisionTask[Any] | None = None) -> None:
         """Decide: `build` makes the event for the next id; `task` is completed by its answer."""
         if self.closed or self.error is not None:
             raise Halt
@@ -127,16 +112,16 @@ class Decisions:
         elif isinstance(event, SubOrchestrationCreated):
             self.children[number] = event.instance_id
 
-    def _repeat(self, made: Event, recorded: deque[Recorded]) -> Event:
+    def _repeat(self, made: Decision, recorded: deque[Recorded]) -> Decision:
         if not recorded:
             self._differ(self._position, "nothing more in this turn", made)
         expected = recorded.popleft()
-        if not same_decision(expected.event, made):
-            self._differ(expected.position, describe(expected.event), made)
+        if not same_decision(expected.decision, made):
+            self._differ(expected.position, describe(expected.decision), made)
         self._position = expected.position + 1
-        return expected.event
+        return expected.decision
 
-    def _differ(self, position: int, recorded: str, made: Event) -> None:
+    def _differ(self, position: int, recorded: str, made: Decision) -> None:
         place = calling_place() if self._waiting_place() is None else self._waiting_place()
         self._halt(difference(position, recorded, describe(made), place or "an unknown place"))
 
@@ -144,7 +129,7 @@ class Decisions:
         self.error = error
         raise Halt
 
-    def get(self, task_id: int) -> Event:
+    def get(self, task_id: int) -> Decision:
         """The decision with this id.
 
         :raises KeyError: no decision has it.
@@ -157,21 +142,31 @@ class Decisions:
         """The open task with this id, if it is open."""
         return self._tasks.get(task_id)
 
-    def expects(self, answer: Any) -> bool:
+    def expects(self, answer: Answer) -> bool:
         """Whether this is the answer to an open task."""
-        return answer.task_id in self._tasks and isinstance(
-            self._all[answer.task_id], ANSWERS[cast("type[Event]", type(answer))]
-        )
+        number = answer.task_id
+        return number in self._tasks and isinstance(self._all[number], ANSWERED[type(answer)])
 
-    def answer(self, event: Any) -> None:
-        """Complete the task that this event answers."""
-        task = self._close(event.task_id)
+    def answer(self, answer: Answer) -> None:
+        """Complete the task that this answers."""
+        task = self._close(answer.task_id)
         if task is None:
             return
-        if isinstance(event, TaskFailed | SubOrchestrationFailed | EntityOperationFailed):
-            task.fail(task_failed(task.subject, event.failure))
-        else:
-            task.answer(getattr(event, "result", None))
+        match answer:
+            case (
+                TaskFailed(failure=failure)
+                | SubOrchestrationFailed(failure=failure)
+                | EntityOperationFailed(failure=failure)
+            ):
+                task.fail(task_failed(task.subject, failure))
+            case (
+                TaskCompleted(result=result)
+                | SubOrchestrationCompleted(result=result)
+                | EntityOperationCompleted(result=result)
+            ):
+                task.answer(result)
+            case _:
+                task.answer(None)
 
     def timer(self, build: Callable[[int], TimerCreated]) -> TimerTask:
         """Decide a timer."""

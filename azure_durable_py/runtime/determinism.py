@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any, cast
 
 from azure_durable_py.errors import NonDeterminismError
 from azure_durable_py.history.events import (
     ContinuedAsNew,
+    Decision,
     EntityLockReleased,
     EntityLockRequested,
     EntityOperationCalled,
     EntityOperationSignaled,
-    Event,
     EventSent,
     ExecutionCompleted,
     SubOrchestrationCreated,
@@ -30,31 +28,34 @@ from azure_durable_py.history.events import (
     TimerCreated,
 )
 
-_IDENTITY: dict[type[Event], Callable[[Any], str]] = {
-    TaskScheduled: lambda e: repr(e.name),
-    TimerCreated: lambda e: e.reason or "",
-    SubOrchestrationCreated: lambda e: f"{e.name!r} as {e.instance_id!r}",
-    EventSent: lambda e: f"{e.name!r} to {e.instance_id!r}",
-    EntityOperationCalled: lambda e: f"{e.operation!r} of {e.instance_id!r}",
-    EntityOperationSignaled: lambda e: f"{e.operation!r} of {e.instance_id!r}",
-    EntityLockRequested: lambda e: repr(e.instance_id),
-    EntityLockReleased: lambda e: repr(e.instance_id),
-}
-
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
-def is_decision(event: Event) -> bool:
-    """Whether the orchestrator made this event happen, rather than learning of it."""
-    return type(event) in _IDENTITY
-
-
-def same_decision(recorded: Any, made: Any) -> bool:
+def same_decision(recorded: Decision, made: Decision) -> bool:
     """Whether the code decided what the history recorded."""
-    if type(recorded) is not type(made) or recorded.id != made.id:
-        return False
-    identity = _IDENTITY[cast("type[Event]", type(made))]
-    return identity(recorded) == identity(made)
+    return type(recorded) is type(made) and recorded.id == made.id and _identity(recorded) == _identity(made)
+
+
+def _identity(decision: Decision) -> str:
+    """What makes it the same on replay, beside its kind and its id."""
+    match decision:
+        case TaskScheduled(name=name):
+            return repr(name)
+        case TimerCreated(reason=reason):
+            return reason or ""
+        case SubOrchestrationCreated(name=name, instance_id=instance_id):
+            return f"{name!r} as {instance_id!r}"
+        case EventSent(name=name, instance_id=instance_id):
+            return f"{name!r} to {instance_id!r}"
+        case (
+            EntityOperationCalled(operation=operation, instance_id=instance_id)
+            | EntityOperationSignaled(operation=operation, instance_id=instance_id)
+        ):
+            return f"{operation!r} of {instance_id!r}"
+        case EntityLockRequested(instance_id=instance_id) | EntityLockReleased(instance_id=instance_id):
+            return repr(instance_id)
+        case _:
+            raise TypeError(f"nothing is known of what makes two {type(decision).__name__} the same")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,12 @@ class Recorded:
     """A decision of the history and its place there (from 0)."""
 
     position: int
-    event: Event
+    decision: Decision
 
 
-def describe(event: Any) -> str:
+def describe(decision: Decision) -> str:
     """One decision for a message: kind, id and identity."""
-    identity = _IDENTITY[type(event)](event)
-    return f"{type(event).__name__}(id {event.id}) {identity}".rstrip()
+    return f"{type(decision).__name__}(id {decision.id}) {_identity(decision)}".rstrip()
 
 
 def describe_end(event: ExecutionCompleted | ContinuedAsNew) -> str:
@@ -95,12 +95,12 @@ def calling_place() -> str | None:
     frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
         if not frame.f_code.co_filename.startswith(_PACKAGE):
-            return place_of(frame.f_code, frame.f_lineno)
+            return line_of(frame.f_code, frame.f_lineno)
         frame = frame.f_back
     return None
 
 
-def place_of(code: CodeType, line: int) -> str:
+def line_of(code: CodeType, line: int) -> str:
     """`file:line in function`."""
     name = code.co_qualname if sys.version_info >= (3, 11) else code.co_name
     return f"{code.co_filename}:{line} in {name}"

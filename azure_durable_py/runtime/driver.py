@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 
 from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.runtime.decisions import Halt
-from azure_durable_py.runtime.determinism import place_of
+from azure_durable_py.runtime.determinism import line_of
 from azure_durable_py.runtime.tasks import Task
 
 Routine: TypeAlias = "Generator[Any, Any, Any] | Coroutine[Any, Any, Any]"
@@ -106,7 +106,7 @@ class Driver:
         while routine is not None:
             frame = getattr(routine, "gi_frame", None) or getattr(routine, "cr_frame", None)
             if frame is not None and not _is_task_await(routine):
-                place = place_of(frame.f_code, frame.f_lineno)
+                place = line_of(frame.f_code, frame.f_lineno)
             inner = getattr(routine, "gi_yieldfrom", None)
             routine = inner if inner is not None else getattr(routine, "cr_await", None)
         return place

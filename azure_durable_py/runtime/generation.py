@@ -26,12 +26,15 @@ class Continuation:
 
 
 @dataclass(slots=True)
-class Execution:
-    """The state of one generation that user code reads and writes through its context."""
+class Generation:
+    """The state of one generation that user code reads and writes through its context.
+
+    `number` is how often the instance had continued as new before.
+    """
 
     instance_id: str
     execution_id: str
-    generation: int
+    number: int
     registry: Registry
     converter: DataConverter
     decisions: Decisions

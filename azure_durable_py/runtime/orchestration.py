@@ -18,7 +18,9 @@ from typing import Any, Protocol, TypeVar
 from azure_durable_py.errors import FunctionNotFoundError, TurnTimeoutError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
+    Answer,
     ContinuedAsNew,
+    Decision,
     Event,
     EventRaised,
     ExecutionCompleted,
@@ -30,10 +32,10 @@ from azure_durable_py.history.events import (
 )
 from azure_durable_py.registry import Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.runtime.decisions import ANSWERS, Decisions, Halt
-from azure_durable_py.runtime.determinism import Recorded, describe_end, difference, is_decision
+from azure_durable_py.runtime.decisions import Decisions, Halt
+from azure_durable_py.runtime.determinism import Recorded, describe_end, difference
 from azure_durable_py.runtime.driver import Driver, Raised, Returned
-from azure_durable_py.runtime.generation import Continuation, Execution
+from azure_durable_py.runtime.generation import Continuation, Generation
 from azure_durable_py.runtime.tasks import ParentTask, Task
 from azure_durable_py.serialization.converter import DataConverter
 from azure_durable_py.settings import Settings
@@ -103,7 +105,7 @@ class Orchestration:
     ) -> None:
         self._guard = guard
         self._decisions = Decisions(settings.max_orchestration_actions, self._waiting_place)
-        self._execution = Execution(instance_id, execution_id, generation, registry, converter, self._decisions)
+        self._generation = Generation(instance_id, execution_id, generation, registry, converter, self._decisions)
         self._driver: Driver | None = None
         self._suspended = False
         self._leaving: Continuation | None = None
@@ -124,7 +126,7 @@ class Orchestration:
             case ContinuedAsNew():
                 return Status.ContinuedAsNew
             case None:
-                if self._execution.started is None:
+                if self._generation.started is None:
                     return Status.Pending
                 return Status.Suspended if self._suspended else Status.Running
 
@@ -136,30 +138,30 @@ class Orchestration:
     @property
     def custom_status(self) -> str | None:
         """The custom status as JSON text."""
-        return self._execution.custom_status
+        return self._generation.custom_status
 
     @property
     def name(self) -> str:
         """The name of the orchestrator; empty before its start."""
-        started = self._execution.started
+        started = self._generation.started
         return "" if started is None else started.name
 
     @property
     def input(self) -> str | None:
         """The input as JSON text."""
-        started = self._execution.started
+        started = self._generation.started
         return started.input if started is not None and isinstance(started.input, str) else None
 
     @property
     def history_length(self) -> int:
         """How many events the history of this generation holds."""
-        return len(self._execution.history)
+        return len(self._generation.history)
 
     def is_open(self, task_id: int) -> bool:
         """Whether the task was decided, is not cancelled, and no answer has been taken for it."""
         return task_id not in self._held_ids and not self.is_finished and self._decisions.task(task_id) is not None
 
-    def decision(self, task_id: int) -> Event:
+    def decision(self, task_id: int) -> Decision:
         """The event that decided this task.
 
         :raises KeyError: no decision has this id.
@@ -204,7 +206,7 @@ class Orchestration:
         if self._end is not None:
             turn.append(self._end)
             self.close()
-        self._execution.history.extend(turn)
+        self._generation.history.extend(turn)
         return self._turn(tuple(turn))
 
     def _give_up(self, error: BaseException) -> None:
@@ -229,7 +231,7 @@ class Orchestration:
         return Turn(
             events=events,
             status=self.status,
-            custom_status=self._execution.custom_status,
+            custom_status=self._generation.custom_status,
             output=output if isinstance(output, str) else None,
             failure=completed.failure if completed is not None else None,
             timers=MappingProxyType({} if end is not None else self._open_timers()),
@@ -245,14 +247,14 @@ class Orchestration:
 
     def _replay(self, position: int, events: Sequence[Event]) -> None:
         started, rest = events[0], events[1:]
-        inputs = [event for event in rest if not is_decision(event) and not isinstance(event, _ENDS)]
-        recorded = [Recorded(position + at, event) for at, event in enumerate(events) if is_decision(event)]
+        inputs = [event for event in rest if not isinstance(event, (Decision, *_ENDS))]
+        recorded = [Recorded(position + at, event) for at, event in enumerate(events) if isinstance(event, Decision)]
         recorded_end = next((event for event in rest if isinstance(event, _ENDS)), None)
         self._decisions.begin(started.timestamp, recorded, position + 1 + len(inputs))
         if self._decisions.error is None:
             self._run(inputs)
             self._decisions.end()
-        self._execution.history.extend(events)
+        self._generation.history.extend(events)
         self._compare_end(recorded_end)
 
     def _compare_end(self, recorded: ExecutionCompleted | ContinuedAsNew | None) -> None:
@@ -268,7 +270,7 @@ class Orchestration:
                 )
 
     def _function_place(self) -> str:
-        definition = self._execution.definition
+        definition = self._generation.definition
         code = getattr(definition.function, "__code__", None) if definition is not None else None
         return f"{code.co_filename}:{code.co_firstlineno} {code.co_name}" if code is not None else "an unknown place"
 
@@ -305,7 +307,7 @@ class Orchestration:
             case ExecutionStarted():
                 return self._start(event)
             case ExecutionTerminated(reason=reason):
-                self._end = ExecutionCompleted(self._execution.now, Status.Terminated.value, self._text(reason))
+                self._end = ExecutionCompleted(self._generation.now, Status.Terminated.value, self._text(reason))
             case ExecutionSuspended():
                 self._suspended = True
             case _:
@@ -313,16 +315,16 @@ class Orchestration:
         return True
 
     def _start(self, event: ExecutionStarted) -> bool:
-        execution = self._execution
-        if execution.started is not None:
+        generation = self._generation
+        if generation.started is not None:
             return False
-        execution.started = event
+        generation.started = event
         try:
-            execution.definition = execution.registry.orchestrators.get(event.name)
+            generation.definition = generation.registry.orchestrators.get(event.name)
         except FunctionNotFoundError as error:
             self._decisions.error = error
         else:
-            self._driver = Driver(execution.definition.function, DurableOrchestrationContext(execution))
+            self._driver = Driver(generation.definition.function, DurableOrchestrationContext(generation))
         return True
 
     def _take(self, event: Event) -> bool:
@@ -330,8 +332,8 @@ class Orchestration:
             return False
         if self._suspended:
             self._held.append(event)
-            if not isinstance(event, EventRaised):
-                self._held_ids.add(_task_id(event))
+            if isinstance(event, Answer):
+                self._held_ids.add(event.task_id)
         else:
             self._deliver(event)
             self._run_code()
@@ -340,14 +342,14 @@ class Orchestration:
     def _matters(self, event: Event) -> bool:
         if isinstance(event, EventRaised):
             return True
-        if self._leaving is not None or type(event) not in ANSWERS:
+        if self._leaving is not None or not isinstance(event, Answer):
             return False
-        return _task_id(event) not in self._held_ids and self._decisions.expects(event)
+        return event.task_id not in self._held_ids and self._decisions.expects(event)
 
     def _deliver(self, event: Event) -> None:
         if isinstance(event, EventRaised):
-            self._execution.events.raise_event(event)
-        elif self._decisions.expects(event):
+            self._generation.events.raise_event(event)
+        elif isinstance(event, Answer) and self._decisions.expects(event):
             self._decisions.answer(event)
 
     def _go(self) -> None:
@@ -357,7 +359,8 @@ class Orchestration:
         self._run_code()
         while self._held and self._end is None:
             event = self._held.popleft()
-            self._held_ids.discard(getattr(event, "task_id", -1))
+            if isinstance(event, Answer):
+                self._held_ids.discard(event.task_id)
             self._deliver(event)
             self._run_code()
 
@@ -365,11 +368,11 @@ class Orchestration:
         driver = self._driver
         if driver is None or self._end is not None or self._leaving is not None or driver.is_blocked:
             return
-        outcome = driver.run(lambda: self._execution.continuation is not None)
+        outcome = driver.run(lambda: self._generation.continuation is not None)
         if isinstance(outcome, Raised):
             self._fail(outcome.error)
-        elif self._execution.continuation is not None:
-            self._leaving = self._execution.continuation
+        elif self._generation.continuation is not None:
+            self._leaving = self._generation.continuation
         elif isinstance(outcome, Returned):
             self._complete(outcome.value)
 
@@ -381,18 +384,18 @@ class Orchestration:
         except BaseException as error:  # noqa: BLE001 - the value's own conversion to JSON is user code
             self._fail(error)
         else:
-            self._end = ExecutionCompleted(self._execution.now, Status.Completed.value, text)
+            self._end = ExecutionCompleted(self._generation.now, Status.Completed.value, text)
 
     def _fail(self, error: BaseException) -> None:
         failure = shorten(FailureDetails.from_exception(error))
-        self._end = ExecutionCompleted(self._execution.now, Status.Failed.value, None, failure)
+        self._end = ExecutionCompleted(self._generation.now, Status.Failed.value, None, failure)
 
     def _continued(self, continuation: Continuation) -> ContinuedAsNew:
-        carried = self._execution.events.unconsumed() if continuation.save_events else ()
-        return ContinuedAsNew(self._execution.now, continuation.input, continuation.new_version, carried)
+        carried = self._generation.events.unconsumed() if continuation.save_events else ()
+        return ContinuedAsNew(self._generation.now, continuation.input, continuation.new_version, carried)
 
     def _text(self, value: Any) -> str:
-        return self._execution.converter.serialize(value)
+        return self._generation.converter.serialize(value)
 
 
 _ENDS = (ExecutionCompleted, ContinuedAsNew)
@@ -411,10 +414,6 @@ def _split(inputs: Iterable[Event]) -> tuple[list[Event], list[Event]]:
 
 def _terminations(events: Iterable[Event]) -> list[Event]:
     return [event for event in events if isinstance(event, ExecutionTerminated)]
-
-
-def _task_id(event: Any) -> int:
-    return event.task_id
 
 
 def _turns(history: Sequence[Event]) -> Iterator[tuple[int, Sequence[Event]]]:

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from azure_durable_py.errors import OrchestratorError, TaskCanceledError
+from azure_durable_py.history.events import Value
 
 T = TypeVar("T")
 
@@ -262,7 +263,7 @@ class DecisionTask(Task[T]):
 
     __slots__ = ("_decode", "id", "subject")
 
-    def __init__(self, subject: str, decode: Callable[[str | None], T]) -> None:
+    def __init__(self, subject: str, decode: Callable[[Value], T]) -> None:
         super().__init__()
         self.id = -1
         self.subject = subject
@@ -271,10 +272,10 @@ class DecisionTask(Task[T]):
     def __repr__(self) -> str:
         return f"<{self.subject}, id {self.id}, {self._state.name.lower()}>"
 
-    def answer(self, text: str | None) -> None:
-        """Succeed with a result of JSON text, or fail because it cannot be read."""
+    def answer(self, result: Value) -> None:
+        """Succeed with a result, or fail because it cannot be read."""
         try:
-            value = self._decode(text)
+            value = self._decode(result)
         except Exception as error:  # noqa: BLE001 - the error belongs to the code that awaits the task
             self.fail(error)
         else:
@@ -298,7 +299,7 @@ class TimerTask(DecisionTask[None]):
         return cancelled
 
 
-def _nothing(_text: str | None) -> None:
+def _nothing(_result: Value) -> None:
     return None
 
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from azure_durable_py.errors import ConcurrencyConflictError, InstanceAlreadyExistsError, UnstorableError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import decode_event, payload_refs
-from azure_durable_py.history.events import Event, PayloadRef, SubOrchestrationFailed
+from azure_durable_py.history.events import Decision, Event, PayloadRef, SubOrchestrationFailed
 from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.hub import Rows, StartRequest, TaskHub
@@ -229,7 +229,7 @@ async def _queue(hub: TaskHub, sender: Sender, state: InstanceState) -> list[Sen
     decisions: dict[int, Event] = {}
     if state.sends:
         events = await read_history(hub.store, sender.instance_id, state)
-        decisions = {event.id: event for event in events if hasattr(event, "id")}  # type: ignore[attr-defined]
+        decisions = {event.id: event for event in events if isinstance(event, Decision)}
 
     def decision(number: int) -> Event:
         if number not in decisions:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeGuard
 
 from azure_durable_py import shape
 from azure_durable_py.failures import FailureDetails
@@ -23,6 +24,7 @@ from azure_durable_py.history.codec import (
     payload_refs,
 )
 from azure_durable_py.history.events import (
+    Decision,
     EntityCaller,
     EntityLockReleased,
     EntityLockRequested,
@@ -268,12 +270,12 @@ def _to_entity(sender: Sender, number: int, entity: str, event: Event) -> Delive
     return Deliver(order, entity, InboxEvent(event, sender.incarnation, order, event.timestamp))
 
 
-def is_send(decision: Event) -> bool:
+def is_send(decision: Event) -> TypeGuard[Decision]:
     """Whether the decision is handed over to another instance: it goes into the queue of sends."""
     return isinstance(decision, (*_OUTLIVING, EntityLockRequested))
 
 
-def outlives(decision: Event) -> bool:
+def outlives(decision: Event) -> TypeGuard[Decision]:
     """Whether the decision is to be handed over even when its orchestration has ended."""
     return isinstance(decision, _OUTLIVING)
 

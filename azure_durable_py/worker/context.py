@@ -84,14 +84,15 @@ class WorkerContext:
     settling: TaskSet
     turns: asyncio.Semaphore
     entity_turns: asyncio.Semaphore
+    room_made: Callable[[], None]
+    """Told when an instance has nothing in hand any more."""
+    drop_after: float
+    """Seconds for which what is handed over waits for a turn to drop it, before it gets a commit of its own."""
+    take_over_after: float
+    """Seconds after which sends under a message that is not in hand are taken over: longer than any visibility."""
     suspected: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the one instance that runs of those that have been under way when processes ended."""
     run_sync: SyncRunner = run_in_thread
     sends: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_SENDS))
-    room_made: Callable[[], None] = lambda: None
     touched: int = 0
     """Instances that were told something which no turn has taken up yet."""
-    drop_after: float = 0.5
-    """Seconds for which what is handed over waits for a turn to drop it, before it gets a commit of its own."""
-    take_over_after: float = 120.0
-    """Seconds after which sends under a message that is not in hand are taken over: longer than any visibility."""

@@ -21,7 +21,7 @@ OVERDUE = timedelta(minutes=5)
 ACTIVE = tuple(status.value for status in OrchestrationRuntimeStatus if not status.is_terminal)
 
 
-async def repair(hub: TaskHub, *, quiet: timedelta = QUIET) -> int:
+async def ring_lifeless(hub: TaskHub, *, quiet: timedelta = QUIET) -> int:
     """Ring every instance that shows a sign of need and is quiet.
 
     The signs: something that it still has to hand over, an inbox row that waits, an overdue timer, a start that nobody

@@ -1,10 +1,9 @@
-"""One worker on a task hub: pumps, actors and activity slots, started and stopped together."""
+"""One worker on a task hub: its intake, actors and activity slots, started and stopped together."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -13,30 +12,24 @@ from azure_durable_py.registry import Registry
 from azure_durable_py.serialization.converter import BoundedConverter, DataConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError
 from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
-from azure_durable_py.taskhub.protocol import QueueMessage
-from azure_durable_py.taskhub.upgrades import NewerFormatError
-from azure_durable_py.worker import lifeless as repairs
 from azure_durable_py.worker.activities.runner import ActivityRunner, SyncRunner, run_in_thread
-from azure_durable_py.worker.activities.slots import ActivityFeed
+from azure_durable_py.worker.activities.slots import ActivitySlots
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.instance.actor import Actor
 from azure_durable_py.worker.instance.sessions import Sessions
 from azure_durable_py.worker.intake.delivery import Delivery, Holder
-from azure_durable_py.worker.intake.invocations import HostLimits, Invocations
-from azure_durable_py.worker.intake.poison import leave, set_aside
-from azure_durable_py.worker.intake.pump import Pump
+from azure_durable_py.worker.intake.protocol import Intake, Receiver
+from azure_durable_py.worker.intake.pumps import Pumps
+from azure_durable_py.worker.lifeless import ring_lifeless
 from azure_durable_py.worker.supervision import Health, Supervisor
 from azure_durable_py.worker.taskset import TaskSet, begin, end, failure_of
 from azure_durable_py.worker.watchdog import Watchdog
 
 logger = logging.getLogger("azure_durable_py.worker")
 REPAIR_EVERY = timedelta(days=1)
-HOLDS, ITEMS, DOORBELLS = "holds", "work items", "doorbells"
-"""What the tasks are called in the worker's health."""
-BUSY_ACTORS_PER_TURN = 8
-"""Doorbells are taken while fewer than this many instances per turn slot have something in hand."""
+HOLDS = "holds"
+"""What the renewal of holds is called in the worker's health."""
 
 
 class Worker:
@@ -48,7 +41,7 @@ class Worker:
     :param converter: how inputs and results become JSON.
     :param run_sync: how sync activities are called.
     :param repair: whether to look for instances without life, at start and daily.
-    :param limits: the limits of a Functions host, whose invocations take the place of our own pumps.
+    :param intake: how messages come to it (default: pumps of its own).
     """
 
     def __init__(
@@ -60,7 +53,7 @@ class Worker:
         converter: DataConverter | None = None,
         run_sync: SyncRunner = run_in_thread,
         repair: bool = True,
-        limits: HostLimits | None = None,
+        intake: Intake | None = None,
     ) -> None:
         self._hub = hub
         self._repairs = repair
@@ -69,10 +62,11 @@ class Worker:
         self._actor_tasks: dict[str, asyncio.Task[None]] = {}
         self._supervisor = supervisor = Supervisor(hub)
         self._watchdog = Watchdog(settings.max_turn_time)
-        self._holder = Holder(hub, supervisor.reporter(HOLDS, "the hold is renewed later"))
-        self._holder.lost = self._look_again
+        self._holder = Holder(hub, self._look_again, supervisor.reporter(HOLDS, "the hold is renewed later"))
+        self._intake = intake = intake or Pumps()
+        terms = intake.terms
         converter = BoundedConverter(converter or JsonDataConverter(), MAX_PAYLOAD_BYTES)
-        self._feed = ActivityFeed(
+        self._slots = ActivitySlots(
             hub,
             ActivityRunner(registry.activities, converter, hub.clock.now, run_sync, self._watchdog),
             self._holder,
@@ -82,36 +76,29 @@ class Worker:
             self._ring,
             supervisor,
             settings.max_dequeue_count,
+            room_made=intake.activity_room_made,
+            local_bound=terms.local_bound,
         )
-        turns = settings.max_concurrent_orchestrators
         self._context = WorkerContext(
             hub=hub,
             registry=registry,
             settings=settings,
             converter=converter,
-            activities=self._feed,
+            activities=self._slots,
             holder=self._holder,
             sessions=Sessions(settings.max_extended_sessions),
             supervisor=supervisor,
             watchdog=self._watchdog,
             settling=TaskSet(on_failure=supervisor.reporter("settlements", "its message comes again")),
-            turns=asyncio.Semaphore(turns),
+            turns=asyncio.Semaphore(settings.max_concurrent_orchestrators),
             entity_turns=asyncio.Semaphore(settings.max_concurrent_entities),
+            room_made=intake.instance_room_made,
+            drop_after=terms.drop_after,
+            take_over_after=terms.take_over_after,
             run_sync=run_sync,
         )
-        self._invocations = None if limits is None else Invocations(self._context, self._feed, self._ring, limits)
-        self._most_busy = BUSY_ACTORS_PER_TURN * turns
-        self._doorbells: list[Pump] = []
-        self._pumps: list[Pump] = []
         self._renewing: asyncio.Task[None] | None = None
         self._loops: list[asyncio.Task[None]] = []
-        self._unlisten: Callable[[], None] | None = None
-
-    @property
-    def invocations(self) -> Invocations:
-        """Takes what a Functions host delivers; there is one if the worker was made with `limits`."""
-        assert self._invocations is not None
-        return self._invocations
 
     @property
     def health(self) -> Health:
@@ -122,40 +109,21 @@ class Worker:
 
     async def start(self) -> None:
         """Begin to work. Returns at once."""
-        if self._invocations is None:
-            self._make_pumps()
         self._watchdog.start()
         begin = self._supervisor.begin
         self._renewing = begin(HOLDS, self._holder.run, essential=True)
         if self._repairs:
             self._loops.append(begin("repair", self._repair, longest_pause=REPAIR_EVERY.total_seconds()))
-        for number, pump in enumerate(self._pumps):
-            name = ITEMS if number == len(self._doorbells) else f"{DOORBELLS} {number + 1}"
-            self._loops.append(begin(name, pump.run, essential=True))
-
-    def _make_pumps(self) -> None:
-        settings, store = self._settings, self._hub.store
-        self._doorbells = [
-            self._pump(queue, self._seen(self._take_doorbell), self._room, settings.instance_visibility_timeout)
-            for queue in store.instance_queues
-        ]
-        take = self._seen(self._feed.take)
-        items = self._pump(store.activity_queue, take, self._feed.room, settings.activity_visibility_timeout)
-        self._pumps = [*self._doorbells, items]
-        self._feed.room_made = items.more_room
-        self._context.room_made = self._doorbell_room_made
-        self._unlisten = self._hub.listen(self._announce)
+        self._loops += self._intake.start(Receiver(self._context, self._slots, self._ring))
 
     async def stop(self, grace: float = 10.0) -> None:
         """Stop taking work, let what runs come to an end for up to `grace` seconds, let go of the rest.
 
         Nothing is lost: what was not committed is delivered again, to another worker or the next start.
         """
-        if self._unlisten is not None:
-            self._unlisten()
-            self._unlisten = None
+        self._intake.stop()
         await end(self._loops)
-        await self._feed.drain(grace)
+        await self._slots.drain(grace)
         await self._let_actors_finish(grace)
         await end(self._actor_tasks.values())
         await asyncio.gather(*(actor.stop() for actor in self._actors.values()))
@@ -177,62 +145,7 @@ class Worker:
             timeout = max(0.1, deadline - self._hub.clock.monotonic())
             await asyncio.wait(list(self._context.settling), timeout=timeout)
 
-    def _announce(self, queue: str, delay: float) -> None:
-        for pump in self._pumps:
-            pump.announce(queue, delay)
-
-    def _doorbell_room_made(self) -> None:
-        for pump in self._doorbells:
-            pump.more_room()
-
-    def _pump(
-        self, queue: str, handle: Callable[[QueueMessage, float], None], room: Callable[[], int], visibility: float
-    ) -> Pump:
-        return Pump(
-            self._hub,
-            queue,
-            handle,
-            room,
-            visibility=visibility,
-            max_pause=self._settings.max_queue_polling_interval,
-            batch=self._settings.queue_batch_size,
-        )
-
-    def _seen(self, handle: Callable[[QueueMessage, float], None]) -> Callable[[QueueMessage, float], None]:
-        """What takes a message, such that one that cannot be taken is set aside and stops no other."""
-
-        def take(message: QueueMessage, asked_at: float) -> None:
-            try:
-                handle(message, asked_at)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next message is to be taken
-                self._supervisor.report("messages", f"a message of {message.queue} is set aside", error)
-                self._supervisor.health.resumed("messages")
-                self._holder.forget_message(message)
-                self._context.settling.start(set_aside(self._hub, message, error), "set aside")
-
-        return take
-
-    # --- doorbells ---------------------------------------------------------------------------------------
-
-    def _room(self) -> int:
-        return self._most_busy - self._context.touched
-
-    def _take_doorbell(self, message: QueueMessage, asked_at: float) -> None:
-        try:
-            doorbell = Doorbell.decode(message.body)
-        except MalformedMessageError as error:
-            self._context.settling.start(set_aside(self._hub, message, error), "set aside")
-            return
-        except NewerFormatError as error:
-            self._context.settling.start(leave(self._hub, message, error), "leave")
-            return
-        ids = self._hub.ids
-        visibility = self._settings.instance_visibility_timeout
-        again = lambda: doorbell.put_back(ids.short()).encode()  # noqa: E731
-        held = self._holder.hold(message, asked_at, visibility, again, doorbell.instance_id)
-        rank = (doorbell.again, doorbell.tag, message.dequeue_count)
-        delivery = Delivery(doorbell.id, rank, held, doorbell.cause)
-        self._ring(doorbell.instance_id, delivery)
+    # --- instances ---------------------------------------------------------------------------------------
 
     def _ring(self, instance_id: str, delivery: Delivery) -> None:
         actor = self._actors.get(instance_id)
@@ -269,7 +182,7 @@ class Worker:
     async def _repair(self) -> None:
         while True:
             try:
-                await repairs.repair(self._hub)
+                await ring_lifeless(self._hub)
             except StorageError as error:
                 logger.warning("Instances without life could not be looked for: %s", error)
             await asyncio.sleep(self._hub.ids.jitter(REPAIR_EVERY.total_seconds()))

@@ -93,7 +93,7 @@ async def test_an_orchestration_without_result_answers_null(serving: DurableOrch
     await serving.start_new("Hello", "one")
     await worker.set_status("one", "Completed")
     answer = await serving.wait_for_completion_or_create_check_status_response(Asked(), "one")
-    assert (answer.status_code, answer.body) == (200, "null")
+    assert (answer.status_code, answer.body) == (200, b"null")
 
 
 @pytest.mark.parametrize("instance_id", ["one", "nobody"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.client import sending
+from azure_durable_py.client import messenger
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import (
     InstanceCompletedError,
@@ -77,7 +77,7 @@ async def test_events_to_one_instance_are_numbered_without_gaps(client: DurableO
 async def test_a_forgotten_counter_does_not_begin_again_under_its_name(
     client: DurableOrchestrationClient, worker: Playing, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(sending, "MAX_TARGETS", 1)
+    monkeypatch.setattr(messenger, "MAX_TARGETS", 1)
     await client.start_new("Hello", "two")
     for instance_id in ("one", "two", "one"):
         await client.raise_event(instance_id, "Go")
@@ -123,7 +123,7 @@ async def test_sending_gives_up_in_the_end(client: DurableOrchestrationClient, m
         await asyncio.Event().wait()
 
     monkeypatch.setattr(client.hub.store, "insert_inbox", never)
-    monkeypatch.setattr(sending, "GIVE_UP_SECONDS", 0.01)
+    monkeypatch.setattr(messenger, "GIVE_UP_SECONDS", 0.01)
     with pytest.raises(StorageUnavailableError, match="whether EventRaised reached instance 'one' is unknown"):
         await client.raise_event("one", "Go")
 

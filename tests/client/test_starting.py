@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from azure_durable_py.client import starting
+from azure_durable_py.client import starter
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import (
     FunctionNotFoundError,
@@ -215,7 +215,7 @@ async def test_with_any_state_a_running_instance_is_terminated_and_replaced(
 async def test_a_running_instance_that_does_not_stop_is_not_replaced(
     hub: TaskHub, settings: Settings, worker: Playing, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(starting, "TERMINATE_SECONDS", 0.01)
+    monkeypatch.setattr(starter, "TERMINATE_SECONDS", 0.01)
     client = DurableOrchestrationClient(hub, replace(settings, overridable_existing_instance_states="AnyState"))
     await client.start_new("Hello", "one")
     with pytest.raises(InstanceAlreadyExistsError, match="Is a worker running"):

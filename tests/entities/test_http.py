@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.http.management import ManagementApi
-from azure_durable_py.http.signing import Operation, UrlSigner
-from azure_durable_py.http.wire import Request, Response
+from azure_durable_py.http.signing import SignedOperation, UrlSigner
+from azure_durable_py.http.wire import Request
 from azure_durable_py.ids import EntityId
 from azure_durable_py.runtime.entities.context import DurableEntityContext
 from tests.entities.playing import Game, play
@@ -24,14 +25,14 @@ class Api:
 
     async def __call__(
         self, method: str, path: str, body: bytes = b"", *, kind: str = "", trusted: bool = True, **query: str
-    ) -> Response:
+    ) -> HttpAnswer:
         headers = {"Content-Type": kind} if kind else {}
         values = {name: [value] for name, value in query.items()}
         request = Request(method, path, "http://localhost/durabletask", values, headers, body)
         return await self._api.handle(request, trusted=trusted)
 
 
-def content(response: Response) -> Any:
+def content(response: HttpAnswer) -> Any:
     return json.loads(response.body)
 
 
@@ -40,17 +41,17 @@ def test_an_entity_is_signaled_read_and_deleted():
         game.entity(box)
         await game.start()
         api = Api(game)
-        assert (await api("GET", "entities/box/a%2Fb")).status == 404
-        assert (await api("POST", "entities/Box/a%2Fb", b'{"x": 1}', op="put")).status == 202
+        assert (await api("GET", "entities/box/a%2Fb")).status_code == 404
+        assert (await api("POST", "entities/Box/a%2Fb", b'{"x": 1}', op="put")).status_code == 202
         await game.at_rest()
         found = await api("GET", "entities/box/a%2Fb")
-        assert (found.status, content(found)) == (200, {"x": 1})
-        assert (await api("POST", "entities/box/a%2Fb", b"plain text", kind="text/plain", op="put")).status == 202
+        assert (found.status_code, content(found)) == (200, {"x": 1})
+        assert (await api("POST", "entities/box/a%2Fb", b"plain text", kind="text/plain", op="put")).status_code == 202
         await game.at_rest()
         assert content(await api("GET", "entities/box/a%2Fb")) == "plain text"
-        assert (await api("DELETE", "entities/box/a%2Fb")).status == 202
+        assert (await api("DELETE", "entities/box/a%2Fb")).status_code == 202
         await game.at_rest()
-        assert (await api("GET", "entities/box/a%2Fb")).status == 404
+        assert (await api("GET", "entities/box/a%2Fb")).status_code == 404
 
     play(script)
 
@@ -60,10 +61,10 @@ def test_bad_requests_are_refused():
         game.entity(box)
         await game.start()
         api = Api(game)
-        assert (await api("POST", "entities/box/a", b"{", kind="application/json", op="put")).status == 400
-        assert (await api("POST", "entities/box/a", b"\xff", op="put")).status == 400
-        assert (await api("POST", "entities/nobody/a", b"1", op="put")).status == 400
-        assert (await api("PUT", "entities/box/a")).status == 405
+        assert (await api("POST", "entities/box/a", b"{", kind="application/json", op="put")).status_code == 400
+        assert (await api("POST", "entities/box/a", b"\xff", op="put")).status_code == 400
+        assert (await api("POST", "entities/nobody/a", b"1", op="put")).status_code == 400
+        assert (await api("PUT", "entities/box/a")).status_code == 405
 
     play(script)
 
@@ -95,9 +96,9 @@ def test_only_the_system_key_or_trust_opens_the_routes():
         api = Api(game)
         await game.client.signal_entity(EntityId("box", "a"), "put", 1)
         await game.at_rest()
-        assert (await api("GET", "entities/box/a", trusted=False)).status == 401
-        signed = dict(part.split("=") for part in api.signer.sign("@box@a", Operation.status).split("&"))
-        assert (await api("GET", "entities/box/a", trusted=False, **signed)).status == 401
-        assert (await api("GET", "entities/box/a", trusted=False, code=api.signer.system_key)).status == 200
+        assert (await api("GET", "entities/box/a", trusted=False)).status_code == 401
+        signed = dict(part.split("=") for part in api.signer.sign("@box@a", SignedOperation.status).split("&"))
+        assert (await api("GET", "entities/box/a", trusted=False, **signed)).status_code == 401
+        assert (await api("GET", "entities/box/a", trusted=False, code=api.signer.system_key)).status_code == 200
 
     play(script)

@@ -11,10 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.http.management import ManagementApi
 from azure_durable_py.http.signing import UrlSigner
 from azure_durable_py.http.urls import SignedUrls
-from azure_durable_py.http.wire import Request, Response
+from azure_durable_py.http.wire import Request
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
@@ -39,7 +40,7 @@ class Caller:
         *,
         headers: dict[str, str] | None = None,
         trusted: bool = True,
-    ) -> Response:
+    ) -> HttpAnswer:
         parts = urlsplit(url.removeprefix(BASE))
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         query = parse_qs(parts.query, keep_blank_values=True)
@@ -47,7 +48,7 @@ class Caller:
         return await self.api.handle(request, trusted=trusted)
 
 
-def content(response: Response) -> Any:
+def content(response: HttpAnswer) -> Any:
     """The JSON body of a response."""
     return json.loads(response.body)
 
@@ -75,7 +76,7 @@ def call(hub: TaskHub, settings: Settings, wall: Wall) -> Caller:
     registry = Registry()
     registry.orchestrators.add(OrchestratorDefinition("Hello", lambda context: None))
     signer = UrlSigner(hub.info.signing_key, settings.hub_name, now=wall.now, lifetime=settings.url_lifetime)
-    urls = SignedUrls(signer, path="/runtime/webhooks/durabletask", origin="http://localhost:7071")
+    urls = SignedUrls(signer, path="/runtime/webhooks/durabletask", origin=lambda: "http://localhost:7071")
     client = DurableOrchestrationClient(hub, settings, registry=registry, urls=urls)
     return Caller(ManagementApi(client, signer), signer, client)
 

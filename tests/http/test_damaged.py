@@ -36,24 +36,24 @@ async def test_a_damaged_instance_is_listed_shown_terminated_and_purged(
         await call("POST", f"/orchestrators/Hello/{instance_id}", 1)
     await spoil_columns(hub.store, "bad", **columns)
     response = await call("GET", "/instances")
-    assert response.status == 200
+    assert response.status_code == 200
     found = {item["instanceId"]: item for item in content(response)}
     assert sorted(found) == ["a", "bad", "z"]
     assert "damaged" not in found["a"]
     assert next(iter(columns)).partition("_")[0] in found["bad"]["damaged"] or "is missing" in found["bad"]["damaged"]
     assert found["bad"] | shown == found["bad"]
     response = await call("GET", "/instances/bad?showHistory=true")
-    assert response.status == 202
+    assert response.status_code == 202
     assert content(response)["damaged"] == found["bad"]["damaged"]
     if "input_payload" in columns:
         return  # Its worker fails it: nothing is wrong with its header.
-    assert (await call("DELETE", "/instances/bad")).status == 409
-    assert (await call("POST", "/instances/bad/terminate?reason=enough")).status == 202
+    assert (await call("DELETE", "/instances/bad")).status_code == 409
+    assert (await call("POST", "/instances/bad/terminate?reason=enough")).status_code == 202
     response = await call("GET", "/instances/bad")
-    assert (response.status, content(response)["runtimeStatus"]) == (200, "Terminated")
-    assert (await call("POST", "/instances/bad/terminate")).status == 410
-    assert (await call("DELETE", "/instances/bad")).status == 200
-    assert (await call("GET", "/instances/bad")).status == 404
+    assert (response.status_code, content(response)["runtimeStatus"]) == (200, "Terminated")
+    assert (await call("POST", "/instances/bad/terminate")).status_code == 410
+    assert (await call("DELETE", "/instances/bad")).status_code == 200
+    assert (await call("GET", "/instances/bad")).status_code == 404
 
 
 async def test_a_value_that_is_no_json_is_shown_as_such(call: Caller, hub: TaskHub):
@@ -69,7 +69,7 @@ async def test_what_cannot_be_done_to_a_damaged_instance_is_refused_with_the_rea
     await spoil_columns(hub.store, "bad", runtime_status="Weird")
     for url in ("suspend", "restart", "raiseEvent/go"):
         response = await call("POST", f"/instances/bad/{url}")
-        assert response.status == 500
+        assert response.status_code == 500
         assert "'bad' " in content(response)["message"]
         assert "runtime_status: expected a runtime status, found 'Weird'" in content(response)["message"]
 
@@ -82,11 +82,11 @@ async def test_a_damaged_entity_is_listed_and_read_with_the_reason(call: Caller,
     await spoil_body(hub.store, "@counter@bad", b"?")
     await spoil_columns(hub.store, "@counter@bad", output=None, output_payload="x")
     response = await call("GET", "/entities?fetchState=true")
-    assert response.status == 200
+    assert response.status_code == 200
     shown = {item["entityId"]["key"]: item for item in content(response)}
     assert (shown["a"]["state"], "damaged" in shown["a"], "damaged" in shown["bad"]) == (5, False, True)
     response = await call("GET", "/entities/counter/bad")
-    assert response.status == 500
+    assert response.status_code == 500
     assert "output_payload" in content(response)["message"]
-    assert (await call("DELETE", "/entities/counter/bad")).status == 202
-    assert (await call("GET", "/entities/counter/bad")).status == 404
+    assert (await call("DELETE", "/entities/counter/bad")).status_code == 202
+    assert (await call("GET", "/entities/counter/bad")).status_code == 404

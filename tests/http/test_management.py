@@ -33,7 +33,7 @@ from tests.http.conftest import BASE, Caller, content
 async def test_a_start_is_accepted_with_management_urls(call: Caller):
     response = await call("POST", "/orchestrators/Hello/one", {"name": "Tokyo"})
     payload = content(response)
-    assert response.status == 202
+    assert response.status_code == 202
     assert response.headers["Location"] == payload["statusQueryGetUri"]
     assert response.headers["Retry-After"] == "10"
     assert payload["id"] == "one"
@@ -67,26 +67,26 @@ async def test_a_body_that_is_not_json_is_refused_with_the_position(call: Caller
     if body.startswith(b"11") and not hasattr(__import__("sys"), "get_int_max_str_digits"):
         pytest.skip("this Python reads integers of any length")
     response = await call("POST", "/orchestrators/Hello/one", body)
-    assert response.status == 400
+    assert response.status_code == 400
     assert message in content(response)["message"]
     assert not await call.client.get_status("one")
 
 
 async def test_an_unknown_orchestrator_is_refused_with_a_hint(call: Caller):
     response = await call("POST", "/orchestrators/Helo")
-    assert response.status == 400
+    assert response.status_code == 400
     assert "Did you mean 'Hello'" in content(response)["message"]
 
 
 @pytest.mark.parametrize("bad", ["@entity", "a%2Fb", "a%23b", "a%0Ab", "x" * 257])
 async def test_an_impossible_id_is_refused(call: Caller, bad: str):
     for method, path in [("POST", f"/orchestrators/Hello/{bad}"), ("GET", f"/instances/{bad}")]:
-        assert (await call(method, path)).status == 400
+        assert (await call(method, path)).status_code == 400
 
 
 async def test_an_id_in_use_is_a_conflict(call: Caller):
     await call("POST", "/orchestrators/Hello/one")
-    assert (await call("POST", "/orchestrators/Hello/one")).status == 409
+    assert (await call("POST", "/orchestrators/Hello/one")).status_code == 409
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ async def test_a_start_that_waits_answers_with_the_outcome(
     await worker.wait_for_header("one")
     await worker.set_status("one", status, output=output)
     response = await starting
-    assert response.status == expected
+    assert response.status_code == expected
     found = content(response)
     assert (
         found == shown
@@ -111,7 +111,7 @@ async def test_a_start_that_waits_answers_with_the_outcome(
 
 async def test_a_start_that_waits_in_vain_is_accepted(call: Caller):
     response = await call("POST", "/orchestrators/Hello/one?timeout=0.01&pollingInterval=0.01")
-    assert response.status == 202
+    assert response.status_code == 202
 
 
 # --- status ------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ async def test_a_running_instance_answers_202_with_the_url_to_look_again(call: C
     await call("POST", "/orchestrators/Hello/one", 1)
     url = call.client.create_http_management_payload("one")["statusQueryGetUri"]
     response = await call("GET", url, trusted=False)
-    assert response.status == 202
+    assert response.status_code == 202
     assert response.headers["Location"] == url
     assert response.headers["Retry-After"] == "5"
     assert content(response) == {
@@ -140,7 +140,7 @@ async def test_a_finished_instance_answers_200(call: Caller, worker: Playing):
     await call("POST", "/orchestrators/Hello/one", 1)
     await worker.set_status("one", "Completed", output="[2]")
     response = await call("GET", "/instances/one?showInput=false")
-    assert response.status == 200
+    assert response.status_code == 200
     assert (content(response)["input"], content(response)["output"]) == (None, [2])
     assert "historyEvents" not in content(response)
 
@@ -148,9 +148,9 @@ async def test_a_finished_instance_answers_200(call: Caller, worker: Playing):
 async def test_a_failed_instance_answers_500_when_asked_to(call: Caller, worker: Playing):
     await call("POST", "/orchestrators/Hello/one")
     await worker.fail("one", "boom")
-    assert (await call("GET", "/instances/one")).status == 200
+    assert (await call("GET", "/instances/one")).status_code == 200
     response = await call("GET", "/instances/one?returnInternalServerErrorOnFailure=true")
-    assert (response.status, content(response)["output"]) == (500, "boom")
+    assert (response.status_code, content(response)["output"]) == (500, "boom")
 
 
 async def test_the_history_is_shown_when_asked_for(call: Caller, worker: Playing):
@@ -174,7 +174,7 @@ async def test_what_is_not_there_answers_404(call: Caller):
         ("POST", "/instances/nobody/restart"),
     ]:
         response = await call(method, path)
-        assert response.status == 404
+        assert response.status_code == 404
         assert "nobody" in content(response)["message"]
 
 
@@ -195,7 +195,7 @@ async def test_a_list_comes_in_pages(call: Caller):
     headers: dict[str, str] = {}
     while True:
         response = await call("GET", "/instances/?top=2", headers=headers)
-        assert response.status == 200
+        assert response.status_code == 200
         seen += [(status["instanceId"], status["input"]) for status in content(response)]
         token = response.headers.get("x-ms-continuation-token")
         if token is None:
@@ -243,20 +243,20 @@ async def test_a_list_can_be_filtered(call: Caller, worker: Playing, wall: Wall,
 )
 async def test_a_parameter_that_cannot_be_used_is_named(call: Caller, url: str, named: str):
     response = await call("GET", url)
-    assert response.status == 400
+    assert response.status_code == 400
     assert named in content(response)["message"]
 
 
 @pytest.mark.parametrize("query", ["timeout=-1", "timeout=nan", "timeout=231", "pollingInterval=0", "timeout=1e2"])
 async def test_a_wait_that_cannot_be_is_refused_before_the_start(call: Caller, query: str):
-    assert (await call("POST", f"/orchestrators/Hello/one?{query}")).status == 400
+    assert (await call("POST", f"/orchestrators/Hello/one?{query}")).status_code == 400
     assert not await call.client.get_status("one")
 
 
 async def test_a_token_of_another_kind_is_refused(call: Caller):
     response = await call("GET", "/instances", headers={"x-ms-continuation-token": "!!"})
-    assert response.status == 400
-    assert (await call("GET", "/instances", headers={"x-ms-continuation-token": "null"})).status == 200
+    assert response.status_code == 400
+    assert (await call("GET", "/instances", headers={"x-ms-continuation-token": "null"})).status_code == 200
 
 
 # --- steering ----------------------------------------------------------------------------------------------
@@ -264,8 +264,8 @@ async def test_a_token_of_another_kind_is_refused(call: Caller):
 
 async def test_an_event_is_delivered_with_its_data(call: Caller, worker: Playing):
     await call("POST", "/orchestrators/Hello/one")
-    assert (await call("POST", "/instances/one/raiseEvent/Go%20now", {"ok": True})).status == 202
-    assert (await call("POST", "/instances/one/RAISEEVENT/Empty")).status == 202
+    assert (await call("POST", "/instances/one/raiseEvent/Go%20now", {"ok": True})).status_code == 202
+    assert (await call("POST", "/instances/one/RAISEEVENT/Empty")).status_code == 202
     events = [message.event for message in await worker.inbox("one")]
     assert [(event.name, event.data) for event in events if isinstance(event, EventRaised)] == [
         ("Go now", '{"ok":true}'),
@@ -275,7 +275,7 @@ async def test_an_event_is_delivered_with_its_data(call: Caller, worker: Playing
 
 async def test_an_event_of_broken_json_is_refused(call: Caller):
     await call("POST", "/orchestrators/Hello/one")
-    assert (await call("POST", "/instances/one/raiseEvent/Go", b"{")).status == 400
+    assert (await call("POST", "/instances/one/raiseEvent/Go", b"{")).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ async def test_control_reaches_the_instance_with_its_reason(
     call: Caller, worker: Playing, operation: str, kind: type[ExecutionTerminated]
 ):
     await call("POST", "/orchestrators/Hello/one")
-    assert (await call("POST", f"/instances/one/{operation}?reason=so%20it%20is")).status == 202
+    assert (await call("POST", f"/instances/one/{operation}?reason=so%20it%20is")).status_code == 202
     (message,) = await worker.inbox("one")
     assert isinstance(message.event, kind)
     assert message.event.reason == "so it is"
@@ -304,18 +304,18 @@ async def test_terminate_can_recurse(call: Caller, worker: Playing):
 async def test_a_finished_instance_takes_nothing(call: Caller, worker: Playing, operation: str):
     await call("POST", "/orchestrators/Hello/one")
     await worker.set_status("one", "Completed")
-    assert (await call("POST", f"/instances/one/{operation}")).status == 410
+    assert (await call("POST", f"/instances/one/{operation}")).status_code == 410
 
 
 async def test_a_restart_answers_like_a_start(call: Caller, worker: Playing):
     await call("POST", "/orchestrators/Hello/one", 5)
     await worker.set_status("one", "Completed")
     response = await call("POST", "/instances/one/restart")
-    assert response.status == 202
+    assert response.status_code == 202
     assert content(response)["id"] != "one"
     same = await call("POST", "/instances/one/restart?restartWithNewInstanceId=false")
     assert content(same)["id"] == "one"
-    assert (await call("POST", "/instances/one/restart?restartWithNewInstanceId=false")).status == 409
+    assert (await call("POST", "/instances/one/restart?restartWithNewInstanceId=false")).status_code == 409
 
 
 async def test_a_rewind_is_refused_with_what_to_do_instead_and_changes_nothing(call: Caller, worker: Playing):
@@ -334,11 +334,11 @@ async def test_a_rewind_is_refused_with_what_to_do_instead_and_changes_nothing(c
 
 async def test_purging_one(call: Caller, worker: Playing):
     await call("POST", "/orchestrators/Hello/one")
-    assert (await call("DELETE", "/instances/one")).status == 409
+    assert (await call("DELETE", "/instances/one")).status_code == 409
     await worker.set_status("one", "Completed")
     response = await call("DELETE", "/instances/one")
-    assert (response.status, content(response)) == (200, {"instancesDeleted": 1})
-    assert (await call("DELETE", "/instances/one")).status == 404
+    assert (response.status_code, content(response)) == (200, {"instancesDeleted": 1})
+    assert (await call("DELETE", "/instances/one")).status_code == 404
 
 
 async def test_purging_by_filter(call: Caller, worker: Playing):
@@ -346,10 +346,10 @@ async def test_purging_by_filter(call: Caller, worker: Playing):
         await call("POST", f"/orchestrators/Hello/i-{number}")
         await worker.set_status(f"i-{number}", "Completed" if number else "Running")
     missing = await call("DELETE", "/instances")
-    assert (missing.status, "createdTimeFrom" in content(missing)["message"]) == (400, True)
+    assert (missing.status_code, "createdTimeFrom" in content(missing)["message"]) == (400, True)
     response = await call("DELETE", "/instances?createdTimeFrom=2026-01-01&runtimeStatus=Completed")
-    assert (response.status, content(response)) == (200, {"instancesDeleted": 2})
-    assert (await call("DELETE", "/instances?createdTimeFrom=2026-01-01")).status == 404
+    assert (response.status_code, content(response)) == (200, {"instancesDeleted": 2})
+    assert (await call("DELETE", "/instances?createdTimeFrom=2026-01-01")).status_code == 404
 
 
 # --- who may call --------------------------------------------------------------------------------------------
@@ -360,7 +360,7 @@ async def test_a_stranger_may_do_nothing_unsigned(call: Caller):
     for route in call.api.routes:
         path = route.path.format(name="Hello", id="one", event="Go", key="one")
         response = await call(route.method, path, trusted=False)
-        assert response.status == 401, route.path
+        assert response.status_code == 401, route.path
         assert content(response)["message"]
 
 
@@ -381,19 +381,22 @@ async def test_every_signed_url_opens_its_own_operation_only(call: Caller, worke
     assert expected.keys() == payload.keys() - {"id"}
     for name, status in expected.items():
         url = payload[name].replace("{eventName}", "Go").replace("{text}", "because")
-        assert (await call(methods.get(name, "POST"), url, trusted=False)).status == status, name
+        assert (await call(methods.get(name, "POST"), url, trusted=False)).status_code == status, name
         for other, other_url in payload.items():
             if other in expected and other != name:
                 path = other_url.replace("{eventName}", "Go").partition("?")[0]
                 crossed = f"{path}?{url.partition('?')[2]}"
-                assert (await call(methods.get(other, "POST"), crossed, trusted=False)).status == 401, (name, other)
+                assert (await call(methods.get(other, "POST"), crossed, trusted=False)).status_code == 401, (
+                    name,
+                    other,
+                )
 
 
 async def test_a_signed_url_is_of_no_use_for_another_instance(call: Caller):
     await call("POST", "/orchestrators/Hello/one")
     await call("POST", "/orchestrators/Hello/two")
     url = call.client.create_http_management_payload("one")["statusQueryGetUri"]
-    assert (await call("GET", url.replace("/one?", "/two?"), trusted=False)).status == 401
+    assert (await call("GET", url.replace("/one?", "/two?"), trusted=False)).status_code == 401
 
 
 async def test_a_signed_url_expires(call: Caller, wall: Wall):
@@ -401,7 +404,7 @@ async def test_a_signed_url_expires(call: Caller, wall: Wall):
     url = call.client.create_http_management_payload("one")["statusQueryGetUri"]
     wall.forward(8 * 86400)
     response = await call("GET", url, trusted=False)
-    assert response.status == 401
+    assert response.status_code == 401
     assert "expired" in content(response)["message"]
 
 
@@ -411,37 +414,37 @@ async def test_a_signed_restart_buys_a_look_and_no_more_time(call: Caller, wall:
     wall.forward(86400)
     payload = content(await call("POST", url, trusted=False))
     assert sorted(payload) == ["id", "statusQueryGetUri"]
-    assert (await call("GET", payload["statusQueryGetUri"], trusted=False)).status == 202
+    assert (await call("GET", payload["statusQueryGetUri"], trusted=False)).status_code == 202
     wall.forward(6 * 86400 + 1)
-    assert (await call("GET", payload["statusQueryGetUri"], trusted=False)).status == 401
+    assert (await call("GET", payload["statusQueryGetUri"], trusted=False)).status_code == 401
 
 
 async def test_the_system_key_opens_everything(call: Caller):
     key = call.signer.system_key
-    assert (await call("POST", f"/orchestrators/Hello/one?code={key}", trusted=False)).status == 202
-    assert (await call("GET", "/instances", headers={"X-Functions-Key": key}, trusted=False)).status == 200
-    assert (await call("GET", f"/instances?code={key}x", trusted=False)).status == 401
+    assert (await call("POST", f"/orchestrators/Hello/one?code={key}", trusted=False)).status_code == 202
+    assert (await call("GET", "/instances", headers={"X-Functions-Key": key}, trusted=False)).status_code == 200
+    assert (await call("GET", f"/instances?code={key}x", trusted=False)).status_code == 401
 
 
 async def test_a_wrong_key_does_not_spoil_a_signature(call: Caller):
     await call("POST", "/orchestrators/Hello/one")
     url = call.client.create_http_management_payload("one")["statusQueryGetUri"]
-    assert (await call("GET", f"{url}&code=of-the-functions-host", trusted=False)).status == 202
+    assert (await call("GET", f"{url}&code=of-the-functions-host", trusted=False)).status_code == 202
 
 
 async def test_a_strangers_body_is_limited(call: Caller, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(management, "MAX_STRANGERS_BODY", 100)
     await call("POST", "/orchestrators/Hello/one")
     url = call.client.create_http_management_payload("one")["sendEventPostUri"].replace("{eventName}", "Go")
-    assert (await call("POST", url, b'"' + b"x" * 100 + b'"', trusted=False)).status == 413
-    assert (await call("POST", url, b'"' + b"x" * 100 + b'"', trusted=True)).status == 202
+    assert (await call("POST", url, b'"' + b"x" * 100 + b'"', trusted=False)).status_code == 413
+    assert (await call("POST", url, b'"' + b"x" * 100 + b'"', trusted=True)).status_code == 202
 
 
 async def test_another_task_hub_is_refused(call: Caller):
     response = await call("GET", "/instances?taskHub=Other")
-    assert response.status == 404
+    assert response.status_code == 404
     assert "'ClientHub'" in content(response)["message"]
-    assert (await call("GET", "/instances?taskHub=clienthub")).status == 200
+    assert (await call("GET", "/instances?taskHub=clienthub")).status_code == 200
 
 
 # --- the rest ------------------------------------------------------------------------------------------------
@@ -450,17 +453,17 @@ async def test_another_task_hub_is_refused(call: Caller):
 async def test_an_unknown_path_lists_what_there_is(call: Caller):
     for path in ("/", "/nowhere", "/instances/one/rewound", "/entities/counter/a/b", "/instances//terminate/x"):
         response = await call("POST", path)
-        assert response.status == 404
+        assert response.status_code == 404
         assert "POST instances/{id}/raiseEvent/{event}" in content(response)["message"]
 
 
 async def test_a_wrong_verb_names_the_right_ones(call: Caller):
     response = await call("PUT", "/instances/one")
-    assert (response.status, response.headers["Allow"]) == (405, "DELETE, GET")
+    assert (response.status_code, response.headers["Allow"]) == (405, "DELETE, GET")
 
 
 async def test_a_path_that_is_not_utf8_is_refused(call: Caller):
-    assert (await call("GET", "/instances/%FF")).status == 400
+    assert (await call("GET", "/instances/%FF")).status_code == 400
 
 
 async def test_a_forwarded_host_is_used_where_the_settings_say_so(hub: TaskHub, settings: Settings, call: Caller):
@@ -490,7 +493,7 @@ async def test_trouble_inside_is_told_without_its_details(
 
     monkeypatch.setattr(call.client, "get_status", fail)
     response = await call("GET", "/instances/one")
-    assert response.status == status
+    assert response.status_code == status
     assert "secret" not in response.body.decode()
 
 

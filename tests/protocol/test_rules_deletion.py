@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.client.sending import Sending
-from azure_durable_py.client.starting import Starting
+from azure_durable_py.client.messenger import Messenger
+from azure_durable_py.client.starter import Starter
 from azure_durable_py.clock import Ids
 from azure_durable_py.errors import InstanceAlreadyExistsError, StorageUnavailableError, TaskFailedError
 from azure_durable_py.history.events import EventRaised, OperationArrived
@@ -111,9 +111,9 @@ async def two_starts_at_once(size: int, seed: int) -> None:
     async def start(delay: float) -> bool:
         hub = TaskHub(SlowStore(stage.store, dice), stage.clock, Ids(random.Random(dice.random())))
         await asyncio.sleep(delay)
-        starting = Starting(hub, Sending(hub), replace_running=False)
+        starter = Starter(hub, Messenger(hub), replace_running=False)
         try:
-            await starting.start(request(stage, "waits", random_text(size, seed), hub))
+            await starter.start(request(stage, "waits", random_text(size, seed), hub))
         except InstanceAlreadyExistsError:
             return False
         event = stage.message(EventRaised(stage.clock.now(), "item", '"hello"'))

@@ -18,7 +18,7 @@ from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.messages import Doorbell
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Columns, Commit, Header, Kind
 from azure_durable_py.taskhub.state import InstanceState, Mark
-from azure_durable_py.worker.activities.slots import ActivityFeed
+from azure_durable_py.worker.activities.slots import ActivitySlots
 from azure_durable_py.worker.instance.dispatcher import Dispatcher
 from azure_durable_py.worker.instance.guards import Guards
 from azure_durable_py.worker.instance.header_draft import HeaderDraft
@@ -26,7 +26,7 @@ from azure_durable_py.worker.instance.instance import Instance
 from azure_durable_py.worker.instance.orchestration_draft import OrchestrationUpkeep
 from azure_durable_py.worker.instance.steps import Steps
 from azure_durable_py.worker.intake.delivery import Delivery
-from azure_durable_py.worker.lifeless import repair
+from azure_durable_py.worker.lifeless import ring_lifeless
 from azure_durable_py.worker.taskset import TaskSet
 from tests.protocol.staging import EPOCH, Routine, Settled, Stage, commit_of, play, to
 
@@ -414,7 +414,7 @@ def test_without_r4_what_it_guarded_is_lost(monkeypatch: pytest.MonkeyPatch) -> 
     async def no_adoption(*_: Any) -> bool:
         return False
 
-    monkeypatch.setattr(ActivityFeed, "_may_run_again", no_adoption)
+    monkeypatch.setattr(ActivitySlots, "_may_run_again", no_adoption)
     with pytest.raises(AssertionError, match="hears is stuck"):
         play(work_item_guards)
 
@@ -727,7 +727,7 @@ def test_r8_the_scan_rings_an_instance_whose_start_was_never_rung() -> None:
         await asyncio.sleep(700.0)
         starting.cancel()
         await stage.worker("W1")
-        assert await repair(stage.hub) == 1
+        assert await ring_lifeless(stage.hub) == 1
         assert await stage.finished("one") == 1
 
     play(scene)
@@ -741,7 +741,7 @@ async def repaired() -> None:
     stage = await lost_message("tells", ["hears"])
     await asyncio.sleep(700.0)
     await stage.worker("W2")
-    assert await repair(stage.hub) == 1
+    assert await ring_lifeless(stage.hub) == 1
     assert await stage.finished("hears") == [0]
 
 
@@ -764,12 +764,12 @@ def test_r8_what_a_finished_instance_had_to_say_is_handed_over_after_a_repair_an
         stage = await lost_message("says_once", "hears")
         await asyncio.sleep(700.0)
         await stage.worker("W2")
-        await repair(stage.hub)
+        await ring_lifeless(stage.hub)
         assert await stage.finished("hears") == ["bye"]
         await stage.quiet()
         await asyncio.sleep(700.0)
         assert not (await stage.header("one")).columns.has_outbox
-        assert await repair(stage.hub) == 0
+        assert await ring_lifeless(stage.hub) == 0
 
     play(scene)
 
@@ -790,11 +790,11 @@ def test_r8_an_activity_whose_message_was_lost_runs_again_a_day_later() -> None:
         stage = await lost_message("one_rest", 2)
         await stage.worker("W2", max_queue_polling_interval=600.0)
         await asyncio.sleep(700.0)
-        await repair(stage.hub)
+        await ring_lifeless(stage.hub)
         await asyncio.sleep(700.0)
         assert ("W2", 2) not in stage.runs, "it may still be running where it was begun"
         await asyncio.sleep(86_400.0)
-        await repair(stage.hub)
+        await ring_lifeless(stage.hub)
         assert await stage.finished("one") == 2
 
     play(scene)
@@ -813,7 +813,7 @@ def test_r8_an_instance_that_waits_for_a_timer_is_left_alone() -> None:
         await stage.raise_event("one", "go")
         await asyncio.sleep(1200.0)
         assert (await stage.state("one")).timers
-        assert await repair(stage.hub) == 0
+        assert await ring_lifeless(stage.hub) == 0
 
     play(scene)
 
@@ -887,11 +887,11 @@ def test_r8_an_activity_whose_work_item_was_lost_runs_again_a_day_later() -> Non
         for message in await stage.store.receive_messages(stage.store.activity_queue, 32, 1.0):
             await stage.store.delete_message(message)
         await asyncio.sleep(60_000.0)
-        assert await repair(stage.hub) == 1
+        assert await ring_lifeless(stage.hub) == 1
         await asyncio.sleep(600.0)
         assert ("W1", 2) not in stage.runs, "it may still be under way somewhere"
         await asyncio.sleep(40_000.0)
-        await repair(stage.hub)
+        await ring_lifeless(stage.hub)
         assert await stage.finished("one") == 2
 
     play(scene)

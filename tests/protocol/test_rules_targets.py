@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.client.sending import Sending
+from azure_durable_py.client.messenger import Messenger
 from azure_durable_py.history.events import EventRaised, ExecutionSuspended, ExecutionTerminated
 from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.messages import InboxEvent
@@ -77,11 +77,11 @@ def test_an_event_that_storage_takes_late_has_no_effect_on_the_next_execution_of
         client = await stage.worker("C", start=False)
         await stage.start("waits", "x")
         await stage.waiting("x")
-        sending = Sending(client.hub)
-        running = await sending.find_running("x")
+        messenger = Messenger(client.hub)
+        running = await messenger.find_running("x")
         first = client.store.delay("insert_inbox", to("x")) if late else None
         event = EventRaised(stage.clock.now(), "item", "1")
-        await sending.raise_event("x", event, running.columns.execution_id)
+        await messenger.send("x", event, running.columns.execution_id)
         assert await stage.finished("x") == 1
         await purge(stage.hub, "x")
         await stage.start("waits", "x")
@@ -89,7 +89,7 @@ def test_an_event_that_storage_takes_late_has_no_effect_on_the_next_execution_of
         if first is not None:
             first.go.set()
         else:
-            await sending.raise_event("x", event, running.columns.execution_id)
+            await messenger.send("x", event, running.columns.execution_id)
         await stage.hub.ring("x")
         await asyncio.sleep(30.0)
         assert (await stage.header("x")).columns.runtime_status == "Running"

@@ -15,6 +15,7 @@ from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import decode_event, encode_event
 from azure_durable_py.history.events import (
     ContinuedAsNew,
+    Decision,
     EntityOperationCalled,
     EntityOperationCompleted,
     Event,
@@ -58,7 +59,7 @@ class Run:
     generation: int = 0
     history: list[Event] = field(default_factory=list)
     pending: list[Any] = field(default_factory=list)
-    decisions: list[Event] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -91,7 +92,7 @@ class Run:
             assert expected == turn
         self.turns.append(turn)
         self.history.extend(turn.events)
-        made = [event for event in turn.events if hasattr(event, "id")]
+        made = [event for event in turn.events if isinstance(event, Decision)]
         self.decisions.extend(made)
         self.pending.extend(made)
         if turn.events and isinstance(turn.events[-1], ContinuedAsNew):

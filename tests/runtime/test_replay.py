@@ -14,13 +14,13 @@ from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import decode_event, encode_event, event_from_json
 from azure_durable_py.history.events import (
     ContinuedAsNew,
+    Decision,
     Event,
     ExecutionCompleted,
     OrchestratorStarted,
     TaskCompleted,
     TaskFailed,
 )
-from azure_durable_py.runtime.determinism import is_decision
 from azure_durable_py.runtime.orchestration import Orchestration
 from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus
@@ -50,11 +50,7 @@ def turns_of(history: list[Event]) -> list[list[Event]]:
 
 
 def inputs_of(turn: list[Event]) -> list[Event]:
-    return [
-        event
-        for event in turn[1:]
-        if not is_decision(event) and not isinstance(event, ExecutionCompleted | ContinuedAsNew)
-    ]
+    return [event for event in turn[1:] if not isinstance(event, Decision | ExecutionCompleted | ContinuedAsNew)]
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from azure_durable_py.history.events import ContinuedAsNew, ExecutionCompleted
+from azure_durable_py.history.events import Answer, ContinuedAsNew, Decision, ExecutionCompleted
 from azure_durable_py.taskhub.protocol import Header, Kind
 from tests.simulation import looking
 from tests.simulation.memory import Partition
@@ -112,8 +112,8 @@ async def _partition_is_sound(world: World, name: str, partition: Partition) -> 
 async def _history_is_sound(world: World, header: Header) -> None:
     """Every task was decided once and answered at most once; there is one end."""
     events = await looking.history(world.store, header)
-    decided = [event.id for event in events if hasattr(event, "id")]
-    answered = [event.task_id for event in events if hasattr(event, "task_id")]
+    decided = [event.id for event in events if isinstance(event, Decision)]
+    answered = [event.task_id for event in events if isinstance(event, Answer)]
     ends = [event for event in events if isinstance(event, (ExecutionCompleted, ContinuedAsNew))]
     assert len(set(decided)) == len(decided), f"{header.instance_id} decided twice: {decided}"
     assert len(set(answered)) == len(answered), f"{header.instance_id} was answered twice: {answered}"

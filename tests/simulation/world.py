@@ -41,8 +41,8 @@ from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.messages import ANY, InboxEvent, Target
 from azure_durable_py.taskhub.protocol import Header, InstanceQuery, Kind
 from azure_durable_py.worker.activities.runner import run_inline
-from azure_durable_py.worker.intake.invocations import HostLimits
-from azure_durable_py.worker.lifeless import repair
+from azure_durable_py.worker.intake.invocations import HostLimits, Invocations
+from azure_durable_py.worker.lifeless import ring_lifeless
 from azure_durable_py.worker.worker import Worker
 from tests.simulation import invariants, looking
 from tests.simulation.clients import SimulatedClient
@@ -250,18 +250,19 @@ class World:
         clock = Clock(lambda: self.clock.now() + apart) if apart else self.clock
         hub = SimulatedHub(store, clock, Ids(random.Random(self.dice.getrandbits(64))))
         registry, chosen = self.others.get(name, (self.registry, self.plan.settings))
+        invocations = Invocations(HostLimits())
         worker = Worker(
             hub,
             registry,
             chosen,
             run_sync=run_inline,
             repair=self.plan.repair,
-            limits=HostLimits() if self.plan.functions else None,
+            intake=invocations if self.plan.functions else None,
         )
         life = self.lives[name] = Life(process, hub, worker)
         await within(process, worker.start())
         if self.plan.functions:
-            within(process, FunctionsHost(self.store, store, worker.invocations, process, self.dice, hub.heard).run())
+            within(process, FunctionsHost(self.store, store, invocations, process, self.dice, hub.heard).run())
         return life
 
     async def _redeploy(self, life: Life) -> None:
@@ -352,7 +353,7 @@ class World:
 
     async def repair(self, *, quiet: timedelta = timedelta(0)) -> int:
         """Ring what shows no life, as the repair scan does."""
-        return await repair(self.hub, quiet=quiet)
+        return await ring_lifeless(self.hub, quiet=quiet)
 
     def lose_messages(self) -> int:
         """Somebody empties the queues of doorbells. (A work item is in no header: who deletes one, loses it.)"""

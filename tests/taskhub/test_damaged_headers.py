@@ -33,7 +33,7 @@ from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.payloads import encode_ref
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, Commit, CorruptRowError, InstanceQuery, TaskHubStore
 from azure_durable_py.taskhub.state import InstanceState, OutboxMessage, SendGroup, SendKind
-from azure_durable_py.worker.lifeless import repair
+from azure_durable_py.worker.lifeless import ring_lifeless
 from tests.client.playing import Playing
 from tests.taskhub.building import inbox
 from tests.taskhub.spoiling import empty_header, insert_row, spoil_body, spoil_columns
@@ -307,7 +307,7 @@ async def test_the_outcome_of_an_instance_whose_output_is_lost_is_no_output(
     await spoil_columns(hub.store, "bad", output=None, output_payload=REF)
     answer = await client.outcome("bad", 5.0)
     assert answer is not None
-    assert (answer.status_code, "is missing" in answer.body) == (500, True)
+    assert (answer.status_code, b"is missing" in answer.body) == (500, True)
 
 
 async def test_only_one_of_two_who_end_a_damaged_instance_does(hub: TaskHub, client: DurableOrchestrationClient):
@@ -327,7 +327,7 @@ async def test_repair_and_purging_by_filter_go_past_a_damaged_header(hub: TaskHu
     await Playing(hub).set_status("z", "Completed", output="1")
     await spoil_columns(hub.store, "bad", generation=-1)
     assert (await client.purge_instance_history_by()).instances_deleted == 1
-    assert await repair(hub, quiet=timedelta(0)) == 1
+    assert await ring_lifeless(hub, quiet=timedelta(0)) == 1
 
 
 async def test_a_damaged_entity_is_shown_and_begins_anew_when_it_is_deleted(

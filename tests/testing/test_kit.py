@@ -15,7 +15,7 @@ import pytest
 import azure_durable_py as df
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from azure_durable_py.taskhub.state import InstanceState
-from azure_durable_py.taskhub.wrapping import StoreWrapper
+from azure_durable_py.taskhub.wrapping import Checked, StoreWrapper
 from azure_durable_py.testing import StuckError, VirtualHub, play, run, run_virtual
 
 Context = df.DurableOrchestrationContext
@@ -366,7 +366,7 @@ def test_a_worker_may_have_settings_a_clock_and_a_store_of_its_own():
             await hub.start_worker("odd", settings=late, wrap=Noting)
             await hub.client.wait_for_completion("a")
             assert {"commit", "receive_messages"} <= asked
-            assert hub.task_hub.store is hub.store
+            assert isinstance(hub.task_hub.store, Checked)
             header = await hub.store.load_header("a")
             assert header is not None
             assert InstanceState.decode(header.body).pending == []

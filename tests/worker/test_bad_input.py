@@ -13,7 +13,7 @@ from azure_durable_py.registry import ActivityDefinition
 from azure_durable_py.taskhub.messages import Cause, Doorbell
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, InboxRow
 from azure_durable_py.worker.instance import orchestration_draft as draft
-from azure_durable_py.worker.lifeless import repair
+from azure_durable_py.worker.lifeless import ring_lifeless
 from tests.protocol.staging import Routine, Stage, play
 
 
@@ -217,7 +217,7 @@ def test_a_scan_for_life_is_not_stopped_by_a_header_that_cannot_be_read() -> Non
         header = await stage.header("broken")
         await stage.store.commit(Commit("broken", replace(header, body=b"?"), header.etag))
         await asyncio.sleep(700.0)
-        assert await repair(stage.hub) == 2
+        assert await ring_lifeless(stage.hub) == 2
 
     play(scene)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from azure_durable_py.taskhub.state import ActivityGroup, InstanceState, OutboxMessage, SendGroup
+from azure_durable_py.taskhub.state import ActivityGroup, InstanceState, OutboxMessage, SendGroup, SendKind
 from azure_durable_py.worker.instance.claims import Claims, entries_of
 from tests.generating import COUNTS, ID_SETS, NUMBERS, WORDS
 from tests.taskhub.building import T0
@@ -67,7 +67,7 @@ def test_every_entry_of_a_header_is_named_with_its_guard(generation, queue_guard
     state = InstanceState("e1", T0, generation, queue_guard=queue_guard)
     state.activities = [ActivityGroup(guard, T0, ids) for guard, ids in activities]
     state.sends = [SendGroup(T0, ids) for ids in sends]
-    state.messages = [OutboxMessage(number, "target", "") for number in messages]
+    state.messages = [OutboxMessage(number, "target", SendKind.deliver, "") for number in messages]
     found = list(entries_of(state))
     assert len(found) == sum(len(ids) for _, ids in activities) + sum(map(len, sends)) + len(messages)
     # A decision of a later generation has a higher number than any of an earlier one.

@@ -22,8 +22,8 @@ from azure_durable_py.taskhub.outgoing import RunActivity
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.upgrades import VERSIONS, Record
 from azure_durable_py.testing import VirtualHub, run_virtual
-from azure_durable_py.worker.activities.slots import ActivityFeed
-from azure_durable_py.worker.intake.invocations import MOST_ROUNDS, SHORT_PATIENCE, HostLimits, Invocation
+from azure_durable_py.worker.activities.slots import ActivitySlots
+from azure_durable_py.worker.intake.invocations import MOST_ROUNDS, SHORT_PATIENCE, HostLimits, Invocation, Invocations
 from azure_durable_py.worker.worker import Worker
 
 Routine = Generator[Any, Any, Any]
@@ -61,6 +61,7 @@ class Scene:
     hub: TaskHub
     client: DurableOrchestrationClient
     worker: Worker
+    invocations: Invocations
 
     @property
     def instances(self) -> str:
@@ -79,8 +80,8 @@ class Scene:
     async def invoke(self, message: QueueMessage, dequeue_count: int = 1) -> float:
         """Deliver a message as a host does; gives how long the invocation took."""
         begun = self.hub.clock.monotonic()
-        invocations = self.worker.invocations
-        deliver = invocations.deliver_doorbell if message.queue == self.instances else invocations.run_work_item
+        doorbell = message.queue == self.instances
+        deliver = self.invocations.deliver_doorbell if doorbell else self.invocations.run_work_item
         await deliver(message.body, dequeue_count)
         await self.hub.store.delete_message(message)
         return self.hub.clock.monotonic() - begun
@@ -109,8 +110,9 @@ def play(scenario: Callable[[Scene], Awaitable[None]]) -> None:
             registry.orchestrators.add(OrchestratorDefinition(function.__name__, function))
         registry.activities.add(ActivityDefinition("rest", rest, "seconds"))
         async with VirtualHub(registry, SETTINGS, workers=0) as virtual:
-            made = await virtual.start_worker(limits=LIMITS)
-            await scenario(Scene(made.hub, virtual.client, made.worker))
+            invocations = Invocations(LIMITS)
+            made = await virtual.start_worker(intake=invocations)
+            await scenario(Scene(made.hub, virtual.client, made.worker, invocations))
 
     run_virtual(main())
 
@@ -186,7 +188,9 @@ def test_an_activity_whose_run_may_have_died_goes_to_the_queue():
         await scene.invoke(await scene.receive(scene.instances))
         kept = await scene.hub.store.load_header(instance_id)
         assert kept is not None
-        other = Worker(scene.hub, scene.worker._context.registry, SETTINGS, repair=False, limits=LIMITS)
+        scene.invocations = Invocations(LIMITS)
+        registry = scene.worker._context.registry
+        other = Worker(scene.hub, registry, SETTINGS, repair=False, intake=scene.invocations)
         await scene.worker.stop(0.0)
         await other.start()
         scene.worker = other
@@ -200,12 +204,12 @@ def test_an_activity_whose_run_may_have_died_goes_to_the_queue():
 def test_a_message_of_somebody_else_is_dropped_and_told_of(caplog: pytest.LogCaptureFixture):
     async def scenario(scene: Scene) -> None:
         for deliver in (
-            scene.worker.invocations.deliver_doorbell,
-            scene.worker.invocations.run_work_item,
+            scene.invocations.deliver_doorbell,
+            scene.invocations.run_work_item,
         ):
             await deliver("hello", 1)
-        await scene.worker.invocations.put_back_doorbell("hello")
-        await scene.worker.invocations.put_back_work_item("hello")
+        await scene.invocations.put_back_doorbell("hello")
+        await scene.invocations.put_back_work_item("hello")
 
     play(scenario)
     assert sum("not one of this task hub" in line for line in caplog.messages) == 4
@@ -223,9 +227,9 @@ def test_a_message_of_a_newer_version_is_put_back_as_it_is_ever_later(
         for pause in (1, 2, 4):
             begun = scene.hub.clock.monotonic()
             if poisoned:
-                await scene.worker.invocations.put_back_doorbell(body)
+                await scene.invocations.put_back_doorbell(body)
             else:
-                await scene.worker.invocations.deliver_doorbell(body, 1)
+                await scene.invocations.deliver_doorbell(body, 1)
             message = await scene.receive(scene.instances)
             assert round(scene.hub.clock.monotonic() - begun) == pause
             body = message.body
@@ -243,7 +247,7 @@ def test_a_doorbell_comes_back_from_the_poison_queue_ever_later_by_the_same_id()
         pauses: list[float] = []
         for _ in range(3):
             begun = scene.hub.clock.monotonic()
-            await scene.worker.invocations.put_back_doorbell(body)
+            await scene.invocations.put_back_doorbell(body)
             message = await scene.receive(scene.instances)
             pauses.append(round(scene.hub.clock.monotonic() - begun))
             body = message.body
@@ -259,9 +263,9 @@ def test_an_instance_whose_doorbell_is_given_up_too_often_fails_with_the_reason(
         instance_id = await scene.client.start_new("slow", client_input=1)
         body = (await scene.receive(scene.instances)).body
         for _ in range(MOST_ROUNDS):
-            await scene.worker.invocations.put_back_doorbell(body)
+            await scene.invocations.put_back_doorbell(body)
             body = (await scene.receive(scene.instances)).body
-        await scene.worker.invocations.deliver_doorbell(body, 1)
+        await scene.invocations.deliver_doorbell(body, 1)
         status = await scene.client.get_status(instance_id)
         assert status.runtime_status is not None
         assert status.runtime_status.value == "Failed"
@@ -272,14 +276,14 @@ def test_an_instance_whose_doorbell_is_given_up_too_often_fails_with_the_reason(
 
 def test_an_activity_whose_message_is_given_up_too_often_fails_for_its_orchestrator():
     async def scenario(scene: Scene) -> None:
-        scene.worker._feed._slow.add("rest")
+        scene.worker._slots._slow.add("rest")
         instance_id = await scene.client.start_new("caught")
         await scene.invoke(await scene.receive(scene.instances))
         body = (await scene.receive(scene.activities)).body
         for _ in range(MOST_ROUNDS):
-            await scene.worker.invocations.put_back_work_item(body)
+            await scene.invocations.put_back_work_item(body)
             body = (await scene.receive(scene.activities)).body
-        serving = asyncio.ensure_future(scene.worker.invocations.run_work_item(body, 1))
+        serving = asyncio.ensure_future(scene.invocations.run_work_item(body, 1))
         output = await scene.output(instance_id)
         await serving
         assert f"gave up the message for activity 'rest' of instance {instance_id!r}" in output
@@ -289,27 +293,27 @@ def test_an_activity_whose_message_is_given_up_too_often_fails_for_its_orchestra
 
 def test_an_activity_that_ends_its_process_is_begun_no_more_when_the_host_gives_up_its_message():
     async def scenario(scene: Scene) -> None:
-        scene.worker._feed._slow.add("rest")
+        scene.worker._slots._slow.add("rest")
         begun = 0
 
-        async def dies(self: ActivityFeed, instance_id: str, activity: RunActivity) -> TaskCompleted:
+        async def dies(self: ActivitySlots, instance_id: str, activity: RunActivity) -> TaskCompleted:
             nonlocal begun
             begun += 1
             raise asyncio.CancelledError  # The process is gone, and settles nothing.
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ActivityFeed, "_run", dies)
+            patch.setattr(ActivitySlots, "_run", dies)
             patch.setattr(Invocation, "release", _nothing)
             instance_id = await scene.client.start_new("caught")
             await scene.invoke(await scene.receive(scene.instances))
             body = (await scene.receive(scene.activities)).body
             for count in range(1, 6):
-                serving = asyncio.ensure_future(scene.worker.invocations.run_work_item(body, count))
+                serving = asyncio.ensure_future(scene.invocations.run_work_item(body, count))
                 await asyncio.sleep(1.0)
                 serving.cancel()
-            await scene.worker.invocations.put_back_work_item(body)
+            await scene.invocations.put_back_work_item(body)
             message = await scene.receive(scene.activities)
-            serving = asyncio.ensure_future(scene.worker.invocations.run_work_item(message.body, 1))
+            serving = asyncio.ensure_future(scene.invocations.run_work_item(message.body, 1))
             assert "taken up 5 times" in await asyncio.wait_for(scene.output(instance_id), 600.0)
             await serving
         assert begun == 5

@@ -11,13 +11,16 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from azure_durable_py.app import DFApp
 from azure_durable_py.errors import RegistrationError, StorageError
 from azure_durable_py.hosting.engine import Engine
+from azure_durable_py.hosting.functions.addresses import host_origin, management_path
+from azure_durable_py.hosting.functions.conversion import to_management_request, to_worker_response
 from azure_durable_py.hosting.functions.hostjson import host_limits
-from azure_durable_py.hosting.functions.management import Management
 from azure_durable_py.hosting.storage import open_store
+from azure_durable_py.http.wire import error_answer
 from azure_durable_py.settings import Settings
 from azure_durable_py.worker.intake.invocations import Invocations
 
@@ -38,11 +41,11 @@ class FunctionsHost:
         self, app: DFApp, app_dir: Path, host_json: Mapping[str, Any], app_settings: Mapping[str, str]
     ) -> None:
         self.settings = Settings.from_host_json(host_json, app_settings)
-        self.management = Management(host_json, app_settings, self.settings)
+        self._management_path = management_path(host_json)
         self._app = app
         self._app_dir = app_dir
         self._app_settings = dict(app_settings)
-        self._limits = host_limits(host_json, app_settings)
+        self._invocations = Invocations(host_limits(host_json, app_settings))
         self._opening = asyncio.Lock()
         self._engine: Engine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -87,10 +90,24 @@ class FunctionsHost:
         :raises StorageError: the task hub cannot be opened; raised late, as the host tries again at once.
         """
         try:
-            return (await self.engine()).invocations
+            await self.engine()
         except StorageError:
             await asyncio.sleep(STORAGE_PAUSE)
             raise
+        return self._invocations
+
+    async def manage(self, request: Any) -> Any:
+        """Answer a request to the management API, by an object of the same kind.
+
+        :raises StorageError: the task hub cannot be opened; the next call tries again.
+        """
+        engine = await self.engine()
+        asked = await to_management_request(request, self._management_path)
+        if asked is None:
+            return to_worker_response(
+                error_answer(404, f"There is nothing at {urlsplit(str(request.url)).path[:200]!r}.")
+            )
+        return to_worker_response(await engine.manage(asked, trusted=False))
 
     async def _open(self) -> Engine:
         connection = self.settings.connection_name
@@ -100,14 +117,15 @@ class FunctionsHost:
             self.settings,
             self._app_settings,
             lambda name, settings: open_store(name or connection, settings, self._app_settings, self._app_dir),
-            respond=self.management.to_http_response,
+            management_path=self._management_path,
+            origin=lambda: host_origin(self._app_settings),
+            respond=to_worker_response,
         )
         try:
-            await engine.open(self.management.urls_of)
+            await engine.open()
         except BaseException:
             await engine.stop(0.0)
             raise
-        self.management.serve(engine.client)
-        await engine.start(self._limits)
+        await engine.start(self._invocations)
         logger.info("Task hub %s is open.", engine.hub.store.description)
         return engine

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from azure_durable_py.settings import parse_duration
+from azure_durable_py.settings import look_up, parse_duration
 from azure_durable_py.worker.intake.invocations import HostLimits
 
 _BATCH_SIZE = 16
@@ -20,21 +20,10 @@ _TIMEOUT = 300.0
 _NO_TIMEOUT = 3600.0
 
 
-def section(host_json: Mapping[str, Any], *path: str) -> Any:
-    """The value at a path of host.json, whose keys are matched regardless of case; None if there is none."""
-    value: Any = host_json
-    for name in path:
-        if not isinstance(value, dict):
-            return None
-        entries = cast("dict[str, Any]", value)
-        value = next((entries[key] for key in entries if key.lower() == name.lower()), None)
-    return value
-
-
 def host_limits(host_json: Mapping[str, Any], app_settings: Mapping[str, str]) -> HostLimits:
     """The limits of the host for one of its worker processes."""
-    batch = _whole(section(host_json, "extensions", "queues", "batchSize"), _BATCH_SIZE)
-    threshold = _whole(section(host_json, "extensions", "queues", "newBatchThreshold"), batch // 2)
+    batch = _whole(look_up(host_json, "extensions", "queues", "batchSize"), _BATCH_SIZE)
+    threshold = _whole(look_up(host_json, "extensions", "queues", "newBatchThreshold"), batch // 2)
     processes = max(1, _whole(app_settings.get("FUNCTIONS_WORKER_PROCESS_COUNT"), 1))
     timeout = function_timeout(host_json)
     return HostLimits(
@@ -46,7 +35,7 @@ def host_limits(host_json: Mapping[str, Any], app_settings: Mapping[str, str]) -
 
 def function_timeout(host_json: Mapping[str, Any]) -> float:
     """Seconds that the host gives an invocation; where host.json does not say, the shortest default of all plans."""
-    text = section(host_json, "functionTimeout")
+    text = look_up(host_json, "functionTimeout")
     if isinstance(text, str) and text.strip().startswith("-1"):
         return _NO_TIMEOUT
     return (parse_duration(text) if isinstance(text, str) else None) or _TIMEOUT
@@ -64,18 +53,18 @@ def advice(host_json: Mapping[str, Any], ours: Sequence[str]) -> Iterator[str]:
             f"will not run here. Add {'it' if len(missing) == 1 else 'them'}, or remove `functions`."
         )
     queues = "host.json: extensions.queues."
-    interval = section(host_json, "extensions", "queues", "maxPollingInterval")
+    interval = look_up(host_json, "extensions", "queues", "maxPollingInterval")
     seconds = (parse_duration(interval) if isinstance(interval, str) else None) or _POLLING_INTERVAL
     if seconds > _MAX_POLLING_INTERVAL:
         yield (
             f"{queues}maxPollingInterval is {seconds:g} s{'' if interval else ' (the default)'}: an idle app notices "
             'new work only after that time. Set it to "00:00:02".'
         )
-    if section(host_json, "concurrency", "dynamicConcurrencyEnabled") is not True:
-        batch = _whole(section(host_json, "extensions", "queues", "batchSize"), _BATCH_SIZE)
+    if look_up(host_json, "concurrency", "dynamicConcurrencyEnabled") is not True:
+        batch = _whole(look_up(host_json, "extensions", "queues", "batchSize"), _BATCH_SIZE)
         if batch < 4:
             yield f"{queues}batchSize is {batch}: so few orchestrations and activities run at once. Set it to 16."
-    dequeues = _whole(section(host_json, "extensions", "queues", "maxDequeueCount"), _MAX_DEQUEUE_COUNT)
+    dequeues = _whole(look_up(host_json, "extensions", "queues", "maxDequeueCount"), _MAX_DEQUEUE_COUNT)
     if dequeues < 3:
         yield (
             f"{queues}maxDequeueCount is {dequeues}: a process that stops once or twice in the middle of its work "
@@ -84,7 +73,7 @@ def advice(host_json: Mapping[str, Any], ours: Sequence[str]) -> Iterator[str]:
 
 
 def _left_out(host_json: Mapping[str, Any], ours: Sequence[str]) -> list[str]:
-    listed = section(host_json, "functions")
+    listed = look_up(host_json, "functions")
     if not isinstance(listed, list):
         return []
     names = {str(name).lower() for name in cast("list[Any]", listed)}

@@ -10,8 +10,8 @@ from typing import Any
 import azure.functions as func
 from azure.functions.decorators.function_app import Function
 
+from azure_durable_py.hosting.functions.addresses import MOUNT
 from azure_durable_py.hosting.functions.host import FunctionsHost
-from azure_durable_py.hosting.functions.management import MOUNT
 from azure_durable_py.taskhub.naming import QueueNames, poison_queue
 from azure_durable_py.worker.intake.invocations import Invocations
 
@@ -39,8 +39,7 @@ def management_functions(host: FunctionsHost) -> list[Function]:
 
     # No annotations: in an app that streams HTTP, requests are of another type.
     async def durable_management(req):  # type: ignore[no-untyped-def]
-        await host.engine()
-        return await host.management.handle(req)
+        return await host.manage(req)
 
     route: Any = app.route(route=f"{MOUNT}/{{*path}}", methods=["GET", "POST", "DELETE"])
     route(durable_management)

@@ -19,12 +19,11 @@ from azure_durable_py.clock import Clock
 from azure_durable_py.errors import StorageUnavailableError
 from azure_durable_py.hosting.appsettings import app_settings, read_host_json, read_local_settings, route_prefix
 from azure_durable_py.hosting.engine import Engine
-from azure_durable_py.hosting.invocation import Invoker
+from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local import DEFAULT_PORT
 from azure_durable_py.hosting.local.console import Served
 from azure_durable_py.hosting.local.functions import TimerFunction, sort_functions
 from azure_durable_py.hosting.local.loading import check_app_dir, load_app
-from azure_durable_py.hosting.local.management import Management
 from azure_durable_py.hosting.local.server import WEBHOOKS, HttpServer
 from azure_durable_py.hosting.local.timers import TimerMemory, Timers
 from azure_durable_py.hosting.storage import data_dir, default_storage, open_store
@@ -82,12 +81,13 @@ class LocalHost:
             self.settings,
             self._app_settings,
             lambda name, settings: open_store(name or self._storage, settings, self._app_settings, self._app_dir),
+            management_path=WEBHOOKS,
+            origin=lambda: self._server.origin,
         )
-        self._management = Management(self.engine)
         self._server = HttpServer(
             self._functions.http,
             self._invoker,
-            self._management.handle,
+            self.engine.manage,
             health=lambda: self.engine.health,
             route_prefix=self._route_prefix,
             directory=self._app_dir,
@@ -109,7 +109,6 @@ class LocalHost:
             port = self._options.port
             port = port if port is not None else self._local.port or DEFAULT_PORT
             origin = await self._server.start(self._options.host, port)
-            self._management.origin = origin
             await self.engine.start()
             self._timers.start()
         except BaseException:
@@ -133,7 +132,7 @@ class LocalHost:
 
     async def _open_hub(self) -> None:
         try:
-            await self.engine.open(self._management.urls_of)
+            await self.engine.open()
         except StorageUnavailableError as error:
             raise StorageUnavailableError(
                 f"{self._store.description} does not answer ({error}). Start it (Azurite: `npx azurite`), "

@@ -10,21 +10,28 @@ import errno
 import ipaddress
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from azure_durable_py.app.invocation import InvocationContext
+from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import SettingsError
 from azure_durable_py.hosting.appsettings import LocalSettings
-from azure_durable_py.hosting.invocation import Invoker
+from azure_durable_py.hosting.invoker import Invoker
+from azure_durable_py.hosting.local.conversion import (
+    HttpOut,
+    from_answer,
+    to_function_request,
+    to_management_request,
+    to_web_response,
+)
 from azure_durable_py.hosting.local.functions import HttpFunction
-from azure_durable_py.hosting.local.messages import HttpOut, to_function_request, to_web_response
 from azure_durable_py.hosting.local.routes import Endpoint, Router
+from azure_durable_py.http.wire import Request, error_answer
 from azure_durable_py.worker.supervision import Health
 
 logger = logging.getLogger(__name__)
@@ -37,17 +44,15 @@ _BODY_LIMIT = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
 _ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised, not bound
 
 
-@dataclass(frozen=True, slots=True)
-class ManagementCall:
-    """A request to the management API: `path` below its mount, which is at `base_url`."""
+class Manage(Protocol):
+    """Answers requests to the management API."""
 
-    request: web.Request
-    path: str
-    base_url: str
-    trusted: bool
+    async def __call__(self, request: Request, *, trusted: bool) -> HttpAnswer:
+        """Answer one.
 
-
-Manage = Callable[[ManagementCall], Awaitable[web.StreamResponse]]
+        :param trusted: the caller is a program on this machine.
+        """
+        ...
 
 
 class HttpServer:
@@ -89,6 +94,12 @@ class HttpServer:
         self._body_limit = _body_limit(app_settings)
         self._grace = grace
         self._runner: web.AppRunner | None = None
+        self._origin: str | None = None
+
+    @property
+    def origin(self) -> str | None:
+        """Where it listens, such as `http://127.0.0.1:7071`; None before it does."""
+        return self._origin
 
     async def start(self, host: str, port: int) -> str:
         """Listen; returns the server's origin, such as `http://127.0.0.1:7071`.
@@ -107,7 +118,8 @@ class HttpServer:
             raise _cannot_listen(host, port, error) from error
         self._runner = runner
         shown = "localhost" if host in _ANY_ADDRESS else f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{runner.addresses[0][1]}"
+        self._origin = f"http://{shown}:{runner.addresses[0][1]}"
+        return self._origin
 
     async def stop(self) -> None:
         """Accept nothing more, and let requests under way end. Idempotent."""
@@ -129,9 +141,7 @@ class HttpServer:
         path = request.raw_path.partition("?")[0]
         for mount in self._mounts:
             if path.lower() == mount or path.lower().startswith(f"{mount.lower()}/"):
-                base_url = f"{request.scheme}://{request.host}{path[: len(mount)]}"
-                call = ManagementCall(request, path[len(mount) :], base_url, is_local_caller(request))
-                return await self._manage(call)
+                return await self._answer_management(request, path[: len(mount)], path[len(mount) :])
         if path == HEALTH and request.method in ("GET", "HEAD"):
             return _health_response(self._health())
         found = self._router.find(request.method, path)
@@ -140,6 +150,13 @@ class HttpServer:
         if path == "/" and request.method in ("GET", "HEAD"):
             return web.Response(text="The function app is up and running.\n")
         return web.Response(status=404, text=f"No function serves {request.method} {request.path}.\n")
+
+    async def _answer_management(self, request: web.Request, mount: str, path: str) -> web.Response:
+        try:
+            asked = await to_management_request(request, path, f"{request.scheme}://{request.host}{mount}")
+        except web.HTTPRequestEntityTooLarge as error:
+            return from_answer(error_answer(413, error.text or ""))
+        return from_answer(await self._manage(asked, trusted=is_local_caller(request)))
 
     async def _call(self, function: HttpFunction, request: web.Request, params: Mapping[str, str]) -> web.Response:
         try:

@@ -132,7 +132,7 @@ class ActivityCalls(Calls):
 
         def schedule() -> DecisionTask[Any]:
             task: DecisionTask[Any] = DecisionTask(f"activity {name!r}", decode)
-            now = self._execution.now
+            now = self._generation.now
             self._decisions.make(lambda number: TaskScheduled(now, number, name, text), task)
             return task
 

@@ -10,7 +10,7 @@ from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.history.events import TimerCreated, Value
 from azure_durable_py.registry import Registry
 from azure_durable_py.retry_policy import RetryPolicy
-from azure_durable_py.runtime.generation import Execution
+from azure_durable_py.runtime.generation import Generation
 from azure_durable_py.runtime.retry import RetryTask
 from azure_durable_py.runtime.tasks import Task, TimerTask
 from azure_durable_py.serialization.decode import return_type
@@ -19,28 +19,28 @@ from azure_durable_py.serialization.decode import return_type
 class Calls:
     """Base of the parts of the context. Each part makes decisions through it."""
 
-    def __init__(self, execution: Execution) -> None:
-        self._execution = execution
-        self._decisions = execution.decisions
+    def __init__(self, generation: Generation) -> None:
+        self._generation = generation
+        self._decisions = generation.decisions
 
     def _serialize(self, value: Any) -> str:
-        return self._execution.converter.serialize(value)
+        return self._generation.converter.serialize(value)
 
     def _decoder(
         self, ref: object, expected_type: Any, registered: Callable[[Registry], Callable[..., Any] | None]
     ) -> Callable[[Value], Any]:
         """Decodes as the type asked for, else as what the function that was given returns."""
         if expected_type is None and not isinstance(ref, str):
-            expected_type = return_type(registered(self._execution.registry) or ref)
-        return self._execution.decoder(expected_type)
+            expected_type = return_type(registered(self._generation.registry) or ref)
+        return self._generation.decoder(expected_type)
 
     def _retry(self, policy: RetryPolicy, attempt: Callable[[], Task[Any]]) -> Task[Any]:
         if not isinstance(policy, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OrchestratorError(
                 f"retry_options must be RetryOptions or a RetryPolicy, not {type(policy).__name__}."
             )
-        return RetryTask(policy, attempt, self._delay, lambda: self._execution.now)
+        return RetryTask(policy, attempt, self._delay, lambda: self._generation.now)
 
     def _delay(self, duration: timedelta, reason: str) -> TimerTask:
-        now = self._execution.now
+        now = self._generation.now
         return self._decisions.timer(lambda number: TimerCreated(now, number, now + duration, reason))

@@ -149,9 +149,9 @@ class ChildCalls(Calls):
         decode = self._decoder(ref, expected_type, lambda registry: _registered(registry, name))
 
         def schedule() -> DecisionTask[Any]:
-            refuse_child(self._execution.section, name)
+            refuse_child(self._generation.section, name)
             task: DecisionTask[Any] = DecisionTask(f"sub-orchestration {name!r}", decode)
-            now = self._execution.now
+            now = self._generation.now
             self._decisions.make(
                 lambda number: SubOrchestrationCreated(
                     now, number, name, given or self._child_id(number), text, version
@@ -163,9 +163,9 @@ class ChildCalls(Calls):
         return schedule
 
     def _child_id(self, number: int) -> str:
-        execution = self._execution
+        generation = self._generation
         return ids.child_id(
-            execution.instance_id, execution.execution_id, execution.generation, execution.start.timestamp, number
+            generation.instance_id, generation.execution_id, generation.number, generation.start.timestamp, number
         )
 
 

@@ -17,7 +17,7 @@ from azure_durable_py.ids import EntityId
 from azure_durable_py.runtime.calls.base import Calls
 from azure_durable_py.runtime.critical_sections import CriticalSection, LockTask
 from azure_durable_py.runtime.entities.proxy import EntityProxy, class_of
-from azure_durable_py.runtime.generation import Execution
+from azure_durable_py.runtime.generation import Generation
 from azure_durable_py.runtime.names import FunctionReference
 from azure_durable_py.runtime.tasks import DecisionTask, Task, done
 from azure_durable_py.times import utc
@@ -28,8 +28,8 @@ T = TypeVar("T")
 class EntityCalls(Calls):
     """The part of the context that talks to entities."""
 
-    def __init__(self, execution: Execution) -> None:
-        super().__init__(execution)
+    def __init__(self, generation: Generation) -> None:
+        super().__init__(generation)
         self._sections = 0
 
     def call_entity(
@@ -47,13 +47,13 @@ class EntityCalls(Calls):
         :raises SerializationError: `operationInput` is not JSON.
         :raises OrchestratorError: the critical section does not allow it.
         """
-        entity, section = str(entityId), self._execution.section
+        entity, section = str(entityId), self._generation.section
         if section is not None:
             section.admit_call(entity)
         inside = section.name if section is not None and section.is_held else None
-        text, now = self._serialize(operationInput), self._execution.now
+        text, now = self._serialize(operationInput), self._generation.now
         task: DecisionTask[Any] = DecisionTask(
-            f"operation {operationName!r} of entity {entity!r}", self._execution.decoder(expected_type)
+            f"operation {operationName!r} of entity {entity!r}", self._generation.decoder(expected_type)
         )
         self._decisions.make(
             lambda number: EntityOperationCalled(now, number, entity, operationName, text, inside), task
@@ -75,9 +75,9 @@ class EntityCalls(Calls):
         :raises SerializationError: `operationInput` is not JSON.
         :raises OrchestratorError: the entity is locked by this orchestration.
         """
-        if self._execution.section is not None:
-            self._execution.section.admit_signal(str(entityId))
-        text, now = self._serialize(operationInput), self._execution.now
+        if self._generation.section is not None:
+            self._generation.section.admit_signal(str(entityId))
+        text, now = self._serialize(operationInput), self._generation.now
         when = now + signal_time if isinstance(signal_time, timedelta) else signal_time
         moment = None if when is None else utc(when)
         self._decisions.make(
@@ -130,22 +130,22 @@ class EntityCalls(Calls):
 
         :raises OrchestratorError: no entities, something else than entity ids, or inside a critical section.
         """
-        if self._execution.section is not None:
+        if self._generation.section is not None:
             raise OrchestratorError(
                 "Critical sections cannot be nested. Lock all entities at once: context.lock([a, b, ...])."
             )
         ids = list(cast("Iterable[Any]", entities))
         if not ids or not all(isinstance(entity, EntityId) for entity in ids):
             raise OrchestratorError("lock takes a list of at least one EntityId.")
-        execution = self._execution
+        generation = self._generation
         self._sections += 1
         section = CriticalSection(
-            f"{execution.execution_id}-{execution.generation}-{self._sections}",
+            f"{generation.execution_id}-{generation.number}-{self._sections}",
             tuple(sorted({str(entity) for entity in ids})),
             self._release_lock,
             self._leave_section,
         )
-        execution.section = section
+        generation.section = section
         return LockTask(section, self._request_lock)
 
     def lock_entities(self, entities: Iterable[EntityId]) -> LockTask:
@@ -153,14 +153,14 @@ class EntityCalls(Calls):
         return self.lock(entities)
 
     def _leave_section(self) -> None:
-        self._execution.section = None
+        self._generation.section = None
 
     def _request_lock(self, entity: str, section: str) -> DecisionTask[Any]:
-        now = self._execution.now
+        now = self._generation.now
         task: DecisionTask[Any] = DecisionTask(f"lock of entity {entity!r}", lambda _: None)
         self._decisions.make(lambda number: EntityLockRequested(now, number, entity, section), task)
         return task
 
     def _release_lock(self, entity: str, section: str) -> None:
-        now = self._execution.now
+        now = self._generation.now
         self._decisions.make(lambda number: EntityLockReleased(now, number, entity, section))

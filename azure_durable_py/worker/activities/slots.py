@@ -95,13 +95,15 @@ class _HandBack:
         self.adopted.set()
 
 
-class ActivityFeed:
+class ActivitySlots:
     """Runs activities in a bounded number of slots.
 
     :param slots: how many run at once.
     :param live: the actor of an instance, if this process has one that is live.
     :param adopt: gives a delivery to the actor of an instance, made for it if need be.
     :param most_deliveries: how often an activity is begun that ends its process each time.
+    :param room_made: told when a slot is free that work items of the queue may have.
+    :param local_bound: seconds for which an activity may run without a message of its own; None: as long as it takes.
     """
 
     def __init__(
@@ -114,7 +116,10 @@ class ActivityFeed:
         live: Callable[[str], ActivityJob | None],
         adopt: Callable[[str, Delivery], None],
         supervisor: Supervisor,
-        most_deliveries: int = 5,
+        most_deliveries: int,
+        *,
+        room_made: Callable[[], None],
+        local_bound: float | None,
     ) -> None:
         self._hub = hub
         self._runner = runner
@@ -133,8 +138,8 @@ class ActivityFeed:
         self._taken: deque[_Taken] = deque()
         self._slow: set[str] = set()
         self._draining = False
-        self.room_made: Callable[[], None] = lambda: None
-        self.local_bound: float | None = None
+        self._room_made = room_made
+        self._local_bound = local_bound
 
     # --- slots -----------------------------------------------------------------------------------------
 
@@ -149,10 +154,10 @@ class ActivityFeed:
         """Take an activity that a committed turn decided.
 
         One that was begun by a process which did not end it goes to the queue: there it has a message of its
-        own, whose deliveries are counted. Where local runs are bounded (`local_bound`, seconds), so does an
+        own, whose deliveries are counted. Where local runs are bounded, so does an
         activity whose like took longer, or that may have been begun before.
         """
-        elsewhere = tries > 0 or (self.local_bound is not None and (again or activity.name in self._slow))
+        elsewhere = tries > 0 or (self._local_bound is not None and (again or activity.name in self._slow))
         offer = _Offer(job, job.sender, entry, activity, self._hub.clock.now(), tries)
         (self._for_queue if elsewhere else self._waiting).append(offer)
         self._fill()
@@ -199,14 +204,14 @@ class ActivityFeed:
     def _freed(self) -> None:
         self._fill()
         if self.room() > 0:
-            self.room_made()
+            self._room_made()
 
     # --- here --------------------------------------------------------------------------------------------
 
     async def _run_here(self, offer: _Offer) -> None:
         job, sender, activity = offer.job, offer.sender, offer.activity
         loop = asyncio.get_running_loop()
-        bound = None if self.local_bound is None else loop.call_later(self.local_bound, self._slow.add, activity.name)
+        bound = None if self._local_bound is None else loop.call_later(self._local_bound, self._slow.add, activity.name)
         try:
             event = await self._run(sender.instance_id, activity)
         finally:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
+    Answer,
     EntityLockGranted,
     EntityOperationCompleted,
     EntityOperationFailed,
@@ -29,17 +30,6 @@ from azure_durable_py.taskhub.protocol import BlobRow, CorruptRowError, InboxRow
 from azure_durable_py.taskhub.state import ClientMemory, InstanceState
 from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.instance.sender_memory import note_sender
-
-COMPLETIONS = (
-    TaskCompleted,
-    TaskFailed,
-    SubOrchestrationCompleted,
-    SubOrchestrationFailed,
-    EntityOperationCompleted,
-    EntityOperationFailed,
-    EntityLockGranted,
-)
-"""Answers to a task of the receiver: deduped by the task itself being open."""
 
 HORIZON = timedelta(minutes=5)
 """How far clocks may be apart where keys must be compared with the time."""
@@ -211,8 +201,8 @@ def _takes_effect(
 
 
 def completed_task(event: Event) -> int | None:
-    """The task id that a completion answers; None for other events."""
-    return event.task_id if isinstance(event, COMPLETIONS) else None
+    """The id of the task that an event answers; None for other events."""
+    return event.task_id if isinstance(event, Answer) else None
 
 
 def _first_from_client(state: InstanceState, event: InboxEvent, taken_at: datetime) -> bool:

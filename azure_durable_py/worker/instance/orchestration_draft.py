@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import decode_event, encode_event, payload_refs
@@ -129,11 +128,10 @@ class OrchestrationDraft:
             if isinstance(event, TaskScheduled) and not self._draft.ended_generation:
                 activities.add(event.id)
             elif outlives(event) or (is_send(event) and not self._draft.ended_generation):
-                sends.add(_number(event))
+                sends.add(event.id)
             else:
                 continue
-            number = _number(event)
-            self._draft.add(self._sender.sequence(number), outgoing_of(self._sender, event, self._now))
+            self._draft.add(self._sender.sequence(event.id), outgoing_of(self._sender, event, self._now))
         if activities:
             self._state.activities.append(ActivityGroup(self._guard, self._now, activities))
         if sends:
@@ -290,10 +288,6 @@ class OrchestrationDraft:
         self._state.pages.append(PageRef(key, ref.chunks, len(tail), tuple(payloads)))
         self._state.tail = []
         self._spill.rows += rows
-
-
-def _number(decision: Any) -> int:
-    return decision.id
 
 
 def _outlives(decision: Callable[[int], Event], number: int) -> bool:

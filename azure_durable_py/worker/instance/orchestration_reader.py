@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from azure_durable_py.history.codec import decode_event
 from azure_durable_py.history.events import (
+    Decision,
     Event,
     ExecutionStarted,
     PayloadRef,
@@ -78,7 +79,7 @@ class OrchestrationReader:
         """Read what was decided, without running user code."""
         if self._live is None and self._decisions is None:
             events = await read_history(self._context.hub.store, self._instance_id, state)
-            self._decisions = {event.id: event for event in events if hasattr(event, "id")}  # type: ignore[attr-defined]
+            self._decisions = {event.id: event for event in events if isinstance(event, Decision)}
 
     async def pending(self, state: InstanceState) -> Pending:
         """Events that the function has not seen yet: those that begin a generation.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from azure_durable_py import shape
-from azure_durable_py.runtime.decisions import ANSWERS
+from azure_durable_py.history.events import Answer
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, MalformedMessageError
 from azure_durable_py.taskhub.naming import chunk_keys, senders_key
@@ -81,7 +81,7 @@ class SenderMemory:
 
 def _is_numbered(event: InboxEvent) -> bool:
     """Whether it takes effect by its number: answers do by their task, what clients send is remembered otherwise."""
-    return type(event.event) not in ANSWERS and not event.sender.startswith(CLIENT_SENDER)
+    return not isinstance(event.event, Answer) and not event.sender.startswith(CLIENT_SENDER)
 
 
 def note_sender(state: InstanceState, event: InboxEvent) -> None:

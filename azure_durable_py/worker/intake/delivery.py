@@ -180,16 +180,18 @@ class Held:
 class Holder:
     """Renews the visibility of every message in hand at a third of its time, each on its own.
 
+    :param lost: told of the instance whose message is found to have gone to another receiver.
     :param on_failure: told of a renewal that failed in a way that nobody foresaw.
     """
 
-    def __init__(self, hub: TaskHub, on_failure: Callable[[str, BaseException], None] | None = None) -> None:
+    def __init__(
+        self, hub: TaskHub, lost: Callable[[str], None], on_failure: Callable[[str, BaseException], None]
+    ) -> None:
         self.hub = hub
         self._held: dict[Held, None] = {}
         self._renewing = TaskSet(on_failure=on_failure)
         self._changed = Wakeup()
-        self.lost: Callable[[str], None] = lambda _: None
-        """Told of the instance whose message is found to have gone to another receiver."""
+        self._lost = lost
 
     def hold(
         self, message: QueueMessage, asked_at: float, visibility: float, again: Callable[[], str], instance_id: str
@@ -238,7 +240,7 @@ class Holder:
             held.lost = True
             self.forget(held)
             logger.warning("A message in %s went to another worker while it was held here.", held.message.queue)
-            self.lost(held.instance_id)
+            self._lost(held.instance_id)
         except StorageUnavailableError as error:
             logger.warning("A hold on a message in %s is not renewed (%s); trying again.", held.message.queue, error)
         except StorageError as error:

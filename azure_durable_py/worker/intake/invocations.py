@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -18,11 +18,11 @@ from typing import TypeVar
 from azure_durable_py.errors import StorageError
 from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError, Unread, WorkItem, put_back_unread
 from azure_durable_py.taskhub.upgrades import NewerFormatError
-from azure_durable_py.worker.activities.slots import ActivityFeed
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.given_up import after_rounds
 from azure_durable_py.worker.intake.delivery import Delivery, Held
 from azure_durable_py.worker.intake.poison import LONGEST_PAUSE
+from azure_durable_py.worker.intake.protocol import Receiver, Terms
 
 logger = logging.getLogger("azure_durable_py.worker")
 _Envelope = TypeVar("_Envelope", Doorbell, WorkItem)
@@ -153,27 +153,45 @@ class Invocation:
 
 
 class Invocations:
-    """Serves the messages of one worker that has no pumps.
+    """Brings a worker the messages that a Functions host delivers.
 
-    :param ring: gives a delivery to the actor of an instance.
+    :param limits: of the host.
     """
 
-    def __init__(
-        self,
-        context: WorkerContext,
-        feed: ActivityFeed,
-        ring: Callable[[str, Delivery], None],
-        limits: HostLimits,
-    ) -> None:
-        self._context = context
-        self._feed = feed
-        self._ring = ring
+    def __init__(self, limits: HostLimits) -> None:
         self._limits = limits
         self._held = 0
-        feed.local_bound = limits.local_bound
+        self._receiver: Receiver | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """Those of a worker whose host waits for each message to come to its end."""
         # An invocation that waits is one that the host cannot give to others.
-        context.drop_after = limits.drop_after
-        context.take_over_after = limits.take_over_after
+        return Terms(self._limits.local_bound, self._limits.drop_after, self._limits.take_over_after)
+
+    def start(self, receiver: Receiver) -> Sequence[asyncio.Task[None]]:
+        """Serve invocations from now on."""
+        self._receiver = receiver
+        return ()
+
+    def stop(self) -> None:
+        """Invocations end when the host says so."""
+
+    def instance_room_made(self) -> None:
+        """It is the host that knows how much it may deliver."""
+
+    def activity_room_made(self) -> None:
+        """It is the host that knows how much it may deliver."""
+
+    @property
+    def _worker(self) -> Receiver:
+        if self._receiver is None:
+            raise RuntimeError("No worker takes these invocations yet: start one with them as its intake.")
+        return self._receiver
+
+    @property
+    def _context(self) -> WorkerContext:
+        return self._worker.context
 
     async def deliver_doorbell(self, body: str, dequeue_count: int) -> None:
         """Let an instance do what it has to do.
@@ -197,7 +215,7 @@ class Invocations:
         rank = (doorbell.again, doorbell.tag, dequeue_count)
         failure = after_rounds(what, doorbell.poisoned, MOST_ROUNDS)
         delivery = Delivery(doorbell.id, rank, settlement, doorbell.cause, failure, poisoned=doorbell.poisoned > 0)
-        self._ring(doorbell.instance_id, delivery)
+        self._worker.ring(doorbell.instance_id, delivery)
         await self._wait(settlement)
 
     async def run_work_item(self, body: str, dequeue_count: int) -> None:
@@ -222,7 +240,7 @@ class Invocations:
         delivery = Delivery(item.id, rank, settlement, item=True, poisoned=item.poisoned > 0)
         what = f"activity {item.name!r} of instance {item.instance_id!r}"
         failure = after_rounds(what, item.poisoned, MOST_ROUNDS)
-        await self._feed.run(item, delivery, failure)
+        await self._worker.activities.run(item, delivery, failure)
         await self._wait(settlement)
 
     async def put_back_doorbell(self, body: str) -> None:

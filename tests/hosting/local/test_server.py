@@ -13,14 +13,15 @@ from typing import Any
 import aiohttp
 import azure.functions as func
 import pytest
-from aiohttp import web
 
 from azure_durable_py.app import DFApp
+from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import RegistrationError, SettingsError
 from azure_durable_py.hosting.appsettings import LocalSettings
-from azure_durable_py.hosting.invocation import Invoker
+from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local.functions import sort_functions
-from azure_durable_py.hosting.local.server import HttpServer, ManagementCall
+from azure_durable_py.hosting.local.server import HttpServer
+from azure_durable_py.http.wire import Request, value_answer
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Served:
     origin: str
     session: aiohttp.ClientSession
     server: HttpServer
-    managed: list[ManagementCall] = field(default_factory=lambda: [])
+    managed: list[Request] = field(default_factory=lambda: [])
 
     async def ask(self, method: str, path: str, **kwargs: Any) -> tuple[int, Any, bytes]:
         async with self.session.request(method, self.origin + path, **kwargs) as response:
@@ -50,11 +51,11 @@ async def serve(app: DFApp, tmp_path: Path) -> AsyncIterator[Serve]:
     running: list[tuple[HttpServer, aiohttp.ClientSession]] = []
 
     async def start(prefix: str = "api", local: LocalSettings | None = None, **settings: str) -> Served:
-        managed: list[ManagementCall] = []
+        managed: list[Request] = []
 
-        async def manage(call: ManagementCall) -> web.Response:
-            managed.append(call)
-            return web.json_response({"path": call.path, "trusted": call.trusted, "base": call.base_url})
+        async def manage(request: Request, *, trusted: bool) -> HttpAnswer:
+            managed.append(request)
+            return value_answer(200, {"path": request.path, "trusted": trusted, "base": request.base_url})
 
         invoker = Invoker(settings)
         server = HttpServer(

@@ -51,7 +51,7 @@ MUTANTS = (
         "worker/instance/steps.py",
         "if delivery.lost or (delivery.id not in waiting and self._is_done(delivery)):",
         "if delivery.lost or self._is_done(delivery):",
-        ("tests/worker/test_feed.py::test_a_work_item_is_in_the_queue_until_its_result_is_committed",),
+        ("tests/worker/test_slots.py::test_a_work_item_is_in_the_queue_until_its_result_is_committed",),
     ),
     Mutant(
         "more_runs_than_slots",
@@ -59,7 +59,7 @@ MUTANTS = (
         "worker/activities/slots.py",
         "            if len(self._running) < self._slots:\n",
         "            if len(self._running) <= self._slots:\n",
-        ("tests/worker/test_feed.py::test_no_more_activities_run_at_once_than_there_are_slots",),
+        ("tests/worker/test_slots.py::test_no_more_activities_run_at_once_than_there_are_slots",),
     ),
     Mutant(
         "more_taken_than_slots",
@@ -67,7 +67,7 @@ MUTANTS = (
         "worker/activities/slots.py",
         "return max(0, self._slots - len(self._running) + ahead - len(self._taken))",
         "return self._slots",
-        ("tests/worker/test_feed.py::test_a_worker_takes_no_work_for_which_it_has_no_slot",),
+        ("tests/worker/test_slots.py::test_a_worker_takes_no_work_for_which_it_has_no_slot",),
     ),
     Mutant(
         "newest_first",
@@ -76,7 +76,7 @@ MUTANTS = (
         "if self._taken and (not self._waiting or self._taken[0].ready_at <= self._waiting[0].ready_at):",
         "if self._taken:",
         (
-            "tests/worker/test_feed.py::test_what_was_ready_first_runs_first_even_if_it_waits_here_and_the_other_was_taken_from_the_queue",
+            "tests/worker/test_slots.py::test_what_was_ready_first_runs_first_even_if_it_waits_here_and_the_other_was_taken_from_the_queue",
         ),
     ),
     Mutant(
@@ -101,7 +101,7 @@ MUTANTS = (
         "worker/activities/slots.py",
         "            while self._waiting and not self._waiting[0].is_wanted:\n",
         "            while False:\n",
-        ("tests/worker/test_feed.py::test_an_activity_of_an_instance_that_has_ended_while_it_waited_does_not_run",),
+        ("tests/worker/test_slots.py::test_an_activity_of_an_instance_that_has_ended_while_it_waited_does_not_run",),
     ),
     Mutant(
         "no_end_of_deliveries",
@@ -163,8 +163,8 @@ MUTANTS = (
         "begun_before_and_run_here",
         "An activity that a process began and did not end runs where nobody counts its tries.",
         "worker/activities/slots.py",
-        "elsewhere = tries > 0 or (self.local_bound is not None",
-        "elsewhere = (self.local_bound is not None",
+        "elsewhere = tries > 0 or (self._local_bound is not None",
+        "elsewhere = (self._local_bound is not None",
         ("tests/worker/test_given_up.py",),
     ),
     Mutant(
@@ -173,7 +173,7 @@ MUTANTS = (
         "worker/activities/slots.py",
         "        await asyncio.gather(*(item.delivery.settlement.release() for item in taken))\n",
         "        del taken\n",
-        ("tests/worker/test_feed.py::test_a_worker_that_stops_lets_go_of_work",),
+        ("tests/worker/test_slots.py::test_a_worker_that_stops_lets_go_of_work",),
     ),
     Mutant(
         "running_kept_on_stop",
@@ -181,7 +181,7 @@ MUTANTS = (
         "worker/activities/slots.py",
         "        except asyncio.CancelledError:\n            await delivery.settlement.release()\n            raise\n",
         "        except asyncio.CancelledError:\n            raise\n",
-        ("tests/worker/test_feed.py::test_a_worker_that_stops_lets_go_of_work",),
+        ("tests/worker/test_slots.py::test_a_worker_that_stops_lets_go_of_work",),
     ),
     Mutant(
         "held_kept_on_stop",
@@ -197,7 +197,7 @@ MUTANTS = (
         "worker/activities/slots.py",
         "        offer.job.handed_over(sender, offer.entry)\n",
         "        del sender\n",
-        ("tests/worker/test_feed.py::test_what_is_in_the_queue_needs_no_other_message_and_keeps_no_doorbell",),
+        ("tests/worker/test_slots.py::test_what_is_in_the_queue_needs_no_other_message_and_keeps_no_doorbell",),
     ),
     Mutant(
         "unreadable_input_fails_at_once",
@@ -205,6 +205,6 @@ MUTANTS = (
         "worker/activities/slots.py",
         "text = await self._hub.patiently(lambda: read_value(self._hub.store, instance_id, activity.input), what)",
         "text = await read_value(self._hub.store, instance_id, activity.input)",
-        ("tests/worker/test_feed.py::test_an_activity_whose_input_cannot_be_read_for_a_while_has_not_failed",),
+        ("tests/worker/test_slots.py::test_an_activity_whose_input_cannot_be_read_for_a_while_has_not_failed",),
     ),
 )

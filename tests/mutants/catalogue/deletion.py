@@ -6,7 +6,7 @@ from tests.mutants.planting import Mutant
 
 _RULES = "tests/protocol/test_rules_deletion.py"
 _CLEANING = "tests/entities/test_client.py"
-_REPAIR = "tests/worker/test_repair.py"
+_REPAIR = "tests/worker/test_lifeless.py"
 _TARGETS = "tests/protocol/test_rules_targets.py"
 
 MUTANTS = (

@@ -1,4 +1,4 @@
-"""Turns HTTP as the server speaks it into what functions take and return, and back.
+"""Turns HTTP as the server speaks it into what functions and the management API take and return, and back.
 
 Owns the conversion of one request and one response.
 """
@@ -10,7 +10,10 @@ from typing import Any
 
 import azure.functions as func
 from aiohttp import web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, MultiMapping
+
+from azure_durable_py.client.links import HttpAnswer
+from azure_durable_py.http.wire import Request
 
 
 class HttpOut(func.Out[Any]):
@@ -36,8 +39,8 @@ async def to_function_request(request: web.Request, route_params: Mapping[str, s
     return func.HttpRequest(
         request.method,
         str(request.url),
-        headers={name: ",".join(request.headers.getall(name)) for name in request.headers},
-        params={name: ",".join(request.query.getall(name)) for name in request.query},
+        headers=_joined(request.headers),
+        params=_joined(request.query),
         route_params=dict(route_params),
         body=await request.read(),
     )
@@ -72,3 +75,29 @@ def _from_http_response(result: func.HttpResponse) -> web.Response:
         text = result.mimetype.startswith("text/")
         headers["Content-Type"] = f"{result.mimetype}; charset={result.charset}" if text else result.mimetype
     return web.Response(status=result.status_code, headers=headers, body=result.get_body())
+
+
+async def to_management_request(request: web.Request, path: str, base_url: str) -> Request:
+    """The request as the management API takes it.
+
+    :param path: what follows its mount, still percent-encoded.
+    :param base_url: the absolute URL of the mount, as the caller used it.
+    :raises web.HTTPRequestEntityTooLarge: the body is over the server's limit.
+    """
+    return Request(
+        method=request.method,
+        path=path,
+        base_url=base_url,
+        query={name: request.query.getall(name) for name in request.query},
+        headers=_joined(request.headers),
+        body=await request.read(),
+    )
+
+
+def from_answer(answer: HttpAnswer) -> web.Response:
+    """The response for an answer of the management API."""
+    return web.Response(status=answer.status_code, headers=CIMultiDict(answer.headers), body=answer.body)
+
+
+def _joined(values: MultiMapping[str]) -> dict[str, str]:
+    return {name: ",".join(values.getall(name)) for name in values}

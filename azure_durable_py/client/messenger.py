@@ -21,7 +21,7 @@ MAX_TARGETS = 10_000
 _SENT_AGAIN = 60
 
 
-class Sending:
+class Messenger:
     """Sends events of one client."""
 
     def __init__(self, hub: TaskHub) -> None:
@@ -61,7 +61,7 @@ class Sending:
         """
         await self._send(header.instance_id, event, Target(header.columns.execution_id), control=True)
 
-    async def raise_event(self, instance_id: str, event: Event, execution_id: str | None = None) -> None:
+    async def send(self, instance_id: str, event: Event, execution_id: str | None = None) -> None:
         """Send an ordinary event.
 
         :param execution_id: the execution that it is for; None: whatever is there when it arrives.

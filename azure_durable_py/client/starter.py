@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict
 from datetime import timedelta
 
-from azure_durable_py.client.sending import MAX_TARGETS, Sending
+from azure_durable_py.client.messenger import MAX_TARGETS, Messenger
 from azure_durable_py.errors import InstanceAlreadyExistsError, InstanceCompletedError, InstanceNotFoundError
 from azure_durable_py.history.events import ExecutionTerminated
 from azure_durable_py.taskhub.damage import end_damaged
@@ -22,15 +22,15 @@ TERMINATE_SECONDS = 60.0
 """How long a start that replaces a running instance waits for it to stop."""
 
 
-class Starting:
+class Starter:
     """Starts instances for one client.
 
     :param replace_running: a running instance is terminated and replaced, not an error.
     """
 
-    def __init__(self, hub: TaskHub, sending: Sending, *, replace_running: bool) -> None:
+    def __init__(self, hub: TaskHub, messenger: Messenger, *, replace_running: bool) -> None:
         self._hub = hub
-        self._sending = sending
+        self._messenger = messenger
         self._replace_running = replace_running
         self._rung: OrderedDict[str, float] = OrderedDict()
 
@@ -73,7 +73,7 @@ class Starting:
             )
         if await end_damaged(self._hub, existing.instance_id, "Replaced by a new start."):
             return
-        await self._sending.control(existing, ExecutionTerminated(self._hub.clock.now(), "Replaced by a new start."))
+        await self._messenger.control(existing, ExecutionTerminated(self._hub.clock.now(), "Replaced by a new start."))
         await self._wait_until_gone(existing)
 
     async def _wait_until_gone(self, existing: Header) -> None:
@@ -83,7 +83,7 @@ class Starting:
             await asyncio.sleep(delay)
             delay = min(1.5 * delay, 1.0)
             try:
-                found = await self._sending.find_running(existing.instance_id)
+                found = await self._messenger.find_running(existing.instance_id)
             except (InstanceNotFoundError, InstanceCompletedError):
                 return
             if found.columns.execution_id != existing.columns.execution_id:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from azure_durable_py.client.reading import Reading
+from azure_durable_py.client.reader import Reader
 from azure_durable_py.errors import InstanceAlreadyExistsError
 from azure_durable_py.history.events import SubOrchestrationCreated
 from azure_durable_py.status import OrchestrationRuntimeStatus
@@ -22,12 +22,12 @@ _PARALLEL_PURGES = 8
 _TERMINAL = frozenset(status.value for status in OrchestrationRuntimeStatus if status.is_terminal)
 
 
-class Purging:
+class Purger:
     """Purges instances for one client."""
 
-    def __init__(self, hub: TaskHub, reading: Reading) -> None:
+    def __init__(self, hub: TaskHub, reader: Reader) -> None:
         self._hub = hub
-        self._reading = reading
+        self._reader = reader
 
     async def one(self, instance_id: str, *, recursive: bool) -> int:
         """Purge an instance; returns how many were deleted.
@@ -57,7 +57,7 @@ class Purging:
                     return 0
 
         deleted = 0
-        async for page in self._reading.pages(replace(query, runtime_status=wanted, with_values=False)):
+        async for page in self._reader.pages(replace(query, runtime_status=wanted, with_values=False)):
             deleted += sum(await asyncio.gather(*(take(item.instance_id) for item in page.items)))
         return deleted
 
@@ -66,7 +66,7 @@ class Purging:
         if header is None or not header.is_terminal:
             return []
         try:
-            history = await self._reading.history(header, values=False)
+            history = await self._reader.history(header, values=False)
         except CorruptRowError as error:
             logger.error("The sub-orchestrations of instance %r are not purged with it: %s", instance_id, error)
             return []

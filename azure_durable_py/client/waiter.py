@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable
 
 from azure_durable_py.client.links import HttpAnswer, json_answer
-from azure_durable_py.client.reading import Reading
-from azure_durable_py.client.sending import Sending
-from azure_durable_py.client.starting import Starting
+from azure_durable_py.client.messenger import Messenger
+from azure_durable_py.client.reader import Reader
+from azure_durable_py.client.starter import Starter
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.clock import Clock
 from azure_durable_py.errors import InstanceNotFoundError
@@ -19,14 +19,14 @@ from azure_durable_py.taskhub.damage import Found
 _FIRST_POLL, _LONGEST_POLL = 0.05, 1.0
 
 
-class Waiting:
+class Waiter:
     """Waits on behalf of one client."""
 
-    def __init__(self, clock: Clock, sending: Sending, starting: Starting, reading: Reading) -> None:
+    def __init__(self, clock: Clock, messenger: Messenger, starter: Starter, reader: Reader) -> None:
         self._clock = clock
-        self._sending = sending
-        self._starting = starting
-        self._reading = reading
+        self._messenger = messenger
+        self._starter = starter
+        self._reader = reader
 
     async def until(
         self,
@@ -46,10 +46,10 @@ class Waiting:
         deadline = None if timeout is None else self._clock.monotonic() + timeout
         delay = min(_FIRST_POLL, longest_poll)
         while True:
-            header = await self._sending.find(instance_id)
+            header = await self._messenger.find(instance_id)
             if done(OrchestrationRuntimeStatus(header.columns.runtime_status)):
-                return await self._reading.status(Found(header), show_input=True)
-            await self._starting.ring_if_overdue(header)
+                return await self._reader.status(Found(header), show_input=True)
+            await self._starter.ring_if_overdue(header)
             left = delay if deadline is None else deadline - self._clock.monotonic()
             if left <= 0:
                 raise TimeoutError(

@@ -119,7 +119,7 @@ def test_a_worker_that_stops_lets_go_of_work(began: bool) -> None:
         message = await _received(stage)
         if began:
             await asyncio.sleep(30.0)
-        first.worker._feed.take(message, stage.clock.monotonic())
+        first.worker._slots.take(message, stage.clock.monotonic())
         await asyncio.sleep(1.0)
         assert (("W1", 60) in stage.runs) is began
         await first.worker.stop(grace=0.0)

@@ -12,7 +12,7 @@ from azure_durable_py.clock import Ids
 from azure_durable_py.history.events import EventRaised
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub, new_header
 from azure_durable_py.taskhub.protocol import Commit
-from azure_durable_py.worker.lifeless import repair
+from azure_durable_py.worker.lifeless import ring_lifeless
 from tests.counting import CountingStore
 from tests.protocol.staging import Routine, Stage, play
 
@@ -40,7 +40,7 @@ def test_instances_that_wait_for_an_event_are_left_in_peace() -> None:
         worker.store.freeze()
         await asyncio.sleep(LONG)
         counting = CountingStore(stage.store)
-        assert await repair(TaskHub(counting, stage.clock, Ids(random.Random(1)))) == 0
+        assert await ring_lifeless(TaskHub(counting, stage.clock, Ids(random.Random(1)))) == 0
         # One page of each listing, however many there are on it.
         assert (counting.table_operations, counting.queue_operations) == (4, 0)
 
@@ -54,9 +54,9 @@ def test_an_event_whose_ring_was_lost_is_rung_for() -> None:
         await stage.start("waits", "w")
         await settled(stage, "w")
         await stage.hub.insert("w", [stage.message(EventRaised(stage.clock.now(), "item", "1"))])
-        assert await repair(stage.hub) == 0, "its client may be about to ring"
+        assert await ring_lifeless(stage.hub) == 0, "its client may be about to ring"
         await asyncio.sleep(LONG)
-        assert await repair(stage.hub) == 1
+        assert await ring_lifeless(stage.hub) == 1
         assert await stage.finished("w") == 1
 
     play(scene)
@@ -68,7 +68,7 @@ def test_an_event_for_nobody_is_rung_for_so_that_it_goes() -> None:
         await stage.worker("W1")
         await stage.hub.insert("nobody", [stage.message(EventRaised(stage.clock.now(), "item", "1"))])
         await asyncio.sleep(LONG)
-        assert await repair(stage.hub) == 1
+        assert await ring_lifeless(stage.hub) == 1
         await asyncio.sleep(5.0)
         assert not (await stage.store.load("nobody")).inbox
 
@@ -84,11 +84,11 @@ def test_a_start_that_nobody_took_up_is_rung_for_when_it_is_due() -> None:
             request = StartRequest(name, stage.hub.ids.new(), "waits", now, start_at=start_at)
             header, _ = new_header(request, "turn")
             await stage.store.commit(Commit(name, header, None))
-        assert await repair(stage.hub) == 0
+        assert await ring_lifeless(stage.hub) == 0
         await asyncio.sleep(LONG)
-        assert await repair(stage.hub) == 1
+        assert await ring_lifeless(stage.hub) == 1
         await asyncio.sleep(LONG + 600.0)
-        assert await repair(stage.hub) == 2
+        assert await ring_lifeless(stage.hub) == 2
 
     play(scene)
 
@@ -102,8 +102,8 @@ def test_a_timer_is_rung_for_when_it_is_overdue_and_not_before() -> None:
         columns = replace(header.columns, runtime_status="Running", wake_time=now + timedelta(hours=3))
         await stage.store.commit(Commit("s", replace(header, columns=columns), None))
         await asyncio.sleep(2 * LONG)
-        assert await repair(stage.hub) == 0
+        assert await ring_lifeless(stage.hub) == 0
         await asyncio.sleep(2 * LONG)
-        assert await repair(stage.hub) == 1
+        assert await ring_lifeless(stage.hub) == 1
 
     play(scene)

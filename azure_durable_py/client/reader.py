@@ -86,7 +86,7 @@ def query_of(
 LONG_FOR_A_SEND = timedelta(seconds=10)
 
 
-class Reading:
+class Reader:
     """Reads instances for one client."""
 
     def __init__(self, hub: TaskHub, converter: DataConverter) -> None:
