@@ -323,7 +323,7 @@ async def test_a_rewind_is_refused_with_what_to_do_instead_and_changes_nothing(c
     await worker.set_status("one", "Failed")
     before = content(await call("GET", "/instances/one"))
     response = await call("POST", "/instances/one/rewind?reason=again")
-    assert response.status == 501
+    assert response.status_code == 501
     assert "Rewind is not implemented" in content(response)["message"]
     assert "restartPostUri" in content(response)["message"]
     assert content(await call("GET", "/instances/one")) == before

@@ -48,8 +48,7 @@ class Hands:
         self.store = store
         self.hub = hub
         self.lost: list[str] = []
-        self.holder = Holder(hub)
-        self.holder.lost = self.lost.append
+        self.holder = Holder(hub, self.lost.append, lambda task, error: pytest.fail(f"{task}: {error!r}"))
 
     async def hold(self, body: str = "x") -> Held:
         await self.hub.put(QUEUE, body)

@@ -20,7 +20,7 @@ from azure_durable_py.worker.context import ActivityJob, WorkerContext
 from azure_durable_py.worker.instance.claims import Claims, entries_of
 from azure_durable_py.worker.instance.guards import Guards
 from azure_durable_py.worker.instance.header_draft import HeaderDraft
-from azure_durable_py.worker.instance.kinds import Reader
+from azure_durable_py.worker.instance.kinds import InstanceReader
 from azure_durable_py.worker.instance.mailroom import Mailroom
 
 TAKE_OVER_ACTIVITIES_AFTER = timedelta(days=1)
@@ -44,7 +44,7 @@ class Dispatcher:
         instance_id: str,
         job: ActivityJob,
         guards: Guards,
-        reader: Reader,
+        reader: InstanceReader,
         mailroom: Mailroom,
     ) -> None:
         self._context = context

@@ -42,7 +42,7 @@ class Hand:
     results: Results
 
 
-class Reader(Protocol):
+class InstanceReader(Protocol):
     """The live function behind an instance, and what is read for it."""
 
     def forget(self) -> None:
@@ -72,7 +72,7 @@ class InstanceKind(Protocol):
     """What differs between orchestrations and entities."""
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> InstanceReader:
         """Reads what a turn goes on from."""
         ...
 
