@@ -200,7 +200,7 @@ async def _refuse(hub: TaskHub, sender: Sender, start: StartChild, failure: Fail
         SubOrchestrationFailed(parent.sent_at, parent.task_id, failure),
         # Not by the child's id, which may be what no store takes.
         sender=f"refused:{child_execution(sender, parent.task_id)}",
-        sequence=start.sequence,
+        sequence=start.number,
         sent_at=parent.sent_at,
         target=Target.answering(parent),
     )

@@ -51,12 +51,10 @@ from azure_durable_py.history.events import (
 from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target
+from azure_durable_py.taskhub.numbering import number_of
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.taskhub.state import InstanceState, OutboxMessage, SendKind
 from azure_durable_py.taskhub.upgrades import Record, fields_of, stamped
-
-COMPLETION_ID = 0xFFFFFFFF
-"""Sorts the answer to a parent behind everything else that a generation sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +77,9 @@ class Sender:
         """The sender's name towards receivers (PROTOCOL R10)."""
         return f"{self.instance_id}:{self.execution_id}"
 
-    def sequence(self, decision: int) -> int:
+    def number(self, decision: int) -> int:
         """The number of what decision `decision` of this generation sends: grows over generations."""
-        return (self.generation << 32) | decision
+        return number_of(self.generation, decision)
 
     @property
     def target(self) -> Target:
@@ -111,7 +109,7 @@ class RunActivity:
 class StartChild:
     """A sub-orchestration to start. Its input may be a reference into the parent's partition."""
 
-    sequence: int
+    number: int
     instance_id: str
     name: str
     input: Value
@@ -135,7 +133,7 @@ class StartChild:
         return json.dumps(stamped(Record.outbox_start, fields))
 
     @classmethod
-    def decode(cls, sequence: int, data: Fields) -> StartChild:
+    def decode(cls, number: int, data: Fields) -> StartChild:
         """The start that `encode` wrote.
 
         :raises ShapeError: it is none.
@@ -144,7 +142,7 @@ class StartChild:
         if parent is None:
             raise ShapeError("a start without a parent")
         return cls(
-            sequence,
+            number,
             data.read("instanceId", shape.instance_id),
             data.read("name", shape.text),
             data.read("input", decode_value),
@@ -160,7 +158,7 @@ class StartNew:
     Its execution id is part of the message, so that starting it again is known for what it is.
     """
 
-    sequence: int
+    number: int
     instance_id: str
     execution_id: str
     name: str
@@ -188,13 +186,13 @@ class StartNew:
         return json.dumps(stamped(Record.outbox_start, fields))
 
     @classmethod
-    def decode(cls, sequence: int, data: Fields) -> StartNew:
+    def decode(cls, number: int, data: Fields) -> StartNew:
         """The start that `encode` wrote.
 
         :raises ShapeError: it is none.
         """
         return cls(
-            sequence,
+            number,
             data.read("instanceId", shape.instance_id),
             data.read("executionId", shape.word(256)),
             data.read("name", shape.text),
@@ -209,7 +207,7 @@ class StartNew:
 class Deliver:
     """An event for another instance's inbox. Its values may be references into the sender's partition."""
 
-    sequence: int
+    number: int
     target: str
     event: InboxEvent
 
@@ -234,11 +232,11 @@ def outgoing_of(sender: Sender, decision: Event, committed_at: datetime) -> Outg
                 sent_at=committed_at,
             )
             return StartChild(
-                sender.sequence(task_id), decision.instance_id, decision.name, decision.input, decision.version, parent
+                sender.number(task_id), decision.instance_id, decision.name, decision.input, decision.version, parent
             )
         case EventSent(id=task_id):
             raised = EventRaised(committed_at, decision.name, decision.data)
-            event = InboxEvent(raised, sender.incarnation, sender.sequence(task_id), committed_at)
+            event = InboxEvent(raised, sender.incarnation, sender.number(task_id), committed_at)
             return Deliver(event.sequence, decision.instance_id, event)
         case EntityOperationCalled():
             caller = _caller(sender, decision.id)
@@ -265,9 +263,9 @@ def _caller(sender: Sender, task_id: int) -> EntityCaller:
     return EntityCaller(sender.instance_id, sender.execution_id, sender.generation, sender.attempt, task_id)
 
 
-def _to_entity(sender: Sender, number: int, entity: str, event: Event) -> Deliver:
-    order = sender.sequence(number)
-    return Deliver(order, entity, InboxEvent(event, sender.incarnation, order, event.timestamp))
+def _to_entity(sender: Sender, decision: int, entity: str, event: Event) -> Deliver:
+    number = sender.number(decision)
+    return Deliver(number, entity, InboxEvent(event, sender.incarnation, number, event.timestamp))
 
 
 def is_send(decision: Event) -> TypeGuard[Decision]:
@@ -287,11 +285,11 @@ def to_message(send: Send) -> OutboxMessage:
     """A send as an outbox message that holds all of it."""
     match send:
         case StartChild():
-            return OutboxMessage(send.sequence, send.target, SendKind.start_child, send.encode())
+            return OutboxMessage(send.number, send.target, SendKind.start_child, send.encode())
         case StartNew():
-            return OutboxMessage(send.sequence, send.target, SendKind.start_new, send.encode())
+            return OutboxMessage(send.number, send.target, SendKind.start_new, send.encode())
         case Deliver():
-            return OutboxMessage(send.sequence, send.target, SendKind.deliver, send.event.encode().decode())
+            return OutboxMessage(send.number, send.target, SendKind.deliver, send.event.encode().decode())
 
 
 def queued_sends(sender: Sender, state: InstanceState, decision: Callable[[int], Event]) -> list[Send]:
@@ -306,7 +304,7 @@ def queued_sends(sender: Sender, state: InstanceState, decision: Callable[[int],
             outgoing = outgoing_of(sender, decision(number), group.sent_at)
             if not isinstance(outgoing, RunActivity):
                 sends.append(outgoing)
-    return sorted(sends, key=lambda send: send.sequence)
+    return sorted(sends, key=lambda send: send.number)
 
 
 def replacement(send: Send, error: Exception) -> Deliver | None:
@@ -339,12 +337,12 @@ def from_message(message: OutboxMessage) -> Send:
     try:
         match message.kind:
             case SendKind.start_child:
-                return StartChild.decode(message.sequence, _start(message))
+                return StartChild.decode(message.number, _start(message))
             case SendKind.start_new:
-                return StartNew.decode(message.sequence, _start(message))
+                return StartNew.decode(message.number, _start(message))
             case SendKind.deliver:
                 event = InboxEvent.decode(message.body.encode(errors="surrogatepass"))
-                return Deliver(message.sequence, message.target, event)
+                return Deliver(message.number, message.target, event)
     except (ShapeError, MalformedMessageError) as error:
         raise CorruptRowError(f"an outbox entry cannot be read: {error}") from error
 

@@ -84,7 +84,7 @@ class SendKind(str, Enum):
 class OutboxMessage:
     """One send whose content is not in the history (any more): kept here in full, encoded as its kind says."""
 
-    sequence: int
+    number: int
     target: str
     kind: SendKind
     body: str
@@ -247,7 +247,7 @@ class InstanceState:
                 [group.guard, encode_time(group.committed_at), group.ids.to_json()] for group in self.activities
             ],
             "sends": [[encode_time(group.sent_at), group.ids.to_json()] for group in self.sends],
-            "messages": [[m.sequence, m.target, m.kind.value, m.body] for m in self.messages],
+            "messages": [[m.number, m.target, m.kind.value, m.body] for m in self.messages],
             "queueGuard": self.queue_guard if self.has_sends else "",
             "queuedAt": encode_time(self.queued_at) if self.has_sends and self.queued_at is not None else None,
             "arming": None if self.arming is None else [self.arming.guard, encode_time(self.arming.due)],

@@ -43,11 +43,11 @@ class ActivityJob(Protocol):
         """On whose behalf."""
         ...
 
-    def wants(self, sender: Sender, entry: int) -> bool:
+    def wants(self, sender: Sender, number: int) -> bool:
         """Whether this outbox entry is still to be handed over by us."""
         ...
 
-    def handed_over(self, sender: Sender, entry: int) -> None:
+    def handed_over(self, sender: Sender, number: int) -> None:
         """It is in the activities queue now."""
         ...
 
@@ -59,7 +59,7 @@ class ActivityJob(Protocol):
 class Activities(Protocol):
     """Takes activities that a turn decided: runs them here or puts them into the queue."""
 
-    def offer(self, job: ActivityJob, entry: int, activity: RunActivity, *, tries: int, again: bool) -> None:
+    def offer(self, job: ActivityJob, number: int, activity: RunActivity, *, tries: int, again: bool) -> None:
         """Take one activity.
 
         :param tries: how often it was begun by a process that did not end it, as far as is known.

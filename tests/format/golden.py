@@ -111,7 +111,7 @@ def _outbox(name: str) -> Golden:
 
     def write() -> bytes:
         message = to_message(send)
-        return _pretty([message.sequence, message.target, message.kind.value, message.body])
+        return _pretty([message.number, message.target, message.kind.value, message.body])
 
     def read(content: bytes) -> Any:
         sequence, target, kind, body = json.loads(content)

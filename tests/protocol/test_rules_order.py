@@ -135,7 +135,7 @@ def test_r10_a_sender_goes_on_counting_over_continue_as_new() -> None:
 
 
 def test_without_r10_the_second_generation_is_taken_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Sender, "sequence", lambda _, decision: decision)
+    monkeypatch.setattr(Sender, "number", lambda _, decision: decision)
     with pytest.raises(AssertionError, match="is stuck"):
         play(numbers_over_generations)
 

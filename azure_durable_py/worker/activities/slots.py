@@ -51,7 +51,7 @@ class _Offer:
 
     job: ActivityJob
     sender: Sender
-    entry: int
+    number: int
     activity: RunActivity
     ready_at: datetime
     tries: int
@@ -59,7 +59,7 @@ class _Offer:
     @property
     def is_wanted(self) -> bool:
         """Whether it is still to be run or put."""
-        return self.job.wants(self.sender, self.entry)
+        return self.job.wants(self.sender, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class ActivitySlots:
         ahead = min(MOST_AHEAD, self._slots) if self._waiting else 0
         return max(0, self._slots - len(self._running) + ahead - len(self._taken))
 
-    def offer(self, job: ActivityJob, entry: int, activity: RunActivity, *, tries: int, again: bool) -> None:
+    def offer(self, job: ActivityJob, number: int, activity: RunActivity, *, tries: int, again: bool) -> None:
         """Take an activity that a committed turn decided.
 
         One that was begun by a process which did not end it goes to the queue: there it has a message of its
@@ -158,7 +158,7 @@ class ActivitySlots:
         activity whose like took longer, or that may have been begun before.
         """
         elsewhere = tries > 0 or (self._local_bound is not None and (again or activity.name in self._slow))
-        offer = _Offer(job, job.sender, entry, activity, self._hub.clock.now(), tries)
+        offer = _Offer(job, job.sender, number, activity, self._hub.clock.now(), tries)
         (self._for_queue if elsewhere else self._waiting).append(offer)
         self._fill()
 
@@ -267,7 +267,7 @@ class ActivitySlots:
             failed = TaskFailed(self._hub.clock.now(), activity.task_id, FailureDetails.from_exception(error))
             offer.job.finish(TaskResult(sender.target, activity.task_id, failed))
         else:
-            offer.job.handed_over(sender, offer.entry)
+            offer.job.handed_over(sender, offer.number)
 
     # --- from the queue --------------------------------------------------------------------------------------
 

@@ -73,11 +73,11 @@ class Actor:
         it.results.add(result)
         self._attention.wake.set()
 
-    def handed_over(self, sender: Sender, entry: int) -> None:
+    def handed_over(self, sender: Sender, number: int) -> None:
         """An outbox entry is handed over."""
         # Who has nothing in hand any more knows nothing, and can drop nothing.
         if self._instance.guards and self._instance.known.is_execution_of(sender):
-            self._instance.dispatcher.hand_over(entry)
+            self._instance.dispatcher.hand_over(number)
             self._attention.wake.set()
 
     def armed(self, arming: Arming, alarm: Alarm) -> None:
@@ -90,10 +90,10 @@ class Actor:
         it.dispatcher.armed(arming, alarm)
         self._attention.wake.set()
 
-    def wants(self, sender: Sender, entry: int) -> bool:
+    def wants(self, sender: Sender, number: int) -> bool:
         """Whether this process is still to hand the entry over."""
         it = self._instance
-        return not self._stopping and it.known.is_execution_of(sender) and it.dispatcher.is_open(entry)
+        return not self._stopping and it.known.is_execution_of(sender) and it.dispatcher.is_open(number)
 
     def look_again(self) -> None:
         """Something that it has in hand is no longer its own."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from azure_durable_py.errors import StorageError
+from azure_durable_py.taskhub.numbering import decision_of
 from azure_durable_py.taskhub.outgoing import Outgoing, RunActivity, Sender, from_message, outgoing_of
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.state import Alarm, Arming, InstanceState
@@ -62,9 +63,9 @@ class Dispatcher:
 
     # --- what is known of entries --------------------------------------------------------------------
 
-    def hand_over(self, entry: int) -> None:
+    def hand_over(self, number: int) -> None:
         """An entry is handed over."""
-        self._claims.hand_over(entry)
+        self._claims.hand_over(number)
         self._note_done()
 
     def armed(self, arming: Arming, alarm: Alarm) -> None:
@@ -77,9 +78,9 @@ class Dispatcher:
         if self._first_done is None:
             self._first_done = self._last_done
 
-    def is_open(self, entry: int) -> bool:
+    def is_open(self, number: int) -> bool:
         """Whether it is ours, and still to be handed over."""
-        return self._claims.is_open(entry)
+        return self._claims.is_open(number)
 
     def forget(self, header: InstanceState | None, *, settled: bool) -> None:
         """The entries of another execution, or under guards that are gone, mean nothing any more.
@@ -100,7 +101,7 @@ class Dispatcher:
         entries = list(entries_of(state))
         # What is under way under a message that came once more goes on: it is about to be fenced.
         in_hand = set(self._guards.ids)
-        self._claims.keep({entry for _, entry in entries}, {entry for guard, entry in entries if guard in in_hand})
+        self._claims.keep({number for _, number in entries}, {number for guard, number in entries if guard in in_hand})
         if self._arming != state.arming:
             self._arming = None
 
@@ -135,7 +136,7 @@ class Dispatcher:
         done = self._claims.handed_over
         if not done:
             return set()
-        return {entry for guard, entry in entries_of(state) if entry in done and self._guards.is_mine(guard)}
+        return {number for guard, number in entries_of(state) if number in done and self._guards.is_mine(guard)}
 
     def drop_into(self, draft: HeaderDraft, *, settled: bool) -> None:
         """Take out of a draft what is handed over.
@@ -205,35 +206,35 @@ class Dispatcher:
         if not self._unclaimed:
             return
         guards = self._guards
-        messages = {message.sequence: message for message in state.messages}
+        messages = {message.number: message for message in state.messages}
         if any(
-            guards.is_mine(guard) and entry not in messages and self._claims.is_new(entry)
-            for guard, entry in entries_of(state)
+            guards.is_mine(guard) and number not in messages and self._claims.is_new(number)
+            for guard, number in entries_of(state)
         ):
             # Before anything is taken on: should it fail, all is still to be claimed.
             await self._reader.load_decisions(state)
-        mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]
-        claimed = {entry: guard for guard, entry in mine if self._claims.claim(entry)}
+        mine = [(guard, number) for guard, number in entries_of(state) if guards.is_mine(guard)]
+        claimed = {number: guard for guard, number in mine if self._claims.claim(number)}
         self._unclaimed = False
         if not claimed:
             return
         times = {decision: group.sent_at for group in state.sends for decision in group.ids}
         times.update((decision, group.committed_at) for group in state.activities for decision in group.ids)
-        for entry, guard in sorted(claimed.items()):
-            if entry in messages:
-                outgoing: Outgoing = from_message(messages[entry])
+        for number, guard in sorted(claimed.items()):
+            if number in messages:
+                outgoing: Outgoing = from_message(messages[number])
             else:
-                number = entry & 0xFFFFFFFF
-                outgoing = outgoing_of(sender, self._reader.decision(number), times[number])
-            tries = int(entry not in new and guards.deliveries(guard) > 1)
-            self._dispatch(sender, entry, outgoing, tries=tries, again=entry not in new)
+                decision = decision_of(number)
+                outgoing = outgoing_of(sender, self._reader.decision(decision), times[decision])
+            tries = int(number not in new and guards.deliveries(guard) > 1)
+            self._dispatch(sender, number, outgoing, tries=tries, again=number not in new)
 
     def give_up_unreadable(self, state: InstanceState) -> None:
         """What an instance that has ended still had to send cannot be read: it is dropped, and the rest goes out."""
-        messages = {message.sequence for message in state.messages}
-        for guard, entry in entries_of(state):
-            if entry not in messages and self._guards.is_mine(guard):
-                self.hand_over(entry)
+        messages = {message.number for message in state.messages}
+        for guard, number in entries_of(state):
+            if number not in messages and self._guards.is_mine(guard):
+                self.hand_over(number)
 
     def dispatch_new(self, draft: HeaderDraft, sender: Sender, guard: str) -> None:
         """Hand over what a commit that is true has decided, as far as what guards it is still ours.
@@ -242,10 +243,10 @@ class Dispatcher:
         """
         sends, activities = self._guards.is_mine(draft.state.queue_guard), self._guards.is_mine(guard)
         gone = set(draft.outbox.gone)
-        for entry, outgoing in draft.outbox.new:
+        for number, outgoing in draft.outbox.new:
             mine = activities if isinstance(outgoing, RunActivity) else sends
-            if mine and entry not in gone and self._claims.claim(entry):
-                self._dispatch(sender, entry, outgoing, tries=0, again=False)
+            if mine and number not in gone and self._claims.claim(number):
+                self._dispatch(sender, number, outgoing, tries=0, again=False)
 
     def _claim_arming(self, state: InstanceState) -> None:
         arming = state.arming
@@ -255,11 +256,11 @@ class Dispatcher:
             self._arming = arming
             self._mailroom.arm(arming)
 
-    def _dispatch(self, sender: Sender, entry: int, outgoing: Outgoing, *, tries: int, again: bool) -> None:
+    def _dispatch(self, sender: Sender, number: int, outgoing: Outgoing, *, tries: int, again: bool) -> None:
         if isinstance(outgoing, RunActivity):
-            self._context.activities.offer(self._job, entry, outgoing, tries=tries, again=again)
+            self._context.activities.offer(self._job, number, outgoing, tries=tries, again=again)
         else:
-            self._mailroom.send(sender, entry, outgoing)
+            self._mailroom.send(sender, number, outgoing)
 
     def silence(self, alarm: Alarm) -> None:
         """Delete the doorbell of a timer that nobody needs any more."""

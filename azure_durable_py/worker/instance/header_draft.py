@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from azure_durable_py.taskhub.idset import IdSet
+from azure_durable_py.taskhub.numbering import decision_of, number_of
 from azure_durable_py.taskhub.outgoing import Outgoing, Send, to_message
 from azure_durable_py.taskhub.payloads import Spill
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_BYTES, MAX_COMMIT_ROWS, BlobRow, Commit, Header
@@ -98,7 +99,7 @@ class HeaderDraft:
         """Put a message into the outbox, written out in full."""
         self.join_queue(guard)
         self.state.messages.append(to_message(send))
-        self.add(send.sequence, send)
+        self.add(send.number, send)
 
     def join_queue(self, guard: str) -> None:
         """Sends are about to be added: only an empty queue gets a guard, another one keeps its own (PROTOCOL R5)."""
@@ -111,16 +112,16 @@ class HeaderDraft:
 
         An activity stays until it has a result, but under no guard any more: its work item is a message of its own.
         """
-        base = self.state.generation << 32
         queued = [
-            ActivityGroup("", group.committed_at, IdSet(number for number in group.ids if base | number in numbers))
+            ActivityGroup("", group.committed_at, IdSet(each for each in group.ids if self._number(each) in numbers))
             for group in (self.state.activities if numbers else ())
         ]
         for number in numbers:
-            self.discard(number - base)
+            if number == self._number(decision_of(number)):
+                self.discard(decision_of(number))
         self.state.activities += queued
-        gone = [message for message in self.state.messages if message.sequence in numbers]
-        self.state.messages = [message for message in self.state.messages if message.sequence not in numbers]
+        gone = [message for message in self.state.messages if message.number in numbers]
+        self.state.messages = [message for message in self.state.messages if message.number not in numbers]
         self.outbox.gone += numbers
         self.changed = self.changed or bool(numbers)
         self.tidy()
@@ -131,8 +132,11 @@ class HeaderDraft:
         """What was decided under this id need not be handed over."""
         for group in (*self.state.activities, *self.state.sends):
             if group.ids.discard(decision):
-                self.outbox.gone.append((self.state.generation << 32) | decision)
+                self.outbox.gone.append(self._number(decision))
                 return
+
+    def _number(self, decision: int) -> int:
+        return number_of(self.state.generation, decision)
 
     def tidy(self) -> None:
         """Leave no empty groups behind."""

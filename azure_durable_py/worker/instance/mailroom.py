@@ -27,7 +27,7 @@ class Item(NamedTuple):
     """One send on its way, on whose behalf, and its number in the outbox."""
 
     sender: Sender
-    entry: int
+    number: int
     send: Send
 
 
@@ -71,13 +71,13 @@ class Mailroom:
         """Hand nothing over any more."""
         await self._tasks.cancel()
 
-    def send(self, sender: Sender, entry: int, send: Send) -> None:
+    def send(self, sender: Sender, number: int, send: Send) -> None:
         """Hand over a message or a start, behind what is still to go to the same target."""
         waiting = self._waiting.get(send.target)
         if waiting is None:
             waiting = self._waiting[send.target] = {}
             self._tasks.start(self._deliver(send.target, waiting), f"send to {send.target}")
-        waiting.setdefault((sender, entry), Item(sender, entry, send))
+        waiting.setdefault((sender, number), Item(sender, number, send))
 
     def arm(self, arming: Arming) -> None:
         """Put the doorbell that wakes the instance for its earliest timer."""
@@ -108,8 +108,8 @@ class Mailroom:
                 continue
             pauses.over()
             for item in batch:
-                del waiting[item.sender, item.entry]
-                self._handed_over(item.sender, item.entry)
+                del waiting[item.sender, item.number]
+                self._handed_over(item.sender, item.number)
         del self._waiting[target]
 
     def _next(self, waiting: _Waiting) -> list[Item]:

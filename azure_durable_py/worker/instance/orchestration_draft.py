@@ -31,8 +31,8 @@ from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.naming import chunk_keys, page_key
+from azure_durable_py.taskhub.numbering import LAST_DECISION
 from azure_durable_py.taskhub.outgoing import (
-    COMPLETION_ID,
     Deliver,
     RunActivity,
     Send,
@@ -131,7 +131,7 @@ class OrchestrationDraft:
                 sends.add(event.id)
             else:
                 continue
-            self._draft.add(self._sender.sequence(event.id), outgoing_of(self._sender, event, self._now))
+            self._draft.add(self._sender.number(event.id), outgoing_of(self._sender, event, self._now))
         if activities:
             self._state.activities.append(ActivityGroup(self._guard, self._now, activities))
         if sends:
@@ -148,10 +148,10 @@ class OrchestrationDraft:
     def _release_locks(self, children: int) -> None:
         """Whatever ended the generation, and wherever its code stood: no lock stays behind."""
         locks, self._state.locks = self._state.locks, []
-        first = COMPLETION_ID - children - len(locks)
-        for order, (entity, section) in enumerate(locks, self._sender.sequence(first)):
+        first = LAST_DECISION - children - len(locks)
+        for number, (entity, section) in enumerate(locks, self._sender.number(first)):
             release = LockReleaseArrived(self._now, section)
-            self._send(Deliver(order, entity, InboxEvent(release, self._sender.incarnation, order, self._now)))
+            self._send(Deliver(number, entity, InboxEvent(release, self._sender.incarnation, number, self._now)))
 
     def _describe(self, turn: Turn) -> None:
         columns: Columns = self._draft.columns
@@ -180,7 +180,7 @@ class OrchestrationDraft:
         new = {number for number, _ in self._draft.outbox.new}
         for group in self._state.sends:
             for number in list(group.ids):
-                if self._sender.sequence(number) not in new and not _outlives(self._decision, number):
+                if self._sender.number(number) not in new and not _outlives(self._decision, number):
                     self._draft.discard(number)
         for group in self._state.activities:
             for number in list(group.ids):
@@ -196,13 +196,13 @@ class OrchestrationDraft:
 
     def _terminate_children(self, turn: Turn, terminated: ExecutionTerminated) -> None:
         # Their numbers are behind those of all decisions and before that of the answer to the parent.
-        first = COMPLETION_ID - len(turn.children)
-        for order, (task_id, child) in enumerate(turn.children.items(), self._sender.sequence(first)):
+        first = LAST_DECISION - len(turn.children)
+        for number, (task_id, child) in enumerate(turn.children.items(), self._sender.number(first)):
             stop = ExecutionTerminated(self._now, terminated.reason, recurse=True)
             # Whoever else may have the id by now is meant by nobody.
             target = Target(child_execution(self._sender, task_id))
-            event = InboxEvent(stop, self._sender.incarnation, order, self._now, target, control=True)
-            self._send(Deliver(order, child, event))
+            event = InboxEvent(stop, self._sender.incarnation, number, self._now, target, control=True)
+            self._send(Deliver(number, child, event))
 
     def _answer_parent(self, turn: Turn) -> None:
         parent = self._state.parent
@@ -218,9 +218,9 @@ class OrchestrationDraft:
                 base_types=("azure_durable_py.errors.DurableError", "Exception"),
             )
             answer = SubOrchestrationFailed(self._now, parent.task_id, failure)
-        order = self._sender.sequence(COMPLETION_ID)
-        event = InboxEvent(answer, self._sender.incarnation, order, self._now, Target.answering(parent))
-        self._send(Deliver(order, parent.instance_id, event))
+        number = self._sender.number(LAST_DECISION)
+        event = InboxEvent(answer, self._sender.incarnation, number, self._now, Target.answering(parent))
+        self._send(Deliver(number, parent.instance_id, event))
 
     def _send(self, send: Send) -> None:
         self._draft.send(send, self._guard)
@@ -229,17 +229,17 @@ class OrchestrationDraft:
         """Begin the next generation; what was decided but not handed over stays, written out in full."""
         new = dict(self._draft.outbox.new)
         for group in self._state.sends:
-            for number in group.ids:
-                order = self._sender.sequence(number)
-                outgoing = new.get(order) or outgoing_of(
-                    self._sender, self._spill.event(self._decision(number)), group.sent_at
-                )
+            for decision in group.ids:
+                outgoing = new.get(self._sender.number(decision))
+                if outgoing is None:
+                    decided = self._spill.event(self._decision(decision))
+                    outgoing = outgoing_of(self._sender, decided, group.sent_at)
                 if not isinstance(outgoing, RunActivity):
                     self._state.messages.append(to_message(outgoing))
         self._draft.outbox.gone += [
-            self._sender.sequence(number) for group in self._state.activities for number in group.ids
+            self._sender.number(number) for group in self._state.activities for number in group.ids
         ]
-        self._state.messages.sort(key=lambda message: message.sequence)
+        self._state.messages.sort(key=lambda message: message.number)
         self._throw_away(stored, last)
         state, columns = self._state, self._draft.columns
         version = last.new_version or columns.version

@@ -195,7 +195,7 @@ MUTANTS = (
         "queued_not_told",
         "An activity that is in the queue stays in the outbox, too.",
         "worker/activities/slots.py",
-        "        offer.job.handed_over(sender, offer.entry)\n",
+        "        offer.job.handed_over(sender, offer.number)\n",
         "        del sender\n",
         ("tests/worker/test_slots.py::test_what_is_in_the_queue_needs_no_other_message_and_keeps_no_doorbell",),
     ),

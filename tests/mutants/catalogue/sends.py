@@ -28,7 +28,7 @@ MUTANTS = (
         "whoever_hands_over",
         "Entries under messages of other workers are handed over, too.",
         "worker/instance/dispatcher.py",
-        "mine = [(guard, entry) for guard, entry in entries_of(state) if guards.is_mine(guard)]",
+        "mine = [(guard, number) for guard, number in entries_of(state) if guards.is_mine(guard)]",
         "mine = list(entries_of(state))",
         (
             "tests/protocol/test_rules_guards.py::test_r5_an_activity_that_another_worker_runs_is_not_run_by_who_takes_the_next_turn",
@@ -175,8 +175,8 @@ MUTANTS = (
         "unsent_lost_with_the_end",
         "An instance that ends drops what it decided in earlier turns and has not yet handed over.",
         "worker/instance/orchestration_draft.py",
-        "if self._sender.sequence(number) not in new and not _outlives(self._decision, number):",
-        "if self._sender.sequence(number) not in new:",
+        "if self._sender.number(number) not in new and not _outlives(self._decision, number):",
+        "if self._sender.number(number) not in new:",
         (
             "tests/protocol/test_rules_generations.py::test_what_was_not_handed_over_when_a_generation_ends_is_handed_over_by_the_next_worker",
         ),
@@ -185,7 +185,7 @@ MUTANTS = (
         "numbers_begin_again",
         "A sender counts from the start again after continue-as-new, and is taken for a repetition.",
         "taskhub/outgoing.py",
-        "return (self.generation << 32) | decision",
+        "return number_of(self.generation, decision)",
         "return decision",
         ("tests/protocol/test_rules_order.py::test_r10_a_sender_goes_on_counting_over_continue_as_new",),
     ),
