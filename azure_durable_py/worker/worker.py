@@ -13,8 +13,10 @@ from azure_durable_py.serialization.converter import BoundedConverter, DataConve
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
+from azure_durable_py.worker.activities.local_runs import LocalRuns
 from azure_durable_py.worker.activities.runner import ActivityRunner, SyncRunner, run_in_thread
 from azure_durable_py.worker.activities.slots import ActivitySlots
+from azure_durable_py.worker.activities.work_items import WorkItems
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.instance.actor import Actor
 from azure_durable_py.worker.instance.sessions import Sessions
@@ -66,19 +68,20 @@ class Worker:
         self._intake = intake = intake or Pumps()
         terms = intake.terms
         converter = BoundedConverter(converter or JsonDataConverter(), MAX_PAYLOAD_BYTES)
-        self._slots = ActivitySlots(
+        runner = ActivityRunner(registry.activities, converter, hub.clock.now, run_sync, self._watchdog)
+        runs = LocalRuns(hub, runner, terms.local_bound)
+        items = WorkItems(
             hub,
-            ActivityRunner(registry.activities, converter, hub.clock.now, run_sync, self._watchdog),
+            runs,
             self._holder,
-            settings.max_concurrent_activities,
             settings.activity_visibility_timeout,
             self._actors.get,
             self._ring,
             supervisor,
             settings.max_dequeue_count,
-            room_made=intake.activity_room_made,
-            local_bound=terms.local_bound,
         )
+        slots = settings.max_concurrent_activities
+        self._slots = ActivitySlots(hub, runs, items, slots, supervisor, intake.activity_room_made)
         self._context = WorkerContext(
             hub=hub,
             registry=registry,

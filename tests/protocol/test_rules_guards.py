@@ -18,7 +18,7 @@ from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.messages import Doorbell
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Columns, Commit, Header, Kind
 from azure_durable_py.taskhub.state import InstanceState, Mark
-from azure_durable_py.worker.activities.slots import ActivitySlots
+from azure_durable_py.worker.activities.work_items import WorkItems
 from azure_durable_py.worker.instance.dispatcher import Dispatcher
 from azure_durable_py.worker.instance.guards import Guards
 from azure_durable_py.worker.instance.header_draft import HeaderDraft
@@ -414,7 +414,7 @@ def test_without_r4_what_it_guarded_is_lost(monkeypatch: pytest.MonkeyPatch) -> 
     async def no_adoption(*_: Any) -> bool:
         return False
 
-    monkeypatch.setattr(ActivitySlots, "_may_run_again", no_adoption)
+    monkeypatch.setattr(WorkItems, "_may_run_again", no_adoption)
     with pytest.raises(AssertionError, match="hears is stuck"):
         play(work_item_guards)
 

@@ -22,7 +22,7 @@ from azure_durable_py.taskhub.outgoing import RunActivity
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.upgrades import VERSIONS, Record
 from azure_durable_py.testing import VirtualHub, run_virtual
-from azure_durable_py.worker.activities.slots import ActivitySlots
+from azure_durable_py.worker.activities.local_runs import LocalRuns
 from azure_durable_py.worker.intake.invocations import MOST_ROUNDS, SHORT_PATIENCE, HostLimits, Invocation, Invocations
 from azure_durable_py.worker.worker import Worker
 
@@ -276,7 +276,7 @@ def test_an_instance_whose_doorbell_is_given_up_too_often_fails_with_the_reason(
 
 def test_an_activity_whose_message_is_given_up_too_often_fails_for_its_orchestrator():
     async def scenario(scene: Scene) -> None:
-        scene.worker._slots._slow.add("rest")
+        scene.worker._slots._runs._slow.add("rest")
         instance_id = await scene.client.start_new("caught")
         await scene.invoke(await scene.receive(scene.instances))
         body = (await scene.receive(scene.activities)).body
@@ -293,16 +293,16 @@ def test_an_activity_whose_message_is_given_up_too_often_fails_for_its_orchestra
 
 def test_an_activity_that_ends_its_process_is_begun_no_more_when_the_host_gives_up_its_message():
     async def scenario(scene: Scene) -> None:
-        scene.worker._slots._slow.add("rest")
+        scene.worker._slots._runs._slow.add("rest")
         begun = 0
 
-        async def dies(self: ActivitySlots, instance_id: str, activity: RunActivity) -> TaskCompleted:
+        async def dies(self: LocalRuns, instance_id: str, activity: RunActivity) -> TaskCompleted:
             nonlocal begun
             begun += 1
             raise asyncio.CancelledError  # The process is gone, and settles nothing.
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ActivitySlots, "_run", dies)
+            patch.setattr(LocalRuns, "run", dies)
             patch.setattr(Invocation, "release", _nothing)
             instance_id = await scene.client.start_new("caught")
             await scene.invoke(await scene.receive(scene.instances))

@@ -250,10 +250,10 @@ def test_an_activity_that_cannot_be_run_for_an_unforeseen_reason_is_run_later(
             raise UnforeseenError("its input cannot be read")
         return await real(*args)
 
-    from azure_durable_py.worker.activities import slots
+    from azure_durable_py.worker.activities import local_runs
 
-    real = slots.read_value
-    monkeypatch.setattr(slots, "read_value", read_value)
+    real = local_runs.read_value
+    monkeypatch.setattr(local_runs, "read_value", read_value)
 
     async def scene() -> None:
         stage = Stage(rests)

@@ -8,7 +8,7 @@ MUTANTS = (
     Mutant(
         "work_item_guards_nothing",
         "What a work item guards is not handed over when it is delivered again.",
-        "worker/activities/slots.py",
+        "worker/activities/work_items.py",
         "if not header.is_terminal or state.names(item.id):",
         "if False:",
         ("tests/protocol/test_rules_guards.py::test_r4_what_a_work_item_guards_is_handed_over_by_who_gets_it_again",),
@@ -16,7 +16,7 @@ MUTANTS = (
     Mutant(
         "repeated_work_item_trusted",
         "A work item that is delivered again runs without a look whether its result is still wanted.",
-        "worker/activities/slots.py",
+        "worker/activities/work_items.py",
         "                if not await self._may_run_again(item, delivery, what):\n",
         "                if False:\n",
         (
@@ -27,7 +27,7 @@ MUTANTS = (
     Mutant(
         "no_ring_before_rerun",
         "A result that was inserted and not rung for, by a worker that died between, stays in the inbox.",
-        "worker/activities/slots.py",
+        "worker/activities/work_items.py",
         '                await self._hub.patiently(lambda: self._hub.ring(item.instance_id, "work item again"), what)\n',
         "",
         (
@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         "work_item_deleted_before_its_result_is_stored",
         "A work item is deleted as soon as its activity has run, before its result is in the inbox.",
-        "worker/activities/slots.py",
+        "worker/activities/work_items.py",
         '        inbox_event = InboxEvent(event, f"work:{item.id}", 0, event.timestamp, target)\n',
         '        inbox_event = InboxEvent(event, f"work:{item.id}", 0, event.timestamp, target)\n'
         "        await delivery.settlement.ack()\n",
@@ -154,7 +154,7 @@ MUTANTS = (
     Mutant(
         "tries_not_counted_over_messages",
         "What was begun before it was put into the queue counts as new there.",
-        "worker/activities/slots.py",
+        "worker/activities/work_items.py",
         "            tries=offer.tries,\n",
         "            tries=0,\n",
         ("tests/worker/test_given_up.py",),
@@ -162,9 +162,9 @@ MUTANTS = (
     Mutant(
         "begun_before_and_run_here",
         "An activity that a process began and did not end runs where nobody counts its tries.",
-        "worker/activities/slots.py",
-        "elsewhere = tries > 0 or (self._local_bound is not None",
-        "elsewhere = (self._local_bound is not None",
+        "worker/activities/local_runs.py",
+        "return tries > 0 or (self._bound is not None",
+        "return (self._bound is not None",
         ("tests/worker/test_given_up.py",),
     ),
     Mutant(
@@ -178,7 +178,7 @@ MUTANTS = (
     Mutant(
         "running_kept_on_stop",
         "The work item of an activity that is given up stays invisible after the worker has stopped.",
-        "worker/activities/slots.py",
+        "worker/activities/work_items.py",
         "        except asyncio.CancelledError:\n            await delivery.settlement.release()\n            raise\n",
         "        except asyncio.CancelledError:\n            raise\n",
         ("tests/worker/test_slots.py::test_a_worker_that_stops_lets_go_of_work",),
@@ -194,7 +194,7 @@ MUTANTS = (
     Mutant(
         "queued_not_told",
         "An activity that is in the queue stays in the outbox, too.",
-        "worker/activities/slots.py",
+        "worker/activities/work_items.py",
         "        offer.job.handed_over(sender, offer.number)\n",
         "        del sender\n",
         ("tests/worker/test_slots.py::test_what_is_in_the_queue_needs_no_other_message_and_keeps_no_doorbell",),
@@ -202,7 +202,7 @@ MUTANTS = (
     Mutant(
         "unreadable_input_fails_at_once",
         "An activity whose input storage does not give at the moment fails without having run.",
-        "worker/activities/slots.py",
+        "worker/activities/local_runs.py",
         "text = await self._hub.patiently(lambda: read_value(self._hub.store, instance_id, activity.input), what)",
         "text = await read_value(self._hub.store, instance_id, activity.input)",
         ("tests/worker/test_slots.py::test_an_activity_whose_input_cannot_be_read_for_a_while_has_not_failed",),

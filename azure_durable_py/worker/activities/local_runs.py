@@ -1,0 +1,81 @@
+"""Activities that run in this process, with the reading of their input."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+from azure_durable_py.errors import DurableError
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.events import TaskCompleted, TaskFailed
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.outgoing import RunActivity, Sender
+from azure_durable_py.taskhub.reading import read_value
+from azure_durable_py.taskhub.upgrades import NewerFormatError
+from azure_durable_py.worker.activities.runner import ActivityRunner
+from azure_durable_py.worker.context import ActivityJob, TaskResult
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An activity that a turn of ours decided."""
+
+    job: ActivityJob
+    sender: Sender
+    number: int
+    activity: RunActivity
+    ready_at: datetime
+    tries: int
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it is still to be run or put."""
+        return self.job.wants(self.sender, self.number)
+
+
+class LocalRuns:
+    """Runs activities here.
+
+    :param bound: seconds for which an activity may run without a message of its own; None: as long as it takes.
+    """
+
+    def __init__(self, hub: TaskHub, runner: ActivityRunner, bound: float | None) -> None:
+        self._hub = hub
+        self._runner = runner
+        self._bound = bound
+        self._slow: set[str] = set()
+
+    def is_for_queue(self, activity: RunActivity, *, tries: int, again: bool) -> bool:
+        """Whether an activity is to have a message of its own, although there may be room for it here.
+
+        :param tries: how often it was begun by a process that did not end it, as far as is known.
+        :param again: whether it may have been begun before at all.
+        """
+        return tries > 0 or (self._bound is not None and (again or activity.name in self._slow))
+
+    async def run_offer(self, offer: Offer) -> None:
+        """Run what a turn of ours decided, and tell its instance."""
+        job, sender, activity = offer.job, offer.sender, offer.activity
+        loop = asyncio.get_running_loop()
+        bound = None if self._bound is None else loop.call_later(self._bound, self._slow.add, activity.name)
+        try:
+            event = await self.run(sender.instance_id, activity)
+        finally:
+            if bound is not None:
+                bound.cancel()
+        job.finish(TaskResult(sender.target, activity.task_id, event))
+
+    async def run(self, instance_id: str, activity: RunActivity) -> TaskCompleted | TaskFailed:
+        """Run one activity to its answer.
+
+        :raises NewerFormatError: its input is of a version to come.
+        """
+        what = f"Activity {activity.name!r} of instance {instance_id!r}"
+        try:
+            text = await self._hub.patiently(lambda: read_value(self._hub.store, instance_id, activity.input), what)
+        except NewerFormatError:
+            raise
+        except DurableError as error:
+            return TaskFailed(self._hub.clock.now(), activity.task_id, FailureDetails.from_exception(error))
+        return await self._runner.run(activity.name, activity.task_id, text)
