@@ -70,18 +70,15 @@ class Watchdog:
     def __init__(self, limit: float) -> None:
         self._limit = limit or math.inf
         self._ident: int | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pulse: _Pulse | None = None
         self._current: _Stretch | None = None
         self._aiming = False
         self._moved = False
         self._dormant = False
-        self._answered = True
         self._stirred = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._last: _Stretch | None = None
-        self._unanswered = 0.0
-        self._tell_at = NOTICE_AFTER
 
     # --- on the event loop ---------------------------------------------------------------------------------
 
@@ -90,7 +87,8 @@ class Watchdog:
         loop = asyncio.get_running_loop()
         if _is_virtual(loop):
             return
-        self._loop, self._ident = loop, threading.get_ident()
+        self._ident = threading.get_ident()
+        self._pulse = _Pulse(loop, self._ident)
         self._stopped.clear()
         self._thread = threading.Thread(target=self._watch, name="azure_durable_py watchdog", daemon=True)
         self._thread.start()
@@ -157,20 +155,19 @@ class Watchdog:
             return work
         return _Steps(cast("Coroutine[Any, Any, T]", work), self, what, limit)
 
-    def _answer(self) -> None:
-        self._answered = True
-
     # --- in the thread -------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
+        pulse = self._pulse
+        assert pulse is not None
         last, quiet = time.monotonic(), 0.0
         while not self._stopped.wait(PERIOD):
             now = time.monotonic()
             # More than that has passed only if this process was stopped.
             passed, last = min(now - last, 2 * PERIOD), now
-            stretch, answered = self._current, self._answered
+            stretch, answered = self._current, pulse.answered
             self._look_at(stretch, passed)
-            if not self._listen(stretch, passed):
+            if not pulse.listen(passed, told=stretch is not None):
                 return
             quiet = 0.0 if self._moved or stretch is not None or not answered else quiet + passed
             self._moved = False
@@ -199,34 +196,6 @@ class Watchdog:
             if stretch.seen >= stretch.limit:
                 self._aim(stretch)
         self._last = stretch
-
-    def _listen(self, stretch: _Stretch | None, passed: float) -> bool:
-        """Look whether the loop runs at all: code of no stretch may keep it, too. False: it is closed."""
-        if self._answered:
-            self._answered, self._unanswered, self._tell_at = False, 0.0, NOTICE_AFTER
-            try:
-                assert self._loop is not None
-                self._loop.call_soon_threadsafe(self._answer)
-            except RuntimeError:
-                return False
-            return True
-        self._unanswered += passed
-        if stretch is None and self._unanswered >= self._tell_at:
-            self._tell_at *= 2
-            logger.warning(
-                "The event loop has not run for %.1f s: %s is at %s.",
-                self._unanswered,
-                self._task_name(),
-                place_of_thread(self._ident),
-            )
-        return True
-
-    def _task_name(self) -> str:
-        try:
-            task = asyncio.current_task(self._loop)
-        except RuntimeError:
-            task = None
-        return "code outside of tasks" if task is None else f"task {task.get_name()!r}"
 
     def _aim(self, stretch: _Stretch) -> None:
         ident = self._ident
@@ -261,6 +230,53 @@ class Watchdog:
             return first
         finally:
             self._aiming = False
+
+
+class _Pulse:
+    """Whether the event loop runs at all: code of no stretch may keep it, too.
+
+    :param ident: the loop's thread.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ident: int) -> None:
+        self._loop = loop
+        self._ident = ident
+        self.answered = True
+        self._unanswered = 0.0
+        self._tell_at = NOTICE_AFTER
+
+    def _answer(self) -> None:
+        self.answered = True
+
+    def listen(self, passed: float, *, told: bool) -> bool:
+        """Look whether the loop has run since the last look. False: it is closed.
+
+        :param told: whether somebody else tells who keeps it.
+        """
+        if self.answered:
+            self.answered, self._unanswered, self._tell_at = False, 0.0, NOTICE_AFTER
+            try:
+                self._loop.call_soon_threadsafe(self._answer)
+            except RuntimeError:
+                return False
+            return True
+        self._unanswered += passed
+        if not told and self._unanswered >= self._tell_at:
+            self._tell_at *= 2
+            logger.warning(
+                "The event loop has not run for %.1f s: %s is at %s.",
+                self._unanswered,
+                self._task_name(),
+                place_of_thread(self._ident),
+            )
+        return True
+
+    def _task_name(self) -> str:
+        try:
+            task = asyncio.current_task(self._loop)
+        except RuntimeError:
+            task = None
+        return "code outside of tasks" if task is None else f"task {task.get_name()!r}"
 
 
 class _Steps(Awaitable[T]):
