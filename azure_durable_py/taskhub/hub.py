@@ -7,7 +7,6 @@ decides nothing about turns and runs no user code.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -29,6 +28,7 @@ from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.messages import Cause, Doorbell, InboxEvent
 from azure_durable_py.taskhub.naming import staged_message, staged_start
+from azure_durable_py.taskhub.patience import Patience
 from azure_durable_py.taskhub.payloads import Spill, encode_ref
 from azure_durable_py.taskhub.protocol import (
     MAX_COMMIT_BYTES,
@@ -52,8 +52,6 @@ from azure_durable_py.taskhub.wrapping import Checked, Repeating, repeat
 logger = logging.getLogger("azure_durable_py.taskhub")
 _Result = TypeVar("_Result")
 PENDING_RING_SECONDS = 30.0
-LONGEST_PAUSE = 30.0
-"""The longest pause of who waits for storage as long as it takes, in seconds."""
 LONGEST_WHY = 200
 """Characters of what a doorbell says of itself."""
 _MOST_WITH_HEADER = MAX_COMMIT_BYTES - 1_000_000
@@ -258,20 +256,15 @@ class TaskHub:
 
         :param what: what waits, for the log: told when waiting begins, and when it ends.
         """
-        began, pause = None, 0.1
+        patience = Patience(self.ids, what, first=0.1)
         while True:
             try:
                 result = await call()
             except (StorageUnavailableError, StorageRejectedError) as error:
-                if began is None:
-                    began = self.clock.monotonic()
-                    logger.warning("%s waits for storage: %s", what, error)
-                await asyncio.sleep(self.ids.jitter(pause))
-                pause = min(2 * pause, LONGEST_PAUSE)
-                continue
-            if began is not None:
-                logger.info("%s waited %.1f s for storage, and goes on.", what, self.clock.monotonic() - began)
-            return result
+                await patience.wait(error)
+            else:
+                patience.over()
+                return result
 
 
 @dataclass(frozen=True, slots=True)

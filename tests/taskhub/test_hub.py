@@ -18,7 +18,7 @@ from azure_durable_py.errors import (
     UnstorableError,
 )
 from azure_durable_py.history.events import EventRaised
-from azure_durable_py.taskhub.hub import LONGEST_PAUSE
+from azure_durable_py.taskhub.patience import LONGEST_PAUSE
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from tests.counting import CountingStore
 from tests.protocol.staging import Stage, TaskHub, play
@@ -64,8 +64,8 @@ def test_waiting_is_told_when_it_begins_and_when_it_ends(caplog: pytest.LogCaptu
 
     play(scene)
     begin, end = (record.getMessage() for record in caplog.records)
-    assert begin == "The input of 'act' waits for storage: refused (403 AuthorizationFailure)"
-    assert end.startswith("The input of 'act' waited ")
+    assert begin == "The input of 'act' is waiting for storage: refused (403 AuthorizationFailure)"
+    assert end == "The input of 'act' is waiting no longer."
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from azure_durable_py.errors import ConcurrencyConflictError, StorageError
 from azure_durable_py.taskhub.outgoing import Sender
+from azure_durable_py.taskhub.patience import Patience
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.taskhub.state import Alarm, Arming
 from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.context import TaskResult, WorkerContext
 from azure_durable_py.worker.instance.attention import Attention
 from azure_durable_py.worker.instance.instance import Instance
-from azure_durable_py.worker.instance.mailroom import Mailroom, Pauses
+from azure_durable_py.worker.instance.mailroom import Mailroom
 from azure_durable_py.worker.instance.orchestration_turn import OtherVersionError
 from azure_durable_py.worker.instance.results import LookAgainError
 from azure_durable_py.worker.instance.steps import Steps
@@ -129,12 +130,12 @@ class Actor:
     async def run(self) -> None:
         """Take steps until there has been nothing to do for a while."""
         it = self._instance
-        pauses = Pauses(self._context, f"Instance {self.instance_id!r}")
+        patience = Patience(self._context.hub.ids, f"Instance {self.instance_id!r}")
         while await self._wait():
             try:
                 async with it.kind.slots:
                     await self._steps.take(self._arrived)
-                pauses.over()
+                patience.over()
             except LookAgainError:
                 it.known.is_fresh = False
                 self._attention.call()
@@ -148,7 +149,7 @@ class Actor:
                 await self._defer()
             except StorageError as error:
                 it.forget()
-                await pauses.wait(error)
+                await patience.wait(error)
             except OtherVersionError as error:
                 logger.info("Instance %r is left to another worker: %s", self.instance_id, error)
                 await self._defer()

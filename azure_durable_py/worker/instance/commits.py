@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from azure_durable_py.errors import ConcurrencyConflictError, StorageError, StorageUnavailableError
+from azure_durable_py.taskhub.patience import Patience
 from azure_durable_py.taskhub.protocol import Commit, CorruptRowError, Header
 from azure_durable_py.taskhub.references import named_rows
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.instance.header_draft import HeaderDraft
-from azure_durable_py.worker.instance.mailroom import Pauses
 
 
 class Commits:
@@ -69,15 +69,15 @@ class Commits:
         try:
             return await store.commit(commit)
         except StorageUnavailableError as error:
-            pauses = Pauses(self._context, f"A commit of instance {self._instance_id!r}")
-            await pauses.wait(error)
+            patience = Patience(self._context.hub.ids, f"A commit of instance {self._instance_id!r}")
+            await patience.wait(error)
         while True:
             try:
                 found = await store.load_header(self._instance_id)
                 break
             except StorageError as error:
-                await pauses.wait(error)
-        pauses.over()
+                await patience.wait(error)
+        patience.over()
         if found is not None and found.columns.turn_id == turn_id:
             return found.etag
         self._unsettled = None if found is None else found.etag

@@ -6,7 +6,6 @@ storage is waited for, for as long as it lasts; only an error about a message it
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,13 +13,12 @@ from typing import NamedTuple
 from azure_durable_py.errors import DurableError, StorageError
 from azure_durable_py.taskhub.handing_over import hand_over
 from azure_durable_py.taskhub.outgoing import Send, Sender
+from azure_durable_py.taskhub.patience import Patience
 from azure_durable_py.taskhub.state import Alarm, Arming
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.taskset import TaskSet
 
 logger = logging.getLogger("azure_durable_py.worker")
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 30.0
 
 
 class Item(NamedTuple):
@@ -85,28 +83,28 @@ class Mailroom:
 
     async def _arm(self, arming: Arming) -> None:
         hub = self._context.hub
-        pauses = Pauses(self._context, f"The alarm of {self._instance_id}")
+        patience = Patience(self._context.hub.ids, f"The alarm of {self._instance_id}")
         while True:
             try:
                 async with self._context.sends:
                     doorbell, message = await hub.wake(self._instance_id, arming.due)
                 break
             except DurableError as error:
-                await pauses.wait(error)
-        pauses.over()
+                await patience.wait(error)
+        patience.over()
         self._armed(arming, Alarm(doorbell.id, arming.due, tuple(message.handle)))
 
     async def _deliver(self, target: str, waiting: _Waiting) -> None:
-        pauses = Pauses(self._context, f"What {self._instance_id} sends to {target}")
+        patience = Patience(self._context.hub.ids, f"What {self._instance_id} sends to {target}")
         while batch := self._next(waiting):
             try:
                 async with self._context.sends:
                     await hand_over(self._context.hub, batch[0].sender, [item.send for item in batch])
             except StorageError as error:
                 # What no store can ever take was replaced or dropped: this may be taken later.
-                await pauses.wait(error)
+                await patience.wait(error)
                 continue
-            pauses.over()
+            patience.over()
             for item in batch:
                 del waiting[item.sender, item.number]
                 self._handed_over(item.sender, item.number)
@@ -118,25 +116,3 @@ class Mailroom:
             del waiting[key]
         wanted = list(waiting.values())
         return [item for item in wanted if item.sender == wanted[0].sender]
-
-
-class Pauses:
-    """Ever longer pauses while storage refuses something, told of once at the beginning and once at the end."""
-
-    def __init__(self, context: WorkerContext, what: str) -> None:
-        self._context = context
-        self._what = what
-        self._next = 0.0
-
-    async def wait(self, error: Exception) -> None:
-        """Wait before the next try."""
-        if not self._next:
-            logger.warning("%s is waiting for storage: %s", self._what, error)
-        self._next = min(max(FIRST_PAUSE, 2 * self._next), LONGEST_PAUSE)
-        await asyncio.sleep(self._context.hub.ids.jitter(self._next))
-
-    def over(self) -> None:
-        """It went through."""
-        if self._next:
-            logger.info("%s is waiting no longer.", self._what)
-        self._next = 0.0

@@ -122,7 +122,7 @@ MUTANTS = (
         "refusal_is_final",
         "A message that storage refuses for a while is thrown away.",
         "worker/instance/mailroom.py",
-        "                await pauses.wait(error)\n                continue\n",
+        "                await patience.wait(error)\n                continue\n",
         "                del error\n",
         ("tests/protocol/test_refusals.py",),
     ),
@@ -130,9 +130,9 @@ MUTANTS = (
         "alarm_given_up",
         "A timer's doorbell that storage refuses is not tried again.",
         "worker/instance/mailroom.py",
-        "            except DurableError as error:\n                await pauses.wait(error)\n        pauses.over()\n        self._armed(",
-        "            except DurableError as error:\n                await pauses.wait(error)\n                return\n"
-        "        pauses.over()\n        self._armed(",
+        "            except DurableError as error:\n                await patience.wait(error)\n        patience.over()\n        self._armed(",
+        "            except DurableError as error:\n                await patience.wait(error)\n                return\n"
+        "        patience.over()\n        self._armed(",
         ("tests/protocol/test_refusals.py",),
     ),
     Mutant(
