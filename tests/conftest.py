@@ -62,10 +62,14 @@ async def store_factory(
     async def make(*, opened: bool = True, **options: Any) -> TaskHubStore:
         options.setdefault("hub_name", hub_name)
         inner: TaskHubStore
-        if connection is None:
-            inner = SqliteStore(str(tmp_path / "hub.db"), **options)
-        else:
-            inner = AzureStore(StorageConnection.from_connection_string(connection), **options)
+        match store_kind:
+            case "sqlite":
+                inner = SqliteStore(str(tmp_path / "hub.db"), **options)
+            case "azurite":
+                assert connection is not None
+                inner = AzureStore(StorageConnection.from_connection_string(connection), **options)
+            case _:
+                raise ValueError(f"nobody says how to make a store of kind {store_kind!r}")
         store = Checked(inner)
         made.append(store)
         if opened:

@@ -46,7 +46,7 @@ Status = OrchestrationRuntimeStatus
 _Result = TypeVar("_Result")
 
 
-class Guard(Protocol):
+class CodeRunner(Protocol):
     """Runs code that may be user code, and may interrupt it."""
 
     def __call__(self, code: Callable[[], _Result]) -> _Result:
@@ -57,7 +57,7 @@ class Guard(Protocol):
         ...
 
 
-def unguarded(code: Callable[[], _Result]) -> _Result:
+def run_plainly(code: Callable[[], _Result]) -> _Result:
     """Runs code for as long as it takes."""
     return code()
 
@@ -88,7 +88,7 @@ class Orchestration:
 
     :param history: the generation's events, whole turns only; values must be JSON text, not references.
     :param generation: how often the instance has continued as new.
-    :param guard: runs user code.
+    :param run_code: runs user code.
     """
 
     def __init__(
@@ -101,9 +101,9 @@ class Orchestration:
         history: Sequence[Event] = (),
         *,
         generation: int = 0,
-        guard: Guard = unguarded,
+        run_code: CodeRunner = run_plainly,
     ) -> None:
-        self._guard = guard
+        self._code_runner = run_code
         self._decisions = Decisions(settings.max_orchestration_actions, self._waiting_place)
         self._generation = Generation(instance_id, execution_id, generation, registry, converter, self._decisions)
         self._driver: Driver | None = None
@@ -220,7 +220,7 @@ class Orchestration:
         self._decisions.closed = True
         if self._driver is not None:
             try:
-                self._guard(self._driver.close)
+                self._code_runner(self._driver.close)
             except TurnTimeoutError:
                 return  # It is dropped all the same.
 
@@ -286,8 +286,8 @@ class Orchestration:
         control, ordinary = _split(inputs)
         try:
             applied.extend(event for event in control if self._control(event))
-            self._guard(self._go)
-            applied.extend(event for event in ordinary if self._guard(partial(self._take, event)))
+            self._code_runner(self._go)
+            applied.extend(event for event in ordinary if self._code_runner(partial(self._take, event)))
         except Halt:
             pass
         except TurnTimeoutError as error:

@@ -39,7 +39,7 @@ class Columns:
     """The queryable part of a header. Times are UTC; the texts are JSON.
 
     `input`/`output` hold the JSON text inline, or None with `input_payload`/`output_payload`
-    set to a reference (encoded, see `instance.py`) when the text is too large for a column.
+    set to a reference (encoded, see `payloads.encode_ref`) when the text is too large for a column.
     `wake_time` is the fire time of the earliest open timer; `has_outbox` tells that committed
     turns still had something to hand over.
     """

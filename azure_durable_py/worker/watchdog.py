@@ -35,7 +35,7 @@ from types import FrameType
 from typing import Any, TypeVar, cast
 
 from azure_durable_py.errors import TurnTimeoutError
-from azure_durable_py.runtime.orchestration import Guard
+from azure_durable_py.runtime.orchestration import CodeRunner
 
 logger = logging.getLogger("azure_durable_py.worker")
 T = TypeVar("T")
@@ -99,16 +99,16 @@ class Watchdog:
         self._stopped.set()
         self._stirred.set()
 
-    def guard(self, what: Callable[[], str]) -> Guard:
+    def runner(self, what: Callable[[], str]) -> CodeRunner:
         """What runs stretches of an orchestrator's code.
 
         :param what: says whose code it is, for people; called by another thread.
         """
 
-        def guard(code: Callable[[], T]) -> T:
+        def run_code(code: Callable[[], T]) -> T:
             return self.run(code, what)
 
-        return guard
+        return run_code
 
     def run(self, code: Callable[[], T], what: Callable[[], str], limit: float | None = None) -> T:
         """Run one stretch of user code.

@@ -45,6 +45,11 @@ class Place(Protocol):
         """The faults injected so far, by kind."""
         ...
 
+    @property
+    def unheard_messages(self) -> int:
+        """Queue messages that were put without an answer that says so."""
+        ...
+
     async def open(self) -> None:
         """Make it ready for workers."""
         ...
@@ -103,6 +108,7 @@ class OneFile:
 
     def __init__(self, directory: Path) -> None:
         self.faults: Counter[str] = Counter()
+        self.unheard_messages = 0
         self._directory = directory
         self._file = directory / "hub.db"
 
@@ -202,6 +208,10 @@ class OnAzurite:
     @property
     def faults(self) -> Counter[str]:
         return sum((sky.faults for sky in self._skies), Counter[str]())
+
+    @property
+    def unheard_messages(self) -> int:
+        return sum(sky.unheard_messages for sky in self._skies)
 
     async def open(self) -> None:
         uris = {"queue": self._azurite.queue_uri, "table": self._azurite.table_uri}

@@ -69,6 +69,8 @@ class Sky:
     def __init__(self, dice: random.Random) -> None:
         self.weather = CALM
         self.faults: Counter[str] = Counter()
+        self.unheard_messages = 0
+        """Queue messages that were put, or will be, without an answer that says so."""
         self._dice = dice
         self._late: list[str] = []
 
@@ -161,6 +163,8 @@ class Proxy:
             status = 403 if fault == "refused" else self._sky.choose(500, 503)
             await _send(writer, refusal(status, request))
             return True
+        if fault in ("late", "lost", "failed") and request.startswith(b"POST ") and b"/messages" in request[:2_000]:
+            self._sky.unheard_messages += 1
         if fault == "late":
             self._start(self._later(request))
         if fault in ("reset", "late"):

@@ -68,7 +68,7 @@ class OrchestrationReader:
             context.converter,
             events,
             generation=state.generation,
-            guard=context.watchdog.guard(self._what),
+            run_code=context.watchdog.runner(self._what),
         )
 
     def _what(self) -> str:
