@@ -64,7 +64,7 @@ class SqliteStore:
         self._now = now or Clock().now
         self._ids = ids or Ids()
         self._busy_timeout = busy_timeout
-        self._lane: Inline | Threaded | None = None
+        self._database: Inline | Threaded | None = None
 
     @property
     def description(self) -> str:
@@ -89,12 +89,12 @@ class SqliteStore:
 
     async def open(self) -> HubInfo:
         """Create what is missing and read the marker."""
-        lane = self._lane = self._lane or self._connect()
+        database = self._database = self._database or self._connect()
         try:
-            found = await lane.write(self._mark)
+            found = await database.write(self._write_marker)
             info = check_marker(found, self._hub_name, len(self._queues.instances), self._path or "memory")
             if info != found:
-                await lane.write(lambda db: self._mark_anew(db, info))
+                await database.write(lambda db: self._renew_marker(db, info))
             return info
         except BaseException:
             await self.close()
@@ -106,21 +106,21 @@ class SqliteStore:
             return Inline(open_memory())
         return Threaded(path, lambda: open_file(path, timeout), Neighbours(path, lambda: to_micros(now())))
 
-    def _mark(self, db: sqlite3.Connection) -> HubInfo:
+    def _write_marker(self, db: sqlite3.Connection) -> HubInfo:
         marker = (self._hub, FORMAT_VERSION, len(self._queues.instances), secrets.token_bytes(32))
         db.execute("INSERT OR IGNORE INTO hubs VALUES (?, ?, ?, ?)", marker)
         columns = "format_version, queue_count, signing_key"
         return HubInfo(*db.execute(f"SELECT {columns} FROM hubs WHERE hub = ?", (self._hub,)).fetchone())  # noqa: S608
 
-    def _mark_anew(self, db: sqlite3.Connection, info: HubInfo) -> None:
+    def _renew_marker(self, db: sqlite3.Connection, info: HubInfo) -> None:
         values = (info.format_version, info.queue_count, info.signing_key, self._hub)
         db.execute("UPDATE hubs SET format_version = ?, queue_count = ?, signing_key = ? WHERE hub = ?", values)
 
     async def close(self) -> None:
         """Close the database when what is under way is done; one in memory is gone with it."""
-        lane, self._lane = self._lane, None
-        if lane is not None:
-            await lane.close()
+        database, self._database = self._database, None
+        if database is not None:
+            await database.close()
 
     async def delete_hub(self) -> None:
         """Delete everything of this hub; other hubs in the file stay."""
@@ -133,9 +133,9 @@ class SqliteStore:
 
     @property
     def _open(self) -> Inline | Threaded:
-        if self._lane is None:
+        if self._database is None:
             raise not_open(self._path)
-        return self._lane
+        return self._database
 
     def _micros(self) -> int:
         return to_micros(self._now())
@@ -206,15 +206,17 @@ class SqliteStore:
     async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
         """Take up to `limit` messages, the longest visible first."""
         # Most polls find nothing: looking takes no lock that writers would wait for.
-        lane = self._open
-        if not await lane.read(lambda db: queues.is_any_visible(db, queue, self._micros())):
+        database = self._open
+        if not await database.read(lambda db: queues.is_any_visible(db, queue, self._micros())):
             return []
-        return await lane.write(lambda db: queues.receive(db, queue, limit, visibility, self._micros(), lane.owner))
+        return await database.write(
+            lambda db: queues.receive(db, queue, limit, visibility, self._micros(), database.owner)
+        )
 
     async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
         """Keep a message invisible for `visibility` seconds from now."""
-        lane = self._open
-        return await lane.write(lambda db: queues.extend(db, message, visibility, self._micros(), lane.owner))
+        database = self._open
+        return await database.write(lambda db: queues.extend(db, message, visibility, self._micros(), database.owner))
 
     async def delete_message(self, message: QueueMessage) -> None:
         """Delete a message that we hold."""
