@@ -162,6 +162,11 @@ def decode_parent(data: Any) -> ParentInstance | None:
     return None if data is None else _read_parent(data)
 
 
+def may_refer_to_rows(text: str) -> bool:
+    """Whether an encoded event may hold a reference. No is certain, so that most events need no decoding to know."""
+    return _IN_EVERY_REFERENCE in text
+
+
 def map_values(event: Event, change: Callable[[Value], Value]) -> Event:
     """The same event with `change` applied to each of its values (input, result, data, carried)."""
     replaced: dict[str, Any] = {}
@@ -258,6 +263,7 @@ _READERS = {
 }
 
 
+_IN_EVERY_REFERENCE = f'"{dataclasses.fields(PayloadRef)[-1].name}":'
 _VALUE_NAMES = ("input", "result", "data")
 
 

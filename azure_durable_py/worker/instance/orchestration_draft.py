@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.history.codec import decode_event, encode_event, payload_refs
+from azure_durable_py.history.codec import decode_event, encode_event, may_refer_to_rows, payload_refs
 from azure_durable_py.history.events import (
     ContinuedAsNew,
     EntityLockReleased,
@@ -282,9 +282,8 @@ class OrchestrationDraft:
             return
         key = page_key(self._state.generation, self._draft.turn_id, len(self._state.pages))
         ref, rows = to_blobs(key, "\n".join(tail))
-        payloads = [
-            name for value in payload_refs(map(decode_event, tail)) for name in chunk_keys(value.key, value.chunks)
-        ]
+        refs = payload_refs(map(decode_event, filter(may_refer_to_rows, tail)))
+        payloads = [name for value in refs for name in chunk_keys(value.key, value.chunks)]
         self._state.pages.append(PageRef(key, ref.chunks, len(tail), tuple(payloads)))
         self._state.tail = []
         self._spill.rows += rows
