@@ -73,12 +73,8 @@ class FailureDetails:
 
 MAX_FAILURE_CHARS = 16_000
 """Characters kept of a failure's message and of its stack trace when it is recorded."""
-
-
 MAX_MESSAGE_IN_STACK = 1_000
 """Characters kept of a message where a stack trace repeats it."""
-
-
 MAX_FAILURE_CHAIN = 10
 """Inner failures kept of one failure when it is recorded."""
 

@@ -246,27 +246,15 @@ def _encode_fields(value: Any) -> dict[str, Any]:
 
 MAX_FAILURE_DEPTH = 100
 """Inner failures that are read: whoever walks down them must get to the end."""
-
-
 _read_ref = shape.record(PayloadRef)
-
-
 _read_parent = shape.record(ParentInstance)
-
-
 _read_failure = shape.record(FailureDetails, {FailureDetails: _as_it_is})
-
-
 _READERS = {
     name: shape.record(cls, {Value: decode_value, FailureDetails: decode_failure, EventRaised: _read_carried})
     for name, cls in _EVENTS.items()
 }
-
-
 _IN_EVERY_REFERENCE = f'"{dataclasses.fields(PayloadRef)[-1].name}":'
 _VALUE_NAMES = ("input", "result", "data")
-
-
 _VALUE_FIELDS: dict[type[Event], tuple[str, ...]] = {
     cls: tuple(field.name for field in dataclasses.fields(cls) if field.name in _VALUE_NAMES)
     for cls in _EVENTS.values()

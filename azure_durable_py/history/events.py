@@ -15,14 +15,8 @@ from azure_durable_py.failures import FailureDetails
 
 MAX_CHUNKS = 2_000
 """Rows of one page or payload at most: more than the largest value takes."""
-
-
 TaskId: TypeAlias = Annotated[int, shape.whole(0, 0xFFFFFFFF)]
-
-
 Count: TypeAlias = Annotated[int, shape.whole(0, 0x7FFFFFFF)]
-
-
 Address: TypeAlias = Annotated[str, shape.instance_id]
 """The id of an instance that answers are sent to."""
 

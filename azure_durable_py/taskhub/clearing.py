@@ -12,21 +12,10 @@ from datetime import timedelta
 from azure_durable_py.errors import ConcurrencyConflictError
 from azure_durable_py.history.events import LockReleaseArrived
 from azure_durable_py.taskhub.entity_state import EMPTY, EntityState
-from azure_durable_py.taskhub.handing_over import (
-    STAGED_FOR,
-    clear,
-    hand_over_rest,
-    is_ours,
-    load_readable,
-)
+from azure_durable_py.taskhub.handing_over import STAGED_FOR, clear, hand_over_rest, is_ours, load_readable
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import InboxEvent
-from azure_durable_py.taskhub.protocol import (
-    MAX_COMMIT_ROWS,
-    Commit,
-    CorruptRowError,
-    Header,
-)
+from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, CorruptRowError, Header
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.taskhub.upgrades import NewerFormatError
 
@@ -55,8 +44,6 @@ async def purge(hub: TaskHub, instance_id: str) -> bool:
 
 QUIET = timedelta(minutes=10)
 """An entity that changed within this time stays: a late repetition of what it took may be under way."""
-
-
 LONG_QUIET = timedelta(days=30)
 """The same where more senders are remembered than can be asked."""
 

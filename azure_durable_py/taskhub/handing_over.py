@@ -31,14 +31,7 @@ from azure_durable_py.taskhub.outgoing import (
     replacement,
 )
 from azure_durable_py.taskhub.payloads import payload_rows
-from azure_durable_py.taskhub.protocol import (
-    MAX_COMMIT_BYTES,
-    MAX_COMMIT_ROWS,
-    Commit,
-    CorruptRowError,
-    Header,
-    Loaded,
-)
+from azure_durable_py.taskhub.protocol import MAX_COMMIT_BYTES, MAX_COMMIT_ROWS, Commit, CorruptRowError, Header, Loaded
 from azure_durable_py.taskhub.reading import read_events, read_history, read_value
 from azure_durable_py.taskhub.state import InstanceState
 

@@ -34,47 +34,21 @@ from azure_durable_py.taskhub.protocol import (
 )
 
 _Row = TypeVar("_Row", BlobRow, InboxRow)
-
-
 MAX_RECEIVE = 32
-
-
 MAX_TRANSACTION_ROWS = 100
-
-
 MAX_PAGE = 1000
-
-
 LOAD_ROWS = 1000
 """Rows that one load returns at most, the header included: the largest page of a table query."""
-
-
 _MAX_COLUMN_UNITS = 32_768
-
-
 _MAX_ENTITY_BYTES = 1_048_576
-
-
 _MAX_TRANSACTION_BYTES = 4 * 1_048_576
-
-
 # What a transaction spends on an operation beside its properties: MIME headers, URL, keys, types.
 _OPERATION_OVERHEAD_BYTES = 1_500
-
-
 # 64 KiB of Base64 carry this many bytes.
 _MAX_MESSAGE_BYTES = 49_152
-
-
 _MAX_VISIBILITY_SECONDS = 7 * 24 * 3600.0
-
-
 _KEY = re.compile(r"[A-Za-z0-9._~!-]{1,400}")
-
-
 _ANY_KEY = re.compile(r"[^/\\#?\x00-\x1f\x7f-\x9f]{1,1024}")
-
-
 _BLOB_KEY = re.compile(r"[2-9]0-[A-Za-z0-9._~!-]{0,500}")
 
 

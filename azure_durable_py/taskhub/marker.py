@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from azure_durable_py.errors import (
-    HubFormatError,
-)
-from azure_durable_py.taskhub.protocol import (
-    FORMAT_VERSION,
-    HubInfo,
-)
+from azure_durable_py.errors import HubFormatError
+from azure_durable_py.taskhub.protocol import FORMAT_VERSION, HubInfo
 from azure_durable_py.taskhub.upgrades import MARKER_STEPS, lead_to
 
 

@@ -139,6 +139,11 @@ class Doorbell:
     tag: str = ""
     poisoned: int = 0
 
+    @property
+    def subject(self) -> str:
+        """What it is about, for people."""
+        return f"instance {self.instance_id!r}"
+
     def put_back(self, tag: str) -> Doorbell:
         """The message to put in the place of this one."""
         return replace(self, again=self.again + 1, tag=tag)
@@ -192,6 +197,11 @@ class WorkItem:
     again: int = 0
     tag: str = ""
     poisoned: int = 0
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for people."""
+        return f"activity {self.name!r} of instance {self.instance_id!r}"
 
     def put_back(self, tag: str) -> WorkItem:
         """The message to put in the place of this one."""

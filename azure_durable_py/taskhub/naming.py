@@ -11,9 +11,7 @@ import re
 from datetime import datetime
 from enum import Enum
 
-from azure_durable_py.errors import (
-    SettingsError,
-)
+from azure_durable_py.errors import SettingsError
 
 
 class RowKind(str, Enum):

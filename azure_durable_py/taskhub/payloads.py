@@ -12,17 +12,8 @@ from typing import Any, cast
 
 from azure_durable_py import shape
 from azure_durable_py.errors import PayloadTooLargeError
-from azure_durable_py.history.codec import (
-    decode_value,
-    encode_value,
-    map_values,
-    payload_refs,
-)
-from azure_durable_py.history.events import (
-    Event,
-    PayloadRef,
-    Value,
-)
+from azure_durable_py.history.codec import decode_value, encode_value, map_values, payload_refs
+from azure_durable_py.history.events import Event, PayloadRef, Value
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub.naming import chunk_keys, payload_key
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, BlobRow, CorruptRowError
@@ -30,12 +21,8 @@ from azure_durable_py.taskhub.upgrades import VERSIONS, NewerFormatError, Record
 
 MAX_INLINE_BYTES = 16_384
 """A value whose JSON is longer than this (UTF-8) goes to payload rows."""
-
-
 MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
 """Largest value that we store."""
-
-
 MAX_STATE_BYTES = 64 * 1024 * 1024
 """Largest body of a header before it is compressed."""
 
@@ -91,8 +78,6 @@ def decode_ref(text: str) -> PayloadRef:
 
 _OURS = b"D"
 _PLAIN, _ZLIB = b"p", b"z"
-
-
 _COMPRESS_FROM = 1024
 
 

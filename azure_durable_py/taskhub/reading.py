@@ -17,10 +17,7 @@ from azure_durable_py.history.events import (
 )
 from azure_durable_py.taskhub.naming import chunk_keys
 from azure_durable_py.taskhub.payloads import from_blobs
-from azure_durable_py.taskhub.protocol import (
-    CorruptRowError,
-    TaskHubStore,
-)
+from azure_durable_py.taskhub.protocol import CorruptRowError, TaskHubStore
 from azure_durable_py.taskhub.state import InstanceState, PageRef
 
 

@@ -400,74 +400,28 @@ def _page(value: Any) -> tuple[str, int, int, tuple[str, ...]]:
 
 
 _ID = shape.word(256)
-
-
 _COUNT = shape.whole(0, 0x7FFFFFFF)
-
-
 _NUMBER = shape.whole(0, LARGEST)
-
-
 _MOMENT = shape.optional(shape.time)
-
-
 _TEXTS = shape.items(shape.text)
-
-
 _KEYS = shape.items(shape.blob_key)
-
-
 _ENTITY = shape.optional(shape.mapping(shape.text, shape.anything))
-
-
 _BODY = shape.row(shape.anything, shape.items(shape.anything))
-
-
 _ACTIVITIES = shape.items(shape.row(shape.word(256, least=0), shape.time, IdSet.from_json))
-
-
 _SENDS = shape.items(shape.row(shape.time, IdSet.from_json))
-
-
 _MESSAGES = shape.items(shape.row(_NUMBER, shape.text, shape.choice(SendKind), shape.text))
-
-
 _ARMING = shape.row(_ID, shape.time)
-
-
 _HANDLE = shape.row(_part_of_handle, _part_of_handle)
-
-
 _ALARM = shape.row(shape.word(256, least=0), shape.time, shape.optional(_HANDLE))
-
-
 _MARK = shape.row(shape.row(_COUNT, shape.word(256, least=0), _COUNT), shape.time, _COUNT)
-
-
 _MARKS = shape.mapping(_ID, _mark)
-
-
 _SENDERS = shape.mapping(shape.text, _NUMBER)
-
-
 _SENDER_PAGES = shape.items(shape.row(shape.blob_key, shape.whole(1, MAX_CHUNKS), shape.time, shape.time))
-
-
 _MEMORY = shape.row(_seen, shape.time)
-
-
 _CLIENTS = shape.mapping(shape.text, _memory)
-
-
 _TIMERS = shape.items(shape.row(shape.time, IdSet.from_json))
-
-
 _PAGE = shape.row(shape.blob_key, shape.whole(1, MAX_CHUNKS), _NUMBER, _KEYS)
-
-
 _PAGES = shape.items(_page)
-
-
 _LOCKS = shape.items(shape.row(shape.text, shape.text))
 
 

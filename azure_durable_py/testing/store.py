@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+from azure_durable_py.client.arguments import seconds
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.clock import Clock, Ids
@@ -150,8 +151,7 @@ class VirtualClient(DurableOrchestrationClient):
             seen = None if header is None else OrchestrationRuntimeStatus(header.columns.runtime_status)
             return seen is None or done(seen)
 
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        if not await self._store.until(reached, seconds):
+        if not await self._store.until(reached, seconds(timeout)):
             raise TimeoutError(
                 f"Instance {instance_id!r} is still {seen and seen.value} after {timeout} (virtual time)."
             )

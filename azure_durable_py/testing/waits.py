@@ -17,6 +17,7 @@ from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.errors import DurableError
 from azure_durable_py.history.events import (
+    Answer,
     EntityLockRequested,
     EntityOperationCalled,
     Event,
@@ -105,7 +106,7 @@ async def _told(client: DurableOrchestrationClient, status: DurableOrchestration
 def _open(history: Iterable[Event], now: datetime) -> Iterator[str]:
     """What was decided and has not been answered."""
     events = list(history)
-    answered: set[Any] = {getattr(event, "task_id", None) for event in events}
+    answered = {event.task_id for event in events if isinstance(event, Answer)}
     for event in events:
         match event:
             case TaskScheduled(id=number, name=name) if number not in answered:

@@ -14,15 +14,14 @@ from collections.abc import Callable
 
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.messages import MalformedMessageError, WorkItem
+from azure_durable_py.taskhub.messages import WorkItem
 from azure_durable_py.taskhub.outgoing import RunActivity
 from azure_durable_py.taskhub.protocol import QueueMessage
-from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.activities.local_runs import LocalRuns, Offer
 from azure_durable_py.worker.activities.work_items import ACTIVITIES, Taken, WorkItems
 from azure_durable_py.worker.context import ActivityJob
 from azure_durable_py.worker.intake.delivery import Delivery
-from azure_durable_py.worker.intake.poison import leave, set_aside
+from azure_durable_py.worker.intake.poison import UNREADABLE, turn_away
 from azure_durable_py.worker.supervision import Supervisor
 from azure_durable_py.worker.taskset import TaskSet
 
@@ -138,10 +137,8 @@ class ActivitySlots:
         """Run the activity of a message that was received from the activities queue."""
         try:
             taken = self._items.receive(message, asked_at)
-        except MalformedMessageError as error:
-            self._running.start(set_aside(self._hub, message, error), "poison")
-        except NewerFormatError as error:
-            self._running.start(leave(self._hub, message, error), "leave")
+        except UNREADABLE as error:
+            self._running.start(turn_away(self._hub, message, error), "turn away")
         else:
             self._taken.append(taken)
             self._fill()

@@ -174,7 +174,7 @@ class WorkItems:
 
     def _given_up(self, item: WorkItem, delivery: Delivery) -> FailureDetails | None:
         """Why not to begin once more what has ended its process each time."""
-        what, attempt = f"activity {item.name!r} of instance {item.instance_id!r}", item.tries + delivery.attempt
+        what, attempt = item.subject, item.tries + delivery.attempt
         reason = after_attempts(what, attempt, self._most_deliveries)
         if reason is not None:
             logger.error("The %s is given up: %s", what, reason.message)

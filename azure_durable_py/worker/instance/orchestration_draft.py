@@ -44,11 +44,8 @@ from azure_durable_py.taskhub.outgoing import (
     outlives,
     to_message,
 )
-from azure_durable_py.taskhub.payloads import decode_ref, encode_ref, to_blobs
-from azure_durable_py.taskhub.protocol import (
-    Columns,
-    CorruptRowError,
-)
+from azure_durable_py.taskhub.payloads import decode_ref, encode_ref, payload_rows, to_blobs
+from azure_durable_py.taskhub.protocol import Columns, CorruptRowError
 from azure_durable_py.taskhub.state import ActivityGroup, InstanceState, OutboxMessage, PageRef, SendGroup
 from azure_durable_py.worker.instance.header_draft import HeaderDraft
 from azure_durable_py.worker.instance.inbox import completed_task
@@ -282,8 +279,7 @@ class OrchestrationDraft:
             return
         key = page_key(self._state.generation, self._draft.turn_id, len(self._state.pages))
         ref, rows = to_blobs(key, "\n".join(tail))
-        refs = payload_refs(map(decode_event, filter(may_refer_to_rows, tail)))
-        payloads = [name for value in refs for name in chunk_keys(value.key, value.chunks)]
+        payloads = payload_rows(map(decode_event, filter(may_refer_to_rows, tail)))
         self._state.pages.append(PageRef(key, ref.chunks, len(tail), tuple(payloads)))
         self._state.tail = []
         self._spill.rows += rows

@@ -10,12 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from azure_durable_py.history.codec import decode_event
-from azure_durable_py.history.events import (
-    Decision,
-    Event,
-    ExecutionStarted,
-    PayloadRef,
-)
+from azure_durable_py.history.events import Decision, Event, ExecutionStarted, PayloadRef
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
 from azure_durable_py.taskhub.naming import chunk_keys
 from azure_durable_py.taskhub.payloads import payload_rows

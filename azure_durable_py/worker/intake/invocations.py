@@ -21,7 +21,7 @@ from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.given_up import after_rounds
 from azure_durable_py.worker.intake.delivery import Delivery, Held
-from azure_durable_py.worker.intake.poison import LONGEST_PAUSE
+from azure_durable_py.worker.intake.poison import pause_before
 from azure_durable_py.worker.intake.protocol import Receiver, Terms
 
 logger = logging.getLogger("azure_durable_py.worker")
@@ -211,9 +211,8 @@ class Invocations:
             self._context.settings.instance_visibility_timeout,
             lambda puts: replace(doorbell, again=doorbell.again + puts, tag=hub.ids.short()).encode(),
         )
-        what = f"instance {doorbell.instance_id!r}"
         rank = (doorbell.again, doorbell.tag, dequeue_count)
-        failure = after_rounds(what, doorbell.poisoned, MOST_ROUNDS)
+        failure = after_rounds(doorbell.subject, doorbell.poisoned, MOST_ROUNDS)
         delivery = Delivery(doorbell.id, rank, settlement, doorbell.cause, failure, poisoned=doorbell.poisoned > 0)
         self._worker.ring(doorbell.instance_id, delivery)
         await self._wait(settlement)
@@ -238,8 +237,7 @@ class Invocations:
         )
         rank = (item.again, item.tag, dequeue_count)
         delivery = Delivery(item.id, rank, settlement, item=True, poisoned=item.poisoned > 0)
-        what = f"activity {item.name!r} of instance {item.instance_id!r}"
-        failure = after_rounds(what, item.poisoned, MOST_ROUNDS)
+        failure = after_rounds(item.subject, item.poisoned, MOST_ROUNDS)
         await self._worker.activities.run(item, delivery, failure)
         await self._wait(settlement)
 
@@ -248,37 +246,31 @@ class Invocations:
 
         :raises StorageError: it cannot be put; waited for already.
         """
-        doorbell = await self._read(Doorbell, body, poisoned=True)
-        if doorbell is None:
-            return
-        queue = self._context.hub.store.instance_queue(doorbell.instance_id)
-        again = replace(doorbell.put_back(self._context.hub.ids.short()), poisoned=doorbell.poisoned + 1)
-        await self._put_back(queue, again.encode(), f"instance {doorbell.instance_id!r}", again.poisoned)
+        await self._put_back(Doorbell, body)
 
     async def put_back_work_item(self, body: str) -> None:
         """Take a work item out of the poison queue: put it back, ever later.
 
         :raises StorageError: it cannot be put; waited for already.
         """
-        item = await self._read(WorkItem, body, poisoned=True)
-        if item is None:
-            return
-        again = replace(item.put_back(self._context.hub.ids.short()), poisoned=item.poisoned + 1)
-        what = f"activity {item.name!r} of instance {item.instance_id!r}"
-        await self._put_back(self._context.hub.store.activity_queue, again.encode(), what, again.poisoned)
+        await self._put_back(WorkItem, body)
 
-    async def _put_back(self, queue: str, body: str, what: str, rounds: int) -> None:
+    async def _put_back(self, envelope: type[_Envelope], body: str) -> None:
+        message = await self._read(envelope, body, poisoned=True)
+        if message is None:
+            return
         hub = self._context.hub
-        delay = min(FIRST_POISON_DELAY * 2 ** min(rounds - 1, 10), LONGEST_POISON_DELAY)
+        again = replace(message.put_back(hub.ids.short()), poisoned=message.poisoned + 1)
+        delay = min(FIRST_POISON_DELAY * 2 ** min(again.poisoned - 1, 10), LONGEST_POISON_DELAY)
         logger.error(
             "The message for %s was given up by the host (round %d of %d): deliveries ended with the process, by "
             "functionTimeout, or without storage. It is put back for in %.0f s.",
-            what,
-            rounds,
+            again.subject,
+            again.poisoned,
             MOST_ROUNDS,
             delay,
         )
-        await hub.retry(lambda: hub.put(queue, body, delay))
+        await hub.retry(lambda: hub.put(self._queue_of(envelope, again.instance_id), again.encode(), delay))
 
     async def _read(self, envelope: type[_Envelope], body: str, *, poisoned: bool = False) -> _Envelope | None:
         """A message; None: it is none of ours, or of a version to come and put back.
@@ -290,16 +282,15 @@ class Invocations:
                 return envelope.decode(body)
             except NewerFormatError as error:
                 unread = put_back_unread(body, self._context.hub.ids.short(), poisoned=poisoned)
-                await self._leave(unread, envelope is Doorbell, error)
+                await self._leave(unread, self._queue_of(envelope, unread.instance_id), error)
         except MalformedMessageError as error:
             logger.error("A message is not one of this task hub (%s); it is dropped. It begins: %.500r", error, body)
         return None
 
-    async def _leave(self, unread: Unread, is_doorbell: bool, error: NewerFormatError) -> None:
+    async def _leave(self, unread: Unread, queue: str, error: NewerFormatError) -> None:
         # The host would deliver it again at once and give it up after a few times: so a fresh one takes its place.
         hub = self._context.hub
-        queue = hub.store.instance_queue(unread.instance_id) if is_doorbell else hub.store.activity_queue
-        pause = min(2.0 ** min(unread.again - 1, 10), LONGEST_PAUSE)
+        pause = pause_before(unread.again)
         logger.warning(
             "A message for instance %r is left for another worker, and comes again in %.0f s: %s",
             unread.instance_id,
@@ -307,6 +298,10 @@ class Invocations:
             error,
         )
         await hub.retry(lambda: hub.put(queue, unread.body, pause))
+
+    def _queue_of(self, envelope: type[_Envelope], instance_id: str) -> str:
+        store = self._context.hub.store
+        return store.instance_queue(instance_id) if envelope is Doorbell else store.activity_queue
 
     async def _wait(self, settlement: Invocation) -> None:
         with self._one_held() as patience:

@@ -10,6 +10,7 @@ import logging
 
 from azure_durable_py.errors import MessageLostError, StorageError
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.messages import MalformedMessageError
 from azure_durable_py.taskhub.naming import poison_queue
 from azure_durable_py.taskhub.protocol import MAX_MESSAGE_CHARS, QueueMessage
 from azure_durable_py.taskhub.upgrades import NewerFormatError
@@ -17,6 +18,21 @@ from azure_durable_py.taskhub.upgrades import NewerFormatError
 logger = logging.getLogger("azure_durable_py.worker")
 LONGEST_PAUSE = 60.0
 """How long a message of a version to come is left alone at most, in seconds."""
+UNREADABLE = (MalformedMessageError, NewerFormatError)
+"""Why a message cannot be read."""
+
+
+async def turn_away(hub: TaskHub, message: QueueMessage, error: Exception) -> None:
+    """See to a message that could not be read (`UNREADABLE`)."""
+    if isinstance(error, NewerFormatError):
+        await leave(hub, message, error)
+    else:
+        await set_aside(hub, message, error)
+
+
+def pause_before(delivery: int) -> float:
+    """How long to leave a message of a version to come alone, in seconds, before its delivery of this number."""
+    return min(2.0 ** min(delivery - 1, 10), LONGEST_PAUSE)
 
 
 async def set_aside(hub: TaskHub, message: QueueMessage, error: Exception) -> None:
@@ -40,7 +56,7 @@ async def set_aside(hub: TaskHub, message: QueueMessage, error: Exception) -> No
 
 async def leave(hub: TaskHub, message: QueueMessage, error: NewerFormatError) -> None:
     """Let go of a message of a version to come, as it is: it comes again, later each time."""
-    pause = min(2.0 ** min(message.dequeue_count - 1, 10), LONGEST_PAUSE)
+    pause = pause_before(message.dequeue_count)
     logger.warning(
         "A message in queue %s is left for another worker, and comes again in %.0f s: %s", message.queue, pause, error
     )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from azure_durable_py.taskhub.messages import Doorbell, MalformedMessageError
+from azure_durable_py.taskhub.messages import Doorbell
 from azure_durable_py.taskhub.protocol import QueueMessage
-from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.intake.delivery import Delivery
-from azure_durable_py.worker.intake.poison import leave, set_aside
+from azure_durable_py.worker.intake.poison import UNREADABLE, set_aside, turn_away
 from azure_durable_py.worker.intake.protocol import Receiver, Terms
 from azure_durable_py.worker.intake.pump import Pump
 
@@ -115,11 +114,8 @@ def _take_doorbell(receiver: Receiver, message: QueueMessage, asked_at: float) -
     context = receiver.context
     try:
         doorbell = Doorbell.decode(message.body)
-    except MalformedMessageError as error:
-        context.settling.start(set_aside(context.hub, message, error), "set aside")
-        return
-    except NewerFormatError as error:
-        context.settling.start(leave(context.hub, message, error), "leave")
+    except UNREADABLE as error:
+        context.settling.start(turn_away(context.hub, message, error), "turn away")
         return
     ids = context.hub.ids
     visibility = context.settings.instance_visibility_timeout
