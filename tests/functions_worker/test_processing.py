@@ -206,7 +206,7 @@ async def test_an_app_that_streams_http_has_its_clients_and_management_urls(make
 
 
 @pytest.mark.slow
-async def test_an_activity_that_ends_its_process_again_and_again_is_given_up_and_nothing_else(
+async def test_an_activity_that_ends_its_process_again_and_again_is_given_up_and_the_host_goes_on(
     make_app: MakeApp, start_host: StartHost
 ):
     deadly = """
@@ -222,8 +222,9 @@ async def test_an_activity_that_ends_its_process_again_and_again_is_given_up_and
     """
     directory = make_app(APP + deadly)
     host = await start_host(directory, visibility=2)
-    answers = [await host.request("POST", f"start/{name}") for name in ("doomed", "chain")]
-    doomed, chain = [await finished(host, answer) for answer in answers]
+    doomed = await finished(host, await host.request("POST", "start/doomed"))
+    # Not at the same time: an activity that is in hand at each of the deaths counts them, too.
+    chain = await finished(host, await host.request("POST", "start/chain"))
     assert chain["runtimeStatus"] == "Completed"
     assert doomed["runtimeStatus"] == "Failed"
     assert "WorkGivenUpError: The message for activity 'die' of instance" in doomed["output"]
