@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from random import Random
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from uuid import UUID
@@ -41,6 +42,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
     def __init__(self, generation: Generation) -> None:
         super().__init__(generation)
         self._ids = 0
+        self._random: Random | None = None
         self._custom_status: Any = None
         self._function_context = SimpleNamespace()
 
@@ -123,6 +125,14 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
         """A new UUID, the same on every replay."""
         return ids.new_guid(self.instance_id, self.current_utc_datetime, self._next_id())
 
+    @property
+    def random(self) -> Random:
+        """A generator of random numbers that gives the same ones on every replay, and others in every instance."""
+        if self._random is None:
+            generation = self._generation
+            self._random = ids.new_random(self.instance_id, generation.execution_id, generation.number)
+        return self._random
+
     def _next_id(self) -> int:
         self._ids += 1
         return self._ids - 1
@@ -157,8 +167,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
         :raises SerializationError: `data` is not JSON.
         """
         target, text, now = check_instance_id(instance_id), self._serialize(data), self._generation.now
-        self._decisions.make(lambda number: EventSent(now, number, target, name, text))
-        return done(None)
+        return done(None, self._decisions.make(lambda number: EventSent(now, number, target, name, text)))
 
     # --- several tasks at once --------------------------------------------------------------------
 
@@ -221,6 +230,6 @@ def _checked(tasks: Iterable[Task[Any]], caller: str) -> list[Task[Any]]:
         if not isinstance(task, Task):
             raise OrchestratorError(
                 f"{caller} takes tasks of the context, not {type(task).__name__}. "
-                "Run helpers that await several tasks as sub-orchestrations."
+                "What is `async def` goes into asyncio.gather(...) or asyncio.wait(...)."
             )
     return found

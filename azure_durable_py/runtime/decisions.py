@@ -86,8 +86,8 @@ class Decisions:
             self._close(decision.id)
         self._made = 0
 
-    def make(self, build: Callable[[int], Decision], task: DecisionTask[Any] | None = None) -> None:
-        """Decide: `build` makes the event for the next id; `task` is completed by its answer."""
+    def make(self, build: Callable[[int], Decision], task: DecisionTask[Any] | None = None) -> int:
+        """Decide: `build` makes the event for the next id, which is returned; `task` is completed by its answer."""
         if self.closed or self.error is not None:
             raise Halt
         number = len(self._all)
@@ -105,12 +105,13 @@ class Decisions:
         self._all.append(event)
         self._made += 1
         if task is not None:
-            task.id = number
+            task.decided(number)
             self._tasks[number] = task
         if isinstance(event, TimerCreated):
             self.timers[number] = event.fire_at
         elif isinstance(event, SubOrchestrationCreated):
             self.children[number] = event.instance_id
+        return number
 
     def _repeat(self, made: Decision, recorded: deque[Recorded]) -> Decision:
         if not recorded:

@@ -7,6 +7,7 @@ so that a deployment may change them without breaking the instances in flight.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from azure_durable_py.history.events import (
     TimerCreated,
 )
 
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+_MACHINERY = tuple(str(Path(file).parent) + os.sep for file in (Path(__file__).parent, asyncio.__file__))
 
 
 def same_decision(recorded: Decision, made: Decision) -> bool:
@@ -94,10 +95,15 @@ def calling_place() -> str | None:
     """File, line and function of the nearest caller outside this package."""
     frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
+        if not is_machinery(frame.f_code):
             return line_of(frame.f_code, frame.f_lineno)
         frame = frame.f_back
     return None
+
+
+def is_machinery(code: CodeType) -> bool:
+    """Whether code is of this package or of asyncio, and so no place that tells a user anything."""
+    return code.co_filename.startswith(_MACHINERY)
 
 
 def line_of(code: CodeType, line: int) -> str:

@@ -2,18 +2,27 @@
 
 Owns the conversation with user code: it sends results in, takes the awaited task out, and
 refuses anything else with advice. It never decides, and it knows nothing of histories.
+
+A coroutine may also wait for what asyncio has: a future, or just its next turn. Those, and the coroutines that it runs
+beside itself, go on as callbacks of the event loop, which the driver runs when there is nothing to be said to the
+function itself.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import inspect
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.runtime.decisions import Halt
-from azure_durable_py.runtime.determinism import line_of
+from azure_durable_py.runtime.determinism import is_machinery, line_of
+from azure_durable_py.runtime.event_loop import OrchestrationLoop
+from azure_durable_py.runtime.main_task import MainTask, cancellation
 from azure_durable_py.runtime.tasks import Task
 
 Routine: TypeAlias = "Generator[Any, Any, Any] | Coroutine[Any, Any, Any]"
@@ -34,70 +43,161 @@ class Raised:
 
 
 class Driver:
-    """One run of an orchestrator function. It starts with the first `run`."""
+    """One run of an orchestrator function. It starts with the first `run`.
 
-    def __init__(self, function: Callable[[Any], Any], argument: Any) -> None:
+    :param loop: the event loop that it runs on; whoever calls has entered it.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], argument: Any, loop: OrchestrationLoop) -> None:
         self._function = function
         self._argument = argument
+        self._loop = loop
+        self._context = contextvars.Context()
+        # Callbacks that step the function enter its context themselves.
+        self._between = contextvars.Context()
         self._routine: Routine | None = None
+        self._main: MainTask | None = None
         self._started = False
+        self._outcome: Returned | Raised | None = None
         self.awaiting: Task[Any] | None = None
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the function waits for a task that is not completed."""
-        return self.awaiting is not None and not self.awaiting.is_completed
+        """Whether nothing is to be done before a task completes that is not."""
+        if not self._started or self._loop.ready:
+            return False
+        return self.awaiting is None or not self.awaiting.is_completed
 
     def run(self, interrupted: Callable[[], bool]) -> Returned | Raised | None:
         """Run until the function ends (what it returned or raised) or must wait (None).
 
-        Where the function awaits, `interrupted` tells whether to leave it there.
+        Where code awaits, `interrupted` tells whether to leave it there.
 
         :raises Halt: the engine stopped the code.
         """
-        if self._started and self.awaiting is None:
-            return None
         try:
-            outcome = self._step() if self._started else self._start()
-            while outcome is None and not interrupted() and not self.is_blocked:
-                outcome = self._step()
+            if not self._started:
+                self._start()
+            while self._outcome is None and not interrupted():
+                if self.awaiting is not None and self.awaiting.is_completed:
+                    self._answer(self.awaiting)
+                elif self._loop.ready:
+                    self._loop.run_next()
+                elif self.awaiting is None and not self._loop.waits:
+                    raise self._hopeless()
+                else:
+                    break
         except Halt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever user code raises ends the instance, never the process
-            return Raised(_explained(_without_own_frames(error)))
-        return outcome
+            self._end(Raised(_without_own_frames(error)))
+        return self._outcome
 
-    def _start(self) -> Returned | None:
+    def _start(self) -> None:
         self._started = True
-        made = self._function(self._argument)
-        if inspect.isgenerator(made) or inspect.iscoroutine(made):
-            self._routine = cast("Routine", made)
-            return self._resume(lambda routine: routine.send(None))
-        if inspect.isasyncgen(made):
+        made = self._context.run(self._function, self._argument)
+        if inspect.iscoroutine(made):
+            self._main = self._loop.main = MainTask(made, self._context, self._loop, self._interrupt)
+            self._loop.enter_main()
+        elif inspect.isasyncgen(made):
             raise OrchestratorError("An `async def` orchestrator must not yield: await the tasks instead.")
-        return Returned(made)
+        elif not inspect.isgenerator(made):
+            self._end(Returned(made))
+            return
+        self._routine = cast("Routine", made)
+        self._resume(self._routine.send, None)
 
-    def _step(self) -> Returned | None:
+    def _end(self, outcome: Returned | Raised) -> None:
+        self._outcome = outcome
+        self.awaiting = None
+
+    def _hopeless(self) -> OrchestratorError:
+        return OrchestratorError(
+            f"The orchestrator waits for ever, at {self.place() or 'an unknown place'}: nothing that it or its "
+            "tasks started is still to come. A future, event, lock or queue of asyncio moves only when another "
+            "task of the same orchestration moves it; to wait for the world, await a task of the context."
+        )
+
+    # --- what the function is told -----------------------------------------------------------------
+
+    def _answer(self, task: Task[Any]) -> None:
+        """Tell it what came of the task that it awaits."""
+        self.awaiting = None
+        routine = cast("Routine", self._routine)
+        if self._main is not None and (cancelled := self._main.go_on()) is not None:
+            self._resume(routine.throw, cancelled)
+        elif task.error is not None:
+            self._resume(routine.throw, task.error)
+        else:
+            self._resume(routine.send, task.result)
+
+    def _wake(self, future: asyncio.Future[Any] | None = None) -> None:
+        """Go on: the future that it waited for is done, or it only waited for its next turn."""
+        if self._outcome is not None or self._routine is None:
+            return
+        main = cast("MainTask", self._main)
+        error: BaseException | None = main.go_on()
+        if error is None and future is not None:
+            try:
+                future.result()
+            except BaseException as failed:  # noqa: BLE001 - it belongs to the function
+                error = failed
+        self._step(error)
+
+    def _interrupt(self, message: Any) -> bool:
+        """Have it cancelled where it waits."""
+        future = cast("MainTask", self._main).waits_for
+        if future is not None:
+            return future.cancel(message)
         task, self.awaiting = self.awaiting, None
         if task is None:
-            return None
-        error = task.error
-        if error is not None:
-            return self._resume(lambda routine: routine.throw(error))
-        value = task.result
-        return self._resume(lambda routine: routine.send(value))
+            return False
+        task.drop_if_unwanted()
+        self._loop.call_soon(self._step, cancellation(message), context=self._between)
+        return True
 
-    def _resume(self, go: Callable[[Routine], Any]) -> Returned | None:
+    def _step(self, error: BaseException | None) -> None:
+        """Take a step as a callback of the event loop, which would keep its errors to itself."""
+        routine = cast("Routine", self._routine)
+        go, what = (routine.send, None) if error is None else (routine.throw, error)
+        try:
+            self._loop.step_main(partial(self._resume, go, what))
+        except Halt:
+            raise
+        except BaseException as raised:  # noqa: BLE001 - as in `run`
+            self._end(Raised(_without_own_frames(raised)))
+
+    def _resume(self, go: Callable[[Any], Any], what: Any) -> None:
         routine = cast("Routine", self._routine)
         try:
-            yielded = go(routine)
-            while not isinstance(yielded, Task):
-                yielded = routine.throw(_refusal(yielded))
+            yielded = self._context.run(go, what)
+            while not (isinstance(yielded, Task) or self._waits_for(yielded)):
+                yielded = self._context.run(routine.throw, _refusal(yielded))
         except StopIteration as stop:
-            return Returned(stop.value)
-        self.awaiting = cast("Task[Any]", yielded)
-        self.awaiting.want()
-        return None
+            self._end(Returned(stop.value))
+            return
+        if isinstance(yielded, Task):
+            self.awaiting = cast("Task[Any]", yielded)
+            self.awaiting.want()
+
+    def _waits_for(self, yielded: Any) -> bool:
+        """Wait for something of asyncio; False: that it is not."""
+        main = self._main
+        if main is None:
+            return False
+        if yielded is None:
+            self._loop.call_soon(self._wake, context=self._between)
+            return True
+        if not getattr(yielded, "_asyncio_future_blocking", False):
+            return False
+        yielded._asyncio_future_blocking = False
+        if yielded.get_loop() is not self._loop:
+            return False
+        yielded.add_done_callback(self._wake, context=self._between)
+        main.wait(yielded)
+        return True
+
+    # --- where it is -----------------------------------------------------------------------------------
 
     def place(self) -> str | None:
         """File, line and function where user code waits, innermost frame."""
@@ -105,7 +205,7 @@ class Driver:
         routine: Any = self._routine
         while routine is not None:
             frame = getattr(routine, "gi_frame", None) or getattr(routine, "cr_frame", None)
-            if frame is not None and not _is_task_await(routine):
+            if frame is not None and not is_machinery(frame.f_code):
                 place = line_of(frame.f_code, frame.f_lineno)
             inner = getattr(routine, "gi_yieldfrom", None)
             routine = inner if inner is not None else getattr(routine, "cr_await", None)
@@ -115,35 +215,34 @@ class Driver:
     def is_running(self) -> bool:
         """Whether user code is on the stack right now."""
         routine: Any = self._routine
-        return routine is not None and bool(
-            getattr(routine, "gi_running", False) or getattr(routine, "cr_running", False)
+        return self._loop.is_beside or (
+            routine is not None and bool(getattr(routine, "gi_running", False) or getattr(routine, "cr_running", False))
         )
 
-    def close(self) -> None:
-        """Drop the function where it stands.
+    def close(self, *, quietly: bool = True) -> None:
+        """Drop the function where it stands, and what runs beside it.
 
-        Python runs its `finally` blocks; the caller sees to it that they can decide nothing.
-        A block that yields is closed again, so that nothing is left to warn about.
+        Python runs their `finally` blocks; the caller sees to it that they can decide nothing.
+
+        :param quietly: errors that nobody awaited are not told.
         """
         routine, self._routine, self.awaiting = self._routine, None, None
         self._started = True
-        for _ in range(100):
-            if routine is None:
-                return
-            try:
-                routine.close()
-                return
-            except RuntimeError:
-                continue
-            except BaseException:  # noqa: BLE001 - what the blocks of dropped code raise concerns nobody
-                return
+        for left in (routine, *self._loop.abandon(quietly=quietly)):
+            if left is not None:
+                _close(left)
 
 
-_TASK_AWAIT = cast("Any", Task).__await__.__code__
-
-
-def _is_task_await(routine: Any) -> bool:
-    return getattr(routine, "gi_code", None) is _TASK_AWAIT
+def _close(routine: Routine) -> None:
+    # A block that yields is closed again, so that nothing is left to warn about.
+    for _ in range(100):
+        try:
+            routine.close()
+            return
+        except RuntimeError:
+            continue
+        except BaseException:  # noqa: BLE001 - what the blocks of dropped code raise concerns nobody
+            return
 
 
 def _without_own_frames(error: BaseException) -> BaseException:
@@ -153,18 +252,9 @@ def _without_own_frames(error: BaseException) -> BaseException:
     return error.with_traceback(trace)
 
 
-def _explained(error: BaseException) -> BaseException:
-    if type(error) is not RuntimeError or "no running event loop" not in str(error):
-        return error
-    explained = OrchestratorError(f"{_FORBIDDEN_AWAIT} ({error})")
-    explained.__cause__ = error
-    return explained.with_traceback(error.__traceback__)
-
-
 _FORBIDDEN_AWAIT = (
-    "An orchestrator may await only tasks of its context. In place of asyncio.sleep await "
-    "context.create_timer(...), in place of asyncio.gather await context.task_all([...]), "
-    "and do I/O in an activity."
+    "An orchestrator may wait only for tasks of its context and, if it is `async def`, for what asyncio makes of them. "
+    "Do I/O in an activity."
 )
 
 

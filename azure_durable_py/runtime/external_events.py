@@ -24,19 +24,23 @@ T = TypeVar("T")
 class EventTask(Task[T]):
     """Waits for one external event; its result is the event's data."""
 
-    __slots__ = ("_decode", "_events", "arrival", "name", "number", "queued")
+    __slots__ = ("_decode", "_events", "arrival", "name", "queued")
 
     def __init__(self, events: ExternalEvents, name: str, number: int, decode: Callable[[Value], T]) -> None:
-        super().__init__()
+        super().__init__(number)
         self._events = events
         self._decode = decode
         self.name = name
-        self.number = number
         self.arrival: int | None = None
         self.queued = False
 
     def __repr__(self) -> str:
         return f"<wait for event {self.name!r}, {self._state.name.lower()}>"
+
+    @property
+    def number(self) -> int:
+        """Its number among the waits of the generation."""
+        return self._order
 
     @property
     def state(self) -> TaskState:

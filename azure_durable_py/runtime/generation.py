@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any, cast
 
 from azure_durable_py.errors import OrchestratorError
-from azure_durable_py.history.events import Event, ExecutionStarted, Value
+from azure_durable_py.history.events import Event, ExecutionStarted, TimerCreated, Value
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.runtime.critical_sections import CriticalSection
 from azure_durable_py.runtime.decisions import Decisions
 from azure_durable_py.runtime.external_events import ExternalEvents
+from azure_durable_py.runtime.tasks import TimerTask, Watch
 from azure_durable_py.serialization.converter import DataConverter
 
 
@@ -67,3 +68,32 @@ class Generation:
             return self.converter.deserialize(value, expected_type)
 
         return decode
+
+
+class GenerationWorld:
+    """What an event loop knows of a generation, and decides in it."""
+
+    def __init__(self, generation: Generation) -> None:
+        self._generation = generation
+
+    @property
+    def instance_id(self) -> str:
+        """The instance that runs."""
+        return self._generation.instance_id
+
+    @property
+    def now(self) -> datetime:
+        """The time of the turn."""
+        return self._generation.now
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether what happens now has happened before, or is of no interest any more."""
+        return self._generation.decisions.replaying
+
+    def timer(self, fire_at: datetime, fired: Callable[[], None]) -> TimerTask:
+        """Decide a durable timer."""
+        now = self._generation.now
+        task = self._generation.decisions.timer(lambda number: TimerCreated(now, number, fire_at))
+        Watch(task, lambda _: None if task.is_cancelled else fired())
+        return task

@@ -6,6 +6,7 @@ The formulas of `new_uuid` and `new_guid` are those of azure-functions-durable 1
 from __future__ import annotations
 
 from datetime import datetime
+from random import Random
 from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
 
 _UUID_NAMESPACE = uuid5(NAMESPACE_OID, "9e952958-5e33-4daf-827f-2fa12937b875")
@@ -27,3 +28,9 @@ def child_id(instance_id: str, execution_id: str, generation: int, started: date
     It differs between incarnations of the parent, its generations and its tasks.
     """
     return uuid5(NAMESPACE_OID, f"{instance_id}\n{execution_id}\n{generation}\n{started.isoformat()}\n{task_id}").hex
+
+
+def new_random(instance_id: str, execution_id: str, generation: int) -> Random:
+    """The generator of random numbers of one generation of one start of an instance."""
+    # Text is hashed by SHA-512 for a seed: the same everywhere, whatever `PYTHONHASHSEED` is.
+    return Random(f"{instance_id}\n{execution_id}\n{generation}")  # noqa: S311 - it is to be predictable

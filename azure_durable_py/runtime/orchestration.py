@@ -35,7 +35,8 @@ from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.decisions import Decisions, Halt
 from azure_durable_py.runtime.determinism import Recorded, describe_end, difference
 from azure_durable_py.runtime.driver import Driver, Raised, Returned
-from azure_durable_py.runtime.generation import Continuation, Generation
+from azure_durable_py.runtime.event_loop import OrchestrationLoop
+from azure_durable_py.runtime.generation import Continuation, Generation, GenerationWorld
 from azure_durable_py.runtime.tasks import ParentTask, Task
 from azure_durable_py.serialization.converter import DataConverter
 from azure_durable_py.settings import Settings
@@ -106,14 +107,19 @@ class Orchestration:
         self._code_runner = run_code
         self._decisions = Decisions(settings.max_orchestration_actions, self._waiting_place)
         self._generation = Generation(instance_id, execution_id, generation, registry, converter, self._decisions)
+        self._loop = OrchestrationLoop(GenerationWorld(self._generation))
         self._driver: Driver | None = None
         self._suspended = False
         self._leaving: Continuation | None = None
         self._held: deque[Event] = deque()
         self._held_ids: set[int] = set()
         self._end: ExecutionCompleted | ContinuedAsNew | None = None
-        for position, events in _turns(history):
-            self._replay(position, events)
+        outer = self._loop.enter()
+        try:
+            for position, events in _turns(history):
+                self._replay(position, events)
+        finally:
+            self._loop.leave(outer)
 
     # --- what the worker asks -------------------------------------------------------------------
 
@@ -197,7 +203,11 @@ class Orchestration:
             return self._turn(())
         now = max(now, self._decisions.now) if self._decisions.now is not None else now
         self._decisions.begin(now, None, 0)
-        applied = self._run(events if self._decisions.error is None else _terminations(events))
+        outer = self._loop.enter()
+        try:
+            applied = self._run(events if self._decisions.error is None else _terminations(events))
+        finally:
+            self._loop.leave(outer)
         if self._decisions.error is not None:
             self._give_up(self._decisions.error)
         if not applied and self._end is None:
@@ -205,7 +215,7 @@ class Orchestration:
         turn: list[Event] = [OrchestratorStarted(now), *applied, *self._decisions.made()]
         if self._end is not None:
             turn.append(self._end)
-            self.close()
+            self._close(quietly=False)
         self._generation.history.extend(turn)
         return self._turn(tuple(turn))
 
@@ -217,12 +227,18 @@ class Orchestration:
 
     def close(self) -> None:
         """Drop the orchestrator function where it stands; it can decide nothing any more."""
+        self._close(quietly=True)
+
+    def _close(self, *, quietly: bool) -> None:
         self._decisions.closed = True
         if self._driver is not None:
+            outer = self._loop.enter()
             try:
-                self._code_runner(self._driver.close)
+                self._code_runner(partial(self._driver.close, quietly=quietly))
             except TurnTimeoutError:
                 return  # It is dropped all the same.
+            finally:
+                self._loop.leave(outer)
 
     def _turn(self, events: tuple[Event, ...]) -> Turn:
         end = self._end
@@ -324,7 +340,7 @@ class Orchestration:
         except FunctionNotFoundError as error:
             self._decisions.error = error
         else:
-            self._driver = Driver(generation.definition.function, DurableOrchestrationContext(generation))
+            self._driver = Driver(generation.definition.function, DurableOrchestrationContext(generation), self._loop)
         return True
 
     def _take(self, event: Event) -> bool:
@@ -368,7 +384,9 @@ class Orchestration:
         driver = self._driver
         if driver is None or self._end is not None or self._leaving is not None or driver.is_blocked:
             return
-        outcome = driver.run(lambda: self._generation.continuation is not None)
+        outcome = driver.run(lambda: self._generation.continuation is not None or self._decisions.error is not None)
+        if self._decisions.error is not None:
+            raise Halt  # A task of asyncio keeps what stops its code to itself.
         if isinstance(outcome, Raised):
             self._fail(outcome.error)
         elif self._generation.continuation is not None:

@@ -56,6 +56,8 @@ class RetryTask(ParentTask[T]):
     def _try(self) -> None:
         self._count += 1
         self._current = self._attempt()
+        if self._count == 1:
+            self._order = hash(self._current)
         self._current.attach(self)
 
     def _again(self, error: BaseException) -> None:

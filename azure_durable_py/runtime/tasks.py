@@ -6,16 +6,23 @@ never schedules anything and knows nothing of histories.
 A composite that has been decided lets go of its other children. A child that nobody waits
 for any more is *dropped*; it is wanted again as soon as code awaits it or puts it into
 another composite.
+
+The orchestrator function itself is given what it awaits by the driver. A coroutine that asyncio runs beside it
+awaits a task as asyncio has it: through a future.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator, Iterable
+from contextvars import Context
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
 
 from azure_durable_py.errors import OrchestratorError, TaskCanceledError
 from azure_durable_py.history.events import Value
+from azure_durable_py.runtime.event_loop import OrchestrationLoop, running_loop
 
 T = TypeVar("T")
 
@@ -32,17 +39,40 @@ class TaskState(Enum):
 class Task(Generic[T]):
     """Something that an orchestrator waits for: `yield` it in a generator, `await` it in a coroutine."""
 
-    __slots__ = ("_dropped", "_error", "_parents", "_state", "_value")
+    __slots__ = ("_dropped", "_error", "_order", "_parents", "_state", "_value")
 
-    def __init__(self) -> None:
+    def __init__(self, order: int = 0) -> None:
+        self._order = order
         self._state = TaskState.RUNNING
         self._value: Any = None
         self._error: BaseException | None = None
         self._parents: dict[ParentTask[Any], None] = {}
         self._dropped = False
 
-    def __await__(self) -> Generator[Task[Any], Any, T]:
+    def __hash__(self) -> int:
+        # By address, sets of tasks would be walked in another order on every replay.
+        return self._order
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        loop = running_loop()
+        if getattr(loop, "is_beside", False):
+            return (yield from self._future(cast("OrchestrationLoop", loop)))
         return (yield self)
+
+    def _future(self, loop: OrchestrationLoop) -> Generator[Any, Any, T]:
+        """Wait as a coroutine that asyncio runs."""
+        if not self.is_completed:
+            future = loop.create_future()
+            watch = Watch(self, lambda _: None if future.done() else future.set_result(None))
+            loop.waits += 1
+            try:
+                yield from future
+            finally:
+                loop.waits -= 1
+                self.detach(watch)
+        if self._error is not None:
+            raise self._error
+        return self._value
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._state.name.lower()}>"
@@ -84,6 +114,36 @@ class Task(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._value
+
+    # --- for asyncio: what `asyncio.wait` asks ------------------------------------------------
+
+    def done(self) -> bool:
+        """The same as `is_completed`."""
+        return self.is_completed
+
+    def cancelled(self) -> bool:
+        """The same as `is_cancelled`."""
+        return self.is_cancelled
+
+    def exception(self) -> BaseException | None:
+        """The same as `error`."""
+        return self.error
+
+    def add_done_callback(self, fn: Callable[[Task[T]], object], *, context: Context | None = None) -> None:
+        """Have `fn` called with the task soon after it has completed."""
+        loop = asyncio.get_running_loop()
+        if self.is_completed:
+            loop.call_soon(fn, self, context=context)
+        else:
+            Callback(self, fn, context, cast("OrchestrationLoop", loop))
+
+    def remove_done_callback(self, fn: Callable[[Task[T]], object]) -> int:
+        """Take back what `add_done_callback` was given. Returns how often it was."""
+        found = [parent for parent in self._parents if isinstance(parent, Callback) and parent.function == fn]
+        for callback in found:
+            callback.loop.waits -= 1
+            self.detach(callback)
+        return len(found)
 
     # --- for the engine ---------------------------------------------------------------------
 
@@ -160,14 +220,51 @@ class ParentTask(Task[T]):
         return False
 
 
+class Watch(ParentTask[None]):
+    """Calls a function when a task completes that is running."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, task: Task[Any], call: Callable[[Task[Any]], object]) -> None:
+        super().__init__()
+        self._call = call
+        task.attach(self)
+
+    def child_done(self, child: Task[Any]) -> None:
+        """It has completed."""
+        self._call(child)
+
+    def acts_on(self, child: Task[Any]) -> bool:  # noqa: ARG002 - part of the contract
+        """What is called may do anything."""
+        return True
+
+
+class Callback(Watch):
+    """A function that asyncio is to call soon after a task has completed."""
+
+    __slots__ = ("function", "loop")
+
+    def __init__(
+        self, task: Task[Any], function: Callable[[Any], object], context: Context | None, loop: OrchestrationLoop
+    ) -> None:
+        self.function = function
+        self.loop = loop
+        loop.waits += 1
+        super().__init__(task, partial(self._soon, context))
+
+    def _soon(self, context: Context | None, task: Task[Any]) -> None:
+        self.loop.waits -= 1
+        self.loop.call_soon(self.function, task, context=context)
+
+
 class CompositeTask(ParentTask[T]):
     """A task over a fixed list of tasks."""
 
     __slots__ = ("_children", "_open")
 
     def __init__(self, children: Iterable[Task[Any]]) -> None:
-        super().__init__()
         self._children = list(children)
+        super().__init__(hash(self._children[0]) if self._children else 0)
         self._open: dict[Task[Any], None] = {}
 
     @property
@@ -261,16 +358,24 @@ class DecisionTask(Task[T]):
     `subject` names it in errors; `decode` turns the recorded result into a value.
     """
 
-    __slots__ = ("_decode", "id", "subject")
+    __slots__ = ("_decode", "subject")
 
     def __init__(self, subject: str, decode: Callable[[Value], T]) -> None:
-        super().__init__()
-        self.id = -1
+        super().__init__(-1)
         self.subject = subject
         self._decode = decode
 
     def __repr__(self) -> str:
         return f"<{self.subject}, id {self.id}, {self._state.name.lower()}>"
+
+    @property
+    def id(self) -> int:
+        """The id of the decision."""
+        return self._order
+
+    def decided(self, number: int) -> None:
+        """Know the id of the decision."""
+        self._order = number
 
     def answer(self, result: Value) -> None:
         """Succeed with a result, or fail because it cannot be read."""
@@ -303,8 +408,8 @@ def _nothing(_result: Value) -> None:
     return None
 
 
-def done(value: T) -> Task[T]:
-    """A task that has already succeeded."""
-    task: Task[T] = Task()
+def done(value: T, number: int) -> Task[T]:
+    """The task of a decision that has no answer: it has already succeeded."""
+    task: Task[T] = Task(number)
     task.settle(value)
     return task

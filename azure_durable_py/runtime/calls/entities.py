@@ -80,10 +80,10 @@ class EntityCalls(Calls):
         text, now = self._serialize(operationInput), self._generation.now
         when = now + signal_time if isinstance(signal_time, timedelta) else signal_time
         moment = None if when is None else utc(when)
-        self._decisions.make(
+        number = self._decisions.make(
             lambda number: EntityOperationSignaled(now, number, str(entityId), operationName, text, moment)
         )
-        return done(None)
+        return done(None, number)
 
     # --- class entities ---------------------------------------------------------------------------
 

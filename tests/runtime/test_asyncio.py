@@ -1,0 +1,705 @@
+"""Orchestrators in plain asyncio. The harness takes every turn hot and cold, and compares them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from azure_durable_py.errors import NonDeterminismError
+from azure_durable_py.history.events import TaskScheduled, TimerCreated
+from azure_durable_py.runtime import event_loop
+from azure_durable_py.status import OrchestrationRuntimeStatus
+from tests.programs import program
+from tests.runtime.harness import START, Run, registry_of, run
+
+SECOND = timedelta(seconds=1)
+ACTIVITIES: dict[str, Callable[[Any], Any]] = {
+    "double": lambda value: 2 * value,
+    "fail": lambda value: 1 / 0,
+}
+has_groups = pytest.mark.skipif(sys.version_info < (3, 11), reason="TaskGroup and timeout came with Python 3.11")
+
+
+def finished(function: Any, value: Any = None) -> Run:
+    return run(function, ACTIVITIES).run(function.__name__, value)
+
+
+def output_of(function: Any, value: Any = None) -> Any:
+    return finished(function, value).output
+
+
+def failure_of(function: Any) -> str:
+    failure = finished(function).turn.failure
+    assert failure is not None
+    return failure.message
+
+
+# --- time -------------------------------------------------------------------------------------------
+
+
+def test_a_sleep_is_a_durable_timer() -> None:
+    async def orchestrator(context):
+        await asyncio.sleep(90 * 86400)
+        return str(context.current_utc_datetime)
+
+    ended = finished(orchestrator)
+    assert ended.decisions == [TimerCreated(START, 0, START + timedelta(days=90))]
+    assert ended.output == str(START + timedelta(days=90))
+
+
+def test_a_sleep_of_nothing_takes_no_timer_and_lets_others_go_first() -> None:
+    async def orchestrator(context):
+        said: list[str] = []
+
+        async def other() -> None:
+            said.append("other")
+
+        task = asyncio.create_task(other())
+        await asyncio.sleep(0)
+        said.append("main")
+        await task
+        return said
+
+    ended = finished(orchestrator)
+    assert ended.decisions == []
+    assert ended.output == ["other", "main"]
+
+
+def test_the_time_of_the_loop_is_that_of_the_orchestration() -> None:
+    async def orchestrator(context):
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        await context.call_activity("double", 1)
+        await asyncio.sleep(10)
+        return [before, loop.time()]
+
+    assert output_of(orchestrator) == [START.timestamp(), START.timestamp() + 10]
+
+
+def test_the_timer_of_a_sleep_that_is_cancelled_is_cancelled() -> None:
+    async def orchestrator(context):
+        task = asyncio.create_task(asyncio.sleep(3600))
+        await context.call_activity("double", 1)
+        task.cancel()
+        await context.wait_for_external_event("go")
+
+    started = run(orchestrator, ACTIVITIES)
+    started.start("orchestrator")
+    assert list(started.turn.timers) == [1]
+    started.step()
+    assert not started.turn.timers
+
+
+@pytest.mark.parametrize("delay", [1e12, float("inf"), float("nan")])
+def test_a_sleep_that_no_timer_can_wait_is_refused(delay: float) -> None:
+    async def orchestrator(context):
+        await asyncio.sleep(delay)
+
+    assert "before the year 10000" in failure_of(orchestrator) or "NaN" in failure_of(orchestrator)
+
+
+# --- several things at once --------------------------------------------------------------------------
+
+
+def test_gather_takes_coroutines_and_tasks_of_the_context() -> None:
+    async def orchestrator(context):
+        async def later(seconds: int) -> int:
+            await asyncio.sleep(seconds)
+            return await context.call_activity("double", seconds)
+
+        return await asyncio.gather(later(2), context.call_activity("double", 10), later(1))
+
+    ended = finished(orchestrator)
+    assert ended.output == [4, 20, 2]
+    assert [type(decision) for decision in ended.decisions] == [
+        TaskScheduled,
+        TimerCreated,
+        TimerCreated,
+        TaskScheduled,
+        TaskScheduled,
+    ]
+
+
+def test_gather_gives_errors_as_results_where_asked() -> None:
+    async def orchestrator(context):
+        results = await asyncio.gather(
+            context.call_activity("fail"), context.call_activity("double", 1), return_exceptions=True
+        )
+        return [type(result).__name__ for result in results]
+
+    assert output_of(orchestrator) == ["TaskFailedError", "int"]
+
+
+def test_an_error_of_a_gathered_coroutine_is_raised_where_it_is_awaited() -> None:
+    async def orchestrator(context):
+        async def failing() -> None:
+            await context.call_activity("fail")
+
+        await asyncio.gather(failing(), asyncio.sleep(3600))
+
+    ended = finished(orchestrator)
+    assert ended.turn.status is OrchestrationRuntimeStatus.Failed
+    assert ended.turn.failure is not None
+    assert "division by zero" in ended.turn.failure.message
+
+
+def test_as_completed_gives_results_in_the_order_of_their_ends_and_begins_in_the_order_given() -> None:
+    async def orchestrator(context):
+        begun: list[int] = []
+
+        async def later(seconds: int) -> int:
+            begun.append(seconds)
+            await asyncio.sleep(seconds)
+            return seconds
+
+        ended = [await first for first in asyncio.as_completed([later(n) for n in (5, 3, 9, 1, 7, 2, 8)])]
+        return [begun, ended]
+
+    assert output_of(orchestrator) == [[5, 3, 9, 1, 7, 2, 8], [1, 2, 3, 5, 7, 8, 9]]
+
+
+def test_as_completed_takes_a_timeout() -> None:
+    async def orchestrator(context):
+        async def later(seconds: int) -> int:
+            await asyncio.sleep(seconds)
+            return seconds
+
+        done: list[Any] = []
+        for first in asyncio.as_completed([later(1), later(9)], timeout=5):
+            try:
+                done.append(await first)
+            except asyncio.TimeoutError:
+                done.append("late")
+        return done
+
+    assert output_of(orchestrator) == [1, "late"]
+
+
+def test_a_foreign_as_completed_is_refused_where_it_would_begin_in_no_order() -> None:
+    foreign = event_loop._unordered
+
+    async def orchestrator(context):
+        for first in foreign([asyncio.sleep(1), asyncio.sleep(2)]):
+            await first
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # The coroutine that was not looked at yet.
+        assert "imported by name before azure_durable_py" in failure_of(orchestrator)
+        gc.collect()
+
+
+def test_wait_takes_tasks_of_the_context_and_tasks_of_asyncio() -> None:
+    async def orchestrator(context):
+        sleeping = asyncio.create_task(asyncio.sleep(5))
+        called = context.call_activity("double", 4)
+        done, pending = await asyncio.wait([sleeping, called], return_when=asyncio.FIRST_COMPLETED)
+        result = [task.result for task in done if task is called], [task is sleeping for task in pending]
+        await asyncio.wait(pending, timeout=1)
+        done, pending = await asyncio.wait({sleeping, called})
+        return [*result, len(done), len(pending)]
+
+    if sys.version_info >= (3, 11):
+        assert output_of(orchestrator) == [[8], [True], 2, 0]
+
+
+def test_sets_of_tasks_are_walked_in_the_same_order_on_every_replay() -> None:
+    async def orchestrator(context):
+        tasks = {asyncio.create_task(asyncio.sleep(1)) for n in range(9)}
+        await asyncio.wait(tasks)
+        order = [task.get_name() for task in tasks]
+        calls = {context.call_activity("double", n) for n in range(20)}
+        return [*order, *[await call for call in calls]]
+
+    ballast: list[bytearray] = []
+    outputs: list[Any] = []
+    for size in (10, 1000, 100000):
+        ballast.append(bytearray(size))
+        outputs.append(output_of(orchestrator))
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+def test_shield_keeps_what_it_holds_from_being_cancelled() -> None:
+    async def orchestrator(context):
+        work = asyncio.create_task(asyncio.sleep(10, "done"))
+        outer = asyncio.ensure_future(asyncio.shield(work))
+        await asyncio.sleep(1)
+        outer.cancel()
+        try:
+            await outer
+        except asyncio.CancelledError:
+            return await work
+
+    assert output_of(orchestrator) == "done"
+
+
+@has_groups
+def test_a_group_ends_when_all_its_tasks_have() -> None:
+    async def orchestrator(context):
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(asyncio.sleep(n, n)) for n in (3, 1, 2)]
+        return [task.result() for task in tasks]
+
+    assert output_of(orchestrator) == [3, 1, 2]
+
+
+@has_groups
+def test_a_task_of_a_group_that_fails_cancels_the_others_in_the_order_of_their_making() -> None:
+    async def orchestrator(context):
+        cancelled: list[int] = []
+
+        async def wait(number: int) -> None:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                cancelled.append(await context.call_activity("double", number))
+                raise
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(12):
+                    group.create_task(wait(number))
+                await context.call_activity("fail")
+        except Exception as error:  # noqa: BLE001 - Python 3.10 has no name for a group
+            group: Any = error
+            return [cancelled, [type(inner).__name__ for inner in group.exceptions]]
+
+    ended = finished(orchestrator)
+    assert ended.output == [[2 * number for number in range(12)], ["TaskFailedError"]]
+
+
+# --- timeouts and cancellation -----------------------------------------------------------------------
+
+
+@has_groups
+def test_a_timeout_ends_what_the_function_awaits() -> None:
+    async def orchestrator(context):
+        try:
+            async with asyncio.timeout(60):
+                await context.wait_for_external_event("never")
+        except TimeoutError:
+            return str(context.current_utc_datetime - START)
+
+    assert output_of(orchestrator) == "0:01:00"
+
+
+@has_groups
+def test_an_event_whose_wait_timed_out_goes_to_the_next_wait() -> None:
+    async def orchestrator(context):
+        try:
+            async with asyncio.timeout(60):
+                await context.wait_for_external_event("go")
+        except TimeoutError:
+            return await context.wait_for_external_event("go")
+
+    started = run(orchestrator)
+    started.start("orchestrator")
+    started.wait(60 * SECOND)
+    started.raise_event("go", 5)
+    assert started.output == 5
+
+
+@has_groups
+def test_a_timeout_in_time_leaves_no_timer() -> None:
+    async def orchestrator(context):
+        async with asyncio.timeout(60):
+            value = await context.call_activity("double", 2)
+        await context.wait_for_external_event("go")
+        return value
+
+    started = run(orchestrator, ACTIVITIES)
+    started.start("orchestrator")
+    started.step()
+    assert not started.turn.timers
+
+
+@has_groups
+def test_timeouts_within_timeouts_each_end_their_own() -> None:
+    async def orchestrator(context):
+        told: list[str] = []
+        try:
+            async with asyncio.timeout(10):
+                try:
+                    async with asyncio.timeout(3):
+                        await asyncio.sleep(100)
+                except TimeoutError:
+                    told.append(f"inner {context.current_utc_datetime - START}")
+                await asyncio.get_running_loop().create_future()
+        except TimeoutError:
+            told.append(f"outer {context.current_utc_datetime - START}")
+        return told
+
+    assert output_of(orchestrator) == ["inner 0:00:03", "outer 0:00:10"]
+
+
+def test_wait_for_gives_the_result_or_times_out() -> None:
+    async def orchestrator(context):
+        first = await asyncio.wait_for(context.call_activity("double", 3), 10)
+        try:
+            await asyncio.wait_for(context.wait_for_external_event("never"), 10)
+        except asyncio.TimeoutError:
+            return [first, str(context.current_utc_datetime - START)]
+
+    assert output_of(orchestrator) == [6, "0:00:10"]
+
+
+def test_a_task_can_be_cancelled_wherever_it_waits() -> None:
+    async def orchestrator(context):
+        told: list[str] = []
+
+        async def waiting(name: str, wait: Callable[[], Any]) -> None:
+            try:
+                await wait()
+            except asyncio.CancelledError:
+                told.append(name)
+                raise
+
+        tasks = [
+            asyncio.create_task(waiting("activity", lambda: context.call_activity("double", 1))),
+            asyncio.create_task(waiting("event", lambda: context.wait_for_external_event("x"))),
+            asyncio.create_task(waiting("timer", lambda: context.create_timer(SECOND))),
+            asyncio.create_task(waiting("queue", asyncio.Queue().get)),
+        ]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        return [told, [type(result).__name__ for result in results]]
+
+    assert output_of(orchestrator) == [["activity", "event", "timer", "queue"], ["CancelledError"] * 4]
+
+
+def test_the_function_itself_can_be_cancelled_by_what_it_started() -> None:
+    async def orchestrator(context):
+        main = asyncio.current_task()
+        assert main is not None
+        told = []
+        for wait in (
+            lambda: context.wait_for_external_event("x"),
+            lambda: asyncio.get_running_loop().create_future(),
+            lambda: asyncio.sleep(50),
+        ):
+            asyncio.get_running_loop().call_later(5, main.cancel, "enough")
+            try:
+                await wait()
+            except asyncio.CancelledError as error:
+                told.append([str(error), str(context.current_utc_datetime - START)])
+        return told
+
+    assert output_of(orchestrator) == [["enough", "0:00:05"], ["enough", "0:00:10"], ["enough", "0:00:15"]]
+
+
+def test_a_cancellation_while_it_runs_comes_where_it_next_waits() -> None:
+    async def orchestrator(context):
+        main = asyncio.current_task()
+        assert main is not None
+        main.cancel()
+        try:
+            await context.call_activity("double", 1)
+        except asyncio.CancelledError:
+            return "cancelled"
+
+    assert output_of(orchestrator) == "cancelled"
+
+
+def test_a_cancellation_that_nobody_handles_ends_the_instance() -> None:
+    async def orchestrator(context):
+        main = asyncio.current_task()
+        assert main is not None
+        main.cancel()
+        await asyncio.sleep(1)
+
+    ended = finished(orchestrator)
+    assert ended.turn.status is OrchestrationRuntimeStatus.Failed
+    assert ended.turn.failure is not None
+    assert ended.turn.failure.error_type.endswith("CancelledError")
+
+
+# --- what tasks share ------------------------------------------------------------------------------------
+
+
+def test_queues_locks_semaphores_events_and_conditions_work() -> None:
+    async def orchestrator(context):
+        queue: asyncio.Queue[int] = asyncio.Queue(maxsize=2)
+        lock, gate, ready, turn = asyncio.Lock(), asyncio.Semaphore(2), asyncio.Event(), asyncio.Condition()
+        told: list[Any] = []
+
+        async def produce() -> None:
+            await ready.wait()
+            for number in range(5):
+                await queue.put(number)
+
+        async def consume(name: str) -> None:
+            while len(told) < 5:
+                async with gate, lock:
+                    number = await queue.get()
+                    told.append([name, await context.call_activity("double", number)])
+            async with turn:
+                turn.notify_all()
+
+        tasks = [asyncio.create_task(consume("a")), asyncio.create_task(consume("b")), asyncio.create_task(produce())]
+        ready.set()
+        async with turn:
+            await turn.wait_for(lambda: len(told) >= 5)
+        for task in tasks:
+            task.cancel()
+        return told[:5]
+
+    assert [number for _, number in output_of(orchestrator)] == [0, 2, 4, 6, 8]
+
+
+def test_context_variables_belong_to_the_orchestration_and_its_tasks() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
+
+    async def orchestrator(context):
+        seen = [variable.get()]
+        variable.set("main")
+
+        async def child() -> str:
+            before = variable.get()
+            variable.set("child")
+            await asyncio.sleep(1)
+            return f"{before} {variable.get()}"
+
+        seen.append(await asyncio.create_task(child()))
+        return [*seen, variable.get()]
+
+    variable.set("outside")
+    assert output_of(orchestrator) == ["none", "main child", "main"]
+    assert variable.get() == "outside"
+
+
+def test_asynchronous_generators_end_with_what_uses_them() -> None:
+    async def orchestrator(context):
+        closed: list[str] = []
+
+        async def numbers() -> Any:
+            try:
+                for number in range(10):
+                    yield await context.call_activity("double", number)
+            finally:
+                await asyncio.sleep(1)
+                closed.append("closed")
+
+        async for number in numbers():
+            if number >= 4:
+                break
+        await asyncio.sleep(5)
+        return [number, closed]
+
+    assert output_of(orchestrator) == [4, ["closed"]]
+
+
+def test_names_of_tasks_are_the_same_on_every_replay() -> None:
+    async def orchestrator(context):
+        main = asyncio.current_task()
+        assert main is not None
+        tasks = [asyncio.create_task(asyncio.sleep(1)) for _ in range(3)]
+        await asyncio.wait(tasks)
+        return [main.get_name(), *(task.get_name() for task in tasks)]
+
+    assert output_of(orchestrator) == output_of(orchestrator)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_eager_tasks_begin_at_once() -> None:
+    async def orchestrator(context):
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        said: list[Any] = []
+
+        async def child() -> None:
+            said.append("child")
+            said.append(await context.call_activity("double", 2))
+
+        task = asyncio.create_task(child())
+        said.append("main")
+        await task
+        return said
+
+    assert output_of(orchestrator) == ["child", "main", 4]
+
+
+# --- ends ----------------------------------------------------------------------------------------------------
+
+
+def test_tasks_that_are_left_when_the_function_returns_are_dropped_without_a_word(
+    caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    ended: list[str] = []
+
+    async def orchestrator(context):
+        async def endless() -> None:
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                ended.append("finally")
+
+        left = asyncio.create_task(endless())
+        await asyncio.sleep(1)
+        return f"returned, done: {left.done()}"
+
+    assert output_of(orchestrator) == "returned, done: False"
+    gc.collect()
+    assert ended
+    assert not caplog.records
+    assert not recwarn.list
+
+
+def test_what_nothing_can_end_is_told_at_once() -> None:
+    async def orchestrator(context):
+        await context.call_activity("double", 1)
+        await asyncio.Event().wait()
+
+    message = failure_of(orchestrator)
+    assert "waits for ever" in message
+    assert "test_asyncio.py" in message
+
+
+def test_continue_as_new_in_a_task_ends_the_generation() -> None:
+    async def orchestrator(context):
+        async def child() -> None:
+            await asyncio.sleep(1)
+            context.continue_as_new(context.get_input() + 1)
+
+        if context.get_input() < 3:
+            await asyncio.gather(child(), asyncio.sleep(3600))
+        return context.get_input()
+
+    ended = finished(orchestrator, 0)
+    assert ended.output == 3
+    assert ended.now == START + 3 * SECOND
+
+
+def test_an_error_that_nobody_awaits_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def orchestrator(context):
+        async def failing() -> None:
+            raise ValueError("lost")
+
+        failed = [asyncio.create_task(failing())]
+        await asyncio.sleep(0)
+        failed.clear()
+        asyncio.get_running_loop().call_soon(int, "none")
+        for number in range(5):
+            await context.call_activity("double", number)
+
+    started = run(orchestrator, ACTIVITIES)
+    started.check_cold = False
+    with caplog.at_level(logging.ERROR):
+        started.run("orchestrator")
+        cold = started.load(started.history)
+        cold.close()
+    told = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert told == ["lost", "invalid literal for int() with base 10: 'none'"]
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_no_error_of_a_task_ends_the_process(error: type[BaseException]) -> None:
+    async def orchestrator(context):
+        async def failing() -> None:
+            raise error("out")
+
+        await asyncio.create_task(failing())
+
+    ended = finished(orchestrator)
+    assert ended.turn.status is OrchestrationRuntimeStatus.Failed
+
+
+def test_a_task_that_does_something_else_on_replay_is_told_with_its_place() -> None:
+    names = ["double"]
+
+    async def orchestrator(context):
+        async def child() -> None:
+            await context.call_activity(names[0], 1)
+            await context.call_activity(names[0], 2)
+
+        await asyncio.gather(child(), context.wait_for_external_event("never"))
+
+    started = run(orchestrator, {**ACTIVITIES, "other": ACTIVITIES["double"]})
+    started.check_cold = False
+    started.run("orchestrator")
+    names[0] = "other"
+    turn = started.load(started.history).advance([], started.now)
+    assert turn.failure is not None
+    assert turn.failure.error_type == f"{NonDeterminismError.__module__}.{NonDeterminismError.__name__}"
+    assert "test_asyncio.py" in turn.failure.message
+    assert "child" in turn.failure.message
+
+
+# --- the world -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("touch", "named"),
+    [
+        (lambda: asyncio.to_thread(print), "threads"),
+        (lambda: asyncio.open_connection("localhost", 80), "sockets"),
+        (lambda: asyncio.start_server(print, "localhost", 0), "sockets"),
+        (lambda: asyncio.create_subprocess_exec("true"), "processes"),
+        (lambda: asyncio.get_running_loop().getaddrinfo("localhost", 80), "sockets"),
+        (lambda: asyncio.get_running_loop().add_signal_handler(1, print), "signals"),
+        (lambda: asyncio.get_running_loop().call_soon_threadsafe(print), "external event"),
+        (lambda: asyncio.run_coroutine_threadsafe(asyncio.sleep(0), asyncio.get_running_loop()), "external event"),
+        (lambda: asyncio.get_running_loop().run_until_complete(asyncio.sleep(0)), "await"),
+        (lambda: asyncio.get_running_loop().stop(), "await"),
+    ],
+)
+def test_what_would_touch_the_world_is_refused_with_the_mend(touch: Callable[[], Any], named: str) -> None:
+    async def orchestrator(context):
+        await touch()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        message = failure_of(orchestrator)
+        gc.collect()
+    assert named in message
+    assert "activity" in message
+
+
+def test_a_future_of_another_event_loop_is_refused() -> None:
+    foreign = asyncio.new_event_loop()
+    future = foreign.create_future()
+
+    async def orchestrator(context):
+        await future
+
+    assert "may wait only for tasks of its context" in failure_of(orchestrator)
+    foreign.close()
+
+
+async def test_the_event_loop_around_it_goes_on_as_before() -> None:
+    async def orchestrator(context):
+        return await asyncio.gather(*(asyncio.sleep(n, n) for n in range(3)))
+
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    hooks = sys.get_asyncgen_hooks()
+    assert output_of(orchestrator) == [0, 1, 2]
+    assert asyncio.get_running_loop() is loop
+    assert asyncio.current_task() is task
+    assert sys.get_asyncgen_hooks() == hooks
+    assert await asyncio.to_thread(threading.get_ident) != threading.get_ident()
+
+
+async def test_as_completed_elsewhere_is_that_of_asyncio() -> None:
+    assert sorted([await first for first in asyncio.as_completed([asyncio.sleep(0, 1), asyncio.sleep(0, 2)])]) == [1, 2]
+    single = asyncio.sleep(0)
+    with pytest.raises(TypeError):
+        list(asyncio.as_completed(single))  # type: ignore[call-overload]
+    single.close()
+
+
+# --- any program ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_program_takes_the_same_steps_hot_and_cold(seed: int) -> None:
+    ended = Run(registry_of(program(seed)), {**ACTIVITIES, "double": lambda value: 2 * value}).run("orchestrator")
+    assert isinstance(ended.output, list)
