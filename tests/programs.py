@@ -1,6 +1,7 @@
 """Orchestrators in plain asyncio that do this and that at once: any program, the same for the same seed.
 
-They need an activity `double`, and one `fail` that raises. What they return tells in which order things happened.
+They need an activity that takes a text, and one `fail` that raises. What they return tells in which order things
+happened.
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ def program(seed: int) -> Callable[[Any], Coroutine[Any, Any, list[Any]]]:
 
 
 class Program:
-    """One run of a program."""
+    """One run of a program.
 
-    def __init__(self, context: Any, seed: int) -> None:
+    :param activity: the name of the activity that it calls.
+    """
+
+    def __init__(self, context: Any, seed: int, activity: str = "double") -> None:
         self._context = context
+        self._activity = activity
         self._dice = random.Random(seed)
         self._told: list[Any] = []
         self._lock = asyncio.Lock()
@@ -49,7 +54,7 @@ class Program:
         await asyncio.sleep(self._dice.randrange(20))
 
     async def _call(self, depth: int, name: str) -> None:
-        self._told.append(await self._context.call_activity("double", name))
+        self._told.append(await self._context.call_activity(self._activity, name))
 
     async def _fail(self, depth: int, name: str) -> None:
         try:
@@ -62,7 +67,7 @@ class Program:
             await asyncio.sleep(1)
 
     async def _shield(self, depth: int, name: str) -> None:
-        await asyncio.shield(self._context.call_activity("double", name))
+        await asyncio.shield(self._context.call_activity(self._activity, name))
 
     async def _gather(self, depth: int, name: str) -> None:
         await asyncio.gather(*(self._part(depth, f"{name}{number}") for number in range(self._dice.randrange(1, 4))))

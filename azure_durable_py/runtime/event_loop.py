@@ -124,7 +124,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         self.ready: deque[asyncio.Handle] = deque()
         """The callbacks that are to run, in this order."""
         # asyncio holds tasks weakly: what the garbage collector takes would differ between replays.
-        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._tasks: dict[Any, None] = {}
         # Many loops live in one process, and asyncio keeps all tasks in one table: their hashes must not be the same.
         self._numbers = zlib.crc32(world.instance_id.encode("utf-8", "surrogatepass")) << 20
         self._first_number = self._numbers
@@ -211,11 +211,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         """
         self._closed, self._quiet = True, quietly
         self.ready.clear()
-        left: list[Coroutine[Any, Any, Any]] = []
-        for task in self._tasks:
-            pending: Any = task
-            pending._log_destroy_pending = False
-            left.append(pending.get_coro())
+        left: list[Any] = [task.get_coro() for task in self._tasks]
         self._tasks.clear()
         return left
 
@@ -237,42 +233,33 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
     def call_later(
         self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
-        """Run a callback after a durable timer of so many seconds.
+        """Run a callback after a durable timer of so many seconds; one that ends after the year 9999 never does.
 
-        :raises OrchestratorError: `delay` is no time that a timer can wait.
+        :raises OrchestratorError: `delay` is not a number.
         """
-        now = self._world.now
-        try:
-            moment = now + timedelta(seconds=delay)
-        except (OverflowError, ValueError) as error:
-            raise OrchestratorError(
-                f"No timer can wait {delay!r} seconds: it must end before the year 10000."
-            ) from error
-        return self._call_at(self.time() + delay, moment, callback, args, context)
+        return self._call_at(self.time() + delay, _later(self._world.now, delay), callback, args, context)
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
-        """Run a callback at a time (of `time`), by a durable timer.
+        """Run a callback at a time (of `time`), by a durable timer; after the year 9999 is never.
 
-        :raises OrchestratorError: `when` is no time that a timer can have.
+        :raises OrchestratorError: `when` is not a number.
         """
-        try:
-            moment = _EPOCH + timedelta(seconds=when)
-        except (OverflowError, ValueError) as error:
-            raise OrchestratorError(f"No timer can fire at {when!r}: it must end before the year 10000.") from error
-        return self._call_at(when, moment, callback, args, context)
+        return self._call_at(when, _later(_EPOCH, when), callback, args, context)
 
     def _call_at(
         self,
         when: float,
-        moment: datetime,
+        moment: datetime | None,
         callback: Callable[..., object],
         args: tuple[Any, ...],
         context: contextvars.Context | None,
     ) -> asyncio.TimerHandle:
         handle = _TimerHandle(when, callback, args, self, context)
         handle.timer = None
+        if moment is None:
+            return handle
         if moment <= self._world.now:
             self.ready.append(handle)
         else:
@@ -310,11 +297,13 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         beside, self.is_beside = self.is_beside, True  # A task may be made to begin at once.
         try:
             if self._factory is not None:
-                task = self._factory(self, coro, **options)
+                task: Any = self._factory(self, coro, **options)
             else:
                 task = OrchestrationTask(number, coro, loop=self, **options)
         finally:
             self.is_beside = beside
+        # A task that is left at the end was cut off on purpose.
+        task._log_destroy_pending = False
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
         task.set_name(f"Task-{number - self._first_number}" if name is None else name)
@@ -381,6 +370,16 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
             self.default_exception_handler(context)
         else:
             self._handler(self, context)
+
+
+def _later(moment: datetime, seconds: float) -> datetime | None:
+    """A moment so many seconds later; None: never."""
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return None if seconds > 0 else moment
+    except ValueError as error:
+        raise OrchestratorError(f"{seconds!r} seconds is no time that a timer can have.") from error
 
 
 # --- what is refused ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -86,6 +87,25 @@ def family(context):
     return [one, two, three]
 
 
+async def concurrent(context):
+    """In plain asyncio; by 3.10's means, and with a random number."""
+    told = []
+
+    async def part(number):
+        await asyncio.sleep(number)
+        told.append(await context.call_activity("double", number))
+        return number
+
+    waiting = asyncio.create_task(asyncio.wait_for(context.wait_for_external_event("never"), 30))
+    for first in asyncio.as_completed([part(number) for number in (3, 1, 2)]):
+        told.append(await first)
+    results = await asyncio.gather(
+        waiting, context.call_activity("always_fail"), part(context.random.randrange(5, 9)), return_exceptions=True
+    )
+    told.append([isinstance(result, Exception) for result in results])
+    return told
+
+
 def plain(context):
     return {"hello": context.get_input()}
 
@@ -130,6 +150,7 @@ SAMPLES: Mapping[str, Sample] = {
     "saga": Sample(saga, None, [["double", "increment"], "ValueError"]),
     "retries": Sample(retries, None, 22),
     "family": Sample(family, None, [6, 12, ["get", [6]]]),
+    "concurrent": Sample(concurrent, None, [2, 1, 4, 2, 6, 3, 10, [True, True, False]]),
     "plain": Sample(plain, "you", {"hello": "you"}),
 }
-FUNCTIONS = (chain, fan_out, partial_failure, approval, monitor, saga, retries, family, plain)
+FUNCTIONS = (chain, fan_out, partial_failure, approval, monitor, saga, retries, family, concurrent, plain)

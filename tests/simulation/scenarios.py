@@ -13,6 +13,7 @@ from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition
 from azure_durable_py.retry_policy import RetryOptions
 from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.protocol import Header
+from tests.simulation.asyncio_scenarios import ASYNCIO_SCENARIOS, add_asyncio
 from tests.simulation.entity_scenarios import ENTITY_SCENARIOS, add_entities
 from tests.simulation.life_scenarios import LIFE_SCENARIOS, add_life
 from tests.simulation.odd_scenarios import ODD_SCENARIOS, add_odd
@@ -137,6 +138,7 @@ def app() -> Registry:
     add_traffic(registry)
     add_life(registry)
     add_odd(registry)
+    add_asyncio(registry)
     return registry
 
 
@@ -278,5 +280,6 @@ SCENARIOS: dict[str, Scenario] = {
         *TRAFFIC_SCENARIOS,
         *LIFE_SCENARIOS,
         *ODD_SCENARIOS,
+        *ASYNCIO_SCENARIOS,
     )
 }

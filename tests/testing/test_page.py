@@ -1,4 +1,4 @@
-"""The code of `docs/testing-your-app.md` is one app and its tests, and they pass."""
+"""The code of some pages is one app and its tests, and they pass."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.showing import blocks
 
 ROOT = Path(__file__).parent.parent.parent
-PAGE = (ROOT / "docs" / "testing-your-app.md").read_text(encoding="utf-8")
+PAGES = ("testing-your-app", "asyncio")
 
 
-def test_the_tests_of_the_page_pass(tmp_path: Path):
-    app, *tests = blocks(PAGE, "python")
+@pytest.mark.parametrize("name", PAGES)
+def test_the_tests_of_the_page_pass(tmp_path: Path, name: str):
+    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    app, *tests = blocks(page, "python")
     (tmp_path / "function_app.py").write_text(app, encoding="utf-8")
     (tmp_path / "test_app.py").write_text("\n\n".join(tests), encoding="utf-8")
     done = subprocess.run(

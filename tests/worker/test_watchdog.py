@@ -348,6 +348,11 @@ async def spins_async(context: Any) -> Any:
         pass
 
 
+async def spins_beside(context: Any) -> Any:
+    """In a coroutine that asyncio runs, which keeps what it raises to itself."""
+    await asyncio.gather(spins_async(context), asyncio.sleep(3600))
+
+
 def spins_plain(context: Any) -> Any:
     while True:
         pass
@@ -391,7 +396,7 @@ async def spinning_entity(context: Any) -> None:
 @asynccontextmanager
 async def worker_at_work(**settings: Any) -> AsyncIterator[Place]:
     registry = Registry()
-    for orchestrator in (spins, spins_async, spins_plain, spins_in_the_end, well, asks_who_blocks):
+    for orchestrator in (spins, spins_async, spins_beside, spins_plain, spins_in_the_end, well, asks_who_blocks):
         registry.orchestrators.add(OrchestratorDefinition(orchestrator.__name__, orchestrator))
     for activity in (rest, blocks):
         registry.activities.add(ActivityDefinition(activity.__name__, activity, "_"))
@@ -407,7 +412,7 @@ async def worker_at_work(**settings: Any) -> AsyncIterator[Place]:
         await hub.close()
 
 
-@pytest.mark.parametrize("name", ["spins", "spins_async", "spins_plain"])
+@pytest.mark.parametrize("name", ["spins", "spins_async", "spins_plain", "spins_beside"])
 async def test_an_orchestrator_that_does_not_let_go_fails_with_its_place(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
