@@ -3,11 +3,14 @@
 Owns the order of asking (sorted, one after the other, so that two sections can never wait for
 each other) and what is refused inside a section. That locks are released when an orchestration
 ends in the middle of a section is the worker's business: it knows what was asked for.
+
+A section is the business of the code that asked for it, and of what that starts: a coroutine beside it is not inside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, final
 
@@ -22,19 +25,26 @@ class CriticalSection:
     :param name: unique among all sections there ever are.
     :param entities: instance ids of the entities, sorted, each once.
     :param release: decides the release of one entity's lock.
-    :param left: told when the section is over.
     """
 
-    def __init__(
-        self, name: str, entities: tuple[str, ...], release: Callable[[str, str], None], left: Callable[[], None]
-    ) -> None:
+    def __init__(self, name: str, entities: tuple[str, ...], release: Callable[[str, str], None]) -> None:
         self.name = name
         self.entities = entities
         self.asked: list[str] = []
         self.is_held = False
+        self._is_over = False
         self._release = release
-        self._left = left
         self._calls: dict[str, Task[Any]] = {}
+
+    def begin(self) -> None:
+        """Have the code that runs now inside of it."""
+        _current.set(self)
+
+    @staticmethod
+    def current() -> CriticalSection | None:
+        """The section that the code which runs now is inside of, from asking for its locks to their release."""
+        section = _current.get()
+        return None if section is None or section._is_over else section
 
     def __enter__(self) -> CriticalSection:
         if not self.is_held:
@@ -56,8 +66,7 @@ class CriticalSection:
         """Give back every lock that was asked for. Without effect the second time."""
         asked, self.asked = self.asked, []
         self.is_held = False
-        if asked:
-            self._left()
+        self._is_over = True
         for entity in asked:
             self._release(entity, self.name)
 
@@ -101,6 +110,9 @@ class CriticalSection:
             )
 
 
+_current: ContextVar[CriticalSection | None] = ContextVar("azure_durable_py_section", default=None)
+
+
 def refuse_child(section: CriticalSection | None, name: str) -> None:
     """Refuse a sub-orchestration inside a critical section.
 
@@ -129,9 +141,6 @@ class LockTask(ParentTask[CriticalSection]):
         self._ask = ask
         self._left = list(reversed(section.entities))
         self._next()
-
-    def __await__(self) -> Generator[Task[Any], Any, CriticalSection]:
-        return (yield self)
 
     async def __aenter__(self) -> CriticalSection:
         return (await self).__enter__()

@@ -28,6 +28,10 @@ from azure_durable_py.runtime.tasks import Task
 Routine: TypeAlias = "Generator[Any, Any, Any] | Coroutine[Any, Any, Any]"
 
 
+MOST_CALLBACKS = 5_000_000
+"""Steps of coroutines between two events, after which they are held to go round in circles."""
+
+
 @dataclass(frozen=True, slots=True)
 class Returned:
     """The function returned a value."""
@@ -78,11 +82,15 @@ class Driver:
         try:
             if not self._started:
                 self._start()
+            steps = 0
             while self._outcome is None and not interrupted():
                 if self.awaiting is not None and self.awaiting.is_completed:
                     self._answer(self.awaiting)
                 elif self._loop.ready:
                     self._loop.run_next()
+                    steps += 1
+                    if steps > MOST_CALLBACKS:
+                        raise self._endless()
                 elif self.awaiting is None and not self._loop.waits:
                     raise self._hopeless()
                 else:
@@ -110,6 +118,13 @@ class Driver:
     def _end(self, outcome: Returned | Raised) -> None:
         self._outcome = outcome
         self.awaiting = None
+
+    def _endless(self) -> OrchestratorError:
+        return OrchestratorError(
+            f"The coroutines of the orchestrator took {MOST_CALLBACKS} steps without waiting for anything durable "
+            f"({self.place() or 'place unknown'}). To wait for something of another coroutine use an event, a "
+            "condition or a queue of asyncio in place of a loop over asyncio.sleep(0)."
+        )
 
     def _hopeless(self) -> OrchestratorError:
         return OrchestratorError(

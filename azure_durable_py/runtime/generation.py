@@ -10,7 +10,6 @@ from typing import Any, cast
 from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.history.events import Event, ExecutionStarted, TimerCreated, Value
 from azure_durable_py.registry import OrchestratorDefinition, Registry
-from azure_durable_py.runtime.critical_sections import CriticalSection
 from azure_durable_py.runtime.decisions import Decisions
 from azure_durable_py.runtime.external_events import ExternalEvents
 from azure_durable_py.runtime.tasks import TimerTask, Watch
@@ -45,7 +44,6 @@ class Generation:
     definition: OrchestratorDefinition | None = None
     custom_status: str | None = None
     continuation: Continuation | None = None
-    section: CriticalSection | None = None
 
     @property
     def now(self) -> datetime:

@@ -98,7 +98,7 @@ async def concurrent(context):
 
     waiting = asyncio.create_task(asyncio.wait_for(context.wait_for_external_event("never"), 30))
     for first in asyncio.as_completed([part(number) for number in (3, 1, 2)]):
-        told.append(await first)
+        told.append(await first)  # noqa: PERF401 - others append meanwhile
     results = await asyncio.gather(
         waiting, context.call_activity("always_fail"), part(context.random.randrange(5, 9)), return_exceptions=True
     )

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.errors import NonDeterminismError
-from azure_durable_py.history.events import TaskScheduled, TimerCreated
-from azure_durable_py.runtime import event_loop
+from azure_durable_py.errors import NonDeterminismError, OrchestratorError
+from azure_durable_py.history.events import EntityLockGranted, EntityLockRequested, Event, TaskScheduled, TimerCreated
+from azure_durable_py.ids import EntityId
+from azure_durable_py.runtime import driver, event_loop
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from tests.programs import program
 from tests.runtime.harness import START, Run, registry_of, run
@@ -538,6 +539,62 @@ def test_eager_tasks_begin_at_once() -> None:
         return said
 
     assert output_of(orchestrator) == ["child", "main", 4]
+
+
+async def locking(context: Any, told: list[Any]) -> None:
+    async with context.lock([EntityId("Account", "a")]):
+        told.append(await context.call_entity(EntityId("Account", "a"), "get"))
+
+
+def granted(started: Run) -> list[Event]:
+    return [
+        EntityLockGranted(started.now, decision.id, decision.instance_id, decision.section)
+        for decision in started.turn.events
+        if isinstance(decision, EntityLockRequested)
+    ]
+
+
+def test_a_critical_section_binds_its_own_coroutine_and_not_those_beside_it() -> None:
+    async def orchestrator(context):
+        told: list[Any] = []
+        await asyncio.gather(
+            locking(context, told),
+            context.call_sub_orchestrator("other"),
+            context.call_entity(EntityId("Account", "b"), "get"),
+        )
+        async with context.lock([EntityId("Account", "b")]):
+            try:
+                await asyncio.create_task(locking(context, told))
+            except OrchestratorError as error:
+                told.append(str(error))
+        await context.call_sub_orchestrator("other")
+        return told
+
+    async def other(context):
+        return 1
+
+    started = Run(registry_of(orchestrator, other))
+    started.start("orchestrator")
+    while not started.live.is_finished:
+        locks = granted(started)
+        if locks:
+            started.advance(*locks)
+        else:
+            started.step()
+    assert started.output == [
+        ["get", None],
+        "Critical sections cannot be nested. Lock all entities at once: context.lock([a, b, ...]).",
+    ]
+
+
+def test_coroutines_that_only_let_each_other_go_first_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "MOST_CALLBACKS", 1000)
+
+    async def orchestrator(context):
+        while True:
+            await asyncio.sleep(0)
+
+    assert "took 1000 steps" in failure_of(orchestrator)
 
 
 # --- ends ----------------------------------------------------------------------------------------------------

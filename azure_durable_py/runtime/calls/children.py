@@ -11,7 +11,7 @@ from azure_durable_py.registry import Registry
 from azure_durable_py.retry_policy import RetryPolicy
 from azure_durable_py.runtime import ids
 from azure_durable_py.runtime.calls.base import Calls
-from azure_durable_py.runtime.critical_sections import refuse_child
+from azure_durable_py.runtime.critical_sections import CriticalSection, refuse_child
 from azure_durable_py.runtime.names import FunctionReference, durable_name
 from azure_durable_py.runtime.tasks import DecisionTask, Task
 
@@ -149,7 +149,7 @@ class ChildCalls(Calls):
         decode = self._decoder(ref, expected_type, lambda registry: _registered(registry, name))
 
         def schedule() -> DecisionTask[Any]:
-            refuse_child(self._generation.section, name)
+            refuse_child(CriticalSection.current(), name)
             task: DecisionTask[Any] = DecisionTask(f"sub-orchestration {name!r}", decode)
             now = self._generation.now
             self._decisions.make(

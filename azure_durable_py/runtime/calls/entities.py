@@ -47,7 +47,7 @@ class EntityCalls(Calls):
         :raises SerializationError: `operationInput` is not JSON.
         :raises OrchestratorError: the critical section does not allow it.
         """
-        entity, section = str(entityId), self._generation.section
+        entity, section = str(entityId), CriticalSection.current()
         if section is not None:
             section.admit_call(entity)
         inside = section.name if section is not None and section.is_held else None
@@ -75,8 +75,9 @@ class EntityCalls(Calls):
         :raises SerializationError: `operationInput` is not JSON.
         :raises OrchestratorError: the entity is locked by this orchestration.
         """
-        if self._generation.section is not None:
-            self._generation.section.admit_signal(str(entityId))
+        section = CriticalSection.current()
+        if section is not None:
+            section.admit_signal(str(entityId))
         text, now = self._serialize(operationInput), self._generation.now
         when = now + signal_time if isinstance(signal_time, timedelta) else signal_time
         moment = None if when is None else utc(when)
@@ -130,7 +131,7 @@ class EntityCalls(Calls):
 
         :raises OrchestratorError: no entities, something else than entity ids, or inside a critical section.
         """
-        if self._generation.section is not None:
+        if CriticalSection.current() is not None:
             raise OrchestratorError(
                 "Critical sections cannot be nested. Lock all entities at once: context.lock([a, b, ...])."
             )
@@ -143,17 +144,13 @@ class EntityCalls(Calls):
             f"{generation.execution_id}-{generation.number}-{self._sections}",
             tuple(sorted({str(entity) for entity in ids})),
             self._release_lock,
-            self._leave_section,
         )
-        generation.section = section
+        section.begin()
         return LockTask(section, self._request_lock)
 
     def lock_entities(self, entities: Iterable[EntityId]) -> LockTask:
         """The same as `lock`."""
         return self.lock(entities)
-
-    def _leave_section(self) -> None:
-        self._generation.section = None
 
     def _request_lock(self, entity: str, section: str) -> DecisionTask[Any]:
         now = self._generation.now
