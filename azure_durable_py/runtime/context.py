@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from azure_durable_py.errors import OrchestratorError, PayloadTooLargeError
@@ -172,14 +172,11 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
     def task_any(self, activities: Iterable[Task[T]]) -> Task[Task[T]]:
         """Wait for the first task to complete; that task is the result, even if it failed.
 
-        The others stay open and may be awaited later.
+        The others stay open and may be awaited later. Over no tasks at all it completes at once, with None.
 
-        :raises OrchestratorError: something else than tasks was given, or none.
+        :raises OrchestratorError: something else than tasks was given.
         """
-        tasks = _checked(activities, "task_any")
-        if not tasks:
-            raise OrchestratorError("task_any needs at least one task: it would never complete.")
-        return AnyTask(tasks)
+        return cast("Task[Task[T]]", AnyTask(_checked(activities, "task_any")))
 
     # --- this generation ----------------------------------------------------------------------------
 

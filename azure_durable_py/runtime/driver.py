@@ -84,7 +84,7 @@ class Driver:
         error = task.error
         if error is not None:
             return self._resume(lambda routine: routine.throw(error))
-        value = task.result
+        value = task.get_result()
         return self._resume(lambda routine: routine.send(value))
 
     def _resume(self, go: Callable[[Routine], Any]) -> Returned | None:

@@ -73,11 +73,25 @@ class Task(Generic[T]):
         return self._error
 
     @property
-    def result(self) -> T:
+    def result(self) -> Any:
+        """What the task came to: its value, or the exception that it failed with; None while there is neither.
+
+        It never raises. `get_result` does, and has the type of the value.
+        """
+        match self.state:
+            case TaskState.SUCCEEDED:
+                return self._value
+            case TaskState.FAILED:
+                return self._error
+            case _:
+                return None
+
+    def get_result(self) -> T:
         """The value of a task that succeeded.
 
         :raises OrchestratorError: it is still running; await it first.
         :raises TaskFailedError: it failed (or the error that it failed with).
+        :raises TaskCanceledError: the orchestrator has cancelled it.
         """
         if self.state is TaskState.RUNNING:
             raise OrchestratorError(f"{self!r} has no result yet: yield or await it first.")
@@ -225,20 +239,22 @@ class AllTask(CompositeTask[list[Any]]):
         return count == len(self._open)
 
     def _win(self) -> None:
-        self.settle([child.result for child in self._children])
+        self.settle([child.get_result() for child in self._children])
 
     def _lose(self, child: Task[Any]) -> None:
         self._release()
         self.fail(child.error or OrchestratorError(f"{child!r} failed."))
 
 
-class AnyTask(CompositeTask[Task[Any]]):
-    """Succeeds with the first child that completes, whether that one succeeded or failed."""
+class AnyTask(CompositeTask["Task[Any] | None"]):
+    """Succeeds with the first child that completes, whether that one succeeded or failed; at once, with None, over none."""
 
     __slots__ = ()
 
     def __init__(self, children: Iterable[Task[Any]]) -> None:
         super().__init__(children)
+        if not self._children:
+            self.settle(None)
         for child in self._children:
             if not child.attach(self):
                 self._win(child)
@@ -255,7 +271,13 @@ class AnyTask(CompositeTask[Task[Any]]):
         self.settle(child)
 
 
-class DecisionTask(Task[T]):
+class AtomicTask(Task[T]):
+    """A task that is not made of others."""
+
+    __slots__ = ()
+
+
+class DecisionTask(AtomicTask[T]):
     """The task of one decision in the history: an activity, a sub-orchestration, an entity call.
 
     `subject` names it in errors; `decode` turns the recorded result into a value.
