@@ -247,7 +247,7 @@ class AllTask(CompositeTask[list[Any]]):
 
 
 class AnyTask(CompositeTask["Task[Any] | None"]):
-    """Succeeds with the first child that completes, whether that one succeeded or failed; at once, with None, over none."""
+    """Succeeds with the first child that completes, whether that one succeeded or failed. Over none: with None."""
 
     __slots__ = ()
 

@@ -69,11 +69,21 @@ class JsonDataConverter:
         :raises SerializationError: not JSON (with the position), an unknown class, or not of that
             type (with the path: `$.items[2].price: expected float, found str`).
         """
+        value = self.plain(text)
         try:
-            plain = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
             if '"__class__"' in text:
-                plain = _open_envelopes(plain, expected_type)
-            return build(plain, expected_type)
+                value = _open_envelopes(value, expected_type)
+            return build(value, expected_type)
+        except RecursionError:
+            raise SerializationError("The JSON is nested too deeply.") from None
+
+    def plain(self, text: str) -> Any:
+        """The value of a JSON text as plain JSON values: an object of a class is the dict that stands for it.
+
+        :raises SerializationError: the text is not JSON (with the position).
+        """
+        try:
+            return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         except RecursionError:
             raise SerializationError("The JSON is nested too deeply.") from None
         except ValueError as error:
