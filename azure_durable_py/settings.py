@@ -79,7 +79,8 @@ class Settings:
         storage = _section(durable, "storageProvider", path)
         backend = _other_backend(storage, f"{path}storageProvider.", app_settings)
         if backend is not None:
-            durable, storage = _without_backend(durable, backend, app_settings), {}
+            durable = _without_backend(durable, backend, app_settings)
+            storage = _section(durable, "storageProvider", path)
         reader.read(durable, path, _DURABLE, sections=("httpSettings", "storageProvider", "tracing"))
         reader.read(_section(durable, "httpSettings", path), f"{path}httpSettings.", _HTTP)
         reader.read(storage, f"{path}storageProvider.", _STORAGE)

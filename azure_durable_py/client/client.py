@@ -97,7 +97,7 @@ class DurableOrchestrationClient(EntityClient):
     ) -> None:
         self._hub = hub
         self._settings = settings
-        self._converter = converter or JsonDataConverter()
+        self._converter = converter or JsonDataConverter(strict_types=registry is not None and registry.strict_types)
         self._registry = registry
         self._urls = urls
         self._elsewhere = elsewhere
