@@ -1,4 +1,4 @@
-"""Prints what azure-functions-durable has, as JSON. Run by `peer.py` where that package is, and nothing of ours."""
+"""Prints what azure-functions-durable has and does, as JSON; `peer.py` runs it where nothing of ours is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import sys
 import textwrap
 import types
 from typing import Any
+
+from values import evaluated  # a script finds what lies beside it
 
 PACKAGE = "azure.durable_functions"
 LEFT_OUT = ("openai_agents",)
@@ -110,9 +112,10 @@ def main() -> None:
         for value in vars(module).values()
         if isinstance(value, type) and value.__module__.startswith(PACKAGE)
     }
-    json.dump(
-        {"modules": {name: of_module(module) for name, module in modules.items()}, "classes": classes}, sys.stdout
-    )
+    names = {name: of_module(module) for name, module in modules.items()}
+    homes = {name: modules[kind["home"]] for known in names.values() for name, kind in known.items() if "home" in kind}
+    values = evaluated(lambda name: getattr(homes[name], name))
+    json.dump({"modules": names, "classes": classes, "values": values}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -21,12 +21,13 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 KEPT = ROOT.joinpath("build", "peer")
 DUMP = Path(__file__).parent / "dump_names.py"
+VALUES = Path(__file__).parent / "values.py"
 
 
 def names_of_peer() -> dict[str, Any]:
     """What `dump_names.py` tells of it. Skips the test where it cannot be installed."""
     where = _installed()
-    kept = where / f"names-{_digest(DUMP)}.json"
+    kept = where / f"names-{_digest(DUMP, VALUES)}.json"
     if not kept.exists():
         # -S: nothing but this package and what it needs is to be found.
         command = [sys.executable, "-S", "-W", "ignore", str(DUMP)]

@@ -15,6 +15,7 @@ import pytest
 from azure_durable_py.moved_names import MOVED_NAMES
 from tests.moving_in.differences import ABSENT_MODULES, ABSENT_NAMES, DIFFERENT
 from tests.moving_in.peer import names_of_peer
+from tests.moving_in.values import evaluated
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OURS = {name: where for names in MOVED_NAMES.values() for name, where in names.items()}
@@ -53,6 +54,12 @@ def test_constants_have_the_same_values(peer: dict[str, Any]):
     }
     assert len(constants) == 8
     assert {name: resolved(OURS[name]) for name in constants} == constants
+
+
+def test_small_classes_are_made_and_shown_in_the_same_way(peer: dict[str, Any]):
+    ours = evaluated(lambda name: resolved(OURS[name]))
+    assert len(ours) > 40
+    assert ours == peer["values"]
 
 
 def test_what_differs_in_the_classes_is_what_is_told(peer: dict[str, Any]):
