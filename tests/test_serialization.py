@@ -380,6 +380,18 @@ def test_a_class_whose_name_begins_with_an_underscore_comes_back() -> None:
     assert type(round_trip([{"a": _Private(3)}], None)[0]["a"]) is _Private
 
 
+class WriteOnly:
+    def to_json(self) -> Any:
+        return {"n": 1}
+
+
+def test_a_class_that_only_writes_itself_is_written_and_does_not_come_back() -> None:
+    text = CONVERTER.serialize([WriteOnly()])
+    assert CONVERTER.plain(text)[0]["__data__"] == {"n": 1}
+    with pytest.raises(SerializationError, match="to_json and from_json"):
+        CONVERTER.deserialize(text)
+
+
 def test_a_class_that_the_expected_type_names_need_not_be_at_the_top_level() -> None:
     class Local(Money):
         @staticmethod

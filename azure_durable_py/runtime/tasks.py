@@ -99,6 +99,27 @@ class Task(Generic[T]):
             raise self._error
         return self._value
 
+    # --- the same under the names of durabletask ------------------------------------------------
+
+    @property
+    def is_complete(self) -> bool:
+        """The same as `is_completed`."""
+        return self.is_completed
+
+    @property
+    def is_failed(self) -> bool:
+        """The same as `is_faulted`."""
+        return self.is_faulted
+
+    def get_exception(self) -> BaseException:
+        """The same as `error`, of a task that has one.
+
+        :raises OrchestratorError: it has none.
+        """
+        if self._error is None:
+            raise OrchestratorError(f"{self!r} has not failed.")
+        return self._error
+
     # --- for the engine ---------------------------------------------------------------------
 
     def settle(self, value: T) -> None:

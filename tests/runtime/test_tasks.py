@@ -266,6 +266,20 @@ def test_the_result_of_a_failed_task_is_its_failure_and_get_result_raises_it() -
     assert run(orchestrator, {"boom": boom}).run("orchestrator").output == [True, True, True]
 
 
+def test_tasks_tell_the_same_under_the_names_of_durabletask() -> None:
+    def orchestrator(context):
+        good, bad = context.call_activity("double", 1), context.call_activity("boom")
+        before = [good.is_complete, good.is_failed]
+        yield good
+        yield context.task_any([bad])
+        with pytest.raises(OrchestratorError, match="has not failed"):
+            good.get_exception()
+        return [before, good.is_complete, bad.is_failed, bad.get_exception() is bad.result]
+
+    output = run(orchestrator, {**DOUBLE, "boom": boom}).run("orchestrator").output
+    assert output == [[False, False], True, True, True]
+
+
 def test_the_result_of_a_failed_composite_is_the_first_failure() -> None:
     def orchestrator(context):
         both = context.task_all([context.call_activity("double", 1), context.call_activity("boom")])
