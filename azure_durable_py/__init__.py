@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from azure_durable_py.app import Blueprint, DFApp, DurableFunction, Entity, Orchestrator
     from azure_durable_py.client.client import DurableOrchestrationClient
+    from azure_durable_py.client.client import DurableOrchestrationClient as DurableFunctionsClient
     from azure_durable_py.client.entities import (
         CleanEntityStorageResult,
         EntityMetadata,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
     from azure_durable_py.errors import (
         DurableError,
+        DurableFunctionsCompatibilityWarning,
         FunctionNotFoundError,
         HubFormatError,
         InstanceAlreadyExistsError,
@@ -48,11 +50,11 @@ if TYPE_CHECKING:
     from azure_durable_py.runtime.context import DurableOrchestrationContext
     from azure_durable_py.runtime.entities.context import DurableEntityContext, entity_context
     from azure_durable_py.runtime.entities.proxy import operation
-    from azure_durable_py.runtime.tasks import Task
+    from azure_durable_py.runtime.tasks import Task, TaskState
     from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
     from azure_durable_py.settings import Settings
     from azure_durable_py.status import OrchestrationRuntimeStatus
-    from azure_durable_py.token_sources import ManagedIdentityTokenSource
+    from azure_durable_py.token_sources import ManagedIdentityTokenSource, TokenSource
 
 _HOMES = {
     "app": (
@@ -76,6 +78,7 @@ _HOMES = {
     ),
     "errors": (
         "DurableError",
+        "DurableFunctionsCompatibilityWarning",
         "FunctionNotFoundError",
         "HubFormatError",
         "InstanceAlreadyExistsError",
@@ -109,15 +112,23 @@ _HOMES = {
         "entity_context",
     ),
     "runtime.entities.proxy": ("operation",),
-    "runtime.tasks": ("Task",),
+    "runtime.tasks": (
+        "Task",
+        "TaskState",
+    ),
     "serialization.converter": (
         "DataConverter",
         "JsonDataConverter",
     ),
     "settings": ("Settings",),
     "status": ("OrchestrationRuntimeStatus",),
-    "token_sources": ("ManagedIdentityTokenSource",),
+    "token_sources": (
+        "ManagedIdentityTokenSource",
+        "TokenSource",
+    ),
 }
+# Other names of the same thing, for those who come from a package that calls it so.
+_ALIASES = {"DurableFunctionsClient": "DurableOrchestrationClient"}
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -128,6 +139,8 @@ __all__ = [
     "DurableEntityContext",
     "DurableError",
     "DurableFunction",
+    "DurableFunctionsClient",
+    "DurableFunctionsCompatibilityWarning",
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
@@ -165,6 +178,8 @@ __all__ = [
     "Task",
     "TaskCanceledError",
     "TaskFailedError",
+    "TaskState",
+    "TokenSource",
     "TurnTimeoutError",
     "WorkGivenUpError",
     "entity_context",
@@ -173,10 +188,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
+    own = _ALIASES.get(name, name)
+    home = _HOME_OF.get(own)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
+    value = getattr(importlib.import_module(home), own)
     globals()[name] = value
     return value
 

@@ -13,12 +13,8 @@ from typing import Any
 
 from azure.functions.decorators.core import InputBinding, Trigger
 
+from azure_durable_py.constants import ACTIVITY_TRIGGER, DURABLE_CLIENT, ENTITY_TRIGGER, ORCHESTRATION_TRIGGER
 from azure_durable_py.signatures import signature_of
-
-ORCHESTRATION_TRIGGER = "orchestrationTrigger"
-ACTIVITY_TRIGGER = "activityTrigger"
-ENTITY_TRIGGER = "entityTrigger"
-DURABLE_CLIENT = "durableClient"
 
 
 class OrchestrationTrigger(Trigger):

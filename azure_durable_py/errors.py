@@ -16,6 +16,10 @@ class DurableError(Exception):
     """Root of every error that the package raises."""
 
 
+class DurableFunctionsCompatibilityWarning(UserWarning):
+    """Says that an app is made in a way which a later release may not run. Nothing here is: it is never issued."""
+
+
 class SettingsError(DurableError):
     """A setting in host.json, local.settings.json or the environment cannot be used."""
 

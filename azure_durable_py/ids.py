@@ -10,7 +10,10 @@ from azure_durable_py.errors import InvalidInstanceIdError
 
 @dataclass(frozen=True, slots=True)
 class EntityId:
-    """Names one entity: `name` selects the function (case-insensitive), `key` the entity."""
+    """Names one entity: `name` selects the function, `key` the entity.
+
+    Names count regardless of case: two ids are equal if they name the same entity.
+    """
 
     name: str
     key: str
@@ -20,10 +23,15 @@ class EntityId:
             raise InvalidInstanceIdError(f"Entity name {self.name!r} must be non-empty and must not contain '@'.")
         if not self.key:
             raise InvalidInstanceIdError("An entity key must be non-empty.")
-        object.__setattr__(self, "name", self.name.lower())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EntityId) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
 
     def __str__(self) -> str:
-        return f"@{self.name}@{self.key}"
+        return f"@{self.name.lower()}@{self.key}"
 
     @staticmethod
     def get_scheduler_id(entity_id: EntityId) -> str:
@@ -37,6 +45,11 @@ class EntityId:
         if match is None:
             raise InvalidInstanceIdError(f"{scheduler_id!r} is not an entity's instance id (@name@key).")
         return EntityId(match[1], match[2])
+
+    @staticmethod
+    def get_entity_id_url_path(entity_id: EntityId) -> str:
+        """The path of the entity below the management API: `entities/Counter/c1`."""
+        return f"entities/{entity_id.name}/{entity_id.key}"
 
 
 _FORBIDDEN_IN_ID = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from azure_durable_py.errors import FunctionNotFoundError, RegistrationError
+from azure_durable_py.serialization.annotations import demanded
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +100,20 @@ class Definitions(Generic[_Definition]):
 
 
 class Registry:
-    """Everything durable that one function app declares."""
+    """Everything durable that one function app declares.
 
-    def __init__(self) -> None:
+    :param strict_types: annotations of plain JSON types are checked, too.
+    """
+
+    def __init__(self, *, strict_types: bool = False) -> None:
+        self.strict_types = strict_types
         self.orchestrators: Definitions[OrchestratorDefinition] = Definitions("orchestrator")
         self.activities: Definitions[ActivityDefinition] = Definitions("activity")
         self.entities: Definitions[EntityDefinition] = Definitions("entity")
+
+    def expected(self, annotation: Any) -> Any:
+        """What values are built as where code has this annotation, and nobody has asked for a type."""
+        return annotation if self.strict_types else demanded(annotation)
 
     def kinds(self) -> Mapping[str, list[str]]:
         """The registered names by kind, for listings."""

@@ -124,3 +124,10 @@ class RetryOptions(RetryPolicy):
     def first_retry_interval_in_milliseconds(self) -> int:
         """Delay before the first retry, in milliseconds."""
         return self._first_retry_interval_in_milliseconds
+
+    def to_json(self) -> dict[str, str | int]:
+        """JSON-ready values by their names in the protocol of Durable Functions."""
+        return {
+            "firstRetryIntervalInMilliseconds": self.first_retry_interval_in_milliseconds,
+            "maxNumberOfAttempts": self.max_number_of_attempts,
+        }

@@ -69,15 +69,21 @@ class Settings:
         :raises SettingsError: a value cannot be used; the message names it and what is accepted.
 
         Keys are matched regardless of case, as the Functions host does. An unknown key is
-        logged as a warning, with the near name.
+        logged as a warning, with the near name. So is a `storageProvider` of another kind than Azure Storage:
+        nothing of it is used.
         """
         extensions = _section(host_json, "extensions", "")
         durable = _section(extensions, "durableTask", "extensions.")
         path = "extensions.durableTask."
         reader = _Reader(app_settings)
+        storage = _section(durable, "storageProvider", path)
+        backend = _other_backend(storage, f"{path}storageProvider.", app_settings)
+        if backend is not None:
+            durable = _without_backend(durable, backend, app_settings)
+            storage = _section(durable, "storageProvider", path)
         reader.read(durable, path, _DURABLE, sections=("httpSettings", "storageProvider", "tracing"))
         reader.read(_section(durable, "httpSettings", path), f"{path}httpSettings.", _HTTP)
-        reader.read(_section(durable, "storageProvider", path), f"{path}storageProvider.", _STORAGE)
+        reader.read(storage, f"{path}storageProvider.", _STORAGE)
         reader.read(_section(durable, "tracing", path), f"{path}tracing.", _TRACING)
         queues = _section(extensions, "queues", "extensions.")
         # The other keys are the Functions host's business.
@@ -90,12 +96,17 @@ class Settings:
 
 def default_hub_name(app_settings: Mapping[str, str]) -> str:
     """The hub of an app whose host.json names none: its site name made valid, else `TestHubName`."""
-    site = re.sub(r"[^A-Za-z0-9]", "", app_settings.get("WEBSITE_SITE_NAME", ""))
-    if not site:
+    return _made_valid(app_settings.get("WEBSITE_SITE_NAME", ""))
+
+
+def _made_valid(name: str) -> str:
+    """What a name comes to where names of hubs have 3 to 45 letters and digits, a letter first."""
+    left = re.sub(r"[^A-Za-z0-9]", "", name)
+    if not left:
         return DEFAULT_HUB
-    if not site[0].isalpha():
-        site = "t" + site
-    return (site if len(site) >= 3 else site + "Hub")[:45]
+    if not left[0].isalpha():
+        left = "t" + left
+    return (left if len(left) >= 3 else left + "Hub")[:45]
 
 
 def parse_duration(text: str) -> float | None:
@@ -148,6 +159,34 @@ def _section(parent: Mapping[str, Any], name: str, path: str) -> Mapping[str, An
     if not isinstance(value, dict):
         raise _unusable(f"{path}{key}", value, "an object")
     return cast("dict[str, Any]", value)
+
+
+def _other_backend(storage: Mapping[str, Any], path: str, app_settings: Mapping[str, str]) -> str | None:
+    """The storage that a section is for, as it names it; None: it is ours."""
+    key = key_of(storage, "type")
+    if storage.get(key) is None:
+        return None
+    backend = expand(_text(path + key, storage[key]), app_settings, path + key)
+    return None if backend.lower().replace("_", "") == "azurestorage" else backend
+
+
+def _without_backend(durable: Mapping[str, Any], backend: str, app_settings: Mapping[str, str]) -> dict[str, Any]:
+    """The section without what is for another storage, and with a hub name that there is here."""
+    kept = {key: value for key, value in durable.items() if key.lower() != "storageprovider"}
+    key, hint = key_of(durable, "hubName"), ""
+    name = durable.get(key)
+    if isinstance(name, str):
+        name = expand(name, app_settings, f"extensions.durableTask.{key}")
+        kept[key] = _made_valid(name)
+        hint = "" if kept[key] == name else f" There is no hub {name!r} there, but {kept[key]!r}."
+    logger.warning(
+        "host.json: extensions.durableTask.storageProvider is for %s, which azure_durable_py does not use: the task "
+        "hub is in Azure Storage, by the connection %s, or where --storage says.%s",
+        backend,
+        DEFAULT_CONNECTION,
+        hint,
+    )
+    return kept
 
 
 def _refuse_shared_slot_hub(hub_name: str, app_settings: Mapping[str, str]) -> None:
@@ -265,12 +304,6 @@ def _hub_name(path: str, value: Any) -> str:
     return value
 
 
-def _provider(path: str, value: Any) -> str:
-    if not isinstance(value, str) or value.lower() not in ("azurestorage", "azure_storage"):
-        raise _unusable(path, value, '"AzureStorage": the task hub of this package lives in Azure Storage')
-    return value
-
-
 _WEEK = 7 * 24 * 3600.0
 
 _DURABLE: Mapping[str, _Key] = {
@@ -303,7 +336,7 @@ _HTTP: Mapping[str, _Key] = {
 }
 
 _STORAGE: Mapping[str, _Key] = {
-    "type": _Key(None, _provider),
+    "type": _Key(None, _text),
     "connectionName": _Key("connection_name", _text),
     "connectionStringName": _Key("connection_name", _text),
     "instanceQueueCount": _Key("instance_queue_count", _whole(1, 16)),

@@ -52,7 +52,7 @@ async def approve_expense(context: df.DurableOrchestrationContext) -> dict[str, 
             continue  # Nobody answered: the next level decides.
         deadline.cancel()
 
-        if not decision.result["approved"]:
+        if not decision.get_result()["approved"]:
             return {"approved": False, "by": [*approvers, level]}
         approvers = [*approvers, level]
         if len(approvers) == needed:

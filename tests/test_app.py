@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncIterator, Iterator
+from datetime import date
 from typing import Any
 
 import azure.functions as func
@@ -34,11 +35,11 @@ def test_durable_functions_are_registered_by_their_own_name(app: DFApp) -> None:
     assert app.registry.orchestrators.get("chain").function is chain.function
     assert app.registry.entities.get("counter").name == "Counter"
     activity = app.registry.activities.get("SAY_HELLO")
-    assert (activity.function, activity.input_name, activity.input_type) == (say_hello.function, "city", str)
+    assert (activity.function, activity.input_name) == (say_hello.function, "city")
 
 
 def test_a_decorator_may_give_another_name(app: DFApp) -> None:
-    @app.orchestration_trigger(context_name="context", orchestration="Chain", input_type=int)
+    @app.orchestration_trigger(context_name="context", orchestration="Chain", input_type=date)
     def a(context: Any) -> int:
         return 1
 
@@ -53,7 +54,7 @@ def test_a_decorator_may_give_another_name(app: DFApp) -> None:
         "activityTrigger": ["Work"],
         "entityTrigger": ["Counter"],
     }
-    assert app.registry.orchestrators.get("Chain").input_type is int
+    assert app.registry.orchestrators.get("Chain").input_type == date | None
     assert app.registry.activities.get("Work").is_async
     assert [(f.durable_name, f.durable_kind) for f in (a, b, c)] == [
         ("Chain", "orchestrator"),

@@ -27,10 +27,12 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             "clock",
+            "constants",
             "errors",
             "failures",
             "history",
             "ids",
+            "moved_names",
             "registry",
             "retry_policy",
             "serialization",

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azure_durable_py.errors import SerializationError
-from azure_durable_py.serialization.converter import JsonDataConverter
+from azure_durable_py.serialization.converter import JsonDataConverter, _warn_of_other_class
 from azure_durable_py.serialization.decode import return_type
 
 CONVERTER = JsonDataConverter()
@@ -141,7 +141,21 @@ class Money:
 
 
 class _Private(Money):
-    pass
+    @staticmethod
+    def from_json(data: Any) -> _Private:
+        return _Private(int(data))
+
+
+class Outer:
+    class Inner(Money):
+        @staticmethod
+        def from_json(data: Any) -> Outer.Inner:
+            return Outer.Inner(int(data))
+
+
+@dataclass
+class Receipt:
+    total: Outer.Inner
 
 
 NOON = datetime(2026, 5, 6, 12, tzinfo=timezone.utc)
@@ -340,7 +354,6 @@ def envelope(module: Any, name: Any, data: Any = 1) -> str:
         ("os", "system"),
         ("builtins", "eval"),
         ("json", "JSONDecoder"),
-        (__name__, "_Private"),
         (__name__, "CONVERTER"),
         (__name__, "Order"),
         (__name__, "pydantic.BaseModel"),
@@ -362,15 +375,61 @@ def test_data_cannot_reach_a_class_through_the_module_that_imported_it(monkeypat
         CONVERTER.deserialize(envelope("json", "Money"))
 
 
-def test_a_class_given_as_expected_type_need_not_be_at_the_top_level() -> None:
+def test_a_class_whose_name_begins_with_an_underscore_comes_back() -> None:
+    assert type(round_trip(_Private(3), None)) is _Private
+    assert type(round_trip([{"a": _Private(3)}], None)[0]["a"]) is _Private
+
+
+class WriteOnly:
+    def to_json(self) -> Any:
+        return {"n": 1}
+
+
+def test_a_class_that_only_writes_itself_is_written_and_does_not_come_back() -> None:
+    text = CONVERTER.serialize([WriteOnly()])
+    assert CONVERTER.plain(text)[0]["__data__"] == {"n": 1}
+    with pytest.raises(SerializationError, match="to_json and from_json"):
+        CONVERTER.deserialize(text)
+
+
+def test_a_class_that_the_expected_type_names_need_not_be_at_the_top_level() -> None:
     class Local(Money):
         @staticmethod
         def from_json(data: Any) -> Money:
             return Local(data)
 
-    assert isinstance(round_trip(Local(3), Local), Local)
+    for wanted in (Local, Optional[Local], Union[int, Local]):
+        assert isinstance(round_trip(Local(3), wanted), Local)
+    assert isinstance(round_trip([Local(3)], list[Local])[0], Local)
+    assert isinstance(round_trip(Receipt(Outer.Inner(3)), Receipt).total, Outer.Inner)
     with pytest.raises(SerializationError, match="pass it as expected_type"):
         round_trip(Local(3), None)
+    with pytest.raises(SerializationError, match="pass it as expected_type"):
+        round_trip(Outer.Inner(3), None)
+
+
+@pytest.mark.parametrize("wanted", [_Private, Order, Model, str, Optional[Order]])
+def test_an_object_of_another_class_than_was_asked_for_is_passed_on_with_one_warning(
+    wanted: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    _warn_of_other_class.cache_clear()
+    for _ in range(2):
+        assert type(round_trip(Money(3), wanted)) is Money
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert warning.startswith("An object of class Money came where another type was asked for")
+
+
+@pytest.mark.parametrize("wanted", [_Private, Order, Model, str, Optional[Order]])
+def test_with_strict_types_an_object_of_another_class_is_an_error(wanted: Any) -> None:
+    strict = JsonDataConverter(strict_types=True)
+    assert type(strict.deserialize(strict.serialize(Money(3)), Money)) is Money
+    with pytest.raises(SerializationError, match="found Money"):
+        strict.deserialize(strict.serialize(Money(3)), wanted)
+
+
+def test_within_something_else_an_object_of_another_class_is_an_error() -> None:
+    with pytest.raises(SerializationError, match=r"\$\[0\]: expected Order, found Money"):
+        round_trip([Money(3)], list[Order])
 
 
 def test_an_error_in_from_json_is_wrapped() -> None:

@@ -191,7 +191,7 @@ def test_a_staging_slot_may_not_share_the_default_hub() -> None:
         ({"overridableExistingInstanceStates": "Some"}, "one of NonRunningStates, AnyState"),
         ({"versionMatchStrategy": "Newer"}, "one of None, Strict, CurrentOrOlder"),
         ({"defaultVersion": ""}, "a non-empty string"),
-        ({"storageProvider": {"type": "mssql"}}, "the task hub of this package lives in Azure Storage"),
+        ({"storageProvider": {"type": 5}}, r"storageProvider\.type is 5; accepted is a non-empty string"),
         ({"storageProvider": {"partitionCount": 17}}, "partitionCount is 17; accepted is a whole number from 1 to 16"),
         ({"storageProvider": {"controlQueueBatchSize": 33}}, "from 1 to 32"),
         ({"storageProvider": {"maxQueuePollingInterval": "30"}}, 'a duration "HH:MM:SS"'),
@@ -215,6 +215,38 @@ def test_an_unknown_key_is_a_warning_with_the_near_name(caplog: pytest.LogCaptur
     assert "Did you mean 'hubName'?" in first
     assert "storageProvider.zzz" in second
     assert "Did you mean" not in second
+
+
+@pytest.mark.parametrize("name", ["AzureStorage", "azure_storage", "AZURESTORAGE"])
+def test_the_storage_that_is_used_may_be_named(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    settings = read({"hubName": "MyHub", "storageProvider": {"type": name, "connectionName": "Other"}})
+    assert settings == Settings(hub_name="MyHub", connection_name="Other")
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("backend", ["azureManaged", "mssql", "netherite", "%BACKEND%"])
+def test_the_section_of_another_storage_is_left_alone_with_one_warning(
+    backend: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    section = {"Type": backend, "connectionStringName": "SQLDB", "schemaName": "dt", "partitionCount": "many"}
+    settings = read({"maxConcurrentActivityFunctions": 3, "hubName": "MyHub", "storageProvider": section}, BACKEND="x")
+    assert settings == Settings(hub_name="MyHub", max_concurrent_activities=3)
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert f"is for {backend.replace('%BACKEND%', 'x')}, which azure_durable_py does not use" in warning
+    assert "by the connection AzureWebJobsStorage, or where --storage says." in warning
+    assert "There is no hub" not in warning
+
+
+@pytest.mark.parametrize(
+    ("given", "used"), [("TASKHUB_NAME", "TASKHUBNAME"), ("my-hub", "myhub"), ("%HUB%", "ahub"), ("7", "t7Hub")]
+)
+def test_a_hub_name_of_another_storage_is_made_one_of_ours(
+    given: str, used: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = read({"hubname": given, "storageProvider": {"type": "azureManaged"}}, HUB="a_hub")
+    assert settings.hub_name == used
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert f"There is no hub {given.replace('%HUB%', 'a_hub')!r} there, but {used!r}." in warning
 
 
 def test_null_means_the_default() -> None:

@@ -55,7 +55,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
 
         :param context_name: the parameter that takes the `DurableOrchestrationContext`.
         :param orchestration: its name for callers (default: the function's name).
-        :param input_type: what `context.get_input()` makes of the input (default: plain JSON values).
+        :param input_type: what `context.get_input()` builds of the input (default: plain JSON values).
         """
         return self._durable(OrchestrationTrigger(context_name, orchestration), input_type)
 
@@ -64,7 +64,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
     ) -> Callable[[Callable[P, R]], DurableFunction[P, R]]:
         """Declare an activity.
 
-        :param input_name: the parameter that takes the input; its annotation says what the input becomes.
+        :param input_name: the parameter that takes the input; its annotation says what is built of it.
         :param activity: its name for callers (default: the function's name).
         """
         return self._durable(ActivityTrigger(input_name, activity))
@@ -131,10 +131,15 @@ class DFApp(Blueprint, FunctionApp):
     """A function app with orchestrators, activities, entities and durable clients.
 
     :param http_auth_level: what keys a request must carry, for HTTP functions that do not say so themselves.
+    :param strict_types: annotations of parameters and results, and `input_type`, are checked for every type. By
+        default those that JSON carries as they are (`str`, `int`, `list[str]` ...) let any value pass.
     """
 
-    def __init__(self, http_auth_level: func.AuthLevel | str = func.AuthLevel.FUNCTION) -> None:
+    def __init__(
+        self, http_auth_level: func.AuthLevel | str = func.AuthLevel.FUNCTION, *, strict_types: bool = False
+    ) -> None:
         super().__init__(http_auth_level=http_auth_level)
+        self._strict_types = strict_types
         self._registry: Registry | None = None
         self._clients: ClientSource | None = None
 
@@ -149,7 +154,7 @@ class DFApp(Blueprint, FunctionApp):
             durable: list[DurableFunction[..., Any]] = [
                 builder for builder in builders if isinstance(builder, DurableFunction)
             ]
-            self._registry = build_registry(durable, self.client_for)
+            self._registry = build_registry(durable, self.client_for, strict_types=self._strict_types)
         return self._registry
 
     def get_functions(self) -> list[Function]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,25 @@ ClientSource = Callable[[DurableClient], Any]
 _CONTEXT = "context"
 
 
-def build_registry(functions: Iterable[DurableFunction[..., Any]], clients: ClientSource) -> Registry:
+def build_registry(
+    functions: Iterable[DurableFunction[..., Any]], clients: ClientSource, *, strict_types: bool = False
+) -> Registry:
     """Register every durable function.
 
     :param clients: asked for the durable client of an activity whenever the activity runs.
+    :param strict_types: annotations of plain JSON types are checked, too.
     :raises RegistrationError: a declaration could never run, or a name is taken.
     """
-    registry = Registry()
+    registry = Registry(strict_types=strict_types)
     for function in functions:
         match function.durable_kind:
             case "orchestrator":
-                registry.orchestrators.add(_orchestrator(function))
+                orchestrator = _orchestrator(function)
+                orchestrator = replace(orchestrator, input_type=registry.expected(orchestrator.input_type))
+                registry.orchestrators.add(orchestrator)
             case "activity":
-                registry.activities.add(_activity(function, clients))
+                activity = _activity(function, clients)
+                registry.activities.add(replace(activity, input_type=registry.expected(activity.input_type)))
             case "entity":
                 registry.entities.add(_entity(function))
     return registry

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from azure_durable_py.client import connect
 from azure_durable_py.client.arguments import (
@@ -28,6 +28,7 @@ from azure_durable_py.client.links import (
     ManagementUrls,
     ResponseFactory,
     accepted,
+    bare_text,
     origin_of,
 )
 from azure_durable_py.client.messenger import Messenger
@@ -96,7 +97,7 @@ class DurableOrchestrationClient(EntityClient):
     ) -> None:
         self._hub = hub
         self._settings = settings
-        self._converter = converter or JsonDataConverter()
+        self._converter = converter or JsonDataConverter(strict_types=registry is not None and registry.strict_types)
         self._registry = registry
         self._urls = urls
         self._elsewhere = elsewhere
@@ -451,8 +452,14 @@ class DurableOrchestrationClient(EntityClient):
     ) -> PurgeHistoryResult:
         """Delete all finished instances that meet all criteria given (see `get_status_by`).
 
-        :raises InvalidRequestError: a criterion cannot be used.
+        :param created_time_from: as there, but needed: an early time means all.
+        :raises InvalidRequestError: `created_time_from` is missing, or a criterion cannot be used. It is a ValueError.
         """
+        if created_time_from is None:
+            raise InvalidRequestError(
+                "purge_instance_history_by needs created_time_from, so that nobody deletes everything by leaving it "
+                "out. To purge every finished instance, give an early time: datetime(1970, 1, 1)."
+            )
         query = query_of(
             created_time_from=created_time_from,
             created_time_to=created_time_to,
@@ -515,12 +522,27 @@ class DurableOrchestrationClient(EntityClient):
         """
         return self._response(accepted(self.get_client_response_links(request, instance_id)))
 
-    def create_http_management_payload(self, instance_id: str) -> dict[str, str]:
-        """The management URLs of an instance by name, with the origin that the host knows of.
+    @overload
+    def create_http_management_payload(self, instance_id: str, /) -> dict[str, str]: ...
+    @overload
+    def create_http_management_payload(self, *, instance_id: str) -> dict[str, str]: ...
+    @overload
+    def create_http_management_payload(self, request: HttpRequestLike | None, instance_id: str) -> dict[str, str]: ...
+    def create_http_management_payload(
+        self, request: HttpRequestLike | str | None = None, instance_id: str | None = None
+    ) -> dict[str, str]:
+        """The management URLs of an instance by name.
 
-        :raises InvalidRequestError: nothing serves management URLs here, or their origin is unknown.
+        It takes the id alone, or a request and the id.
+
+        :param request: their origin is that of this request; without one it is the origin that the host knows of.
+        :raises InvalidRequestError: there is no id, nothing serves management URLs here, or their origin is unknown.
         """
-        return self.get_client_response_links(None, instance_id)
+        if isinstance(request, str) and instance_id is None:
+            request, instance_id = None, request
+        if isinstance(request, str) or instance_id is None:
+            raise InvalidRequestError("create_http_management_payload takes an instance id, or a request and the id.")
+        return self.get_client_response_links(request, instance_id)
 
     def get_client_response_links(self, request: HttpRequestLike | None, instance_id: str) -> dict[str, str]:
         """The management URLs of an instance by name, with the origin of a request.
@@ -548,7 +570,8 @@ class DurableOrchestrationClient(EntityClient):
         """Wait for an instance for a while, then answer with its outcome or with its management URLs.
 
         Answers 200 with the output (Completed), 200 with the status (Terminated, Canceled), 500
-        with the status (Failed), else like `create_check_status_response`.
+        with the status (Failed), else like `create_check_status_response`. An output that is text is the body as
+        it is, any other is JSON.
 
         :param timeout_in_milliseconds: how long to wait.
         :param retry_interval_in_milliseconds: how long to wait between looks, at most.
@@ -560,7 +583,9 @@ class DurableOrchestrationClient(EntityClient):
                 f"timeout_in_milliseconds ({timeout_in_milliseconds})."
             )
         answer = await self.outcome(instance_id, timeout_in_milliseconds / 1000, retry_interval_in_milliseconds / 1000)
-        return self.create_check_status_response(request, instance_id) if answer is None else self._response(answer)
+        if answer is None:
+            return self.create_check_status_response(request, instance_id)
+        return self._response(bare_text(answer))
 
     async def outcome(self, instance_id: str, timeout: float, longest_poll: float = 1.0) -> HttpAnswer | None:
         """What an instance came to, as an HTTP answer; None if there is nothing to tell in time.

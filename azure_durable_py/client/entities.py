@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from azure_durable_py.client.status import decode
 from azure_durable_py.errors import InvalidRequestError
 from azure_durable_py.history.events import OperationArrived
 from azure_durable_py.ids import EntityId
@@ -68,14 +69,14 @@ class EntityMetadata:
         return self.get_state()
 
     def get_state(self, expected_type: Any = None) -> Any:
-        """The state as `expected_type`.
+        """The state as `expected_type`; by default as plain JSON values.
 
         :raises SerializationError: it is not of that type.
         :raises CorruptRowError: it is damaged.
         """
         if self.damaged is not None and self.state_json is None:
             raise CorruptRowError(f"The state of entity {self.entity_id} cannot be read: {self.damaged}")
-        return None if self.state_json is None else self.converter.deserialize(self.state_json, expected_type)
+        return None if self.state_json is None else decode(self.converter, self.state_json, expected_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ class EntityClient:
         connection_name: str | None = None,
         *,
         signal_time: datetime | None = None,
+        input: Any = None,
     ) -> None:
         """Have an entity perform an operation, now or later. Its result is not told.
 
@@ -124,11 +126,16 @@ class EntityClient:
         :param task_hub_name: the entity's task hub, if it is another one.
         :param connection_name: the setting with the connection to that hub, if it is another one.
         :param signal_time: when to perform it (default: now); naive means UTC.
+        :param input: another name of `operation_input`.
         :raises FunctionNotFoundError: the app has no such entity.
         :raises SerializationError: the input cannot be turned into JSON.
         :raises PayloadTooLargeError: the input is larger than the hub stores.
-        :raises InvalidRequestError: the other hub cannot be reached from here.
+        :raises InvalidRequestError: two inputs are given, or the other hub cannot be reached from here.
         """
+        if input is not None:
+            if operation_input is not None:
+                raise InvalidRequestError("`input` is another name of `operation_input`: give one of the two.")
+            operation_input = input
         text = None if operation_input is None else self._converter.serialize(operation_input)
         moment = None if signal_time is None else utc(signal_time)
         await self._of_hub(task_hub_name, connection_name)._signal(entityId, operation_name, text, moment)
@@ -163,7 +170,7 @@ class EntityClient:
 
         :param task_hub_name: the entity's task hub, if it is another one.
         :param connection_name: the setting with the connection to that hub, if it is another one.
-        :param expected_type: the type to build.
+        :param expected_type: the type to build; by default the state is plain JSON values.
         :raises SerializationError: the state is not of that type.
         :raises InvalidRequestError: the other hub cannot be reached from here.
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -59,6 +59,14 @@ def json_answer(status_code: int, text: str, headers: Mapping[str, str] | None =
     """An answer with a JSON text."""
     body = text.encode("utf-8", "surrogatepass")
     return HttpAnswer(status_code, {"Content-Type": "application/json", **(headers or {})}, body)
+
+
+def bare_text(answer: HttpAnswer) -> HttpAnswer:
+    """The answer with the text itself in place of a JSON string."""
+    if not answer.body.startswith(b'"'):
+        return answer
+    text: str = json.loads(answer.body)
+    return replace(answer, body=text.encode("utf-8", "surrogatepass"))
 
 
 def accepted(payload: Mapping[str, str]) -> HttpAnswer:

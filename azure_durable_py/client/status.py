@@ -6,8 +6,9 @@ instance can be read where the classes of its values are not known.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -22,7 +23,7 @@ from azure_durable_py.taskhub.protocol import CorruptRowError
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, init=False)
 class DurableOrchestrationStatus:
     """The state of one orchestration instance when it was read. Falsy when there is no such instance.
 
@@ -32,20 +33,34 @@ class DurableOrchestrationStatus:
     that was read on its own (not in a list). `damaged` tells what of the instance cannot be read, and why;
     what could be is shown. Asking for a value that is not there is then an error (`CorruptRowError`). `waiting_for`
     tells what the instance could not do for a while (not in a list), as where storage refuses it.
+
+    A client makes them. A test may do so too, by the names of the fields, or by those of the management API,
+    as `from_json` does.
+
+    :param instanceId: the id of the instance, as `instance_id`.
+    :param createdTime: as text (ISO 8601), or as `created_time`.
+    :param lastUpdatedTime: as text (ISO 8601), or as `last_updated_time`.
+    :param input: the input itself, where `input_json` is its text; likewise `output` and `customStatus`.
+    :param runtimeStatus: the status or its name, as `runtime_status`.
+    :param historyEvents: the same as `history`.
+    :param waitingFor: as `waiting_for`.
+    :param others: fields of this class by their names; what is none becomes an attribute.
+    :raises ValueError: a time or status is none.
+    :raises SerializationError: a value is not JSON.
     """
 
-    instance_id: str | None = None
     name: str | None = None
-    runtime_status: OrchestrationRuntimeStatus | None = None
+    instance_id: str | None = None
     created_time: datetime | None = None
     last_updated_time: datetime | None = None
+    runtime_status: OrchestrationRuntimeStatus | None = None
+    history: list[dict[str, Any]] | None = None
     completed_time: datetime | None = None
     execution_id: str | None = None
     version: str | None = None
     tags: Mapping[str, str] = field(default_factory=lambda: {})
     parent_instance_id: str | None = None
     failure: FailureDetails | None = None
-    history: list[dict[str, Any]] | None = None
     input_json: str | None = None
     output_json: str | None = None
     custom_status_json: str | None = None
@@ -54,8 +69,55 @@ class DurableOrchestrationStatus:
     output_type: Any = field(default=None, repr=False)
     converter: DataConverter = field(default_factory=JsonDataConverter, repr=False, compare=False)
 
+    def __init__(
+        self,
+        name: str | None = None,
+        instanceId: str | None = None,
+        createdTime: str | datetime | None = None,
+        lastUpdatedTime: str | datetime | None = None,
+        input: Any = None,
+        output: Any = None,
+        runtimeStatus: str | OrchestrationRuntimeStatus | None = None,
+        customStatus: Any = None,
+        history: list[dict[str, Any]] | None = None,
+        *,
+        historyEvents: list[dict[str, Any]] | None = None,
+        waitingFor: str | None = None,
+        **others: Any,
+    ) -> None:
+        made: dict[str, Any] = {one.name: _default_of(one) for one in fields(self)}
+        made |= {
+            "name": name,
+            "instance_id": instanceId,
+            "created_time": _moment(createdTime),
+            "last_updated_time": _moment(lastUpdatedTime),
+            "runtime_status": None if runtimeStatus is None else OrchestrationRuntimeStatus(runtimeStatus),
+            "history": historyEvents if history is None else history,
+            "waiting_for": waitingFor,
+            **others,
+        }
+        for text, value in (("input_json", input), ("output_json", output), ("custom_status_json", customStatus)):
+            if value is not None:
+                made[text] = made["converter"].serialize(value)
+        # Frozen, so that a status is what it was when it was read.
+        self.__dict__.update(made)
+
+    @classmethod
+    def from_json(cls, json_obj: Any) -> DurableOrchestrationStatus:
+        """A status from its JSON form, as `to_json` and the management API write it.
+
+        :param json_obj: a dict; a text makes the falsy status whose `message` it is.
+        :raises ValueError: a time or status is none.
+        """
+        return cls(message=json_obj) if isinstance(json_obj, str) else cls(**json_obj)
+
     def __bool__(self) -> bool:
-        return self.instance_id is not None
+        return self.instance_id is not None or self.created_time is not None
+
+    @property
+    def historyEvents(self) -> list[dict[str, Any]] | None:  # noqa: N802 - the name of the management API
+        """The same as `history`."""
+        return self.history
 
     @property
     def is_finished(self) -> bool:
@@ -64,26 +126,22 @@ class DurableOrchestrationStatus:
 
     @property
     def input_(self) -> Any:
-        """The input, if it was asked for and given.
-
-        :raises SerializationError: it cannot be decoded here.
-        """
+        """The input as plain JSON values, if it was asked for and given. `get_input` builds it as a type."""
         return self._decode(self.input_json, None)
 
     @property
     def output(self) -> Any:
         """The result; the reason of a terminated instance; what went wrong in a failed one.
 
-        :raises SerializationError: it cannot be decoded here.
+        Plain JSON values, unless a type was asked for: see `get_output`.
+
+        :raises SerializationError: it is not of that type.
         """
         return self._decode(self.output_json, self.output_type)
 
     @property
     def custom_status(self) -> Any:
-        """What the orchestrator set with `set_custom_status`.
-
-        :raises SerializationError: it cannot be decoded here.
-        """
+        """What the orchestrator set with `set_custom_status`, as plain JSON values."""
         return self._decode(self.custom_status_json, None)
 
     def get_input(self, expected_type: type[T]) -> T:
@@ -123,7 +181,29 @@ class DurableOrchestrationStatus:
     def _decode(self, text: str | None, expected_type: Any) -> Any:
         if text is None and self.damaged is not None:
             raise CorruptRowError(f"Instance {self.instance_id!r} is damaged: {self.damaged}")
-        return None if text is None else self.converter.deserialize(text, expected_type)
+        return None if text is None else decode(self.converter, text, expected_type)
+
+
+def decode(converter: DataConverter, text: str, expected_type: Any) -> Any:
+    """A stored value for people who may not have its classes: plain JSON, or built as the type that they name.
+
+    :raises SerializationError: it is not of that type.
+    """
+    if expected_type is None and isinstance(converter, JsonDataConverter):
+        return converter.plain(text)
+    return converter.deserialize(text, expected_type)
+
+
+def _default_of(one: Field[Any]) -> Any:
+    return one.default_factory() if one.default_factory is not MISSING else one.default
+
+
+def _moment(given: str | datetime | None) -> datetime | None:
+    if not isinstance(given, str):
+        return given
+    text = re.sub(r"[zZ]$", "+00:00", given.strip())
+    # Before Python 3.11 a fraction has 3 or 6 digits.
+    return datetime.fromisoformat(re.sub(r"\.(\d{1,6})\d*", lambda found: f".{found[1]:0<6}", text))
 
 
 def plain(text: str | None) -> Any:
@@ -142,8 +222,20 @@ class StatusPage:
     continuation_token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, init=False)
 class PurgeHistoryResult:
-    """How many instances a purge deleted."""
+    """How many instances a purge deleted.
+
+    :param instancesDeleted: that number, under the name of the management API.
+    :param others: become attributes.
+    """
 
     instances_deleted: int
+
+    def __init__(self, instancesDeleted: int = 0, **others: Any) -> None:
+        self.__dict__.update({"instances_deleted": instancesDeleted, **others})
+
+    @classmethod
+    def from_json(cls, json_obj: Mapping[str, Any]) -> PurgeHistoryResult:
+        """A result from its JSON form: `{"instancesDeleted": 3}`."""
+        return cls(**json_obj)

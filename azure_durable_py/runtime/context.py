@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from random import Random
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from azure_durable_py.errors import OrchestratorError, PayloadTooLargeError
 from azure_durable_py.history.events import Event, EventSent, TimerCreated
 from azure_durable_py.ids import check_instance_id
+from azure_durable_py.registry import place_of
 from azure_durable_py.runtime import ids
 from azure_durable_py.runtime.calls.activities import ActivityCalls
 from azure_durable_py.runtime.calls.children import ChildCalls
@@ -25,6 +26,7 @@ from azure_durable_py.runtime.external_events import EventTask
 from azure_durable_py.runtime.generation import Continuation, Generation
 from azure_durable_py.runtime.logging import ReplaySafeLogger
 from azure_durable_py.runtime.tasks import AllTask, AnyTask, Task, TimerTask, done
+from azure_durable_py.serialization.annotations import naming
 from azure_durable_py.times import utc
 
 T = TypeVar("T")
@@ -106,14 +108,14 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
     def get_input(self, expected_type: Any = None) -> Any:
         """The input of the instance, or None if it was started without one.
 
-        :param expected_type: the type to build; by default the `input_type` of the decorator.
+        :param expected_type: the type to build; by default what the `input_type` of the decorator demands.
         :raises SerializationError: the input is not of that type.
         """
-        definition = self._generation.definition
-        declared = definition.input_type if definition is not None else None
-        return self._generation.decoder(declared if expected_type is None else expected_type)(
-            self._generation.start.input
-        )
+        text, definition = self._generation.start.input, self._generation.definition
+        if expected_type is not None or definition is None or definition.input_type is None:
+            return self._generation.decoder(expected_type)(text)
+        with naming(f"input of orchestrator {definition.name!r}, {place_of(definition.function)}"):
+            return self._generation.decoder(definition.input_type)(text)
 
     # --- ids ------------------------------------------------------------------------------------
 
@@ -181,14 +183,11 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
     def task_any(self, activities: Iterable[Task[T]]) -> Task[Task[T]]:
         """Wait for the first task to complete; that task is the result, even if it failed.
 
-        The others stay open and may be awaited later.
+        The others stay open and may be awaited later. Over no tasks at all it completes at once, with None.
 
-        :raises OrchestratorError: something else than tasks was given, or none.
+        :raises OrchestratorError: something else than tasks was given.
         """
-        tasks = _checked(activities, "task_any")
-        if not tasks:
-            raise OrchestratorError("task_any needs at least one task: it would never complete.")
-        return AnyTask(tasks)
+        return cast("Task[Task[T]]", AnyTask(_checked(activities, "task_any")))
 
     # --- this generation ----------------------------------------------------------------------------
 

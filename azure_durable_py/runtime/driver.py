@@ -144,7 +144,7 @@ class Driver:
         elif task.error is not None:
             self._resume(routine.throw, task.error)
         else:
-            self._resume(routine.send, task.result)
+            self._resume(routine.send, task.get_result())
 
     def _wake(self, future: asyncio.Future[Any] | None = None) -> None:
         """Go on: the future that it waited for is done, or it only waited for its next turn."""

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from azure_durable_py.history.events import EventRaised, Value
-from azure_durable_py.runtime.tasks import Task, TaskState
+from azure_durable_py.runtime.tasks import AtomicTask, TaskState
 
 T = TypeVar("T")
 
 
-class EventTask(Task[T]):
+class EventTask(AtomicTask[T]):
     """Waits for one external event; its result is the event's data."""
 
     __slots__ = ("_decode", "_events", "arrival", "name", "queued")

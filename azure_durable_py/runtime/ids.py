@@ -9,12 +9,14 @@ from datetime import datetime
 from random import Random
 from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
 
+from azure_durable_py.constants import DATETIME_STRING_FORMAT
+
 _UUID_NAMESPACE = uuid5(NAMESPACE_OID, "9e952958-5e33-4daf-827f-2fa12937b875")
 
 
 def new_uuid(instance_id: str, now: datetime, counter: int) -> str:
     """The text of `DurableOrchestrationContext.new_uuid`."""
-    return str(uuid5(_UUID_NAMESPACE, f"{instance_id}_{now:%Y-%m-%dT%H:%M:%S.%fZ}_{counter}"))
+    return str(uuid5(_UUID_NAMESPACE, f"{instance_id}_{now.strftime(DATETIME_STRING_FORMAT)}_{counter}"))
 
 
 def new_guid(instance_id: str, now: datetime, counter: int) -> UUID:

@@ -45,7 +45,7 @@ class RetryTask(ParentTask[T]):
         if child is not self._current:
             self._try()
         elif child.error is None:
-            self.settle(child.result)
+            self.settle(child.get_result())
         else:
             self._again(child.error)
 

@@ -103,11 +103,25 @@ class Task(Generic[T]):
         return self._error
 
     @property
-    def result(self) -> T:
+    def result(self) -> Any:
+        """What the task came to: its value, or the exception that it failed with; None while there is neither.
+
+        It never raises. `get_result` does, and has the type of the value.
+        """
+        match self.state:
+            case TaskState.SUCCEEDED:
+                return self._value
+            case TaskState.FAILED:
+                return self._error
+            case _:
+                return None
+
+    def get_result(self) -> T:
         """The value of a task that succeeded.
 
         :raises OrchestratorError: it is still running; await it first.
         :raises TaskFailedError: it failed (or the error that it failed with).
+        :raises TaskCanceledError: the orchestrator has cancelled it.
         """
         if self.state is TaskState.RUNNING:
             raise OrchestratorError(f"{self!r} has no result yet: yield or await it first.")
@@ -144,6 +158,27 @@ class Task(Generic[T]):
             callback.loop.waits -= 1
             self.detach(callback)
         return len(found)
+
+    # --- the same under the names of durabletask ------------------------------------------------
+
+    @property
+    def is_complete(self) -> bool:
+        """The same as `is_completed`."""
+        return self.is_completed
+
+    @property
+    def is_failed(self) -> bool:
+        """The same as `is_faulted`."""
+        return self.is_faulted
+
+    def get_exception(self) -> BaseException:
+        """The same as `error`, of a task that has one.
+
+        :raises OrchestratorError: it has none.
+        """
+        if self._error is None:
+            raise OrchestratorError(f"{self!r} has not failed.")
+        return self._error
 
     # --- for the engine ---------------------------------------------------------------------
 
@@ -322,20 +357,22 @@ class AllTask(CompositeTask[list[Any]]):
         return count == len(self._open)
 
     def _win(self) -> None:
-        self.settle([child.result for child in self._children])
+        self.settle([child.get_result() for child in self._children])
 
     def _lose(self, child: Task[Any]) -> None:
         self._release()
         self.fail(child.error or OrchestratorError(f"{child!r} failed."))
 
 
-class AnyTask(CompositeTask[Task[Any]]):
-    """Succeeds with the first child that completes, whether that one succeeded or failed."""
+class AnyTask(CompositeTask["Task[Any] | None"]):
+    """Succeeds with the first child that completes, whether that one succeeded or failed. Over none: with None."""
 
     __slots__ = ()
 
     def __init__(self, children: Iterable[Task[Any]]) -> None:
         super().__init__(children)
+        if not self._children:
+            self.settle(None)
         for child in self._children:
             if not child.attach(self):
                 self._win(child)
@@ -352,7 +389,13 @@ class AnyTask(CompositeTask[Task[Any]]):
         self.settle(child)
 
 
-class DecisionTask(Task[T]):
+class AtomicTask(Task[T]):
+    """A task that is not made of others."""
+
+    __slots__ = ()
+
+
+class DecisionTask(AtomicTask[T]):
     """The task of one decision in the history: an activity, a sub-orchestration, an entity call.
 
     `subject` names it in errors; `decode` turns the recorded result into a value.

@@ -1,18 +1,22 @@
-"""The `DataConverter` seam, the default converter, and the envelope of custom classes.
+"""The `DataConverter` seam, and the default converter.
 
 It never imports a module because some data names it.
 """
 
 from __future__ import annotations
 
+import functools
 import json
+import logging
 import math
-import sys
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from azure_durable_py.errors import PayloadTooLargeError, SerializationError
 from azure_durable_py.serialization.decode import build
-from azure_durable_py.serialization.encode import dump, has_codec, plain, simplify
+from azure_durable_py.serialization.encode import dump, plain, simplify
+from azure_durable_py.serialization.envelopes import is_envelope, open_envelopes
+
+logger = logging.getLogger(__name__)
 
 
 class DataConverter(Protocol):
@@ -43,11 +47,18 @@ class JsonDataConverter:
 
     A class with `to_json` and `from_json` is written as `{"__class__", "__module__",
     "__data__"}` and comes back as itself. Data may only name a class that the running program
-    has: its module is imported, the class is defined there under that public name, and it
-    defines both methods. Nothing is ever imported for the sake of data.
+    has: its module is imported, the class is defined there under that name, and it
+    defines both methods. Nothing is ever imported for the sake of data. A class that is defined inside a function
+    or another class comes back where the type that is asked for names it.
 
     NaN and infinities are refused: JSON does not have them.
+
+    :param strict_types: an object of another class than the type that is asked for is an error. By default it is
+        passed on as it is, with a warning in the log.
     """
+
+    def __init__(self, *, strict_types: bool = False) -> None:
+        self._strict_types = strict_types
 
     def serialize(self, value: Any) -> str:
         """The value as compact JSON text.
@@ -69,11 +80,24 @@ class JsonDataConverter:
         :raises SerializationError: not JSON (with the position), an unknown class, or not of that
             type (with the path: `$.items[2].price: expected float, found str`).
         """
+        value = self.plain(text)
         try:
-            plain = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-            if '"__class__"' in text:
-                plain = _open_envelopes(plain, expected_type)
-            return build(plain, expected_type)
+            if '"__class__"' not in text:
+                return build(value, expected_type)
+            opened = open_envelopes(value, expected_type)
+            if self._strict_types or not is_envelope(value):
+                return build(opened, expected_type)
+            return _built_or_itself(opened, expected_type)
+        except RecursionError:
+            raise SerializationError("The JSON is nested too deeply.") from None
+
+    def plain(self, text: str) -> Any:
+        """The value of a JSON text as plain JSON values: an object of a class is the dict that stands for it.
+
+        :raises SerializationError: the text is not JSON (with the position).
+        """
+        try:
+            return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         except RecursionError:
             raise SerializationError("The JSON is nested too deeply.") from None
         except ValueError as error:
@@ -140,34 +164,16 @@ def _refuse_constant(name: str) -> Any:
     raise SerializationError(f"{name} is not JSON.")
 
 
-def _open_envelopes(value: Any, expected_type: Any) -> Any:
-    if isinstance(value, list):
-        return [_open_envelopes(item, expected_type) for item in cast("list[Any]", value)]
-    if not isinstance(value, dict):
-        return value
-    fields = cast("dict[str, Any]", value)
-    opened = {name: _open_envelopes(item, expected_type) for name, item in fields.items()}
-    if set(fields) != {"__class__", "__module__", "__data__"}:
-        return opened
-    cls = _known_class(fields["__module__"], fields["__class__"], expected_type)
+def _built_or_itself(opened: Any, expected_type: Any) -> Any:
+    """An object that wrote itself, as it is where it is not what was asked for."""
     try:
-        return cls.from_json(opened["__data__"])
-    except Exception as error:
-        raise SerializationError(f"{cls.__qualname__}.from_json could not read its data: {error!r}") from error
+        return build(opened, expected_type)
+    except SerializationError as error:
+        _warn_of_other_class(type(opened).__qualname__, str(error))
+        return opened
 
 
-def _known_class(module_name: Any, name: Any, expected_type: Any) -> Any:
-    expected: Any = expected_type
-    if isinstance(expected, type) and (expected.__module__, expected.__name__) == (module_name, name):
-        found: Any = expected
-    else:
-        module = sys.modules.get(module_name) if isinstance(module_name, str) else None
-        found = vars(module).get(name) if module is not None and isinstance(name, str) else None
-    own = isinstance(found, type) and (found.__module__, found.__name__) == (module_name, name)
-    if not own or str(name).startswith("_") or not has_codec(found):
-        raise SerializationError(
-            f"The data names the class {name!r} of module {module_name!r}, which this program does not have. "
-            "Import that module where the functions are defined, and give the class, at its top level, "
-            "to_json and from_json; or pass it as expected_type."
-        )
-    return found
+@functools.lru_cache(maxsize=1024)
+def _warn_of_other_class(name: str, error: str) -> None:
+    """Once for each class and place: an orchestrator asks again on every replay."""
+    logger.warning("An object of class %s came where another type was asked for, and is passed on: %s", name, error)

@@ -31,6 +31,7 @@ from azure_durable_py.errors import SerializationError
 from azure_durable_py.signatures import resolve_annotation, signature_of
 
 NoneType = type(None)
+_PLAIN = (str, int, float, list, dict, NoneType)
 
 
 def build(value: Any, wanted: Any) -> Any:
@@ -82,7 +83,7 @@ def _decode_duration(text: str) -> timedelta:
 def _fit(value: Any, wanted: Any, path: str) -> Any:
     if wanted is Any or wanted is object or isinstance(wanted, str | typing.ForwardRef):
         return value
-    simple = _SIMPLE.get(wanted) if isinstance(wanted, type) else None
+    simple = SIMPLE.get(wanted) if isinstance(wanted, type) else None
     if simple is not None:
         return simple(value, path)
     origin = get_origin(wanted)
@@ -102,7 +103,7 @@ def _fit(value: Any, wanted: Any, path: str) -> Any:
 
 
 def _fit_generic(value: Any, origin: Any, args: tuple[Any, ...], path: str) -> Any:
-    if origin is Annotated or getattr(origin, "_name", "") in _QUALIFIERS:
+    if origin is Annotated or getattr(origin, "_name", "") in QUALIFIERS:
         return _fit(value, args[0], path)
     if origin is Literal:
         return _fit_literal(value, args, path)
@@ -110,38 +111,42 @@ def _fit_generic(value: Any, origin: Any, args: tuple[Any, ...], path: str) -> A
         return _fit_union(value, args, path)
     if origin is tuple:
         return _fit_tuple(value, args, path)
-    if origin in _ARRAYS:
-        return _ARRAYS[origin](_fit_items(value, args[0], origin, path))
-    if origin in _OBJECTS:
-        return _OBJECTS[origin](_fit_entries(value, args[0], args[1], path))
+    if origin in ARRAYS:
+        return ARRAYS[origin](_fit_items(value, args[0] if args else Any, origin, path))
+    if origin in OBJECTS:
+        key, item = args or (Any, Any)
+        return OBJECTS[origin](_fit_entries(value, key, item, path))
     if hasattr(origin, "__value__"):
         return _fit(value, origin.__value__[args], path)
     variables = getattr(origin, "__parameters__", ())
     return _fit_class(value, origin, dict(zip(variables, args, strict=False)), path)
 
 
-_QUALIFIERS = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
+QUALIFIERS = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
 
 
 def _fit_class(value: Any, cls: type[Any], variables: Mapping[Any, Any], path: str) -> Any:
-    if cls in _ARRAYS:
-        return _ARRAYS[cls](_fit_items(value, Any, cls, path))
-    if cls in _OBJECTS:
-        return _OBJECTS[cls](_fit_entries(value, Any, Any, path))
+    if cls in ARRAYS:
+        return ARRAYS[cls](_fit_items(value, Any, cls, path))
+    if cls in OBJECTS:
+        return OBJECTS[cls](_fit_entries(value, Any, Any, path))
     if cls is tuple:
         return _fit_tuple(value, (Any, ...), path)
-    if _is_typed_dict(cls):
+    if is_typed_dict(cls):
         return _fit_typed_dict(value, cls, path)
     if isinstance(value, cls):
         return value
     if issubclass(cls, Enum):
         return _fit_enum(value, cls, path)
-    own = _own_reader(cls)
+    own = own_reader(cls)
     if own is not None:
+        if not isinstance(value, _PLAIN):
+            # An object that wrote itself as one of another class.
+            raise _mismatch(value, cls, path)
         return _guarded(lambda: own(value), path)
     if dataclasses.is_dataclass(cls):
         return _fit_dataclass(value, cls, variables, path)
-    if _is_named_tuple(cls):
+    if is_named_tuple(cls):
         return _fit_named_tuple(value, cls, path)
     if issubclass(cls, PurePath):
         return cls(_text(value, cls.__name__, path))
@@ -151,7 +156,7 @@ def _fit_class(value: Any, cls: type[Any], variables: Mapping[Any, Any], path: s
     )
 
 
-def _own_reader(cls: Any) -> Callable[[Any], Any] | None:
+def own_reader(cls: Any) -> Callable[[Any], Any] | None:
     """How a class reads JSON by itself: `from_json`, or a pydantic model of version 2 or 1."""
     if callable(getattr(cls, "from_json", None)):
         return cls.from_json
@@ -237,7 +242,7 @@ def _utc_suffix(text: str) -> str:
     return text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text
 
 
-_SIMPLE: dict[type, Callable[[Any, str], Any]] = {
+SIMPLE: dict[type, Callable[[Any, str], Any]] = {
     str: _strict(str),
     bool: _strict(bool),
     int: _strict(int),
@@ -316,7 +321,7 @@ def _field_names(arm: Any) -> set[str]:
 
 # --- arrays and objects --------------------------------------------------------------------------------
 
-_ARRAYS: dict[Any, Callable[[Iterable[Any]], Any]] = {
+ARRAYS: dict[Any, Callable[[Iterable[Any]], Any]] = {
     list: list,
     collections.abc.Sequence: list,
     collections.abc.MutableSequence: list,
@@ -328,7 +333,7 @@ _ARRAYS: dict[Any, Callable[[Iterable[Any]], Any]] = {
     frozenset: frozenset,
     deque: deque,
 }
-_OBJECTS: dict[Any, Callable[[Mapping[Any, Any]], Any]] = {
+OBJECTS: dict[Any, Callable[[Mapping[Any, Any]], Any]] = {
     dict: dict,
     collections.abc.Mapping: dict,
     collections.abc.MutableMapping: dict,
@@ -391,7 +396,7 @@ def _fit_tuple(value: Any, args: tuple[Any, ...], path: str) -> tuple[Any, ...]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def hints_of(cls: type[Any]) -> dict[str, Any]:
     """The field types of a class; what cannot be resolved is `Any`."""
     try:
         return typing.get_type_hints(cls, localns={cls.__name__: cls}, include_extras=True)
@@ -426,7 +431,7 @@ def _raw_annotations(cls: type[Any]) -> dict[str, Any]:
 
 def _fit_dataclass(value: Any, cls: type[Any], variables: Mapping[Any, Any], path: str) -> Any:
     entries = _object(value, cls, path)
-    hints = _hints(cls)
+    hints = hints_of(cls)
     made: dict[str, Any] = {}
     for field in dataclasses.fields(cls):
         if not field.init:
@@ -448,17 +453,19 @@ def _substituted(wanted: Any, variables: Mapping[Any, Any]) -> Any:
     return wanted[tuple(variables.get(parameter, Any) for parameter in parameters)] if parameters else wanted
 
 
-def _is_typed_dict(cls: Any) -> bool:
+def is_typed_dict(cls: Any) -> bool:
+    """Whether a class is a typed dictionary."""
     return issubclass(cls, dict) and hasattr(cast("Any", cls), "__required_keys__")
 
 
-def _is_named_tuple(cls: Any) -> bool:
+def is_named_tuple(cls: Any) -> bool:
+    """Whether a class is a named tuple."""
     return issubclass(cls, tuple) and hasattr(cast("Any", cls), "_fields")
 
 
 def _fit_typed_dict(value: Any, cls: type[Any], path: str) -> dict[str, Any]:
     entries = _object(value, cls.__name__, path)
-    hints = _hints(cls)
+    hints = hints_of(cls)
     optional = {name for name, hint in hints.items() if getattr(get_origin(hint), "_name", "") == "NotRequired"}
     missing = [name for name in cls.__required_keys__ if name not in entries and name not in optional]
     if missing:
@@ -472,7 +479,7 @@ def _fit_named_tuple(value: Any, cls: type[Any], path: str) -> Any:
     defaults = cast("dict[str, Any]", getattr(cls, "_field_defaults", {}))
     if not len(names) - len(defaults) <= len(items) <= len(names):
         raise SerializationError(f"{path}: {cls.__name__} has {len(names)} items, found {len(items)}")
-    hints = _hints(cls)
+    hints = hints_of(cls)
     return cls(
         *(_fit(item, hints.get(name, Any), _below(path, name)) for name, item in zip(names, items, strict=False))
     )

@@ -37,14 +37,22 @@ def simplify(value: Any) -> Any:
     if isinstance(value, type):
         raise TypeError(f"the class {value.__qualname__} itself is no value")
     if has_codec(cls):
-        return {"__class__": cls.__name__, "__module__": cls.__module__, "__data__": cls.to_json(value)}
+        return _envelope(value)
     if hasattr(cls, "model_dump") and hasattr(cls, "model_validate"):
         return value.model_dump(mode="json", by_alias=True)
     if hasattr(cls, "parse_obj"):
         return json.loads(value.json(by_alias=True))
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if callable(getattr(cls, "to_json", None)):
+        # Somebody may read it who wants its data only; here it does not come back.
+        return _envelope(value)
     raise TypeError(f"objects of type {cls.__module__}.{cls.__qualname__} are not JSON-serializable")
+
+
+def _envelope(value: Any) -> dict[str, Any]:
+    cls = cast("type[Any]", type(value))
+    return {"__class__": cls.__name__, "__module__": cls.__module__, "__data__": cls.to_json(value)}
 
 
 def _sorted_set(value: AbstractSet[Any]) -> list[Any]:

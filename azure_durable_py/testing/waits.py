@@ -42,7 +42,7 @@ class Waits:
 
     def observed(self, registry: Registry) -> Registry:
         """The same app, with its orchestrators observed."""
-        made = Registry()
+        made = Registry(strict_types=registry.strict_types)
         made.activities, made.entities = registry.activities, registry.entities
         for name in registry.orchestrators.names():
             made.orchestrators.add(self._observed(registry.orchestrators.get(name)))

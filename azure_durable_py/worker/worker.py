@@ -67,7 +67,9 @@ class Worker:
         self._holder = Holder(hub, self._look_again, supervisor.reporter(HOLDS, "the hold is renewed later"))
         self._intake = intake = intake or Pumps()
         terms = intake.terms
-        converter = BoundedConverter(converter or JsonDataConverter(), MAX_PAYLOAD_BYTES)
+        converter = BoundedConverter(
+            converter or JsonDataConverter(strict_types=registry.strict_types), MAX_PAYLOAD_BYTES
+        )
         runner = ActivityRunner(registry.activities, converter, hub.clock.now, run_sync, self._watchdog)
         runs = LocalRuns(hub, runner, terms.local_bound)
         items = WorkItems(

@@ -52,6 +52,16 @@ def test_links_have_the_origin_of_the_request_or_of_the_host(serving: DurableOrc
     assert serving.get_client_response_links(None, "one")["statusQueryGetUri"].startswith("http://known/")
 
 
+def test_a_management_payload_is_had_by_id_or_by_request_and_id(serving: DurableOrchestrationClient):
+    of_host = serving.create_http_management_payload("one")
+    assert of_host == serving.create_http_management_payload(instance_id="one")
+    of_request = serving.create_http_management_payload(Asked(), "one")
+    assert of_request == serving.get_client_response_links(Asked(), "one") != of_host
+    for wrong in ({}, {"request": Asked()}, {"request": "one", "instance_id": "two"}):
+        with pytest.raises(InvalidRequestError, match="an instance id, or a request and the id"):
+            serving.create_http_management_payload(**wrong)
+
+
 def test_a_forwarded_host_is_used_where_the_settings_say_so(hub: TaskHub, settings: Settings):
     request = Asked(headers={"x-forwarded-host": "outer.example", "x-forwarded-proto": "https"})
     for forwarded, origin in ((False, "http://localhost:7071"), (True, "https://outer.example")):
@@ -87,6 +97,16 @@ async def test_waiting_answers_with_the_outcome(
     assert answer.status_code == code
     body = json.loads(answer.body)
     assert body == {"n": 1} if status == "Completed" else body["runtimeStatus"] == status
+
+
+async def test_a_result_that_is_text_is_the_body_itself(serving: DurableOrchestrationClient, worker: Playing):
+    await serving.start_new("Hello", "one")
+    await worker.set_status("one", "Completed", output=json.dumps('done: "ä" \ud800'))
+    answer = await serving.wait_for_completion_or_create_check_status_response(Asked(), "one")
+    assert answer.body.decode("utf-8", "surrogatepass") == 'done: "ä" \ud800'
+    outcome = await serving.outcome("one", 1)
+    assert outcome is not None
+    assert json.loads(outcome.body) == 'done: "ä" \ud800'
 
 
 async def test_an_orchestration_without_result_answers_null(serving: DurableOrchestrationClient, worker: Playing):

@@ -35,6 +35,8 @@ from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.protocol import CorruptRowError, InstanceQuery, Page
 from tests.client.playing import START, Playing, Wall
 
+EVER = datetime(1970, 1, 1)
+
 
 @dataclass
 class Order:
@@ -96,9 +98,9 @@ async def test_a_value_of_an_unknown_class_does_not_hide_the_status(
     await worker.set_status("one", "Completed", output=json.dumps(envelope))
     status = await client.get_status("one")
     assert status.runtime_status is OrchestrationRuntimeStatus.Completed
-    assert status.to_json()["output"] == envelope
-    with pytest.raises(SerializationError):
-        _ = status.output
+    assert status.output == status.to_json()["output"] == envelope
+    with pytest.raises(SerializationError, match="the class 'Gone'"):
+        status.get_output(Order)
 
 
 @pytest.mark.parametrize("seal", [False, True])
@@ -301,7 +303,7 @@ async def test_a_list_goes_over_all_pages_of_the_store(
     query = store.query
     monkeypatch.setattr(store, "query", lambda asked: query(replace(asked, page_size=2)))
     assert len(await client.get_status_all()) == 7
-    assert (await client.purge_instance_history_by()).instances_deleted == 7
+    assert (await client.purge_instance_history_by(EVER)).instances_deleted == 7
 
 
 async def test_a_purge_spares_what_was_restarted_since_it_was_listed(
@@ -318,7 +320,7 @@ async def test_a_purge_spares_what_was_restarted_since_it_was_listed(
         return page
 
     monkeypatch.setattr(store, "query", restart_after)
-    assert (await client.purge_instance_history_by()).instances_deleted == 0
+    assert (await client.purge_instance_history_by(EVER)).instances_deleted == 0
     assert await client.get_status("one")
 
 
@@ -410,20 +412,30 @@ async def test_a_purge_by_criteria_takes_finished_instances_only(
     await _three(client, worker, wall)
     await worker.fail("a-1", "boom")
     await client.start_new("Hello", "c-4")
-    running = await client.purge_instance_history_by(runtime_status=[OrchestrationRuntimeStatus.Running])
+    running = await client.purge_instance_history_by(EVER, runtime_status=[OrchestrationRuntimeStatus.Running])
     assert running.instances_deleted == 0
-    early = await client.purge_instance_history_by(created_time_to=START)
+    early = await client.purge_instance_history_by(EVER, created_time_to=START)
     assert early.instances_deleted == 1
-    rest = await client.purge_instance_history_by()
+    rest = await client.purge_instance_history_by(EVER)
     assert rest.instances_deleted == 1
     assert sorted(str(status.instance_id) for status in await client.get_status_all()) == ["a-2", "c-4"]
+
+
+async def test_a_purge_that_does_not_say_from_when_on_deletes_nothing(
+    client: DurableOrchestrationClient, worker: Playing
+):
+    await client.start_new("Hello", "one")
+    await worker.set_status("one", "Completed")
+    with pytest.raises(ValueError, match=r"created_time_from.*To purge every finished instance"):
+        await client.purge_instance_history_by(runtime_status=[OrchestrationRuntimeStatus.Completed])
+    assert await client.get_status("one")
 
 
 async def test_a_purge_by_criteria_goes_over_all_pages(client: DurableOrchestrationClient, worker: Playing):
     for number in range(12):
         await client.start_new("Hello", f"i-{number}")
         await worker.set_status(f"i-{number}", "Completed")
-    assert (await client.purge_instance_history_by()).instances_deleted == 12
+    assert (await client.purge_instance_history_by(EVER)).instances_deleted == 12
 
 
 async def test_a_recursive_purge_takes_finished_children_along(client: DurableOrchestrationClient, worker: Playing):

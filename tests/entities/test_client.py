@@ -63,6 +63,19 @@ def test_a_signal_takes_effect_once_and_can_be_read():
     play(script)
 
 
+def test_the_input_of_a_signal_has_two_names_and_one_value():
+    async def script(game: Game) -> None:
+        await ready(game)
+        await game.client.signal_entity(COUNTER, "add", input=2)
+        await game.client.signal_entity(COUNTER, "add", operation_input=3)
+        with pytest.raises(InvalidRequestError, match="give one of the two"):
+            await game.client.signal_entity(COUNTER, "add", 2, input=2)
+        await game.at_rest()
+        assert (await game.client.read_entity_state(COUNTER)).entity_state == 5
+
+    play(script)
+
+
 def test_a_signal_can_be_scheduled():
     async def script(game: Game) -> None:
         await ready(game)

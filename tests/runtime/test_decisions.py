@@ -209,7 +209,7 @@ def test_a_failure_is_raised_where_its_task_is_awaited():
     decisions.make(BUILDS[0], waiting)
     decisions.answer(TaskFailed(T0, 0, FAILURE))
     with pytest.raises(TaskFailedError, match="activity 'a' failed: ValueError: no"):
-        _ = waiting.result
+        waiting.get_result()
 
 
 def test_a_turn_that_is_taken_back_leaves_no_decision_and_no_task():

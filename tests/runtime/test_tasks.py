@@ -143,13 +143,15 @@ def test_one_event_at_a_time_decides_who_wins() -> None:
     assert started.output == 1
 
 
-def test_task_any_of_nothing_is_refused() -> None:
+def test_task_any_of_nothing_goes_on_at_once_with_none() -> None:
     def orchestrator(context):
-        yield context.task_any([])
+        winner = yield context.task_any([])
+        nested = yield context.task_all([context.task_any([]), context.task_all([])])
+        return [winner, nested]
 
-    failure = run(orchestrator).run("orchestrator").turn.failure
-    assert failure is not None
-    assert "at least one task" in failure.message
+    ended = run(orchestrator).run("orchestrator")
+    assert ended.output == [None, [None, []]]
+    assert ended.decisions == []
 
 
 def test_composites_nest_and_share_tasks() -> None:
@@ -239,27 +241,80 @@ def test_a_result_of_the_wrong_type_is_raised_where_it_is_awaited() -> None:
     assert "$: expected list" in failure.message
 
 
-def test_tasks_tell_their_state() -> None:
+def test_tasks_tell_their_state_and_their_result_so_far() -> None:
     def orchestrator(context):
         task = context.call_activity("double", 1)
-        states = [task.state, task.is_completed, task.is_faulted]
+        states = [task.state, task.is_completed, task.is_faulted, task.result]
         with pytest.raises(OrchestratorError, match="yield or await it first"):
-            _ = task.result
+            task.get_result()
         yield task
-        assert states == [TaskState.RUNNING, False, False]
-        return [task.result, task.is_completed, task.state is TaskState.SUCCEEDED]
+        assert states == [TaskState.RUNNING, False, False, None]
+        return [task.result, task.get_result(), task.is_completed, task.state is TaskState.SUCCEEDED]
 
-    assert run(orchestrator, DOUBLE).run("orchestrator").output == [2, True, True]
+    assert run(orchestrator, DOUBLE).run("orchestrator").output == [2, 2, True, True]
 
 
-def test_the_result_of_a_failed_task_raises_its_failure() -> None:
+def test_the_result_of_a_failed_task_is_its_failure_and_get_result_raises_it() -> None:
     def orchestrator(context):
         task = context.call_activity("boom")
-        yield context.task_any([task])
-        with pytest.raises(TaskFailedError):
-            _ = task.result
+        winner = yield context.task_any([task])
+        with pytest.raises(TaskFailedError) as raised:
+            task.get_result()
+        assert raised.value is task.result
+        return [winner is task, task.is_faulted, isinstance(task.result, TaskFailedError)]
 
-    assert run(orchestrator, {"boom": boom}).run("orchestrator").turn.status is Status.Completed
+    assert run(orchestrator, {"boom": boom}).run("orchestrator").output == [True, True, True]
+
+
+def test_tasks_tell_the_same_under_the_names_of_durabletask() -> None:
+    def orchestrator(context):
+        good, bad = context.call_activity("double", 1), context.call_activity("boom")
+        before = [good.is_complete, good.is_failed]
+        yield good
+        yield context.task_any([bad])
+        with pytest.raises(OrchestratorError, match="has not failed"):
+            good.get_exception()
+        return [before, good.is_complete, bad.is_failed, bad.get_exception() is bad.result]
+
+    output = run(orchestrator, {**DOUBLE, "boom": boom}).run("orchestrator").output
+    assert output == [[False, False], True, True, True]
+
+
+def test_the_result_of_a_failed_composite_is_the_first_failure() -> None:
+    def orchestrator(context):
+        both = context.task_all([context.call_activity("double", 1), context.call_activity("boom")])
+        yield context.task_any([both])
+        return isinstance(both.result, TaskFailedError)
+
+    assert run(orchestrator, {**DOUBLE, "boom": boom}).run("orchestrator").output is True
+
+
+def test_a_cancelled_task_has_no_result() -> None:
+    def orchestrator(context):
+        timer = context.create_timer(timedelta(seconds=10))
+        timer.cancel()
+        with pytest.raises(TaskCanceledError):
+            timer.get_result()
+        yield context.call_activity("double", 1)
+        return [timer.result, timer.is_cancelled, timer.is_faulted]
+
+    assert run(orchestrator, DOUBLE).run("orchestrator").output == [None, True, False]
+
+
+def test_code_that_looks_at_the_result_of_a_losing_event_takes_the_event() -> None:
+    def orchestrator(context):
+        event, task = context.wait_for_external_event("e"), context.call_activity("double", 1)
+        yield context.task_any([event, task])
+        before = event.result
+        yield context.call_activity("double", 2)
+        return [before, event.result]
+
+    started = run(orchestrator)
+    started.start("orchestrator")
+    started.complete(0, 2)
+    started.raise_event("e", "data")
+    started.complete(1, 4)
+    assert started.output == [None, "data"]
 
 
 def test_a_timer_fires_and_a_cancelled_one_is_gone() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from typing_extensions import assert_type
 
+import azure_durable_py as df
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.status import DurableOrchestrationStatus, StatusPage
 
@@ -27,6 +29,10 @@ async def results(client: DurableOrchestrationClient) -> None:
     assert_type(await client.get_status_all(), list[DurableOrchestrationStatus])
     assert_type(await client.query_instances(page_size=5), StatusPage)
     assert_type(await client.terminate("one", "because"), bool)
+    assert_type(client.create_http_management_payload("one"), dict[str, str])
+    assert_type(client.create_http_management_payload(instance_id="one"), dict[str, str])
+    assert_type(client.create_http_management_payload(None, "one"), dict[str, str])
+    client.create_http_management_payload()  # pyright: ignore[reportCallIssue]
     assert_type((await client.purge_instance_history("one")).instances_deleted, int)
 
 
@@ -34,3 +40,12 @@ async def outside_a_function() -> None:
     """A client that owns its hub is itself what the context gives."""
     async with DurableOrchestrationClient.from_connection_string("UseDevelopmentStorage=true", "MyHub") as client:
         assert_type(client, DurableOrchestrationClient)
+
+
+def made_by_hand() -> None:
+    """Statuses are made by the names of the management API."""
+    status = DurableOrchestrationStatus(name="Chain", instanceId="one", runtimeStatus="Running")
+    assert_type(status.historyEvents, list[dict[str, Any]] | None)
+    assert_type(DurableOrchestrationStatus.from_json({"name": "Chain"}), DurableOrchestrationStatus)
+    alias: type[DurableOrchestrationClient] = df.DurableFunctionsClient
+    assert_type(alias, type[DurableOrchestrationClient])

@@ -8,11 +8,12 @@ from typing import Any
 
 from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.history.events import TimerCreated, Value
-from azure_durable_py.registry import Registry
+from azure_durable_py.registry import Registry, place_of
 from azure_durable_py.retry_policy import RetryPolicy
 from azure_durable_py.runtime.generation import Generation
 from azure_durable_py.runtime.retry import RetryTask
 from azure_durable_py.runtime.tasks import Task, TimerTask
+from azure_durable_py.serialization.annotations import naming
 from azure_durable_py.serialization.decode import return_type
 
 
@@ -29,10 +30,22 @@ class Calls:
     def _decoder(
         self, ref: object, expected_type: Any, registered: Callable[[Registry], Callable[..., Any] | None]
     ) -> Callable[[Value], Any]:
-        """Decodes as the type asked for, else as what the function that was given returns."""
-        if expected_type is None and not isinstance(ref, str):
-            expected_type = return_type(registered(self._generation.registry) or ref)
-        return self._generation.decoder(expected_type)
+        """Decodes as the type asked for, else as what the function that was given is annotated to return."""
+        if expected_type is not None or isinstance(ref, str):
+            return self._generation.decoder(expected_type)
+        registry = self._generation.registry
+        function: Any = registered(registry) or ref
+        return self._annotated(return_type(function), lambda: f"what {place_of(function)} returned")
+
+    def _annotated(self, annotation: Any, what: Callable[[], str]) -> Callable[[Value], Any]:
+        """Decodes as an annotation demands; `what` had it, for errors."""
+        decode = self._generation.decoder(self._generation.registry.expected(annotation))
+
+        def decode_annotated(value: Value) -> Any:
+            with naming(what()):
+                return decode(value)
+
+        return decode_annotated
 
     def _retry(self, policy: RetryPolicy, attempt: Callable[[], Task[Any]]) -> Task[Any]:
         if not isinstance(policy, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast, overload
 
@@ -12,6 +12,7 @@ from azure_durable_py.history.events import (
     EntityLockRequested,
     EntityOperationCalled,
     EntityOperationSignaled,
+    Value,
 )
 from azure_durable_py.ids import EntityId
 from azure_durable_py.runtime.calls.base import Calls
@@ -47,17 +48,18 @@ class EntityCalls(Calls):
         :raises SerializationError: `operationInput` is not JSON.
         :raises OrchestratorError: the critical section does not allow it.
         """
-        entity, section = str(entityId), CriticalSection.current()
+        return self._call(entityId, operationName, operationInput, self._generation.decoder(expected_type))
+
+    def _call(
+        self, entity_id: EntityId, operation: str, value: Any, decode: Callable[[Value], Any]
+    ) -> DecisionTask[Any]:
+        entity, section = str(entity_id), CriticalSection.current()
         if section is not None:
             section.admit_call(entity)
         inside = section.name if section is not None and section.is_held else None
-        text, now = self._serialize(operationInput), self._generation.now
-        task: DecisionTask[Any] = DecisionTask(
-            f"operation {operationName!r} of entity {entity!r}", self._generation.decoder(expected_type)
-        )
-        self._decisions.make(
-            lambda number: EntityOperationCalled(now, number, entity, operationName, text, inside), task
-        )
+        text, now = self._serialize(value), self._generation.now
+        task: DecisionTask[Any] = DecisionTask(f"operation {operation!r} of entity {entity!r}", decode)
+        self._decisions.make(lambda number: EntityOperationCalled(now, number, entity, operation, text, inside), task)
         if section is not None:
             section.note_call(entity, task)
         return task
@@ -103,7 +105,7 @@ class EntityCalls(Calls):
         :raises OrchestratorError: it is not a class entity.
         """
         name, cls = class_of(entity)
-        return EntityProxy(EntityId(name, key), cls, self.call_entity)
+        return EntityProxy(EntityId(name, key), cls, self._call_method)
 
     @overload
     def entity_signals(self, entity: type[T], key: str) -> T: ...
@@ -116,6 +118,10 @@ class EntityCalls(Calls):
         """
         name, cls = class_of(entity)
         return EntityProxy(EntityId(name, key), cls, self._signal)
+
+    def _call_method(self, entity_id: EntityId, operation: str, value: Any, result_type: Any) -> Task[Any]:
+        decode = self._annotated(result_type, lambda: f"what operation {operation!r} of entity {entity_id} returned")
+        return self._call(entity_id, operation, value, decode)
 
     def _signal(self, entity_id: EntityId, operation: str, value: Any, _result_type: Any) -> Task[None]:
         return self.signal_entity(entity_id, operation, value)

@@ -21,6 +21,7 @@ from azure_durable_py.errors import FunctionNotFoundError, RegistrationError
 from azure_durable_py.registry import place_of
 from azure_durable_py.runtime.entities.context import DurableEntityContext
 from azure_durable_py.runtime.entities.state import StateBox
+from azure_durable_py.serialization.annotations import naming, optional
 from azure_durable_py.serialization.decode import build, return_type
 from azure_durable_py.signatures import resolve_annotation, signature_of
 
@@ -73,15 +74,20 @@ class EntityClass:
             found = next((method for name, method in self.methods.items() if name.lower() == lower), None)
         return found
 
-    def call_of(self, context: DurableEntityContext, state: StateBox) -> Callable[[], Any]:
-        """What performs an operation on the object behind a state; a coroutine function if the method is one."""
+    def call_of(
+        self, context: DurableEntityContext, state: StateBox, expected: Callable[[Any], Any]
+    ) -> Callable[[], Any]:
+        """What performs an operation on the object behind a state; a coroutine function if the method is one.
+
+        :param expected: the type to build for an annotation.
+        """
         method = self.method(context.operation_name)
         if method is None and context.operation_name.lower() == _IMPLICIT_DELETE:
             return state.delete
         if method is not None and method.is_async:
 
             async def run_async() -> Any:
-                target, arguments = self._prepare(method, context, state)
+                target, arguments = self._prepare(method, context, state, expected)
                 result = await method.function(target, *arguments)
                 self._finish(target, state)
                 return result
@@ -90,7 +96,7 @@ class EntityClass:
 
         def run() -> Any:
             found = method or self._refuse(context.operation_name)
-            target, arguments = self._prepare(found, context, state)
+            target, arguments = self._prepare(found, context, state, expected)
             result = found.function(target, *arguments)
             self._finish(target, state)
             return result
@@ -105,10 +111,13 @@ class EntityClass:
             f"Its operations: {', '.join(sorted({*self.methods, _IMPLICIT_DELETE}))}."
         )
 
-    def _prepare(self, method: Method, context: DurableEntityContext, state: StateBox) -> tuple[Any, list[Any]]:
+    def _prepare(
+        self, method: Method, context: DurableEntityContext, state: StateBox, expected: Callable[[Any], Any]
+    ) -> tuple[Any, list[Any]]:
         arguments: list[Any] = []
         if method.takes_input:
-            value = context.get_input(method.input_type) if context.get_input() is not None else None
+            with naming(f"input of operation {method.name!r}, {place_of(method.function)}"):
+                value = context.get_input(optional(expected(method.input_type)))
             if value is not None or method.needs_input:
                 arguments.append(value)
         return self._open(state), arguments

@@ -18,6 +18,7 @@ from azure_durable_py.registry import EntityDefinition
 from azure_durable_py.runtime.entities.classes import EntityClass
 from azure_durable_py.runtime.entities.context import CURRENT, Action, DurableEntityContext
 from azure_durable_py.runtime.entities.state import StateBox
+from azure_durable_py.serialization.annotations import demanded
 from azure_durable_py.serialization.converter import DataConverter
 
 DELETE = "$delete"
@@ -37,6 +38,7 @@ class LiveEntity:
     """An entity whose operations run one after the other.
 
     :param text: JSON text of its state; None: it does not exist.
+    :param expected: the type to build for an annotation of a class.
     :param rollback: whether a failed operation leaves no trace in state and sends.
     """
 
@@ -49,8 +51,10 @@ class LiveEntity:
         *,
         rollback: bool,
         new_id: Callable[[], str],
+        expected: Callable[[Any], Any] = demanded,
     ) -> None:
         self._entity_id = entity_id
+        self._expected = expected
         self._definition = definition
         self._converter = converter
         self._rollback = rollback
@@ -79,7 +83,7 @@ class LiveEntity:
             return self._state.delete
         if self._class is None:
             return self._function_call(context)
-        return self._class.call_of(context, self._state)
+        return self._class.call_of(context, self._state, self._expected)
 
     def _function_call(self, context: DurableEntityContext) -> Callable[[], Any]:
         function = self._definition.function

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from azure_durable_py.errors import DurableError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import TaskCompleted, TaskFailed
-from azure_durable_py.registry import ActivityDefinition, Definitions
+from azure_durable_py.registry import ActivityDefinition, Definitions, place_of
+from azure_durable_py.serialization.annotations import naming
 from azure_durable_py.serialization.converter import DataConverter
 from azure_durable_py.shortening import shorten
 from azure_durable_py.worker.taskset import is_ended
@@ -103,8 +104,7 @@ class ActivityRunner:
             return self._failed(task_id, error)
 
     async def _call(self, definition: ActivityDefinition, text: str | None) -> Any:
-        value = None if text is None else self._converter.deserialize(text, definition.input_type)
-        arguments = {definition.input_name: value}
+        arguments = {definition.input_name: None if text is None else self._input(definition, text)}
         if definition.is_async:
             work = definition.function(**arguments)
             if self._watchdog is None:
@@ -113,6 +113,12 @@ class ActivityRunner:
             what = f"`async def` activity {definition.name!r}"
             return await self._watchdog.steps(work, lambda: what, math.inf)
         return await self._run_sync(lambda: definition.function(**arguments), f"activity {definition.name}")
+
+    def _input(self, definition: ActivityDefinition, text: str) -> Any:
+        with naming(
+            f"parameter {definition.input_name!r} of activity {definition.name!r}, {place_of(definition.function)}"
+        ):
+            return self._converter.deserialize(text, definition.input_type)
 
     def _failed(self, task_id: int, error: BaseException) -> TaskFailed:
         return TaskFailed(self._now(), task_id, shorten(FailureDetails.from_exception(error)))

@@ -65,6 +65,7 @@ class EntityReader:
                 await self.text(columns),
                 rollback=context.settings.rollback_entity_operations_on_exceptions,
                 new_id=context.hub.ids.new,
+                expected=context.registry.expected,
             )
         return self._entity
 

@@ -111,7 +111,7 @@ async def test_an_orchestration_runs_from_http_to_its_result(host: LocalHost) ->
         async with session.post(f"{served.origin}/v1/start/chain", json=["Tokyo", "Oslo"]) as response:
             assert (response.status, await response.json(content_type=None)) == (200, ["Hello Tokyo!", "Hello Oslo!"])
         async with session.post(f"{served.origin}/v1/start/ask", json={}) as response:
-            assert await response.json(content_type=None) == "SampleHub which_hub"
+            assert (await response.text(), response.content_type) == ("SampleHub which_hub", "application/json")
 
 
 async def test_management_urls_lead_to_the_instance(host: LocalHost) -> None:
