@@ -6,10 +6,13 @@ a messenger, a starter, a reader, a waiter and a purger.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from azure_durable_py.client import connect
@@ -59,6 +62,7 @@ from azure_durable_py.taskhub.damage import end_damaged
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.protocol import CorruptRowError, Header
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.storage import store_from_connection_string, store_from_credential, store_from_file
 from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.times import utc
 
@@ -109,6 +113,39 @@ class DurableOrchestrationClient(EntityClient):
         self._waiter = Waiter(hub.clock, self._messenger, self._starter, self._reader)
 
     @classmethod
+    def from_app_settings(
+        cls, app_dir: str | PathLike[str] = ".", *, storage: str | None = None
+    ) -> AbstractAsyncContextManager[DurableOrchestrationClient]:
+        """A client of the hub of the function app in a directory, which is found as `azure-durable start` finds it.
+
+        Reads host.json and local.settings.json there, and the environment. The code of the app is not loaded.
+
+        :param app_dir: the directory with host.json.
+        :param storage: as for `azure-durable start`: `sqlite`, `sqlite:PATH`, `azurite`, or the name of an app
+            setting that holds a connection (default: AzureWebJobsStorage if it is set, else `sqlite`).
+        :raises SettingsError: a setting or the storage cannot be used (when entered).
+        :raises HubFormatError: the hub does not fit this version or queue count (when entered).
+        """
+        return connect.opened(lambda: connect.of_app(Path(app_dir), storage, os.environ), cls)
+
+    @classmethod
+    def from_sqlite(
+        cls, path: str | PathLike[str], hub_name: str, *, instance_queue_count: int = 1
+    ) -> AbstractAsyncContextManager[DurableOrchestrationClient]:
+        """A client of a hub in a SQLite file, as `azure-durable start --storage sqlite:PATH` serves it.
+
+        Client and host may be different processes on one machine: what the client sends wakes the host.
+
+        :param path: the file; it is made when it is not there.
+        :param hub_name: as in the host.json of the app.
+        :param instance_queue_count: as in the host.json of the app.
+        :raises SettingsError: its directory does not exist (when entered).
+        :raises HubFormatError: the hub does not fit this version or queue count (when entered).
+        """
+        settings = Settings(hub_name=hub_name, instance_queue_count=instance_queue_count)
+        return connect.opened(lambda: (store_from_file(settings, Path(path)), settings), cls)
+
+    @classmethod
     def from_connection_string(
         cls, connection_string: str, hub_name: str, *, instance_queue_count: int = 1
     ) -> AbstractAsyncContextManager[DurableOrchestrationClient]:
@@ -121,7 +158,7 @@ class DurableOrchestrationClient(EntityClient):
         :raises HubFormatError: the hub does not fit this version or queue count (when entered).
         """
         settings = Settings(hub_name=hub_name, instance_queue_count=instance_queue_count)
-        return connect.opened(lambda: connect.store_from_connection_string(settings, connection_string), settings, cls)
+        return connect.opened(lambda: (store_from_connection_string(settings, connection_string), settings), cls)
 
     @classmethod
     def from_credential(
@@ -145,23 +182,23 @@ class DurableOrchestrationClient(EntityClient):
         """
         settings = Settings(hub_name=hub_name, instance_queue_count=instance_queue_count)
         return connect.opened(
-            lambda: connect.store_from_credential(settings, table_service_uri, queue_service_uri, credential),
-            settings,
-            cls,
+            lambda: (store_from_credential(settings, table_service_uri, queue_service_uri, credential), settings), cls
         )
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, app_settings: Mapping[str, str]
+        cls, settings: Settings, app_settings: Mapping[str, str], *, storage: str | None = None
     ) -> AbstractAsyncContextManager[DurableOrchestrationClient]:
         """A client of the hub that an app's settings name.
 
         :param settings: as read from host.json.
         :param app_settings: the app's settings by name; they hold the connection.
-        :raises SettingsError: the connection is missing or cannot be used (when entered).
+        :param storage: as for `from_app_settings`; relative paths are below the working directory (default: the
+            connection that `settings` name).
+        :raises SettingsError: the connection is missing, or it or the storage cannot be used (when entered).
         :raises HubFormatError: the hub does not fit this version or queue count (when entered).
         """
-        return connect.opened(lambda: connect.store_from_settings(settings, app_settings), settings, cls)
+        return connect.opened(lambda: connect.of_settings(settings, app_settings, storage), cls)
 
     @property
     def task_hub_name(self) -> str:
