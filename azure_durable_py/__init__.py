@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         EntityPage,
         EntityStateResponse,
     )
+    from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
     from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
     from azure_durable_py.errors import (
         DurableError,
@@ -69,6 +70,7 @@ _HOMES = {
         "EntityPage",
         "EntityStateResponse",
     ),
+    "client.id_reuse": ("OrchestrationIdReusePolicy",),
     "client.status": (
         "DurableOrchestrationStatus",
         "PurgeHistoryResult",
@@ -148,6 +150,7 @@ __all__ = [
     "ManagedIdentityTokenSource",
     "NonDeterminismError",
     "OrchestrationFailedError",
+    "OrchestrationIdReusePolicy",
     "OrchestrationRuntimeStatus",
     "Orchestrator",
     "OrchestratorError",

@@ -25,6 +25,7 @@ from azure_durable_py.client.arguments import (
     seconds,
 )
 from azure_durable_py.client.entities import EntityClient
+from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
 from azure_durable_py.client.links import (
     HttpAnswer,
     HttpRequestLike,
@@ -43,9 +44,7 @@ from azure_durable_py.errors import (
     InstanceCompletedError,
     InstanceNotFoundError,
     InvalidRequestError,
-    OrchestrationFailedError,
 )
-from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
     Event,
     EventRaised,
@@ -226,19 +225,22 @@ class DurableOrchestrationClient(EntityClient):
         *,
         start_at: datetime | None = None,
         tags: Mapping[str, str] | None = None,
+        id_reuse_policy: OrchestrationIdReusePolicy | None = None,
     ) -> str:
         """Start an orchestration; returns its instance id.
 
         :param orchestration_function_name: the orchestrator by name, or the decorated function.
         :param instance_id: its id (default: 32 random hex digits). A finished instance with this
-            id is replaced.
+            id is replaced, unless `id_reuse_policy` says otherwise.
         :param client_input: the input; None: no input.
         :param version: its version (default: `defaultVersion` in host.json).
         :param start_at: when it begins (default: now); naive means UTC.
         :param tags: small texts by name, kept with the instance.
+        :param id_reuse_policy: what to do when there is an instance with this id (default: as
+            `overridableExistingInstanceStates` in host.json says).
         :raises FunctionNotFoundError: the app has no such orchestrator.
         :raises InvalidInstanceIdError: the id breaks the rules for ids.
-        :raises InstanceAlreadyExistsError: an instance with this id is not finished.
+        :raises InstanceAlreadyExistsError: an instance with this id is there, and is not to be replaced.
         :raises SerializationError: the input cannot be turned into JSON.
         :raises PayloadTooLargeError: the input or the tags are larger than the hub stores.
         """
@@ -255,16 +257,27 @@ class DurableOrchestrationClient(EntityClient):
             tags=check_tags(tags),
             start_at=None if start_at is None else utc(start_at),
         )
-        await self._starter.start(request)
+        await self._starter.start(request, id_reuse_policy)
         return instance_id
 
-    async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> str:
+    async def restart(
+        self,
+        instance_id: str,
+        restart_with_new_instance_id: bool = True,
+        *,
+        wait_timeout: timedelta | float | None = None,
+    ) -> str:
         """Start an instance again with its name, input, version and tags; returns the id of the new one.
 
-        :param restart_with_new_instance_id: False: under the same id, which must be finished.
+        :param restart_with_new_instance_id: False: under the same id. Like a start, this replaces a finished
+            instance, and terminates and replaces another one only where `overridableExistingInstanceStates` in
+            host.json is `AnyState`.
+        :param wait_timeout: also wait until the new run is finished, so long at most, in seconds or as a timedelta;
+            None: do not wait. How it ended, its status tells.
         :raises InstanceNotFoundError: there is none.
         :raises InstanceAlreadyExistsError: the same id is asked for, and it is not finished.
         :raises CorruptRowError: what it was started with cannot be read.
+        :raises TimeoutError: it was started, and is not finished within `wait_timeout`.
         """
         status = await self.get_status(instance_id, show_input=True)
         if not status:
@@ -281,6 +294,8 @@ class DurableOrchestrationClient(EntityClient):
             tags=dict(status.tags) or None,
         )
         await self._starter.start(request)
+        if wait_timeout is not None:
+            await self.wait_for_completion(request.instance_id, wait_timeout)
         return request.instance_id
 
     # --- reading ---------------------------------------------------------------------------------
@@ -327,6 +342,7 @@ class DurableOrchestrationClient(EntityClient):
         instance_id_prefix: str | None = None,
         *,
         names: Collection[str] = (),
+        tags: Mapping[str, str] | None = None,
         show_input: bool = True,
     ) -> list[DurableOrchestrationStatus]:
         """The status of every instance that meets all criteria given.
@@ -336,6 +352,7 @@ class DurableOrchestrationClient(EntityClient):
         :param runtime_status: in one of these states.
         :param instance_id_prefix: its id begins with this.
         :param names: of one of these orchestrators; exact names.
+        :param tags: it has all of these. Storage is not asked for them: instances that have not are read and left out.
         :param show_input: with inputs.
         :raises InvalidRequestError: a criterion cannot be used.
         """
@@ -347,9 +364,10 @@ class DurableOrchestrationClient(EntityClient):
             names=names,
             page_size=1000,
         )
+        wanted = check_tags(tags)
         found: list[DurableOrchestrationStatus] = []
         async for page in self._reader.pages(query):
-            found += (await self._reader.statuses(page, show_input=show_input)).items
+            found += (await self._reader.statuses(page, show_input=show_input, tags=wanted)).items
         return found
 
     async def query_instances(
@@ -360,6 +378,7 @@ class DurableOrchestrationClient(EntityClient):
         runtime_status: Collection[OrchestrationRuntimeStatus | str] | None = None,
         instance_id_prefix: str | None = None,
         names: Collection[str] = (),
+        tags: Mapping[str, str] | None = None,
         show_input: bool = False,
         page_size: int = 100,
         continuation_token: str | None = None,
@@ -379,7 +398,8 @@ class DurableOrchestrationClient(EntityClient):
             page_size=page_size,
             continuation_token=continuation_token,
         )
-        return await self._reader.statuses(await self._reader.page(query), show_input=show_input)
+        wanted = check_tags(tags)
+        return await self._reader.statuses(await self._reader.page(query), show_input=show_input, tags=wanted)
 
     # --- steering --------------------------------------------------------------------------------
 
@@ -434,7 +454,8 @@ class DurableOrchestrationClient(EntityClient):
         rows of its partition until it is purged.
 
         :param reason: becomes its output.
-        :param recurse: also terminate its sub-orchestrations.
+        :param recurse: also terminate the sub-orchestrations that it has open, and theirs. Not reached are those that
+            it started before it continued as new, and those of an instance that has finished without them.
         :raises InstanceNotFoundError: there is none.
         """
         event = ExecutionTerminated(self._hub.clock.now(), check_reason(reason), recurse)
@@ -475,7 +496,8 @@ class DurableOrchestrationClient(EntityClient):
     async def purge_instance_history(self, instance_id: str, *, recursive: bool = False) -> PurgeHistoryResult:
         """Delete a finished instance with its history. Nothing is deleted if there is none.
 
-        :param recursive: also the finished sub-orchestrations that its history names.
+        :param recursive: also the finished sub-orchestrations that its history names, and theirs, before it. Not
+            reached are those that still run, and those that it started before it continued as new.
         :raises InstanceAlreadyExistsError: it is not finished; terminate it first.
         """
         return PurgeHistoryResult(await self._purger.one(check_instance_id(instance_id), recursive=recursive))
@@ -535,11 +557,8 @@ class DurableOrchestrationClient(EntityClient):
         status = await self._waiter.until(
             check_instance_id(instance_id), seconds(timeout), lambda status: status.is_terminal
         )
-        if raise_if_failed and status.runtime_status is OrchestrationRuntimeStatus.Failed:
-            failure = status.failure or FailureDetails(f"no details were kept: {status.output_json}", "")
-            raise OrchestrationFailedError(
-                f"Instance {instance_id!r} ({status.name}) failed: {failure.message}", failure
-            )
+        if raise_if_failed:
+            status.raise_if_failed()
         return replace(status, output_type=expected_type)
 
     # --- HTTP ------------------------------------------------------------------------------------
