@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         EntityPage,
         EntityStateResponse,
     )
+    from azure_durable_py.client.export import ExportedInstance
     from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
     from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
     from azure_durable_py.errors import (
@@ -70,6 +71,7 @@ _HOMES = {
         "EntityPage",
         "EntityStateResponse",
     ),
+    "client.export": ("ExportedInstance",),
     "client.id_reuse": ("OrchestrationIdReusePolicy",),
     "client.status": (
         "DurableOrchestrationStatus",
@@ -138,6 +140,7 @@ __all__ = [
     "EntityMetadata",
     "EntityPage",
     "EntityStateResponse",
+    "ExportedInstance",
     "FailureDetails",
     "FunctionNotFoundError",
     "HubFormatError",

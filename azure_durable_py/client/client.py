@@ -7,7 +7,7 @@ a messenger, a starter, a reader, a waiter and a purger.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,6 +25,8 @@ from azure_durable_py.client.arguments import (
     seconds,
 )
 from azure_durable_py.client.entities import EntityClient
+from azure_durable_py.client.export import ExportedInstance
+from azure_durable_py.client.exporter import Exporter, Selection
 from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
 from azure_durable_py.client.links import (
     HttpAnswer,
@@ -400,6 +402,48 @@ class DurableOrchestrationClient(EntityClient):
         )
         wanted = check_tags(tags)
         return await self._reader.statuses(await self._reader.page(query), show_input=show_input, tags=wanted)
+
+    def export_history(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Collection[OrchestrationRuntimeStatus | str] | None = None,
+        instance_id_prefix: str | None = None,
+        *,
+        names: Collection[str] = (),
+        tags: Mapping[str, str] | None = None,
+        completed_time_from: datetime | None = None,
+        completed_time_to: datetime | None = None,
+    ) -> AsyncGenerator[ExportedInstance, None]:
+        """Every finished instance that meets all criteria given, with its history; its `to_line()` is JSON.
+
+        However many there are, only a few are in memory at a time. One that is damaged comes like the others: its
+        status tells what cannot be read.
+
+        :param created_time_from: created at this time or later; naive means UTC.
+        :param created_time_to: created at this time or earlier; naive means UTC.
+        :param runtime_status: in one of these states, of those that are final.
+        :param instance_id_prefix: its id begins with this.
+        :param names: of one of these orchestrators; exact names.
+        :param tags: it has all of these.
+        :param completed_time_from: finished at this time or later; naive means UTC.
+        :param completed_time_to: finished at this time or earlier; naive means UTC.
+        :raises InvalidRequestError: a criterion cannot be used.
+        """
+        query = query_of(
+            created_time_from=created_time_from,
+            created_time_to=created_time_to,
+            runtime_status=runtime_status,
+            instance_id_prefix=instance_id_prefix,
+            names=names,
+            page_size=1000,
+        )
+        selection = Selection(
+            check_tags(tags),
+            None if completed_time_from is None else utc(completed_time_from),
+            None if completed_time_to is None else utc(completed_time_to),
+        )
+        return Exporter(self._reader).instances(query, selection)
 
     # --- steering --------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from azure_durable_py.client.arguments import status_names
+from azure_durable_py.client.export import ExportedInstance
 from azure_durable_py.client.history_view import history_view
 from azure_durable_py.client.status import DurableOrchestrationStatus, StatusPage
 from azure_durable_py.errors import InvalidRequestError
@@ -116,6 +117,23 @@ class Reader:
             damaged = "; ".join(dict.fromkeys(problems)) or None
             waiting = None if damaged else self._waiting_for(header)
             return replace(status, failure=failure, history=history, damaged=damaged, waiting_for=waiting)
+
+    async def whole(self, found: Found) -> ExportedInstance:
+        """All that is kept of the instance that a header shows. Its status says what of it cannot be read, and why."""
+        problems: list[str] = []
+        header, events = found.header, None
+        # Without large values where those cannot be read.
+        for values in (True, False):
+            try:
+                events = await self.history(header, values=values)
+                break
+            except (CorruptRowError, NewerFormatError) as error:
+                problems.append(str(error))
+        status = await self.status(found, show_input=True)
+        if status.damaged:
+            problems.insert(0, status.damaged)
+        status = replace(status, damaged="; ".join(dict.fromkeys(problems)) or None)
+        return ExportedInstance(status, events, header.columns.generation)
 
     def _waiting_for(self, header: Header) -> str | None:
         """What an instance has had to hand over for longer than that takes when all is well."""
