@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from azure_durable_py.client.export import ExportedInstance
     from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
     from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
+    from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient
     from azure_durable_py.errors import (
         DurableError,
         FunctionNotFoundError,
@@ -78,6 +79,7 @@ _HOMES = {
         "PurgeHistoryResult",
         "StatusPage",
     ),
+    "client.sync_client": ("DurableOrchestrationSyncClient",),
     "errors": (
         "DurableError",
         "FunctionNotFoundError",
@@ -135,6 +137,7 @@ __all__ = [
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
+    "DurableOrchestrationSyncClient",
     "Entity",
     "EntityId",
     "EntityMetadata",

@@ -68,6 +68,7 @@ from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.times import utc
 
 if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
     from azure.core.credentials_async import AsyncTokenCredential
 
 Elsewhere: TypeAlias = "Callable[[str | None, str | None], DurableOrchestrationClient]"
@@ -166,7 +167,7 @@ class DurableOrchestrationClient(EntityClient):
         cls,
         table_service_uri: str,
         queue_service_uri: str,
-        credential: AsyncTokenCredential,
+        credential: AsyncTokenCredential | TokenCredential,
         hub_name: str,
         *,
         instance_queue_count: int = 1,
@@ -175,7 +176,7 @@ class DurableOrchestrationClient(EntityClient):
 
         :param table_service_uri: like `https://myaccount.table.core.windows.net`.
         :param queue_service_uri: like `https://myaccount.queue.core.windows.net`.
-        :param credential: an async credential, as `azure.identity.aio` has them; it stays the caller's to close.
+        :param credential: one of `azure.identity.aio`, or of `azure.identity`; it stays the caller's to close.
         :param hub_name: as in the host.json of the app.
         :param instance_queue_count: as in the host.json of the app.
         :raises SettingsError: a URI cannot be used (when entered).

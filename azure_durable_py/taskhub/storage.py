@@ -16,6 +16,7 @@ from azure_durable_py.settings import DEFAULT_CONNECTION, Settings
 from azure_durable_py.taskhub.protocol import TaskHubStore
 
 if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
     from azure.core.credentials_async import AsyncTokenCredential
 
     from azure_durable_py.taskhub.azure.connections import StorageConnection
@@ -113,7 +114,10 @@ def store_from_connection_string(settings: Settings, connection_string: str) -> 
 
 
 def store_from_credential(
-    settings: Settings, table_service_uri: str, queue_service_uri: str, credential: AsyncTokenCredential
+    settings: Settings,
+    table_service_uri: str,
+    queue_service_uri: str,
+    credential: AsyncTokenCredential | TokenCredential,
 ) -> TaskHubStore:
     """The store of a hub in the account at two service URIs.
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.core.credentials import AccessToken
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import HubFormatError, SettingsError
 from azure_durable_py.hosting.maintenance import open_hub
 from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.azure import StorageConnection
 
 
 @pytest.mark.azurite
@@ -131,3 +134,33 @@ async def test_a_credential_is_sent_over_https_only():
     with pytest.raises(SettingsError, match="https"):
         async with DurableOrchestrationClient.from_credential(*uris, credential, "MyHub"):
             pass
+
+
+class SyncCredential:
+    """As `azure.identity` has them: it blocks, so it must not be asked on the event loop."""
+
+    def __init__(self) -> None:
+        self.asked_in: list[str] = []
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        self.asked_in.append(threading.current_thread().name)
+        return AccessToken(" ".join(scopes), 1)
+
+
+async def test_a_credential_that_waits_is_asked_in_a_thread():
+    uris = {"table_uri": "https://a.table.core.windows.net", "queue_uri": "https://a.queue.core.windows.net"}
+    waiting = SyncCredential()
+    async with StorageConnection.from_credential(waiting, **uris).credential() as used:
+        assert (await used.get_token("scope")).token == "scope"
+        await used.close()
+    assert waiting.asked_in != [threading.current_thread().name]
+
+
+async def test_a_credential_that_does_not_wait_is_used_as_it_is():
+    class AsyncCredential:
+        async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+            return AccessToken("", 1)
+
+    given: Any = AsyncCredential()
+    uris = {"table_uri": "https://a.table.core.windows.net", "queue_uri": "https://a.queue.core.windows.net"}
+    assert StorageConnection.from_credential(given, **uris).credential() is given
