@@ -29,7 +29,8 @@ class Continuation:
 class Generation:
     """The state of one generation that user code reads and writes through its context.
 
-    `number` is how often the instance had continued as new before.
+    `number` is how often the instance had continued as new before. `default_version` is that of
+    sub-orchestrations which are given none.
     """
 
     instance_id: str
@@ -45,6 +46,7 @@ class Generation:
     custom_status: str | None = None
     continuation: Continuation | None = None
     section: CriticalSection | None = None
+    default_version: str | None = None
 
     @property
     def now(self) -> datetime:

@@ -106,6 +106,7 @@ class Orchestration:
         self._code_runner = run_code
         self._decisions = Decisions(settings.max_orchestration_actions, self._waiting_place)
         self._generation = Generation(instance_id, execution_id, generation, registry, converter, self._decisions)
+        self._generation.default_version = settings.default_version
         self._driver: Driver | None = None
         self._suspended = False
         self._leaving: Continuation | None = None

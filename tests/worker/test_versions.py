@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.registry import OrchestratorDefinition, Registry
+from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from azure_durable_py.testing import VirtualHub, run_virtual
@@ -74,3 +76,30 @@ def test_an_instance_of_a_newer_version_fails_where_the_app_says_so() -> None:
     status = play(["1.0"], "Fail")
     assert status.runtime_status is Status.Failed
     assert "versionMatchStrategy" in status.output
+
+
+def family() -> Registry:
+    def parent(context: DurableOrchestrationContext) -> Any:
+        children = [
+            context.call_sub_orchestrator("child"),
+            context.call_sub_orchestrator("child", version="0.9"),
+        ]
+        versions = yield context.task_all(children)
+        return [context.version, *versions]
+
+    def child(context: DurableOrchestrationContext) -> str | None:
+        return context.version
+
+    made = Registry()
+    for function in (parent, child):
+        made.orchestrators.add(OrchestratorDefinition(function.__name__, function))
+    return made
+
+
+def test_a_sub_orchestration_without_a_version_gets_the_default_of_the_worker_that_calls_it() -> None:
+    async def main() -> DurableOrchestrationStatus:
+        async with VirtualHub(family(), Settings(default_version="1.0")) as hub:
+            await hub.client.start_new("parent", "one")
+            return await hub.client.wait_for_completion("one")
+
+    assert run_virtual(main()).output == ["1.0", "1.0", "0.9"]

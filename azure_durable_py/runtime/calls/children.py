@@ -71,7 +71,7 @@ class ChildCalls(Calls):
         :param name: its name, or the decorated function.
         :param input_: its input, JSON-serializable.
         :param instance_id: its id; by default a deterministic one that is unique to this call.
-        :param version: the version that it carries; by default that of the app.
+        :param version: the version that it carries (default: `defaultVersion` in host.json when it is called).
         :param expected_type: the type to build from the output.
         :raises OrchestratorError: not an orchestrator, or called inside a critical section.
         :raises SerializationError: `input_` is not JSON.
@@ -152,9 +152,10 @@ class ChildCalls(Calls):
             refuse_child(self._generation.section, name)
             task: DecisionTask[Any] = DecisionTask(f"sub-orchestration {name!r}", decode)
             now = self._generation.now
+            carried = self._generation.default_version if version is None else version
             self._decisions.make(
                 lambda number: SubOrchestrationCreated(
-                    now, number, name, given or self._child_id(number), text, version
+                    now, number, name, given or self._child_id(number), text, carried
                 ),
                 task,
             )
