@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import azure_durable_py as df
+from azure_durable_py.client import starter
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.id_reuse import IdReuseAction, OrchestrationIdReusePolicy
 from azure_durable_py.errors import InstanceAlreadyExistsError, InvalidRequestError, StorageUnavailableError
@@ -177,6 +178,26 @@ def test_of_many_starts_that_terminate_the_last_one_stays_and_none_is_refused(be
     outcomes, output = race(OrchestrationIdReusePolicy("terminate"), before)
     assert outcomes == {"one": 4}
     assert output.startswith("by ")
+
+
+async def test_an_instance_that_has_come_meanwhile_is_judged_by_the_state_that_it_is_in(
+    client: DurableOrchestrationClient, worker: Playing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start means to replace a failed instance. Just then another one takes its place, and completes."""
+    await client.start_new("Hello", "one", "failed")
+    await worker.fail("one", "boom")
+    replace_finished = starter.replace_finished
+
+    async def overtaken(*given: Any) -> Any:
+        monkeypatch.setattr(starter, "replace_finished", replace_finished)
+        await client.start_new("Hello", "one", "completed")
+        await worker.set_status("one", "Completed")
+        return await replace_finished(*given)
+
+    monkeypatch.setattr(starter, "replace_finished", overtaken)
+    with pytest.raises(InstanceAlreadyExistsError, match="is Completed"):
+        await start(client, "new", OrchestrationIdReusePolicy("error", ["Completed"]))
+    assert (await client.get_status("one", show_input=True)).input_ == "completed"
 
 
 class LosesAnswers(StoreWrapper):

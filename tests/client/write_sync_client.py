@@ -1,6 +1,6 @@
 """Writes `azure_durable_py/client/sync_client.py`: for each public method of the async client one that waits.
 
-    python -m tests.client.write_sync_client
+    python tests/client/write_sync_client.py
 
 Parameters, defaults, results and docstrings are those of the async client, so that nobody keeps two of them in step.
 """
