@@ -47,8 +47,14 @@ def generated() -> str:
     used: set[str] = set()
     for path in SOURCES:
         text = path.read_text(encoding="utf-8")
+        overloaded: set[str] = set()
         for node in _public_methods(ast.parse(text)):
-            methods.append(_method(node, text))
+            if any(ast.unparse(each) == "overload" for each in node.decorator_list):
+                overloaded.add(node.name)
+                used.add("overload")
+                methods.append(_overload(node, text))
+            else:
+                methods.append(_method(node, text, whose="client" if node.name in overloaded else "self._client"))
             used |= _names(node)
     imports = _imports(used)
     return "\n".join([HEAD.format(imports=imports).rstrip() + "\n", "\n".join(methods)])
@@ -63,7 +69,17 @@ def _public_methods(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFun
                     yield node
 
 
-def _method(node: ast.FunctionDef | ast.AsyncFunctionDef, text: str) -> str:
+def _overload(node: ast.FunctionDef | ast.AsyncFunctionDef, text: str) -> str:
+    """One signature of several, as it is."""
+    source = (ast.get_source_segment(text, node) or "").replace("async def", "def", 1)
+    return f"    @overload\n    {source}"
+
+
+def _method(node: ast.FunctionDef | ast.AsyncFunctionDef, text: str, whose: str) -> str:
+    """A method that has the async client do the same.
+
+    :param whose: the async client; `client` is one of which no signature is known: none fits all of several.
+    """
     returns = ast.unparse(node.returns) if node.returns is not None else "None"
     decorators = [ast.unparse(each) for each in node.decorator_list]
     lines = [f"    @{each}" for each in decorators]
@@ -74,16 +90,18 @@ def _method(node: ast.FunctionDef | ast.AsyncFunctionDef, text: str) -> str:
         result, docstring = SYNC, docstring.replace(" (when entered)", "")
         body = _wrapped("return cls._open(", f"{ASYNC}.{node.name}", node, ")")
     elif "property" in decorators:
-        result, body = returns, f"        return self._client.{node.name}"
+        result, body = returns, f"        return {whose}.{node.name}"
     elif found := re.fullmatch(r"Async(Iterator|Generator)\[(.*?)(, None)?\]", returns):
         result = f"Iterator[{found[2]}]" if found[1] == "Iterator" else f"Generator[{found[2]}, None, None]"
-        body = _wrapped("return self._bridge.iterate(", f"self._client.{node.name}", node, ")")
+        body = _wrapped("return self._bridge.iterate(", f"{whose}.{node.name}", node, ")")
     elif isinstance(node, ast.AsyncFunctionDef):
         result = returns
         kept = "" if returns == "None" else "return "
-        body = _wrapped(f"{kept}self._bridge.run(", f"self._client.{node.name}", node, ")")
+        body = _wrapped(f"{kept}self._bridge.run(", f"{whose}.{node.name}", node, ")")
     else:
-        result, body = returns, _wrapped("return ", f"self._client.{node.name}", node, "")
+        result, body = returns, _wrapped("return ", f"{whose}.{node.name}", node, "")
+    if whose == "client":
+        body = f"        client: Any = self._client\n{body}"
     signature = f"{signature} -> {result}:"
     together = re.sub(r"\(\n +", "(", re.sub(r"\n +\)", ")", signature))
     if "\n" not in together and len(together) <= WIDTH:
