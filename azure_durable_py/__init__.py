@@ -19,7 +19,10 @@ if TYPE_CHECKING:
         EntityPage,
         EntityStateResponse,
     )
+    from azure_durable_py.client.export import ExportedInstance
+    from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
     from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
+    from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient
     from azure_durable_py.errors import (
         DurableError,
         DurableFunctionsCompatibilityWarning,
@@ -71,11 +74,14 @@ _HOMES = {
         "EntityPage",
         "EntityStateResponse",
     ),
+    "client.export": ("ExportedInstance",),
+    "client.id_reuse": ("OrchestrationIdReusePolicy",),
     "client.status": (
         "DurableOrchestrationStatus",
         "PurgeHistoryResult",
         "StatusPage",
     ),
+    "client.sync_client": ("DurableOrchestrationSyncClient",),
     "errors": (
         "DurableError",
         "DurableFunctionsCompatibilityWarning",
@@ -144,11 +150,13 @@ __all__ = [
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
+    "DurableOrchestrationSyncClient",
     "Entity",
     "EntityId",
     "EntityMetadata",
     "EntityPage",
     "EntityStateResponse",
+    "ExportedInstance",
     "FailureDetails",
     "FunctionNotFoundError",
     "HubFormatError",
@@ -161,6 +169,7 @@ __all__ = [
     "ManagedIdentityTokenSource",
     "NonDeterminismError",
     "OrchestrationFailedError",
+    "OrchestrationIdReusePolicy",
     "OrchestrationRuntimeStatus",
     "Orchestrator",
     "OrchestratorError",

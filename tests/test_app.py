@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import azure.functions as func
 import pytest
 
+import azure_durable_py as df
 from azure_durable_py.app import Blueprint, DFApp, Entity, Orchestrator
 from azure_durable_py.errors import RegistrationError
+from azure_durable_py.worker.activities.runner import run_in_thread
 
 
 @pytest.fixture
@@ -158,6 +161,66 @@ async def test_a_bound_function_gets_the_hosts_client(app: DFApp) -> None:
         await call("request")
     app.use_clients(lambda binding: f"client of {binding.task_hub}")
     assert await call("request") == "request client of Other"
+
+
+class Served:
+    """Stands in for an async client; tells by which thread it is asked."""
+
+    async def start_new(self, name: str, *given: Any, **options: Any) -> str:
+        return f"{name} by {threading.current_thread().name}"
+
+
+async def test_a_sync_function_that_asks_for_the_client_that_waits_gets_it(app: DFApp) -> None:
+    @app.route(route="start")
+    @app.durable_client_input(client_name="client")
+    def start(req: str, client: df.DurableOrchestrationSyncClient) -> str:
+        with client:
+            return f"{req} {client.start_new('Hello')} for {threading.current_thread().name}"
+
+    @app.durable_client_input(client_name="client")
+    @app.activity_trigger(input_name="x")
+    def work(x: int, client: df.DurableOrchestrationSyncClient | None = None) -> str:
+        assert client is not None
+        return client.start_new(str(x))
+
+    app.use_clients(lambda binding: Served())
+    call = app.bound(app.user_functions()[0])
+    here = threading.current_thread().name
+    assert await run_in_thread(lambda: call("request"), "another") == f"request Hello by {here} for another"
+    activity = app.registry.activities.get("work").function
+    assert await run_in_thread(lambda: activity(x=1), "another") == f"1 by {here}"
+    with pytest.raises(RuntimeError, match="Use DurableOrchestrationClient"):
+        activity(x=1)
+
+
+async def test_a_sync_function_that_asks_for_nothing_gets_the_async_client(app: DFApp) -> None:
+    @app.route(route="start")
+    @app.durable_client_input(client_name="one")
+    @app.durable_client_input(client_name="two")
+    @app.durable_client_input(client_name="three")
+    def start(req: str, one, two: df.DurableOrchestrationClient, three: NotThere) -> set[Any]:  # type: ignore  # noqa: F821, PGH003
+        return {one, two, three}
+
+    app.use_clients(lambda binding: "async")
+    assert app.bound(app.user_functions()[0])("request") == {"async"}
+
+
+def test_an_async_function_cannot_have_the_client_that_waits(app: DFApp) -> None:
+    @app.route(route="start")
+    @app.durable_client_input(client_name="client")
+    async def start(req: str, client: df.DurableOrchestrationSyncClient) -> None: ...
+
+    with pytest.raises(RegistrationError, match=r"start .* is `async def`.*DurableOrchestrationClient and await"):
+        app.user_functions()
+
+
+def test_an_async_activity_cannot_have_the_client_that_waits(app: DFApp) -> None:
+    @app.durable_client_input(client_name="client")
+    @app.activity_trigger(input_name="x")
+    async def work(x: int, client: df.DurableOrchestrationSyncClient) -> None: ...
+
+    with pytest.raises(RegistrationError, match="is `async def`"):
+        _ = app.registry
 
 
 def test_an_activity_may_take_a_client_and_a_context(app: DFApp) -> None:

@@ -26,6 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"runtime", "taskhub"}),
     frozenset(
         {
+            "appsettings",
             "clock",
             "constants",
             "errors",

@@ -6,7 +6,7 @@ keep every one of them; the durable ones replace its own, which need another pac
 
 from __future__ import annotations
 
-import functools
+import asyncio
 import importlib
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -23,8 +23,9 @@ from azure.functions.decorators.function_app import (
 )
 
 from azure_durable_py.app.builders import DurableFunction, DurableTrigger
+from azure_durable_py.app.clients import ClientSource, filler, takes_sync_client
 from azure_durable_py.app.entry_points import EntryPoint
-from azure_durable_py.app.registration import ClientSource, build_registry, check_parameter
+from azure_durable_py.app.registration import build_registry, check_parameter
 from azure_durable_py.bindings import (
     ACTIVITY_TRIGGER,
     ENTITY_TRIGGER,
@@ -82,9 +83,10 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
     def durable_client_input(
         self, client_name: str, task_hub: str | None = None, connection_name: str | None = None
     ) -> Callable[[Callable[..., Any]], FunctionBuilder]:
-        """Pass a `DurableOrchestrationClient` to a function.
+        """Pass a `DurableOrchestrationClient` to a function, or a `DurableOrchestrationSyncClient` to one that waits.
 
-        :param client_name: the parameter that takes the client; it may carry any annotation.
+        :param client_name: the parameter that takes the client. A sync function that annotates it with
+            `DurableOrchestrationSyncClient` gets that one; it may carry any other annotation.
         :param task_hub: another hub than the app's own, by name.
         :param connection_name: the app setting that says where that hub is, when it is elsewhere.
         """
@@ -142,6 +144,7 @@ class DFApp(Blueprint, FunctionApp):
         self._strict_types = strict_types
         self._registry: Registry | None = None
         self._clients: ClientSource | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def registry(self) -> Registry:
@@ -154,7 +157,7 @@ class DFApp(Blueprint, FunctionApp):
             durable: list[DurableFunction[..., Any]] = [
                 builder for builder in builders if isinstance(builder, DurableFunction)
             ]
-            self._registry = build_registry(durable, self.client_for, strict_types=self._strict_types)
+            self._registry = build_registry(durable, self._filler, strict_types=self._strict_types)
         return self._registry
 
     def get_functions(self) -> list[Function]:
@@ -191,8 +194,11 @@ class DFApp(Blueprint, FunctionApp):
         call = function.get_user_function()
         for binding in function.get_bindings():
             if isinstance(binding, DurableClient):
-                call = bind_client(call, binding.name, functools.partial(self.client_for, binding))
+                call = bind_client(call, binding.name, self._filler(binding, call))
         return call
+
+    def _filler(self, binding: DurableClient, function: Callable[..., Any]) -> Callable[[], Any]:
+        return filler(binding, function, self.client_for, lambda: self._loop)
 
     def client_bindings(self) -> list[DurableClient]:
         """Every client binding of the app, those of activities among them."""
@@ -201,8 +207,15 @@ class DFApp(Blueprint, FunctionApp):
         return [binding for binding in bindings if isinstance(binding, DurableClient)]
 
     def use_clients(self, source: ClientSource | None) -> None:
-        """Say where durable clients come from (None: from nowhere any more); called by the host that runs the app."""
+        """Say where durable clients come from (None: from nowhere any more).
+
+        Called by the host that runs the app, on the event loop that the clients work on.
+        """
         self._clients = source
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
 
     def client_for(self, binding: DurableClient) -> Any:
         """The durable client for a binding.
@@ -250,6 +263,7 @@ class DFApp(Blueprint, FunctionApp):
             if isinstance(binding, DurableClient):
                 source = f"durable_client_input(client_name={binding.name!r})"
                 check_parameter(function.get_user_function(), binding.name, source)
+                takes_sync_client(function.get_user_function(), binding.name)
         return function
 
 

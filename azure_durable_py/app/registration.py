@@ -5,7 +5,6 @@ Owns the rules for declarations. Every refusal names the function, its file and 
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -27,16 +26,16 @@ from azure_durable_py.registry import (
 )
 from azure_durable_py.signatures import resolve_annotation, signature_of
 
-ClientSource = Callable[[DurableClient], Any]
+Fill = Callable[[DurableClient, Callable[..., Any]], Callable[[], Any]]
 _CONTEXT = "context"
 
 
 def build_registry(
-    functions: Iterable[DurableFunction[..., Any]], clients: ClientSource, *, strict_types: bool = False
+    functions: Iterable[DurableFunction[..., Any]], fill: Fill, *, strict_types: bool = False
 ) -> Registry:
     """Register every durable function.
 
-    :param clients: asked for the durable client of an activity whenever the activity runs.
+    :param fill: gives for a binding and an activity what is asked for the client whenever the activity runs.
     :param strict_types: annotations of plain JSON types are checked, too.
     :raises RegistrationError: a declaration could never run, or a name is taken.
     """
@@ -48,7 +47,7 @@ def build_registry(
                 orchestrator = replace(orchestrator, input_type=registry.expected(orchestrator.input_type))
                 registry.orchestrators.add(orchestrator)
             case "activity":
-                activity = _activity(function, clients)
+                activity = _activity(function, fill)
                 registry.activities.add(replace(activity, input_type=registry.expected(activity.input_type)))
             case "entity":
                 registry.entities.add(_entity(function))
@@ -84,7 +83,7 @@ def _orchestrator(durable: DurableFunction[..., Any]) -> OrchestratorDefinition:
     return OrchestratorDefinition(durable.durable_name, function, durable.input_type)
 
 
-def _activity(durable: DurableFunction[..., Any], clients: ClientSource) -> ActivityDefinition:
+def _activity(durable: DurableFunction[..., Any], fill: Fill) -> ActivityDefinition:
     function: Callable[..., Any] = durable.function
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise RegistrationError(
@@ -103,7 +102,7 @@ def _activity(durable: DurableFunction[..., Any], clients: ClientSource) -> Acti
     input_type = resolve_annotation(function, parameter.annotation) if parameter is not None else None
     for binding in client_bindings:
         check_parameter(function, binding.name, f"durable_client_input(client_name={binding.name!r})")
-        function = bind_client(function, binding.name, functools.partial(clients, binding))
+        function = bind_client(function, binding.name, fill(binding, function))
     if durable.parameter != _CONTEXT and _CONTEXT in signature_of(function).parameters:
         name, directory = durable.durable_name, str(_directory(durable.function))
         function = bind_client(function, _CONTEXT, lambda: InvocationContext(name, directory))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from azure_durable_py.cli.export import export
 from azure_durable_py.cli.repair import repair
 from azure_durable_py.cli.show import show
 from azure_durable_py.cli.start import start
@@ -19,5 +20,6 @@ def cli() -> None:
 
 
 cli.add_command(start)
+cli.add_command(export)
 cli.add_command(repair)
 cli.add_command(show)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
 from azure_durable_py.errors import InvalidRequestError, PayloadTooLargeError
 from azure_durable_py.registry import Registry
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.hub import encode_tags
 from azure_durable_py.taskhub.payloads import is_large
 
@@ -81,3 +82,19 @@ def check_tags(tags: Mapping[str, str] | None) -> dict[str, str] | None:
 def seconds(timeout: timedelta | float | None) -> float | None:
     """A timeout in seconds; None stays None."""
     return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+
+
+def status_names(given: Collection[OrchestrationRuntimeStatus | str] | None) -> tuple[str, ...]:
+    """The names of statuses given as members or (regardless of case) as names.
+
+    :raises InvalidRequestError: one is not a status.
+    """
+    known = {status.value.lower(): status.value for status in OrchestrationRuntimeStatus}
+    names: list[str] = []
+    for item in given or ():
+        text = item.value if isinstance(item, OrchestrationRuntimeStatus) else item
+        name = known.get(text.strip().lower())
+        if name is None:
+            raise InvalidRequestError(f"{text!r} is not a runtime status. Accepted: {', '.join(known.values())}.")
+        names.append(name)
+    return tuple(names)

@@ -6,10 +6,13 @@ a messenger, a starter, a reader, a waiter and a purger.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import os
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from azure_durable_py.client import connect
@@ -22,6 +25,9 @@ from azure_durable_py.client.arguments import (
     seconds,
 )
 from azure_durable_py.client.entities import EntityClient
+from azure_durable_py.client.export import ExportedInstance
+from azure_durable_py.client.exporter import Exporter, Selection
+from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
 from azure_durable_py.client.links import (
     HttpAnswer,
     HttpRequestLike,
@@ -41,9 +47,7 @@ from azure_durable_py.errors import (
     InstanceCompletedError,
     InstanceNotFoundError,
     InvalidRequestError,
-    OrchestrationFailedError,
 )
-from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
     Event,
     EventRaised,
@@ -60,10 +64,12 @@ from azure_durable_py.taskhub.damage import end_damaged
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.protocol import CorruptRowError, Header
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.storage import store_from_connection_string, store_from_credential, store_from_file
 from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.times import utc
 
 if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
     from azure.core.credentials_async import AsyncTokenCredential
 
 Elsewhere: TypeAlias = "Callable[[str | None, str | None], DurableOrchestrationClient]"
@@ -110,6 +116,39 @@ class DurableOrchestrationClient(EntityClient):
         self._waiter = Waiter(hub.clock, self._messenger, self._starter, self._reader)
 
     @classmethod
+    def from_app_settings(
+        cls, app_dir: str | PathLike[str] = ".", *, storage: str | None = None
+    ) -> AbstractAsyncContextManager[DurableOrchestrationClient]:
+        """A client of the hub of the function app in a directory, which is found as `azure-durable start` finds it.
+
+        Reads host.json and local.settings.json there, and the environment. The code of the app is not loaded.
+
+        :param app_dir: the directory with host.json.
+        :param storage: as for `azure-durable start`: `sqlite`, `sqlite:PATH`, `azurite`, or the name of an app
+            setting that holds a connection (default: AzureWebJobsStorage if it is set, else `sqlite`).
+        :raises SettingsError: a setting or the storage cannot be used (when entered).
+        :raises HubFormatError: the hub does not fit this version or queue count (when entered).
+        """
+        return connect.opened(lambda: connect.of_app(Path(app_dir), storage, os.environ), cls)
+
+    @classmethod
+    def from_sqlite(
+        cls, path: str | PathLike[str], hub_name: str, *, instance_queue_count: int = 1
+    ) -> AbstractAsyncContextManager[DurableOrchestrationClient]:
+        """A client of a hub in a SQLite file, as `azure-durable start --storage sqlite:PATH` serves it.
+
+        Client and host may be different processes on one machine: what the client sends wakes the host.
+
+        :param path: the file; it is made when it is not there.
+        :param hub_name: as in the host.json of the app.
+        :param instance_queue_count: as in the host.json of the app.
+        :raises SettingsError: its directory does not exist (when entered).
+        :raises HubFormatError: the hub does not fit this version or queue count (when entered).
+        """
+        settings = Settings(hub_name=hub_name, instance_queue_count=instance_queue_count)
+        return connect.opened(lambda: (store_from_file(settings, Path(path)), settings), cls)
+
+    @classmethod
     def from_connection_string(
         cls, connection_string: str, hub_name: str, *, instance_queue_count: int = 1
     ) -> AbstractAsyncContextManager[DurableOrchestrationClient]:
@@ -122,14 +161,14 @@ class DurableOrchestrationClient(EntityClient):
         :raises HubFormatError: the hub does not fit this version or queue count (when entered).
         """
         settings = Settings(hub_name=hub_name, instance_queue_count=instance_queue_count)
-        return connect.opened(lambda: connect.store_from_connection_string(settings, connection_string), settings, cls)
+        return connect.opened(lambda: (store_from_connection_string(settings, connection_string), settings), cls)
 
     @classmethod
     def from_credential(
         cls,
         table_service_uri: str,
         queue_service_uri: str,
-        credential: AsyncTokenCredential,
+        credential: AsyncTokenCredential | TokenCredential,
         hub_name: str,
         *,
         instance_queue_count: int = 1,
@@ -138,7 +177,7 @@ class DurableOrchestrationClient(EntityClient):
 
         :param table_service_uri: like `https://myaccount.table.core.windows.net`.
         :param queue_service_uri: like `https://myaccount.queue.core.windows.net`.
-        :param credential: an async credential, as `azure.identity.aio` has them; it stays the caller's to close.
+        :param credential: one of `azure.identity.aio`, or of `azure.identity`; it stays the caller's to close.
         :param hub_name: as in the host.json of the app.
         :param instance_queue_count: as in the host.json of the app.
         :raises SettingsError: a URI cannot be used (when entered).
@@ -146,23 +185,23 @@ class DurableOrchestrationClient(EntityClient):
         """
         settings = Settings(hub_name=hub_name, instance_queue_count=instance_queue_count)
         return connect.opened(
-            lambda: connect.store_from_credential(settings, table_service_uri, queue_service_uri, credential),
-            settings,
-            cls,
+            lambda: (store_from_credential(settings, table_service_uri, queue_service_uri, credential), settings), cls
         )
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, app_settings: Mapping[str, str]
+        cls, settings: Settings, app_settings: Mapping[str, str], *, storage: str | None = None
     ) -> AbstractAsyncContextManager[DurableOrchestrationClient]:
         """A client of the hub that an app's settings name.
 
         :param settings: as read from host.json.
         :param app_settings: the app's settings by name; they hold the connection.
-        :raises SettingsError: the connection is missing or cannot be used (when entered).
+        :param storage: as for `from_app_settings`; relative paths are below the working directory (default: the
+            connection that `settings` name).
+        :raises SettingsError: the connection is missing, or it or the storage cannot be used (when entered).
         :raises HubFormatError: the hub does not fit this version or queue count (when entered).
         """
-        return connect.opened(lambda: connect.store_from_settings(settings, app_settings), settings, cls)
+        return connect.opened(lambda: connect.of_settings(settings, app_settings, storage), cls)
 
     @property
     def task_hub_name(self) -> str:
@@ -190,19 +229,22 @@ class DurableOrchestrationClient(EntityClient):
         *,
         start_at: datetime | None = None,
         tags: Mapping[str, str] | None = None,
+        id_reuse_policy: OrchestrationIdReusePolicy | None = None,
     ) -> str:
         """Start an orchestration; returns its instance id.
 
         :param orchestration_function_name: the orchestrator by name, or the decorated function.
         :param instance_id: its id (default: 32 random hex digits). A finished instance with this
-            id is replaced.
+            id is replaced, unless `id_reuse_policy` says otherwise.
         :param client_input: the input; None: no input.
         :param version: its version (default: `defaultVersion` in host.json).
         :param start_at: when it begins (default: now); naive means UTC.
         :param tags: small texts by name, kept with the instance.
+        :param id_reuse_policy: what to do when there is an instance with this id (default: as
+            `overridableExistingInstanceStates` in host.json says).
         :raises FunctionNotFoundError: the app has no such orchestrator.
         :raises InvalidInstanceIdError: the id breaks the rules for ids.
-        :raises InstanceAlreadyExistsError: an instance with this id is not finished.
+        :raises InstanceAlreadyExistsError: an instance with this id is there, and is not to be replaced.
         :raises SerializationError: the input cannot be turned into JSON.
         :raises PayloadTooLargeError: the input or the tags are larger than the hub stores.
         """
@@ -219,16 +261,27 @@ class DurableOrchestrationClient(EntityClient):
             tags=check_tags(tags),
             start_at=None if start_at is None else utc(start_at),
         )
-        await self._starter.start(request)
+        await self._starter.start(request, id_reuse_policy)
         return instance_id
 
-    async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> str:
+    async def restart(
+        self,
+        instance_id: str,
+        restart_with_new_instance_id: bool = True,
+        *,
+        wait_timeout: timedelta | float | None = None,
+    ) -> str:
         """Start an instance again with its name, input, version and tags; returns the id of the new one.
 
-        :param restart_with_new_instance_id: False: under the same id, which must be finished.
+        :param restart_with_new_instance_id: False: under the same id. Like a start, this replaces a finished
+            instance, and terminates and replaces another one only where `overridableExistingInstanceStates` in
+            host.json is `AnyState`.
+        :param wait_timeout: also wait until the new run is finished, so long at most, in seconds or as a timedelta;
+            None: do not wait. How it ended, its status tells.
         :raises InstanceNotFoundError: there is none.
         :raises InstanceAlreadyExistsError: the same id is asked for, and it is not finished.
         :raises CorruptRowError: what it was started with cannot be read.
+        :raises TimeoutError: it was started, and is not finished within `wait_timeout`.
         """
         status = await self.get_status(instance_id, show_input=True)
         if not status:
@@ -245,6 +298,8 @@ class DurableOrchestrationClient(EntityClient):
             tags=dict(status.tags) or None,
         )
         await self._starter.start(request)
+        if wait_timeout is not None:
+            await self.wait_for_completion(request.instance_id, wait_timeout)
         return request.instance_id
 
     # --- reading ---------------------------------------------------------------------------------
@@ -291,6 +346,7 @@ class DurableOrchestrationClient(EntityClient):
         instance_id_prefix: str | None = None,
         *,
         names: Collection[str] = (),
+        tags: Mapping[str, str] | None = None,
         show_input: bool = True,
     ) -> list[DurableOrchestrationStatus]:
         """The status of every instance that meets all criteria given.
@@ -300,6 +356,7 @@ class DurableOrchestrationClient(EntityClient):
         :param runtime_status: in one of these states.
         :param instance_id_prefix: its id begins with this.
         :param names: of one of these orchestrators; exact names.
+        :param tags: it has all of these. Storage is not asked for them: instances that have not are read and left out.
         :param show_input: with inputs.
         :raises InvalidRequestError: a criterion cannot be used.
         """
@@ -311,9 +368,10 @@ class DurableOrchestrationClient(EntityClient):
             names=names,
             page_size=1000,
         )
+        wanted = check_tags(tags)
         found: list[DurableOrchestrationStatus] = []
         async for page in self._reader.pages(query):
-            found += (await self._reader.statuses(page, show_input=show_input)).items
+            found += (await self._reader.statuses(page, show_input=show_input, tags=wanted)).items
         return found
 
     async def query_instances(
@@ -324,6 +382,7 @@ class DurableOrchestrationClient(EntityClient):
         runtime_status: Collection[OrchestrationRuntimeStatus | str] | None = None,
         instance_id_prefix: str | None = None,
         names: Collection[str] = (),
+        tags: Mapping[str, str] | None = None,
         show_input: bool = False,
         page_size: int = 100,
         continuation_token: str | None = None,
@@ -343,7 +402,50 @@ class DurableOrchestrationClient(EntityClient):
             page_size=page_size,
             continuation_token=continuation_token,
         )
-        return await self._reader.statuses(await self._reader.page(query), show_input=show_input)
+        wanted = check_tags(tags)
+        return await self._reader.statuses(await self._reader.page(query), show_input=show_input, tags=wanted)
+
+    def export_history(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Collection[OrchestrationRuntimeStatus | str] | None = None,
+        instance_id_prefix: str | None = None,
+        *,
+        names: Collection[str] = (),
+        tags: Mapping[str, str] | None = None,
+        completed_time_from: datetime | None = None,
+        completed_time_to: datetime | None = None,
+    ) -> AsyncGenerator[ExportedInstance, None]:
+        """Every finished instance that meets all criteria given, with its history; its `to_line()` is JSON.
+
+        However many there are, only a few are in memory at a time. One that is damaged comes like the others: its
+        status tells what cannot be read.
+
+        :param created_time_from: created at this time or later; naive means UTC.
+        :param created_time_to: created at this time or earlier; naive means UTC.
+        :param runtime_status: in one of these states, of those that are final.
+        :param instance_id_prefix: its id begins with this.
+        :param names: of one of these orchestrators; exact names.
+        :param tags: it has all of these.
+        :param completed_time_from: finished at this time or later; naive means UTC.
+        :param completed_time_to: finished at this time or earlier; naive means UTC.
+        :raises InvalidRequestError: a criterion cannot be used.
+        """
+        query = query_of(
+            created_time_from=created_time_from,
+            created_time_to=created_time_to,
+            runtime_status=runtime_status,
+            instance_id_prefix=instance_id_prefix,
+            names=names,
+            page_size=1000,
+        )
+        selection = Selection(
+            check_tags(tags),
+            None if completed_time_from is None else utc(completed_time_from),
+            None if completed_time_to is None else utc(completed_time_to),
+        )
+        return Exporter(self._reader).instances(query, selection)
 
     # --- steering --------------------------------------------------------------------------------
 
@@ -398,7 +500,8 @@ class DurableOrchestrationClient(EntityClient):
         rows of its partition until it is purged.
 
         :param reason: becomes its output.
-        :param recurse: also terminate its sub-orchestrations.
+        :param recurse: also terminate the sub-orchestrations that it has open, and theirs. Not reached are those that
+            it started before it continued as new, and those of an instance that has finished without them.
         :raises InstanceNotFoundError: there is none.
         """
         event = ExecutionTerminated(self._hub.clock.now(), check_reason(reason), recurse)
@@ -439,7 +542,8 @@ class DurableOrchestrationClient(EntityClient):
     async def purge_instance_history(self, instance_id: str, *, recursive: bool = False) -> PurgeHistoryResult:
         """Delete a finished instance with its history. Nothing is deleted if there is none.
 
-        :param recursive: also the finished sub-orchestrations that its history names.
+        :param recursive: also the finished sub-orchestrations that its history names, and theirs, before it. Not
+            reached are those that still run, and those that it started before it continued as new.
         :raises InstanceAlreadyExistsError: it is not finished; terminate it first.
         """
         return PurgeHistoryResult(await self._purger.one(check_instance_id(instance_id), recursive=recursive))
@@ -505,11 +609,8 @@ class DurableOrchestrationClient(EntityClient):
         status = await self._waiter.until(
             check_instance_id(instance_id), seconds(timeout), lambda status: status.is_terminal
         )
-        if raise_if_failed and status.runtime_status is OrchestrationRuntimeStatus.Failed:
-            failure = status.failure or FailureDetails(f"no details were kept: {status.output_json}", "")
-            raise OrchestrationFailedError(
-                f"Instance {instance_id!r} ({status.name}) failed: {failure.message}", failure
-            )
+        if raise_if_failed:
+            status.raise_if_failed()
         return replace(status, output_type=expected_type)
 
     # --- HTTP ------------------------------------------------------------------------------------

@@ -7,26 +7,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TypeAlias, TypeVar
 
+from azure_durable_py.appsettings import read_app
+from azure_durable_py.errors import SettingsError
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import TaskHubStore
-
-if TYPE_CHECKING:
-    from azure.core.credentials_async import AsyncTokenCredential
-
-    from azure_durable_py.taskhub.azure.connections import StorageConnection
+from azure_durable_py.taskhub.storage import default_storage, open_store, store_from_settings
 
 _Client = TypeVar("_Client")
+Place: TypeAlias = tuple[TaskHubStore, Settings]
+"""The store of a hub, not open yet, and the settings to work with."""
 
 
 @asynccontextmanager
 async def opened(
-    make_store: Callable[[], TaskHubStore], settings: Settings, make_client: Callable[[TaskHub, Settings], _Client]
+    find: Callable[[], Place], make_client: Callable[[TaskHub, Settings], _Client]
 ) -> AsyncGenerator[_Client, None]:
     """A client on a hub of its own, open while the context lasts."""
-    hub = TaskHub(make_store())
+    store, settings = find()
+    hub = TaskHub(store)
     try:
         await hub.open()
         yield make_client(hub, settings)
@@ -34,45 +36,33 @@ async def opened(
         await hub.close()
 
 
-def store_from_connection_string(settings: Settings, connection_string: str) -> TaskHubStore:
-    """The store of a hub in the account of a connection string.
+def of_app(app_dir: Path, storage: str | None, environ: Mapping[str, str]) -> Place:
+    """Where the app in a directory has its hub, as `azure-durable start` would find it.
 
-    :raises SettingsError: the connection string cannot be used.
+    :param storage: as for `azure-durable start`.
+    :raises SettingsError: a setting or the storage cannot be used.
     """
-    from azure_durable_py.taskhub.azure.connections import StorageConnection
+    if not app_dir.is_dir():
+        raise SettingsError(f"There is no directory {app_dir} to read the settings of an app from.")
+    settings, values = read_app(app_dir, environ)
+    return _open(storage or default_storage(settings, values), settings, values, app_dir)
 
-    return _store(settings, StorageConnection.from_connection_string(connection_string))
 
+def of_settings(settings: Settings, app_settings: Mapping[str, str], storage: str | None) -> Place:
+    """Where settings that were read before say that the hub is.
 
-def store_from_credential(
-    settings: Settings, table_service_uri: str, queue_service_uri: str, credential: AsyncTokenCredential
-) -> TaskHubStore:
-    """The store of a hub in the account at two service URIs.
-
-    :raises SettingsError: a URI cannot be used.
+    :param storage: as for `azure-durable start`; None: the connection that the settings name.
+    :raises SettingsError: the connection is missing, or it or the storage cannot be used.
     """
-    from azure_durable_py.taskhub.azure.connections import StorageConnection
-
-    connection = StorageConnection.from_credential(credential, queue_uri=queue_service_uri, table_uri=table_service_uri)
-    return _store(settings, connection)
-
-
-def store_from_settings(settings: Settings, app_settings: Mapping[str, str]) -> TaskHubStore:
-    """The store of the hub that settings name.
-
-    :raises SettingsError: the connection is missing or cannot be used.
-    """
-    from azure_durable_py.taskhub.azure.connections import StorageConnection
-
-    return _store(settings, StorageConnection.from_settings(settings.connection_name, app_settings))
+    if storage is None:
+        return store_from_settings(settings, app_settings), settings
+    return _open(storage, settings, app_settings, Path())
 
 
-def _store(settings: Settings, connection: StorageConnection) -> TaskHubStore:
-    from azure_durable_py.taskhub.azure.store import AzureStore
-
-    return AzureStore(
-        connection,
-        hub_name=settings.hub_name,
-        instance_queue_count=settings.instance_queue_count,
-        message_encoding=settings.queue_message_encoding,
-    )
+def _open(storage: str, settings: Settings, app_settings: Mapping[str, str], app_dir: Path) -> Place:
+    if storage == "memory":
+        raise SettingsError(
+            "A task hub in memory is only in the process that made it: no worker sees what another client does there. "
+            "Use sqlite or sqlite:PATH."
+        )
+    return open_store(storage, settings, app_settings, app_dir), settings

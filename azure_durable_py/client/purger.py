@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 
 from azure_durable_py.client.reader import Reader
@@ -35,11 +36,12 @@ class Purger:
         :param recursive: also the finished sub-orchestrations that its history names.
         :raises InstanceAlreadyExistsError: it is not finished.
         """
-        children = await self._children(instance_id) if recursive else []
-        deleted = int(await purge(self._hub, instance_id))
-        for child in children:
-            deleted += await self.one(child, recursive=True)
-        return deleted
+        deleted = 0
+        for child in await self._children(instance_id) if recursive else ():
+            # The parent goes last: it is the only one that knows its children, should this have to be repeated.
+            with suppress(InstanceAlreadyExistsError):  # Started again since it was looked at.
+                deleted += await self.one(child, recursive=True)
+        return deleted + int(await purge(self._hub, instance_id))
 
     async def many(self, query: InstanceQuery) -> int:
         """Purge all finished instances that match; returns how many were deleted."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Collection
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from azure_durable_py.client.arguments import status_names
+from azure_durable_py.client.export import ExportedInstance
 from azure_durable_py.client.history_view import history_view
 from azure_durable_py.client.status import DurableOrchestrationStatus, StatusPage
 from azure_durable_py.errors import InvalidRequestError
@@ -34,22 +36,6 @@ from azure_durable_py.times import utc
 _T = TypeVar("_T")
 _PARALLEL_READS = 16
 ABSENT = DurableOrchestrationStatus()
-
-
-def status_names(given: Collection[OrchestrationRuntimeStatus | str] | None) -> tuple[str, ...]:
-    """The names of statuses given as members or (regardless of case) as names.
-
-    :raises InvalidRequestError: one is not a status.
-    """
-    known = {status.value.lower(): status.value for status in OrchestrationRuntimeStatus}
-    names: list[str] = []
-    for item in given or ():
-        text = item.value if isinstance(item, OrchestrationRuntimeStatus) else item
-        name = known.get(text.strip().lower())
-        if name is None:
-            raise InvalidRequestError(f"{text!r} is not a runtime status. Accepted: {', '.join(known.values())}.")
-        names.append(name)
-    return tuple(names)
 
 
 def query_of(
@@ -132,6 +118,23 @@ class Reader:
             waiting = None if damaged else self._waiting_for(header)
             return replace(status, failure=failure, history=history, damaged=damaged, waiting_for=waiting)
 
+    async def whole(self, found: Found) -> ExportedInstance:
+        """All that is kept of the instance that a header shows. Its status says what of it cannot be read, and why."""
+        problems: list[str] = []
+        header, events = found.header, None
+        # Without large values where those cannot be read.
+        for values in (True, False):
+            try:
+                events = await self.history(header, values=values)
+                break
+            except (CorruptRowError, NewerFormatError) as error:
+                problems.append(str(error))
+        status = await self.status(found, show_input=True)
+        if status.damaged:
+            problems.insert(0, status.damaged)
+        status = replace(status, damaged="; ".join(dict.fromkeys(problems)) or None)
+        return ExportedInstance(status, events, header.columns.generation)
+
     def _waiting_for(self, header: Header) -> str | None:
         """What an instance has had to hand over for longer than that takes when all is well."""
         if not header.columns.has_outbox:
@@ -170,15 +173,18 @@ class Reader:
                 return
             query = replace(query, continuation_token=page.continuation_token)
 
-    async def statuses(self, page: Page, *, show_input: bool) -> StatusPage:
-        """The instances of a page; those purged meanwhile are left out."""
+    async def statuses(self, page: Page, *, show_input: bool, tags: Mapping[str, str] | None = None) -> StatusPage:
+        """The instances of a page; those purged meanwhile are left out.
+
+        :param tags: only those that have all of these.
+        """
         limit = asyncio.Semaphore(_PARALLEL_READS)
 
         async def read(item: Listed) -> DurableOrchestrationStatus:
             async with limit:
                 return await self._listed(item, show_input=show_input)
 
-        found = await asyncio.gather(*(read(item) for item in page.items))
+        found = await asyncio.gather(*(read(item) for item in page.items if has_tags(item.columns, tags)))
         return StatusPage(tuple(status for status in found if status), page.continuation_token)
 
     async def _listed(self, item: Listed, *, show_input: bool) -> DurableOrchestrationStatus:
@@ -254,6 +260,11 @@ async def _part(reading: Awaitable[_T], otherwise: _T, problems: list[str]) -> _
 
 def _known(moment: datetime) -> datetime | None:
     return None if moment == UNKNOWN_TIME else moment
+
+
+def has_tags(columns: Columns, wanted: Mapping[str, str] | None) -> bool:
+    """Whether an instance carries all of these tags."""
+    return not wanted or wanted.items() <= decode_tags(columns.tags).items()
 
 
 def decode_tags(text: str | None) -> dict[str, str]:

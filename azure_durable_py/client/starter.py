@@ -9,6 +9,7 @@ import asyncio
 from collections import OrderedDict
 from datetime import timedelta
 
+from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy, default_action
 from azure_durable_py.client.messenger import MAX_TARGETS, Messenger
 from azure_durable_py.errors import InstanceAlreadyExistsError, InstanceCompletedError, InstanceNotFoundError
 from azure_durable_py.history.events import ExecutionTerminated
@@ -34,17 +35,28 @@ class Starter:
         self._replace_running = replace_running
         self._rung: OrderedDict[str, float] = OrderedDict()
 
-    async def start(self, request: StartRequest) -> None:
-        """Start an instance; one that has finished is replaced.
+    async def start(self, request: StartRequest, policy: OrchestrationIdReusePolicy | None = None) -> None:
+        """Start an instance, as far as the instance that has its id allows it.
 
-        :raises InstanceAlreadyExistsError: another one with this id is not finished.
+        :param policy: what to do about that instance; None, or nothing said of its state: as host.json says.
+        :raises InstanceAlreadyExistsError: another one with this id is not to be replaced, or does not stop.
         :raises PayloadTooLargeError: the input is larger than the hub stores.
         """
         existing = await self._hub.start(request)
         while existing is not None:
+            status = existing.columns.runtime_status
+            asked = None if policy is None else policy.action_for(status)
+            action = asked or default_action(status, replace_running=self._replace_running)
+            if action != "terminate":
+                await self.ring_if_overdue(existing)
+            if action == "ignore":
+                return
+            if action == "error":
+                raise _taken(existing, by_policy=asked is not None)
             if not existing.is_terminal:
-                await self._make_room(existing)
-            existing = await replace_finished(self._hub, request)
+                await self._end(existing)
+            # Only the one that was judged: another that has come in its place is judged anew.
+            existing = await replace_finished(self._hub, request, existing.columns.execution_id)
 
     async def ring_if_overdue(self, header: Header) -> None:
         """Ring an instance that should have begun long ago: its doorbell may be lost (PROTOCOL R8)."""
@@ -63,14 +75,7 @@ class Starter:
             self._rung.popitem(last=False)
         await self._hub.retry(lambda: self._hub.ring(header.instance_id, "still pending", Cause.started))
 
-    async def _make_room(self, existing: Header) -> None:
-        if not self._replace_running:
-            await self.ring_if_overdue(existing)
-            raise InstanceAlreadyExistsError(
-                f"Instance {existing.instance_id!r} exists and is {existing.columns.runtime_status}. Use another "
-                'instance id, wait until it finishes, or set "overridableExistingInstanceStates": "AnyState" in '
-                "host.json to have it terminated and replaced."
-            )
+    async def _end(self, existing: Header) -> None:
         if await end_damaged(self._hub, existing.instance_id, "Replaced by a new start."):
             return
         await self._messenger.control(existing, ExecutionTerminated(self._hub.clock.now(), "Replaced by a new start."))
@@ -92,3 +97,13 @@ class Starter:
             f"Instance {existing.instance_id!r} was asked to terminate, so that a new start can replace it, but did "
             f"not stop within {TERMINATE_SECONDS:g} s. Is a worker running on this task hub?"
         )
+
+
+def _taken(existing: Header, *, by_policy: bool) -> InstanceAlreadyExistsError:
+    is_there = f"Instance {existing.instance_id!r} exists and is {existing.columns.runtime_status}"
+    if by_policy:
+        return InstanceAlreadyExistsError(f"{is_there}, and the id reuse policy of this start does not replace it.")
+    return InstanceAlreadyExistsError(
+        f"{is_there}. Use another instance id, wait until it finishes, start it with an id reuse policy, or set "
+        '"overridableExistingInstanceStates": "AnyState" in host.json to have it terminated and replaced.'
+    )

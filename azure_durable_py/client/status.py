@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from azure_durable_py import shape
+from azure_durable_py.errors import OrchestrationFailedError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import encode_time
 from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
@@ -158,13 +159,27 @@ class DurableOrchestrationStatus:
         """
         return cast("T", self._decode(self.output_json, expected_type))
 
+    def raise_if_failed(self) -> None:
+        """Do nothing, unless the instance failed.
+
+        :raises OrchestrationFailedError: it failed; the error has its `failure`.
+        """
+        if self.runtime_status is not OrchestrationRuntimeStatus.Failed:
+            return
+        failure = self.failure or FailureDetails(f"no details were kept: {self.output_json}", "")
+        raise OrchestrationFailedError(
+            f"Instance {self.instance_id!r} ({self.name}) failed: {failure.message}", failure
+        )
+
     def to_json(self) -> dict[str, Any]:
         """JSON-ready values by the names of the management API; times are ISO 8601 with microseconds."""
         waiting = {} if self.waiting_for is None else {"waitingFor": self.waiting_for}
         damaged = {} if self.damaged is None else {"damaged": self.damaged}
+        tags = {"tags": dict(self.tags)} if self.tags else {}
         return (
             damaged
             | waiting
+            | tags
             | {
                 "name": self.name,
                 "instanceId": self.instance_id,

@@ -9,10 +9,9 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from azure_durable_py.hosting.appsettings import app_settings, read_host_json, read_local_settings
-from azure_durable_py.hosting.storage import default_storage, open_store
-from azure_durable_py.settings import Settings
+from azure_durable_py.appsettings import read_app
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.storage import default_storage, open_store
 
 
 @asynccontextmanager
@@ -23,8 +22,7 @@ async def open_hub(app_dir: Path, storage: str | None, environ: Mapping[str, str
     :raises SettingsError: a setting or the storage cannot be used.
     :raises StorageError: the hub cannot be opened.
     """
-    values = app_settings(read_local_settings(app_dir), environ)
-    settings = Settings.from_host_json(read_host_json(app_dir, values), values)
+    settings, values = read_app(app_dir, environ)
     hub = TaskHub(open_store(storage or default_storage(settings, values), settings, values, app_dir))
     try:
         await hub.open()

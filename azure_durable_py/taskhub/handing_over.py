@@ -232,15 +232,18 @@ async def _queue(hub: TaskHub, sender: Sender, state: InstanceState) -> list[Sen
     return queued_sends(sender, state, decision)
 
 
-async def replace_finished(hub: TaskHub, request: StartRequest) -> Header | None:
-    """Start an instance in the place of a finished one. Returns like `TaskHub.start`."""
+async def replace_finished(hub: TaskHub, request: StartRequest, only: str | None = None) -> Header | None:
+    """Start an instance in the place of a finished one. Returns like `TaskHub.start`.
+
+    :param only: replace the instance with this execution id, and no other.
+    """
     while True:
         try:
             loaded = await load_readable(hub, request.instance_id)
             found = loaded.header
             if found is None or found.columns.execution_id == request.execution_id:
                 return await hub.start(request)
-            if not found.is_terminal:
+            if not found.is_terminal or only not in (None, found.columns.execution_id):
                 return found
             header, rest = await clear(hub, loaded)
             return await hub.replace(header, request, rest)

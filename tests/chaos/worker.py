@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from azure_durable_py.errors import StorageError
-from azure_durable_py.hosting.storage import open_store
 from azure_durable_py.settings import DEFAULT_CONNECTION, Settings
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.storage import open_store
 from azure_durable_py.worker.worker import Worker
 from tests.chaos.app import build
 from tests.chaos.effects import Effects

@@ -382,6 +382,43 @@ async def test_criteria_that_cannot_be_used_are_refused(client: DurableOrchestra
         await client.query_instances(continuation_token="not a token")
 
 
+async def test_tags_select(client: DurableOrchestrationClient):
+    await client.start_new("Hello", "a", tags={"tenant": "x", "kind": "big"})
+    await client.start_new("Hello", "b", tags={"tenant": "x"})
+    await client.start_new("Hello", "c")
+    found = {
+        number: sorted(str(status.instance_id) for status in await client.get_status_by(tags=tags))
+        for number, tags in enumerate([None, {}, {"tenant": "x"}, {"tenant": "x", "kind": "big"}, {"tenant": "y"}])
+    }
+    assert found == {0: ["a", "b", "c"], 1: ["a", "b", "c"], 2: ["a", "b"], 3: ["a"], 4: []}
+
+
+async def test_pages_may_be_short_where_tags_select(client: DurableOrchestrationClient):
+    for number in range(10):
+        await client.start_new("Hello", f"i-{number}", tags={"odd": str(number % 2)})
+    found: list[str] = []
+    token: str | None = None
+    while True:
+        page = await client.query_instances(tags={"odd": "1"}, page_size=3, continuation_token=token)
+        found += [str(status.instance_id) for status in page.items]
+        token = page.continuation_token
+        if token is None:
+            break
+    assert sorted(found) == ["i-1", "i-3", "i-5", "i-7", "i-9"]
+
+
+async def test_tags_that_cannot_be_asked_for_are_refused(client: DurableOrchestrationClient):
+    with pytest.raises(InvalidRequestError, match="'tenant'"):
+        await client.get_status_by(tags={"tenant": 1})  # type: ignore[dict-item]
+
+
+async def test_tags_are_in_the_json_of_a_status_that_has_some(client: DurableOrchestrationClient):
+    await client.start_new("Hello", "a", tags={"tenant": "x"})
+    await client.start_new("Hello", "b")
+    assert (await client.get_status("a")).to_json()["tags"] == {"tenant": "x"}
+    assert "tags" not in (await client.get_status("b")).to_json()
+
+
 async def test_a_list_shows_inputs_only_when_asked_for(client: DurableOrchestrationClient):
     await client.start_new("Hello", "one", 1)
     assert [status.input_ for status in await client.get_status_by(show_input=False)] == [None]
@@ -490,6 +527,21 @@ async def test_a_failure_is_raised_only_when_asked_for(client: DurableOrchestrat
     with pytest.raises(OrchestrationFailedError, match="boom") as caught:
         await client.wait_for_completion("one", 1, raise_if_failed=True)
     assert caught.value.details.is_caused_by(ValueError)
+
+
+async def test_a_status_raises_only_if_it_is_one_of_a_failure(client: DurableOrchestrationClient, worker: Playing):
+    for instance_id in ("fails", "ends"):
+        await client.start_new("Hello", instance_id)
+    await worker.fail("fails", "boom")
+    await worker.set_status("ends", "Completed")
+    (await client.get_status("ends")).raise_if_failed()
+    DurableOrchestrationStatus().raise_if_failed()
+    with pytest.raises(OrchestrationFailedError, match=r"'fails' .* failed: boom") as caught:
+        (await client.get_status("fails")).raise_if_failed()
+    assert caught.value.details.is_caused_by(ValueError)
+    [listed] = await client.get_status_by(runtime_status=["Failed"])
+    with pytest.raises(OrchestrationFailedError, match="boom"):
+        listed.raise_if_failed()
 
 
 def test_an_absent_status_has_no_values():

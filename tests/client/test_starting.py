@@ -22,6 +22,7 @@ from azure_durable_py.errors import (
 from azure_durable_py.history.events import ExecutionTerminated
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub import payloads
 from azure_durable_py.taskhub.hub import TaskHub
 from tests.client.playing import START, Playing, Wall
@@ -276,6 +277,36 @@ async def test_restarting_a_running_instance_under_its_own_id_is_refused(client:
     await client.start_new("Hello", "one")
     with pytest.raises(InstanceAlreadyExistsError):
         await client.restart("one", restart_with_new_instance_id=False)
+
+
+async def test_restarting_a_running_instance_under_another_id_leaves_it_alone(
+    client: DurableOrchestrationClient, worker: Playing
+):
+    await client.start_new("Hello", "one", 5)
+    await worker.set_status("one", "Running")
+    copy = await client.restart("one")
+    assert (await client.get_status(copy, show_input=True)).input_ == 5
+    assert (await client.get_status("one")).runtime_status is OrchestrationRuntimeStatus.Running
+
+
+async def test_a_restart_waits_for_the_new_run_when_asked_to(client: DurableOrchestrationClient, worker: Playing):
+    await client.start_new("Hello", "one")
+    await worker.set_status("one", "Completed", output='"first"')
+    again = asyncio.create_task(client.restart("one", False, wait_timeout=timedelta(seconds=30)))
+    await worker.wait_for_header("one")
+    while (await client.get_status("one")).is_finished:
+        await asyncio.sleep(0)
+    assert not again.done()
+    await worker.set_status("one", "Completed", output='"second"')
+    assert await again == "one"
+    assert (await client.get_status("one")).output == "second"
+
+
+async def test_a_restart_waits_no_longer_than_it_is_to(client: DurableOrchestrationClient, worker: Playing):
+    await client.start_new("Hello", "one")
+    await worker.set_status("one", "Completed")
+    with pytest.raises(TimeoutError, match="'one' is still Pending"):
+        await client.restart("one", restart_with_new_instance_id=False, wait_timeout=0)
 
 
 async def test_restarting_what_is_not_there_is_refused(client: DurableOrchestrationClient):

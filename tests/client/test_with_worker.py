@@ -149,6 +149,19 @@ async def test_a_running_instance_is_replaced_where_the_settings_say_so(
     assert (await client.wait_for_completion("one", SOON)).name == "greet"
 
 
+async def test_a_running_instance_is_restarted_where_the_settings_say_so(
+    live: DurableOrchestrationClient, registry: Registry
+):
+    settings = replace(live.settings, overridable_existing_instance_states="AnyState")
+    client = DurableOrchestrationClient(live.hub, settings, registry=registry)
+    await client.start_new("approve", "one")
+    first = await client.wait_for_start("one", SOON)
+    await client.restart("one", restart_with_new_instance_id=False)
+    second = await client.wait_for_start("one", SOON)
+    assert (second.name, second.runtime_status) == ("approve", Status.Running)
+    assert second.execution_id != first.execution_id
+
+
 async def test_terminate_and_purge_recurse_into_children(live: DurableOrchestrationClient):
     await live.start_new("parent", "the-parent")
     await _until(live, "the-child", Status.Running)

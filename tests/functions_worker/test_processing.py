@@ -37,6 +37,12 @@ APP = """
     def links(req: func.HttpRequest, client: df.DurableOrchestrationClient, context: func.Context) -> func.HttpResponse:
         return client.create_check_status_response(req, req.route_params["id"])
 
+    @app.route(route="wait/{name}", methods=["POST"])
+    @app.durable_client_input(client_name="client")
+    def wait(req: func.HttpRequest, client: df.DurableOrchestrationSyncClient) -> str:
+        instance_id = client.start_new(req.route_params["name"])
+        return " and ".join(client.wait_for_completion(instance_id, 60).output)
+
     @app.orchestration_trigger(context_name="context")
     def chain(context):
         greetings = []
@@ -102,6 +108,13 @@ async def test_a_sync_function_gets_its_client_before_anything_opened_the_hub(ma
     answer = await host.request("GET", "links/some-instance")
     urls = json.loads(answer["body"])
     assert urls["statusQueryGetUri"].startswith("http://localhost:7071/api/durabletask/instances/some-instance?")
+
+
+async def test_a_sync_function_waits_while_the_worker_goes_on(make_app: MakeApp, start_host: StartHost):
+    host = await start_host(make_app(APP))
+    answers = await asyncio.gather(*(host.request("POST", "wait/chain") for _ in range(4)))
+    assert answers == ["Hello a and Hello b and Hello c"] * 4
+    assert host.failures == []
 
 
 async def test_an_unsigned_management_request_is_refused(make_app: MakeApp, start_host: StartHost):

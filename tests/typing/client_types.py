@@ -9,7 +9,10 @@ from typing_extensions import assert_type
 
 import azure_durable_py as df
 from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.client.entities import EntityMetadata
+from azure_durable_py.client.export import ExportedInstance
 from azure_durable_py.client.status import DurableOrchestrationStatus, StatusPage
+from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient
 
 
 @dataclass
@@ -49,3 +52,29 @@ def made_by_hand() -> None:
     assert_type(DurableOrchestrationStatus.from_json({"name": "Chain"}), DurableOrchestrationStatus)
     alias: type[DurableOrchestrationClient] = df.DurableFunctionsClient
     assert_type(alias, type[DurableOrchestrationClient])
+
+
+def results_that_are_waited_for(client: DurableOrchestrationSyncClient) -> None:
+    """The sync client gives what the async one gives, without `await`."""
+    assert_type(client.start_new("Hello", client_input=Order(1)), str)
+    status = client.wait_for_completion("one", 5)
+    assert_type(status, DurableOrchestrationStatus)
+    assert_type(status.get_output(Order), Order)
+    assert_type(client.get_status_by(names=["Hello"], tags={"a": "b"}), list[DurableOrchestrationStatus])
+    assert_type(client.query_instances(page_size=5), StatusPage)
+    assert_type(client.terminate("one", "because"), bool)
+    for entity in client.list_entities("Counter"):
+        assert_type(entity, EntityMetadata)
+    for instance in client.export_history():
+        assert_type(instance, ExportedInstance)
+    assert_type(client.raise_event("one", "Go"), None)
+    client.start_new("Hello", 5)  # pyright: ignore[reportArgumentType]
+    client.start_new("Hello", no_such_parameter=5)  # pyright: ignore[reportCallIssue]
+
+
+def outside_a_function_without_await() -> None:
+    """What opens it gives it, and so does `with`."""
+    opened = DurableOrchestrationSyncClient.from_sqlite("hub.db", "MyHub")
+    assert_type(opened, DurableOrchestrationSyncClient)
+    with opened as client:
+        assert_type(client, DurableOrchestrationSyncClient)

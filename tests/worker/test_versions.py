@@ -13,24 +13,37 @@ from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from azure_durable_py.testing import VirtualHub, run_virtual
 from azure_durable_py.worker.versions import may_run
 
+INSTANCES = [None, "1.0", "1.9.9", "2.0", "2.0.1", "10.0"]
+"""Versions of instances, for a worker of version 2.0."""
+RUN = {
+    "None": INSTANCES,
+    "Strict": ["2.0"],
+    "CurrentOrOlder": [None, "1.0", "1.9.9", "2.0"],
+}
+
+
+@pytest.mark.parametrize("strategy", RUN)
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_the_strategy_decides_which_versions_run(strategy: str, instance: str | None) -> None:
+    for spelled in (strategy, strategy.lower()):
+        settings = Settings(default_version="2.0", version_match_strategy=spelled)
+        assert may_run(instance, settings) is (instance in RUN[strategy])
+
 
 @pytest.mark.parametrize(
-    ("strategy", "instance", "expected"),
+    ("older", "newer"),
     [
-        ("None", "9.0", True),
-        ("Strict", "2.0", True),
-        ("Strict", "1.0", False),
-        ("Strict", None, False),
-        ("CurrentOrOlder", None, True),
-        ("CurrentOrOlder", "1.9.9", True),
-        ("CurrentOrOlder", "2.0", True),
-        ("CurrentOrOlder", "2.0.1", False),
-        ("CurrentOrOlder", "10.0", False),
+        ("1", "2"),
+        ("1.9", "1.10"),
+        ("1.0", "1.0.1"),
+        ("1.0-alpha", "1.0-beta"),
+        ("2026-09-30", "2026-10-01"),
+        ("1", "v1"),
     ],
 )
-def test_the_strategy_decides_which_versions_run(strategy: str, instance: str | None, expected: bool) -> None:
-    settings = Settings(default_version="2.0", version_match_strategy=strategy)
-    assert may_run(instance, settings) is expected
+def test_versions_are_compared_part_by_part_and_numbers_as_numbers(older: str, newer: str) -> None:
+    assert may_run(older, Settings(default_version=newer))
+    assert not may_run(newer, Settings(default_version=older))
 
 
 def test_a_worker_without_a_version_runs_everything() -> None:
@@ -47,18 +60,16 @@ def registry() -> Registry:
     return made
 
 
-def play(versions: list[str], failure_strategy: str = "Reject") -> DurableOrchestrationStatus:
-    """An instance of version 2.0 is started, then one worker of each version in turn works for ten minutes."""
+def play(
+    workers: list[str | None], version: str | None = "2.0", match: str = "CurrentOrOlder", failure: str = "Reject"
+) -> DurableOrchestrationStatus:
+    """An instance is started, then one worker of each version in turn works for ten minutes."""
 
     async def main() -> DurableOrchestrationStatus:
         async with VirtualHub(registry(), workers=0) as hub:
-            await hub.client.start_new("hello", "one", version="2.0")
-            for version in versions:
-                settings = Settings(
-                    default_version=version,
-                    version_match_strategy="CurrentOrOlder",
-                    version_failure_strategy=failure_strategy,
-                )
+            await hub.client.start_new("hello", "one", version=version)
+            for own in workers:
+                settings = Settings(default_version=own, version_match_strategy=match, version_failure_strategy=failure)
                 worker = await hub.start_worker(settings=settings)
                 await asyncio.sleep(600)
                 await worker.stop(1)
@@ -67,15 +78,27 @@ def play(versions: list[str], failure_strategy: str = "Reject") -> DurableOrches
     return run_virtual(main())
 
 
-def test_an_instance_of_a_newer_version_waits_for_a_worker_that_may_run_it() -> None:
-    assert play(["1.0"]).runtime_status is Status.Pending
-    assert play(["1.0", "2.1"]).runtime_status is Status.Completed
+@pytest.mark.parametrize("failure", ["Reject", "Fail"])
+@pytest.mark.parametrize("match", RUN)
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_what_may_not_run_waits_or_fails_as_the_app_says(instance: str | None, match: str, failure: str) -> None:
+    status = play(["2.0"], instance, match, failure)
+    if instance in RUN[match]:
+        assert (status.runtime_status, status.output) == (Status.Completed, "hello")
+    elif failure == "Reject":
+        assert status.runtime_status is Status.Pending
+    else:
+        assert status.runtime_status is Status.Failed
+        assert status.failure is not None
+        assert status.failure.error_type == "azure_durable_py.errors.VersionMismatchError"
+        assert f"{instance or '(none)'}, and this worker runs '2.0' with versionMatchStrategy {match}" in status.output
 
 
-def test_an_instance_of_a_newer_version_fails_where_the_app_says_so() -> None:
-    status = play(["1.0"], "Fail")
-    assert status.runtime_status is Status.Failed
-    assert "versionMatchStrategy" in status.output
+@pytest.mark.parametrize("match", ["Strict", "CurrentOrOlder"])
+def test_what_waits_is_run_by_the_first_worker_that_may(match: str) -> None:
+    assert play(["1.0"], "2.0", match).runtime_status is Status.Pending
+    assert play(["1.0", "2.0"], "2.0", match).runtime_status is Status.Completed
+    assert play(["1.0", None], "2.0", match).runtime_status is Status.Completed
 
 
 def family() -> Registry:

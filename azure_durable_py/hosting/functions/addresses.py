@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from azure_durable_py.hosting.appsettings import route_prefix
+from azure_durable_py.appsettings import route_prefix
 
 MOUNT = "durabletask"
 """Where the management API is, below the route prefix: the host keeps `admin` and `runtime` for itself."""

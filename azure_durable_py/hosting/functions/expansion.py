@@ -19,9 +19,9 @@ from typing import Any
 from azure.functions.decorators.function_app import Function
 
 from azure_durable_py.app import DFApp
+from azure_durable_py.appsettings import HOST_JSON, read_host_json
 from azure_durable_py.bindings import DurableClient
 from azure_durable_py.errors import RegistrationError
-from azure_durable_py.hosting.appsettings import HOST_JSON, read_host_json
 from azure_durable_py.hosting.functions.host import FunctionsHost
 from azure_durable_py.hosting.functions.hostjson import advice
 from azure_durable_py.hosting.functions.triggers import management_functions, queue_functions

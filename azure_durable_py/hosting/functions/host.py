@@ -19,9 +19,9 @@ from azure_durable_py.hosting.engine import Engine
 from azure_durable_py.hosting.functions.addresses import host_origin, management_path
 from azure_durable_py.hosting.functions.conversion import to_management_request, to_worker_response
 from azure_durable_py.hosting.functions.hostjson import host_limits
-from azure_durable_py.hosting.storage import open_store
 from azure_durable_py.http.wire import error_answer
 from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.storage import open_store
 from azure_durable_py.worker.intake.invocations import Invocations
 
 logger = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from typing import Any
 from azure.functions.timer import TimerRequest
 
 from azure_durable_py.app.invocation import InvocationContext
+from azure_durable_py.appsettings import app_settings, read_host_json, read_local_settings, route_prefix
 from azure_durable_py.clock import Clock
 from azure_durable_py.errors import StorageUnavailableError
-from azure_durable_py.hosting.appsettings import app_settings, read_host_json, read_local_settings, route_prefix
 from azure_durable_py.hosting.engine import Engine
 from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local import DEFAULT_PORT
@@ -26,8 +26,8 @@ from azure_durable_py.hosting.local.functions import TimerFunction, sort_functio
 from azure_durable_py.hosting.local.loading import check_app_dir, load_app
 from azure_durable_py.hosting.local.server import WEBHOOKS, HttpServer
 from azure_durable_py.hosting.local.timers import TimerMemory, Timers
-from azure_durable_py.hosting.storage import data_dir, default_storage, open_store
 from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.storage import data_dir, default_storage, open_store
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from azure_durable_py.app.invocation import InvocationContext
+from azure_durable_py.appsettings import LocalSettings
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import SettingsError
-from azure_durable_py.hosting.appsettings import LocalSettings
 from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local.conversion import (
     HttpOut,

@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
 
 from azure_durable_py.errors import SettingsError
+from azure_durable_py.taskhub.azure.credentials import asynchronous
 
 if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
     from azure.core.credentials_async import AsyncTokenCredential
 
 ACCEPTED = (
@@ -97,17 +99,22 @@ class StorageConnection:
 
     @classmethod
     def from_credential(
-        cls, credential: AsyncTokenCredential, *, queue_uri: str, table_uri: str, name: str = "credential"
+        cls,
+        credential: AsyncTokenCredential | TokenCredential,
+        *,
+        queue_uri: str,
+        table_uri: str,
+        name: str = "credential",
     ) -> StorageConnection:
         """Use a credential of the caller, who also closes it.
 
-        :param credential: an asynchronous credential, as in `azure.identity.aio`.
+        :param credential: one of `azure.identity.aio`, or of `azure.identity`, which is then asked in a thread.
         :param queue_uri: address of the account's queue service, https.
         :param table_uri: address of the account's table service, https.
         :raises SettingsError: an address is not https.
         """
         _require_https(name, queue_uri, table_uri)
-        return cls(name, queue_uri.rstrip("/"), table_uri.rstrip("/"), lambda: credential)
+        return cls(name, queue_uri.rstrip("/"), table_uri.rstrip("/"), lambda: asynchronous(credential))
 
 
 def _unusable(name: str, why: str) -> SettingsError:

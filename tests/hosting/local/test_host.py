@@ -35,6 +35,13 @@ async def start(req: func.HttpRequest, client) -> func.HttpResponse:
 async def start_async(req: func.HttpRequest, client) -> func.HttpResponse:
     return client.create_check_status_response(req, await client.start_new("chain", client_input=["a"]))
 
+@app.route(route="start-and-wait", methods=["POST"])
+@app.durable_client_input(client_name="client")
+def start_wait(req: func.HttpRequest, client: df.DurableOrchestrationSyncClient) -> str:
+    instance_id = client.start_new("chain", client_input=req.get_json())
+    links = client.create_http_management_payload(instance_id)
+    return " ".join([*client.wait_for_completion(instance_id, 30).output, str(links["id"] == instance_id)])
+
 @app.route(route="other")
 @app.durable_client_input(client_name="other", task_hub="%OTHER_HUB%")
 @app.durable_client_input(client_name="own", task_hub="samplehub")
@@ -112,6 +119,18 @@ async def test_an_orchestration_runs_from_http_to_its_result(host: LocalHost) ->
             assert (response.status, await response.json(content_type=None)) == (200, ["Hello Tokyo!", "Hello Oslo!"])
         async with session.post(f"{served.origin}/v1/start/ask", json={}) as response:
             assert (await response.text(), response.content_type) == ("SampleHub which_hub", "application/json")
+
+
+async def test_a_sync_function_waits_for_an_orchestration_without_stopping_the_host(host: LocalHost) -> None:
+    served = await host.start()
+
+    async def ask(session: aiohttp.ClientSession, city: str) -> str:
+        async with session.post(f"{served.origin}/v1/start-and-wait", json=[city]) as response:
+            return await response.text()
+
+    async with aiohttp.ClientSession() as session:
+        answers = await asyncio.gather(*(ask(session, f"city {number}") for number in range(5)))
+    assert answers == [f"Hello city {number}! True" for number in range(5)]
 
 
 async def test_management_urls_lead_to_the_instance(host: LocalHost) -> None:

@@ -15,9 +15,9 @@ import azure.functions as func
 import pytest
 
 from azure_durable_py.app import DFApp
+from azure_durable_py.appsettings import LocalSettings
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import RegistrationError, SettingsError
-from azure_durable_py.hosting.appsettings import LocalSettings
 from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local.functions import sort_functions
 from azure_durable_py.hosting.local.server import HttpServer

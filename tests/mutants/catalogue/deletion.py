@@ -7,9 +7,27 @@ from tests.mutants.planting import Mutant
 _RULES = "tests/protocol/test_rules_deletion.py"
 _CLEANING = "tests/entities/test_client.py"
 _REPAIR = "tests/worker/test_lifeless.py"
+_REUSE = "tests/client/test_id_reuse.py"
 _TARGETS = "tests/protocol/test_rules_targets.py"
 
 MUTANTS = (
+    Mutant(
+        "parent_purged_before_its_children",
+        "A recursive purge that dies after it has deleted the parent leaves the children, which nobody else knows.",
+        "client/purger.py",
+        "        deleted = 0\n        for child in await self._children(instance_id) if recursive else ():\n",
+        "        children = await self._children(instance_id) if recursive else ()\n"
+        "        deleted = int(await purge(self._hub, instance_id))\n        for child in children:\n",
+        ("tests/client/test_recursion.py::test_a_purge_that_was_broken_off_can_be_repeated",),
+    ),
+    Mutant(
+        "another_instance_replaced",
+        "A start replaces the instance that it finds, and not the one that its policy lets it replace.",
+        "taskhub/handing_over.py",
+        "only not in (None, found.columns.execution_id)",
+        "False",
+        (f"{_REUSE}::test_an_instance_that_has_come_meanwhile_is_judged_by_the_state_that_it_is_in",),
+    ),
     Mutant(
         "deleted_without_its_rest",
         "A finished instance is taken away with what it still had to say.",

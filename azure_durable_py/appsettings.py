@@ -1,7 +1,8 @@
 """Reads what surrounds a function app: host.json, local.settings.json, the environment.
 
 Owns the two files' syntax (JSON that may hold comments and trailing commas, as the Functions
-host and Core Tools read it) and who wins. What the values mean is the business of `settings`.
+host and Core Tools read it) and who wins. What the values mean is the business of `settings`. It never loads the
+app's code.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from azure_durable_py.errors import SettingsError
-from azure_durable_py.settings import key_of, look_up
+from azure_durable_py.settings import Settings, key_of, look_up
 
 HOST_JSON = "host.json"
 LOCAL_SETTINGS = "local.settings.json"
@@ -29,6 +30,15 @@ class LocalSettings:
     port: int | None = None
     cors: tuple[str, ...] = ()
     cors_credentials: bool = False
+
+
+def read_app(app_dir: Path, environ: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
+    """What host.json in a directory says, and all app settings: everything but the code of the app there.
+
+    :raises SettingsError: one of the files cannot be read, or has a setting that cannot be used.
+    """
+    values = app_settings(read_local_settings(app_dir), environ)
+    return Settings.from_host_json(read_host_json(app_dir, values), values), values
 
 
 def read_host_json(app_dir: Path, app_settings: Mapping[str, str]) -> dict[str, Any]:

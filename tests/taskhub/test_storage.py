@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from azure_durable_py.errors import SettingsError
-from azure_durable_py.hosting.storage import default_storage, open_store
 from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.storage import default_storage, open_store
 
 SETTINGS = Settings(hub_name="MyHub")
 DEVELOPMENT = "UseDevelopmentStorage=true"

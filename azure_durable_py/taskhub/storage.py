@@ -1,6 +1,7 @@
 """Chooses the storage of a task hub: what `--storage` accepts, and the default.
 
-Owns that choice. How each store works is the business of `taskhub`.
+Owns that choice. How each store works is the business of the stores. Their libraries are imported
+when one is asked for: who uses the one need not pay for the other.
 """
 
 from __future__ import annotations
@@ -8,11 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from azure_durable_py.client.connect import store_from_settings
 from azure_durable_py.errors import SettingsError
 from azure_durable_py.settings import DEFAULT_CONNECTION, Settings
 from azure_durable_py.taskhub.protocol import TaskHubStore
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.core.credentials_async import AsyncTokenCredential
+
+    from azure_durable_py.taskhub.azure.connections import StorageConnection
 
 DATA_DIR = ".azure-durable"
 ACCEPTED = (
@@ -50,7 +57,8 @@ def open_store(spec: str, settings: Settings, app_settings: Mapping[str, str], a
     """
     kind, _, path = spec.partition(":")
     if kind == "sqlite" and (path or spec == "sqlite"):
-        return _sqlite(Path(path) if path else data_dir(app_dir) / f"{settings.hub_name}.db", settings, app_dir)
+        file = app_dir / Path(path).expanduser() if path else data_dir(app_dir) / f"{settings.hub_name}.db"
+        return store_from_file(settings, file)
     if spec == "memory":
         from azure_durable_py.taskhub.sqlite import SqliteStore
 
@@ -81,10 +89,62 @@ def data_dir(app_dir: Path) -> Path:
     return directory
 
 
-def _sqlite(path: Path, settings: Settings, app_dir: Path) -> TaskHubStore:
+def store_from_file(settings: Settings, file: Path) -> TaskHubStore:
+    """The store of a hub in a SQLite file, which is made when it is not there.
+
+    :raises SettingsError: its directory does not exist.
+    """
     from azure_durable_py.taskhub.sqlite import SqliteStore
 
-    file = app_dir / path.expanduser()
     if not file.parent.is_dir():
-        raise SettingsError(f"The directory {file.parent} of --storage sqlite:{path} does not exist; create it first.")
+        raise SettingsError(
+            f"The directory {file.parent} of the SQLite file {file.name} does not exist; create it first."
+        )
     return SqliteStore(str(file), hub_name=settings.hub_name, instance_queue_count=settings.instance_queue_count)
+
+
+def store_from_connection_string(settings: Settings, connection_string: str) -> TaskHubStore:
+    """The store of a hub in the account of a connection string.
+
+    :raises SettingsError: the connection string cannot be used.
+    """
+    from azure_durable_py.taskhub.azure.connections import StorageConnection
+
+    return _azure(settings, StorageConnection.from_connection_string(connection_string))
+
+
+def store_from_credential(
+    settings: Settings,
+    table_service_uri: str,
+    queue_service_uri: str,
+    credential: AsyncTokenCredential | TokenCredential,
+) -> TaskHubStore:
+    """The store of a hub in the account at two service URIs.
+
+    :raises SettingsError: a URI cannot be used.
+    """
+    from azure_durable_py.taskhub.azure.connections import StorageConnection
+
+    connection = StorageConnection.from_credential(credential, queue_uri=queue_service_uri, table_uri=table_service_uri)
+    return _azure(settings, connection)
+
+
+def store_from_settings(settings: Settings, app_settings: Mapping[str, str]) -> TaskHubStore:
+    """The store of the hub that settings name.
+
+    :raises SettingsError: the connection is missing or cannot be used.
+    """
+    from azure_durable_py.taskhub.azure.connections import StorageConnection
+
+    return _azure(settings, StorageConnection.from_settings(settings.connection_name, app_settings))
+
+
+def _azure(settings: Settings, connection: StorageConnection) -> TaskHubStore:
+    from azure_durable_py.taskhub.azure.store import AzureStore
+
+    return AzureStore(
+        connection,
+        hub_name=settings.hub_name,
+        instance_queue_count=settings.instance_queue_count,
+        message_encoding=settings.queue_message_encoding,
+    )

@@ -1,0 +1,67 @@
+"""Which durable client a function gets: the async one, or the one that waits, where its annotation asks for that."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, TypeAlias, Union, get_args, get_origin
+
+from azure_durable_py.bindings import DurableClient
+from azure_durable_py.errors import RegistrationError
+from azure_durable_py.registry import place_of
+from azure_durable_py.signatures import resolve_annotation, signature_of
+
+ClientSource: TypeAlias = Callable[[DurableClient], Any]
+"""Gives the async client for a binding."""
+_SYNC_CLIENT = "azure_durable_py.client.sync_client"
+
+
+def filler(
+    binding: DurableClient,
+    function: Callable[..., Any],
+    clients: ClientSource,
+    loop: Callable[[], asyncio.AbstractEventLoop | None],
+) -> Callable[[], Any]:
+    """What gives the value of a client parameter at each call of its function.
+
+    :param clients: gives async clients.
+    :param loop: tells the event loop that they work on.
+    :raises RegistrationError: an `async def` function asks for a client that waits.
+    """
+    if not takes_sync_client(function, binding.name):
+        return functools.partial(clients, binding)
+
+    def fill() -> Any:
+        from azure_durable_py.client.bridge import LoopBridge
+        from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient
+
+        return DurableOrchestrationSyncClient(clients(binding), LoopBridge(loop()))
+
+    return fill
+
+
+def takes_sync_client(function: Callable[..., Any], name: str) -> bool:
+    """Whether the annotation of a parameter asks for the client that waits.
+
+    :raises RegistrationError: it does, and the function is an `async def`.
+    """
+    parameter = signature_of(function).parameters.get(name)
+    annotation = None if parameter is None else resolve_annotation(function, parameter.annotation)
+    # An annotation that names the class has imported it. Who has not pays nothing for looking.
+    module = sys.modules.get(_SYNC_CLIENT)
+    if module is None or annotation is None:
+        return False
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    if not any(isinstance(kind, type) and issubclass(kind, module.DurableOrchestrationSyncClient) for kind in kinds):
+        return False
+    if inspect.iscoroutinefunction(function):
+        raise RegistrationError(
+            f"{place_of(function)} is `async def`, and asks for a DurableOrchestrationSyncClient in {name!r}, whose "
+            "calls would stop the event loop. Ask for a DurableOrchestrationClient and await what it does, or make it "
+            "a plain `def`."
+        )
+    return True
