@@ -31,6 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "failures",
             "history",
             "ids",
+            "recurrence",
             "registry",
             "retry_policy",
             "serialization",
