@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         EntityPage,
         EntityStateResponse,
     )
+    from azure_durable_py.client.schedules import ScheduleClient, ScheduleDescription
     from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
     from azure_durable_py.errors import (
         DurableError,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
         OrchestratorError,
         PayloadTooLargeError,
         RegistrationError,
+        ScheduleAlreadyExistsError,
+        ScheduleNotFoundError,
         SerializationError,
         SettingsError,
         StorageError,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from azure_durable_py.runtime.entities.context import DurableEntityContext, entity_context
     from azure_durable_py.runtime.entities.proxy import operation
     from azure_durable_py.runtime.tasks import Task
+    from azure_durable_py.schedules.definition import ScheduleDefinition, schedule_entity_id
     from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
     from azure_durable_py.settings import Settings
     from azure_durable_py.status import OrchestrationRuntimeStatus
@@ -69,6 +73,10 @@ _HOMES = {
         "EntityPage",
         "EntityStateResponse",
     ),
+    "client.schedules": (
+        "ScheduleClient",
+        "ScheduleDescription",
+    ),
     "client.status": (
         "DurableOrchestrationStatus",
         "PurgeHistoryResult",
@@ -88,6 +96,8 @@ _HOMES = {
         "OrchestratorError",
         "PayloadTooLargeError",
         "RegistrationError",
+        "ScheduleAlreadyExistsError",
+        "ScheduleNotFoundError",
         "SerializationError",
         "SettingsError",
         "StorageError",
@@ -110,6 +120,10 @@ _HOMES = {
     ),
     "runtime.entities.proxy": ("operation",),
     "runtime.tasks": ("Task",),
+    "schedules.definition": (
+        "ScheduleDefinition",
+        "schedule_entity_id",
+    ),
     "serialization.converter": (
         "DataConverter",
         "JsonDataConverter",
@@ -156,6 +170,11 @@ __all__ = [
     "RegistrationError",
     "RetryOptions",
     "RetryPolicy",
+    "ScheduleAlreadyExistsError",
+    "ScheduleClient",
+    "ScheduleDefinition",
+    "ScheduleDescription",
+    "ScheduleNotFoundError",
     "SerializationError",
     "Settings",
     "SettingsError",
@@ -169,6 +188,7 @@ __all__ = [
     "WorkGivenUpError",
     "entity_context",
     "operation",
+    "schedule_entity_id",
 ]
 
 

@@ -23,6 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"http"}),
     frozenset({"app", "bindings"}),
     frozenset({"worker", "client"}),
+    frozenset({"schedules"}),
     frozenset({"runtime", "taskhub"}),
     frozenset(
         {

@@ -24,6 +24,7 @@ from azure_durable_py.registry import (
     Registry,
     place_of,
 )
+from azure_durable_py.schedules.functions import add_schedules
 from azure_durable_py.signatures import resolve_annotation, signature_of
 
 ClientSource = Callable[[DurableClient], Any]
@@ -31,7 +32,7 @@ _CONTEXT = "context"
 
 
 def build_registry(functions: Iterable[DurableFunction[..., Any]], clients: ClientSource) -> Registry:
-    """Register every durable function.
+    """Register every durable function, and those that the engine adds.
 
     :param clients: asked for the durable client of an activity whenever the activity runs.
     :raises RegistrationError: a declaration could never run, or a name is taken.
@@ -45,6 +46,7 @@ def build_registry(functions: Iterable[DurableFunction[..., Any]], clients: Clie
                 registry.activities.add(_activity(function, clients))
             case "entity":
                 registry.entities.add(_entity(function))
+    add_schedules(registry, functools.partial(clients, DurableClient("client")))
     return registry
 
 

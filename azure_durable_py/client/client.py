@@ -33,6 +33,7 @@ from azure_durable_py.client.links import (
 from azure_durable_py.client.messenger import Messenger
 from azure_durable_py.client.purger import Purger
 from azure_durable_py.client.reader import ABSENT, Reader, query_of
+from azure_durable_py.client.schedules import ScheduleClient
 from azure_durable_py.client.starter import Starter
 from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
 from azure_durable_py.client.waiter import Waiter
@@ -177,6 +178,11 @@ class DurableOrchestrationClient(EntityClient):
     def settings(self) -> Settings:
         """The settings that the client works with."""
         return self._settings
+
+    @property
+    def schedules(self) -> ScheduleClient:
+        """The schedules of the task hub: orchestrations that are started again and again."""
+        return ScheduleClient(self, self._converter, self._registry)
 
     # --- starting --------------------------------------------------------------------------------
 
