@@ -84,6 +84,9 @@ def _perform(context: DurableEntityContext) -> None:
         context.destruct_on_exit()
     else:
         keeper = Keeper(context, ScheduleState.from_json(stored))
+        if name == ENDED:
+            # What is due as a run ends finds it ended.
+            keeper.end(context.get_input())
         keeper.start_due()
         result = operation(keeper, context.get_input())
         keeper.keep()
@@ -285,10 +288,6 @@ def _get(keeper: Keeper, given: Any) -> None:
     del keeper, given
 
 
-def _end(keeper: Keeper, given: Any) -> None:
-    keeper.end(given)
-
-
 def _reason(given: Any) -> str | None:
     if given is not None and (not isinstance(given, str) or len(given) > _MAX_REASON_CHARS):
         raise InvalidRequestError(f"A reason is a text of at most {_MAX_REASON_CHARS} characters.")
@@ -302,5 +301,5 @@ _OPERATIONS: dict[str, Callable[[Keeper, Any], Any]] = {
     "resume": _resume,
     "run_now": _run_now,
     WAKE: _get,
-    ENDED: _end,
+    ENDED: _get,
 }
