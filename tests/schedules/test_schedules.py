@@ -121,7 +121,7 @@ def test_what_is_asked_for_wrongly_is_refused():
             await schedules.update("s", orchestrator="take")
         with pytest.raises(df.InvalidRequestError, match="every"):
             await schedules.update("s", every=timedelta(milliseconds=1))
-        with pytest.raises(df.InvalidRequestError, match="needs .time. in it"):
+        with pytest.raises(df.InvalidRequestError, match=r"needs .time. in it"):
             await schedules.update("s", instance_id="one", overlap="allow")
         with pytest.raises(df.InvalidRequestError, match="accepted is skip"):
             await schedules.run_now("s", overlap="queue")  # type: ignore[arg-type]
@@ -336,7 +336,6 @@ def test_each_occurrence_is_run_once_whoever_is_killed(overlap: Any, seed: int):
         found, last = await runs_of(hub), await told(hub)
         assert set(found.values()) == {Status.Completed}
         assert len(found) == last.runs > 5
-        print("RUNS", last.runs, hub.now)
         assert last.running == ()
         if overlap == "allow":
             assert last.last_run_at is not None
