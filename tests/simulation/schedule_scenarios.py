@@ -10,7 +10,7 @@ from typing import Any
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.schedules.functions import add_schedules
+from azure_durable_py.schedules.functions import OPERATION, add_schedules
 from azure_durable_py.schedules.state import ScheduleState
 from azure_durable_py.taskhub.protocol import Header
 from tests.simulation.world import World, the_world
@@ -74,6 +74,7 @@ async def schedules(world: World) -> None:
 async def rescheduled(world: World) -> None:
     """Two clients pause, change, run and delete one schedule; at last it is deleted, and nothing of it goes on."""
     await asyncio.gather(_meddle(world, "C1"), _meddle(world, "C2"))
+    await _all_is_done(world)
     await world.client().insist("schedules.delete", "s")
     await world.at_rest()
     assert await world.state_of("@builtin__schedule@s") is None
@@ -101,6 +102,16 @@ async def _meddle(world: World, name: str) -> None:
             case _:
                 await client.ask("schedules.delete", "s")
         await world.nap(60.0)
+
+
+async def _all_is_done(world: World) -> None:
+    """Wait until what was asked for is done: a client that gave up, or died, has asked for it all the same."""
+    await asyncio.sleep(max(0.0, world.until - world.now))
+    await world.repair()
+    asked = [header.instance_id for header in await world.headers() if header.columns.name == OPERATION]
+    for instance_id in asked:
+        if await world.exists(instance_id):
+            await world.finished(instance_id)
 
 
 async def _state(world: World, name: str) -> ScheduleState:
