@@ -107,6 +107,7 @@ class DurableOrchestrationClient(EntityClient):
         self._purger = Purger(hub, self._reader)
         override = settings.overridable_existing_instance_states == "AnyState"
         self._starter = Starter(hub, self._messenger, replace_running=override)
+        self._schedules = ScheduleClient(self, self._converter, registry)
         self._waiter = Waiter(hub.clock, self._messenger, self._starter, self._reader)
 
     @classmethod
@@ -182,7 +183,7 @@ class DurableOrchestrationClient(EntityClient):
     @property
     def schedules(self) -> ScheduleClient:
         """The schedules of the task hub: orchestrations that are started again and again."""
-        return ScheduleClient(self, self._converter, self._registry)
+        return self._schedules
 
     # --- starting --------------------------------------------------------------------------------
 

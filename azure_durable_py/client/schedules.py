@@ -7,7 +7,6 @@ engine's own, whose end tells what came of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -18,7 +17,6 @@ from azure_durable_py.errors import (
     InvalidRequestError,
     ScheduleAlreadyExistsError,
     ScheduleNotFoundError,
-    StorageError,
 )
 from azure_durable_py.schedules.definition import (
     ENTITY,
@@ -108,6 +106,7 @@ class ScheduleClient:
         self._converter = converter
         self._registry = registry
         self._timeout = timeout
+        self._free: list[str] = []
 
     async def create(
         self,
@@ -277,7 +276,10 @@ class ScheduleClient:
 
     async def _ask(self, schedule_id: str, operation: str, given: Any) -> Any:
         asked = [check_schedule_id(schedule_id), operation, given]
-        instance_id = await self._client.start_new(OPERATION, client_input=asked)
+        # One that were purged could come back: storage may take the start of an instance again, long after. So the next
+        # operation takes its place.
+        instance_id = self._free.pop() if self._free else f"{OPERATION}:{self._client.hub.ids.new()}"
+        await self._client.start_new(OPERATION, instance_id, asked)
         try:
             status = await self._client.wait_for_completion(instance_id, self._timeout, raise_if_failed=True)
         except TimeoutError as error:
@@ -285,8 +287,7 @@ class ScheduleClient:
                 f"No worker has done {operation!r} of schedule {schedule_id!r} within {seconds(self._timeout):g} s. "
                 f"It is asked for, as instance {instance_id!r}, and is done when one runs."
             ) from error
-        with suppress(StorageError):
-            await self._client.purge_instance_history(instance_id)
+        self._free.append(instance_id)
         answer = cast("dict[str, Any]", status.output or {})
         if "error" in answer:
             raise _ERRORS.get(answer["error"], DurableError)(answer["message"])
