@@ -30,6 +30,7 @@ from azure_durable_py.schedules.functions import OPERATION
 from azure_durable_py.schedules.state import ScheduleState
 from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
 from azure_durable_py.shape import ShapeError
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.protocol import CorruptRowError
 
 if TYPE_CHECKING:
@@ -287,6 +288,8 @@ class ScheduleClient:
                 f"No worker has done {operation!r} of schedule {schedule_id!r} within {seconds(self._timeout):g} s. "
                 f"It is asked for, as instance {instance_id!r}, and is done when one runs."
             ) from error
+        if status.runtime_status is not OrchestrationRuntimeStatus.Completed:
+            raise DurableError(f"{operation!r} of schedule {schedule_id!r} came to nothing: {status.output_json}.")
         self._free.append(instance_id)
         answer = cast("dict[str, Any]", status.output or {})
         if "error" in answer:

@@ -15,7 +15,7 @@ from azure_durable_py.schedules.state import ScheduleState
 from azure_durable_py.taskhub.protocol import Header
 from tests.simulation.world import World, the_world
 
-EVERY = timedelta(seconds=20)
+EVERY = timedelta(seconds=40)
 
 # --- the app -------------------------------------------------------------------------------------------
 
@@ -48,9 +48,9 @@ async def schedules(world: World) -> None:
     client = world.client()
     common = {"every": EVERY, "catch_up": "all"}
     await client.insist("schedules.create", "free", "ticks", 5, overlap="allow", **common)
-    await client.insist("schedules.create", "queued", "ticks", 30, overlap="buffer_one", **common)
+    await client.insist("schedules.create", "queued", "ticks", 50, overlap="buffer_one", **common)
     await client.insist("schedules.create", "impatient", "ticks", 400, overlap="terminate", **common)
-    await asyncio.sleep(max(0.0, world.until - world.now) + 300.0)
+    await asyncio.sleep(max(0.0, world.until - world.now) + 100.0)
     for name in ("free", "queued", "impatient"):
         answer = await client.insist("schedules.pause", name)
         assert answer.done, answer
@@ -96,7 +96,7 @@ async def _meddle(world: World, name: str) -> None:
             case 3:
                 await client.ask("schedules.resume", "s")
             case 4:
-                await client.ask("schedules.update", "s", cron="*/30 * * * * *")
+                await client.ask("schedules.update", "s", cron="*/50 * * * * *")
             case 5:
                 await client.ask("schedules.run_now", "s")
             case _:
