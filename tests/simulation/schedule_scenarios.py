@@ -15,7 +15,8 @@ from azure_durable_py.schedules.state import ScheduleState
 from azure_durable_py.taskhub.protocol import Header
 from tests.simulation.world import World, the_world
 
-EVERY = timedelta(seconds=40)
+EVERY = timedelta(seconds=60)
+OFTEN = timedelta(seconds=40)
 
 # --- the app -------------------------------------------------------------------------------------------
 
@@ -48,7 +49,7 @@ async def schedules(world: World) -> None:
     client = world.client()
     common = {"every": EVERY, "catch_up": "all"}
     await client.insist("schedules.create", "free", "ticks", 5, overlap="allow", **common)
-    await client.insist("schedules.create", "queued", "ticks", 50, overlap="buffer_one", **common)
+    await client.insist("schedules.create", "queued", "ticks", 80, overlap="buffer_one", **common)
     await client.insist("schedules.create", "impatient", "ticks", 400, overlap="terminate", **common)
     await asyncio.sleep(max(0.0, world.until - world.now) + 100.0)
     for name in ("free", "queued", "impatient"):
@@ -89,7 +90,7 @@ async def _meddle(world: World, name: str) -> None:
         match world.dice.randrange(7):
             case 0 | 1:
                 overlap = world.dice.choice(("skip", "terminate", "buffer_one", "allow"))
-                args = {"every": EVERY, "overlap": overlap, "replace": world.dice.random() < 0.5}
+                args = {"every": OFTEN, "overlap": overlap, "replace": world.dice.random() < 0.5}
                 await client.ask("schedules.create", "s", "ticks", 15, **args)
             case 2:
                 await client.ask("schedules.pause", "s", "why not")
