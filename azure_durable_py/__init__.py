@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from azure_durable_py.client.export import ExportedInstance
     from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
+    from azure_durable_py.client.schedules import ScheduleClient, ScheduleDescription
     from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
     from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient
     from azure_durable_py.errors import (
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
         OrchestratorError,
         PayloadTooLargeError,
         RegistrationError,
+        ScheduleAlreadyExistsError,
+        ScheduleNotFoundError,
         SerializationError,
         SettingsError,
         StorageError,
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from azure_durable_py.runtime.entities.context import DurableEntityContext, entity_context
     from azure_durable_py.runtime.entities.proxy import operation
     from azure_durable_py.runtime.tasks import Task, TaskState
+    from azure_durable_py.schedules.definition import ScheduleDefinition, schedule_entity_id
     from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
     from azure_durable_py.settings import Settings
     from azure_durable_py.status import OrchestrationRuntimeStatus
@@ -76,6 +80,10 @@ _HOMES = {
     ),
     "client.export": ("ExportedInstance",),
     "client.id_reuse": ("OrchestrationIdReusePolicy",),
+    "client.schedules": (
+        "ScheduleClient",
+        "ScheduleDescription",
+    ),
     "client.status": (
         "DurableOrchestrationStatus",
         "PurgeHistoryResult",
@@ -97,6 +105,8 @@ _HOMES = {
         "OrchestratorError",
         "PayloadTooLargeError",
         "RegistrationError",
+        "ScheduleAlreadyExistsError",
+        "ScheduleNotFoundError",
         "SerializationError",
         "SettingsError",
         "StorageError",
@@ -121,6 +131,10 @@ _HOMES = {
     "runtime.tasks": (
         "Task",
         "TaskState",
+    ),
+    "schedules.definition": (
+        "ScheduleDefinition",
+        "schedule_entity_id",
     ),
     "serialization.converter": (
         "DataConverter",
@@ -178,6 +192,11 @@ __all__ = [
     "RegistrationError",
     "RetryOptions",
     "RetryPolicy",
+    "ScheduleAlreadyExistsError",
+    "ScheduleClient",
+    "ScheduleDefinition",
+    "ScheduleDescription",
+    "ScheduleNotFoundError",
     "SerializationError",
     "Settings",
     "SettingsError",
@@ -193,6 +212,7 @@ __all__ = [
     "WorkGivenUpError",
     "entity_context",
     "operation",
+    "schedule_entity_id",
 ]
 
 

@@ -63,6 +63,14 @@ class InstanceAlreadyExistsError(DurableError):
     """An instance with this id exists and its state does not allow replacing it."""
 
 
+class ScheduleNotFoundError(DurableError, LookupError):
+    """There is no such schedule in the task hub."""
+
+
+class ScheduleAlreadyExistsError(DurableError):
+    """A schedule with this id exists."""
+
+
 class InstanceCompletedError(DurableError):
     """The instance has reached a terminal state and takes no more messages."""
 

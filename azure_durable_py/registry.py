@@ -47,6 +47,9 @@ class EntityDefinition:
     function: Callable[..., Any]
 
 
+BUILT_IN = "BuiltIn__"
+"""The names of the engine's own functions begin with this; those of an app cannot."""
+
 _Definition = TypeVar("_Definition", OrchestratorDefinition, ActivityDefinition, EntityDefinition)
 
 
@@ -56,14 +59,20 @@ class Definitions(Generic[_Definition]):
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._by_name: dict[str, _Definition] = {}
+        self._built_in: dict[str, _Definition] = {}
 
     def add(self, definition: _Definition) -> None:
-        """Register a definition.
+        """Register a definition of the app.
 
-        :raises RegistrationError: the name is empty or already taken.
+        :raises RegistrationError: the name is empty, already taken, or kept for the engine.
         """
         if not definition.name:
             raise RegistrationError(f"An {self._kind} needs a name.")
+        if is_built_in(definition.name):
+            raise RegistrationError(
+                f"{place_of(definition.function)} is registered as {self._kind} {definition.name!r}, but names that "
+                f"begin with {BUILT_IN!r} are kept for functions of the engine. Rename it."
+            )
         taken = self._by_name.get(definition.name.lower())
         if taken is not None:
             raise RegistrationError(
@@ -72,24 +81,32 @@ class Definitions(Generic[_Definition]):
             )
         self._by_name[definition.name.lower()] = definition
 
+    def add_built_in(self, definition: _Definition) -> None:
+        """Register a function of the engine. It is found by its name, and is none of the app's."""
+        self._built_in[definition.name.lower()] = definition
+
+    def built_in(self) -> list[_Definition]:
+        """The functions of the engine."""
+        return list(self._built_in.values())
+
     def get(self, name: str) -> _Definition:
         """Look a definition up.
 
         :raises FunctionNotFoundError: not registered; the message lists near names.
         """
-        found = self._by_name.get(name.lower())
+        found = self._by_name.get(name.lower()) or self._built_in.get(name.lower())
         if found is None:
             raise FunctionNotFoundError(self._unknown(name))
         return found
 
     def __contains__(self, name: str) -> bool:
-        return name.lower() in self._by_name
+        return name.lower() in self._by_name or name.lower() in self._built_in
 
     def __len__(self) -> int:
         return len(self._by_name)
 
     def names(self) -> list[str]:
-        """The registered names, sorted."""
+        """The names that the app registered, sorted."""
         return sorted(definition.name for definition in self._by_name.values())
 
     def _unknown(self, name: str) -> str:
@@ -122,6 +139,11 @@ class Registry:
             "activityTrigger": self.activities.names(),
             "entityTrigger": self.entities.names(),
         }
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a name is one that only functions of the engine have."""
+    return name.lower().startswith(BUILT_IN.lower())
 
 
 def place_of(function: Callable[..., Any]) -> str:

@@ -23,6 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"http"}),
     frozenset({"app", "bindings"}),
     frozenset({"worker", "client"}),
+    frozenset({"schedules"}),
     frozenset({"runtime", "taskhub"}),
     frozenset(
         {
@@ -34,6 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "history",
             "ids",
             "moved_names",
+            "recurrence",
             "registry",
             "retry_policy",
             "serialization",

@@ -24,6 +24,7 @@ from azure_durable_py.registry import (
     Registry,
     place_of,
 )
+from azure_durable_py.schedules.functions import add_schedules
 from azure_durable_py.signatures import resolve_annotation, signature_of
 
 Fill = Callable[[DurableClient, Callable[..., Any]], Callable[[], Any]]
@@ -33,7 +34,7 @@ _CONTEXT = "context"
 def build_registry(
     functions: Iterable[DurableFunction[..., Any]], fill: Fill, *, strict_types: bool = False
 ) -> Registry:
-    """Register every durable function.
+    """Register every durable function, and those that the engine adds.
 
     :param fill: gives for a binding and an activity what is asked for the client whenever the activity runs.
     :param strict_types: annotations of plain JSON types are checked, too.
@@ -51,6 +52,7 @@ def build_registry(
                 registry.activities.add(replace(activity, input_type=registry.expected(activity.input_type)))
             case "entity":
                 registry.entities.add(_entity(function))
+    add_schedules(registry, fill(DurableClient("client"), add_schedules))
     return registry
 
 

@@ -40,6 +40,7 @@ from azure_durable_py.client.links import (
 from azure_durable_py.client.messenger import Messenger
 from azure_durable_py.client.purger import Purger
 from azure_durable_py.client.reader import ABSENT, Reader, query_of
+from azure_durable_py.client.schedules import ScheduleClient
 from azure_durable_py.client.starter import Starter
 from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
 from azure_durable_py.client.waiter import Waiter
@@ -113,6 +114,7 @@ class DurableOrchestrationClient(EntityClient):
         self._purger = Purger(hub, self._reader)
         override = settings.overridable_existing_instance_states == "AnyState"
         self._starter = Starter(hub, self._messenger, replace_running=override)
+        self._schedules = ScheduleClient(self, self._converter, registry)
         self._waiter = Waiter(hub.clock, self._messenger, self._starter, self._reader)
 
     @classmethod
@@ -217,6 +219,11 @@ class DurableOrchestrationClient(EntityClient):
     def settings(self) -> Settings:
         """The settings that the client works with."""
         return self._settings
+
+    @property
+    def schedules(self) -> ScheduleClient:
+        """The schedules of the task hub: orchestrations that are started again and again."""
+        return self._schedules
 
     # --- starting --------------------------------------------------------------------------------
 

@@ -104,8 +104,16 @@ class JsonDataConverter:
             raise SerializationError(f"Not JSON: {error}; the text begins {text[:60]!r}.") from error
 
 
+class JsonText(str):
+    """A value that is JSON text already: a worker sends it as it is."""
+
+    __slots__ = ()
+
+
 class BoundedConverter:
     """A converter that refuses values which are larger than a task hub stores, before they cost more.
+
+    What is JSON text already (`JsonText`) was converted where it came from, and is left as it is.
 
     :param inner: does the work.
     :param limit: characters of JSON text.
@@ -123,6 +131,8 @@ class BoundedConverter:
         """
         if isinstance(value, (str, bytes)):
             self._check(len(value))
+        if isinstance(value, JsonText):
+            return str(value)
         text = self._inner.serialize(value)
         self._check(len(text))
         return text

@@ -46,6 +46,8 @@ class Waits:
         made.activities, made.entities = registry.activities, registry.entities
         for name in registry.orchestrators.names():
             made.orchestrators.add(self._observed(registry.orchestrators.get(name)))
+        for definition in registry.orchestrators.built_in():
+            made.orchestrators.add_built_in(definition)
         return made
 
     def _observed(self, definition: OrchestratorDefinition) -> OrchestratorDefinition:

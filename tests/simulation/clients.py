@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,12 +24,12 @@ class Answer:
 
     done: bool
     value: Any = None
-    error: DurableError | None = None
+    error: DurableError | TimeoutError | None = None
 
     @property
     def unknown(self) -> bool:
         """Whether it may have had its effect or not."""
-        return not self.done and (self.error is None or isinstance(self.error, StorageError))
+        return not self.done and (self.error is None or isinstance(self.error, (StorageError, TimeoutError)))
 
 
 class SimulatedClient:
@@ -41,17 +42,17 @@ class SimulatedClient:
         self._client: DurableOrchestrationClient
 
     async def ask(self, method: str, *args: Any, **kwargs: Any) -> Answer:
-        """Call a method of the client once."""
+        """Call a method of the client, or of a part of it (`schedules.pause`), once."""
         if self._process is None or self._process.dead:
             self._begin()
-        call = within(self._process, getattr(self._client, method)(*args, **kwargs))
+        call = within(self._process, operator.attrgetter(method)(self._client)(*args, **kwargs))
         await asyncio.wait([call])
         if call.cancelled():
             return Answer(False)
         error = call.exception()
         if error is None:
             return Answer(True, call.result())
-        if isinstance(error, DurableError):
+        if isinstance(error, (DurableError, TimeoutError)):
             return Answer(False, error=error)
         raise error
 

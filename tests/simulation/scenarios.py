@@ -17,6 +17,7 @@ from tests.simulation.asyncio_scenarios import ASYNCIO_SCENARIOS, add_asyncio
 from tests.simulation.entity_scenarios import ENTITY_SCENARIOS, add_entities
 from tests.simulation.life_scenarios import LIFE_SCENARIOS, add_life
 from tests.simulation.odd_scenarios import ODD_SCENARIOS, add_odd
+from tests.simulation.schedule_scenarios import SCHEDULE_SCENARIOS, add_scheduled
 from tests.simulation.traffic_scenarios import TRAFFIC_SCENARIOS, add_traffic
 from tests.simulation.world import Plan, Play, World
 
@@ -139,6 +140,7 @@ def app() -> Registry:
     add_life(registry)
     add_odd(registry)
     add_asyncio(registry)
+    add_scheduled(registry)
     return registry
 
 
@@ -281,5 +283,6 @@ SCENARIOS: dict[str, Scenario] = {
         *LIFE_SCENARIOS,
         *ODD_SCENARIOS,
         *ASYNCIO_SCENARIOS,
+        *SCHEDULE_SCENARIOS,
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from typing_extensions import assert_type
@@ -11,6 +12,7 @@ import azure_durable_py as df
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.entities import EntityMetadata
 from azure_durable_py.client.export import ExportedInstance
+from azure_durable_py.client.schedules import ScheduleDescription
 from azure_durable_py.client.status import DurableOrchestrationStatus, StatusPage
 from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient
 
@@ -37,6 +39,19 @@ async def results(client: DurableOrchestrationClient) -> None:
     assert_type(client.create_http_management_payload(None, "one"), dict[str, str])
     client.create_http_management_payload()  # pyright: ignore[reportCallIssue]
     assert_type((await client.purge_instance_history("one")).instances_deleted, int)
+
+
+async def schedules(client: DurableOrchestrationClient) -> None:
+    """What a schedule is made of is checked, and so is what is told of it."""
+    minute = timedelta(minutes=1)
+    made = await client.schedules.create("s", "Hello", Order(1), every=minute, overlap="buffer_one", catch_up="all")
+    assert_type(made, ScheduleDescription)
+    assert_type(made.get_input(Order), Order)
+    assert_type(made.definition.every, timedelta | None)
+    assert_type(await client.schedules.get("s"), ScheduleDescription | None)
+    assert_type(await client.schedules.list(), tuple[ScheduleDescription, ...])
+    assert_type(await client.schedules.run_now("s"), str | None)
+    await client.schedules.update("s", overlap="queue")  # pyright: ignore[reportArgumentType] - there is no such rule
 
 
 async def outside_a_function() -> None:

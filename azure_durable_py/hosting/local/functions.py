@@ -17,7 +17,8 @@ from azure_durable_py.app import DFApp
 from azure_durable_py.app.registration import check_parameter
 from azure_durable_py.bindings import DurableClient
 from azure_durable_py.hosting.local.routes import Route
-from azure_durable_py.hosting.local.schedule import Schedule, parse_schedule
+from azure_durable_py.hosting.local.schedule import is_monitored, parse_schedule
+from azure_durable_py.recurrence import Recurrence
 from azure_durable_py.registry import place_of
 from azure_durable_py.settings import expand
 from azure_durable_py.signatures import signature_of
@@ -45,7 +46,7 @@ class TimerFunction:
     name: str
     call: Callable[..., Any]
     timer_name: str
-    schedule: Schedule
+    schedule: Recurrence
     run_on_startup: bool
     monitored: bool
     takes_context: bool
@@ -133,7 +134,7 @@ def _timer(app: DFApp, function: Function, trigger: TimerTrigger, app_settings: 
         timer_name=trigger.name,
         schedule=schedule,
         run_on_startup=bool(trigger.run_on_startup),
-        monitored=schedule.is_monitored if trigger.use_monitor is None else bool(trigger.use_monitor),
+        monitored=is_monitored(schedule) if trigger.use_monitor is None else bool(trigger.use_monitor),
         takes_context=_takes_context(user_function, trigger.name),
     )
 

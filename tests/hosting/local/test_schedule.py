@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from azure_durable_py.errors import RegistrationError, SettingsError
-from azure_durable_py.hosting.local.schedule import parse_schedule
+from azure_durable_py.hosting.local.schedule import is_monitored, parse_schedule
 
 UTC = timezone.utc
 
@@ -76,5 +76,13 @@ def test_what_is_no_schedule_is_refused(text: str, problem: str) -> None:
 
 
 def test_an_unknown_time_zone_is_refused() -> None:
-    with pytest.raises(SettingsError, match="WEBSITE_TIME_ZONE is 'Mars/Base'; accepted is the IANA name"):
+    with pytest.raises(SettingsError, match="WEBSITE_TIME_ZONE: 'Mars/Base' is no time zone"):
         parse_schedule("0 0 0 * * *", "f", {"WEBSITE_TIME_ZONE": "Mars/Base"})
+
+
+@pytest.mark.parametrize(
+    ("text", "monitored"),
+    [("0 */5 * * * *", True), ("*/5 * * * * *", False), ("00:01:00", True), ("00:00:59", False)],
+)
+def test_what_recurs_in_a_minute_or_more_is_made_up_for(text: str, monitored: bool) -> None:
+    assert is_monitored(parse_schedule(text, "f", {})) is monitored

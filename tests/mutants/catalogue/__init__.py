@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tests.mutants.catalogue import activities, deletion, entities, guards, inbox, sends, stores, timers, turns, values
+from tests.mutants.catalogue import (
+    activities,
+    deletion,
+    entities,
+    guards,
+    inbox,
+    schedules,
+    sends,
+    stores,
+    timers,
+    turns,
+    values,
+)
 from tests.mutants.planting import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -16,4 +28,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *deletion.MUTANTS,
     *stores.MUTANTS,
     *values.MUTANTS,
+    *schedules.MUTANTS,
 )
