@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
     from azure_durable_py.client.schedules import ScheduleClient, ScheduleDescription
     from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
-    from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient
+    from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient, ScheduleSyncClient
     from azure_durable_py.errors import (
         DurableError,
         DurableFunctionsCompatibilityWarning,
@@ -83,13 +83,17 @@ _HOMES = {
     "client.schedules": (
         "ScheduleClient",
         "ScheduleDescription",
+        "ScheduleSyncClient",
     ),
     "client.status": (
         "DurableOrchestrationStatus",
         "PurgeHistoryResult",
         "StatusPage",
     ),
-    "client.sync_client": ("DurableOrchestrationSyncClient",),
+    "client.sync_client": (
+        "DurableOrchestrationSyncClient",
+        "ScheduleSyncClient",
+    ),
     "errors": (
         "DurableError",
         "DurableFunctionsCompatibilityWarning",
@@ -197,6 +201,7 @@ __all__ = [
     "ScheduleDefinition",
     "ScheduleDescription",
     "ScheduleNotFoundError",
+    "ScheduleSyncClient",
     "SerializationError",
     "Settings",
     "SettingsError",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from azure_durable_py.client.client import DurableOrchestrationClient
+    from azure_durable_py.client.schedules import ScheduleClient
 
 
 class SyncClientBase:
@@ -45,3 +46,15 @@ class SyncClientBase:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class SyncSchedulesBase:
+    """What hangs on a sync client, and lives as long.
+
+    :param client: does what is asked for.
+    :param bridge: that of the sync client.
+    """
+
+    def __init__(self, client: ScheduleClient, bridge: LoopBridge) -> None:
+        self._client = client
+        self._bridge = bridge

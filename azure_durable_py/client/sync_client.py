@@ -12,10 +12,12 @@ from azure_durable_py.client.entities import CleanEntityStorageResult, EntityMet
 from azure_durable_py.client.export import ExportedInstance
 from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
 from azure_durable_py.client.links import HttpAnswer, HttpRequestLike
+from azure_durable_py.client.schedules import ScheduleDescription
 from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
-from azure_durable_py.client.sync_base import SyncClientBase
+from azure_durable_py.client.sync_base import SyncClientBase, SyncSchedulesBase
 from azure_durable_py.history.events import Event
 from azure_durable_py.ids import EntityId
+from azure_durable_py.schedules.definition import CatchUp, Overlap
 from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus
 
@@ -138,6 +140,11 @@ class DurableOrchestrationSyncClient(SyncClientBase):
     def settings(self) -> Settings:
         """The settings that the client works with."""
         return self._client.settings
+
+    @property
+    def schedules(self) -> ScheduleSyncClient:
+        """The schedules of the task hub: orchestrations that are started again and again."""
+        return ScheduleSyncClient(self._client.schedules, self._bridge)
 
     def start_new(
         self,
@@ -629,3 +636,170 @@ class DurableOrchestrationSyncClient(SyncClientBase):
         something could send that again.
         """
         return self._bridge.run(self._client.clean_entity_storage(remove_empty_entities, release_orphaned_locks))
+
+
+class ScheduleSyncClient(SyncSchedulesBase):
+    """The schedules of one task hub, as `schedules` of the sync client gives them; every call waits.
+
+    It is `ScheduleClient` for code without `await`.
+    """
+
+    def create(
+        self,
+        schedule_id: str,
+        orchestrator: str | Callable[..., Any],
+        input_: Any = None,
+        *,
+        every: timedelta | None = None,
+        cron: str | None = None,
+        time_zone: str = "UTC",
+        start_at: datetime | None = None,
+        end_at: datetime | None = None,
+        start_immediately: bool = False,
+        overlap: Overlap = "skip",
+        catch_up: CatchUp = "latest",
+        version: str | None = None,
+        instance_id: str = "{schedule_id}-{time}",
+        paused: bool = False,
+        replace: bool = False,
+    ) -> ScheduleDescription:
+        """Create a schedule.
+
+        :param schedule_id: its id, of at most 100 characters, under the rules for instance ids.
+        :param orchestrator: what it starts: an orchestrator by name, or the decorated function.
+        :param input_: the input of every run; at most 65,536 characters of JSON.
+        :param every: how long from one run to the next, at least a second; this or `cron`.
+        :param cron: an NCRONTAB expression: `{second} {minute} {hour} {day} {month} {day-of-week}`, or without seconds.
+        :param time_zone: whose local time `cron` speaks of: an IANA name, such as `Europe/Oslo`.
+        :param start_at: nothing occurs before; intervals are counted from here (default: from now). Naive means UTC.
+        :param end_at: nothing occurs after. Naive means UTC.
+        :param start_immediately: also run once right away.
+        :param overlap: what to do when a run is still under way: `skip` the new one, start it afterwards
+            (`buffer_one`), `terminate` the old one and start it then, or `allow` both.
+        :param catch_up: which occurrences to start that came while no worker ran: the `latest`, `all` (at most 100),
+            or `none` that is more than a minute late.
+        :param version: the version of the runs (default: that of the app).
+        :param instance_id: their instance ids; `{schedule_id}` and `{time}` stand for those of the run.
+        :param paused: nothing occurs until it is resumed.
+        :param replace: if there is one with this id, give it this definition. Its counts stay, and so does its next
+            occurrence unless it is to occur at other times. `start_immediately` and `paused` are for new ones only.
+        :raises ScheduleAlreadyExistsError: there is one with this id, and `replace` was not asked for.
+        :raises InvalidRequestError: an argument cannot be used; names it.
+        :raises FunctionNotFoundError: the app has no such orchestrator.
+        :raises SerializationError: the input cannot be turned into JSON.
+        :raises TimeoutError: no worker has done it in time. It is done when one runs.
+        """
+        return self._bridge.run(
+            self._client.create(
+                schedule_id,
+                orchestrator,
+                input_,
+                every=every,
+                cron=cron,
+                time_zone=time_zone,
+                start_at=start_at,
+                end_at=end_at,
+                start_immediately=start_immediately,
+                overlap=overlap,
+                catch_up=catch_up,
+                version=version,
+                instance_id=instance_id,
+                paused=paused,
+                replace=replace,
+            )
+        )
+
+    def get(self, schedule_id: str) -> ScheduleDescription | None:
+        """A schedule as it is, or None if there is none.
+
+        :raises CorruptRowError: it is damaged.
+        """
+        return self._bridge.run(self._client.get(schedule_id))
+
+    def pause(self, schedule_id: str, reason: str | None = None) -> ScheduleDescription:
+        """Start nothing until it is resumed. Runs that are under way go on.
+
+        :param reason: kept for people, up to 1,000 characters.
+        :raises ScheduleNotFoundError: there is none.
+        :raises TimeoutError: no worker has done it in time. It is done when one runs.
+        """
+        return self._bridge.run(self._client.pause(schedule_id, reason))
+
+    def resume(self, schedule_id: str) -> ScheduleDescription:
+        """Go on with the first occurrence from now. Those during the pause are left out.
+
+        :raises ScheduleNotFoundError: there is none.
+        :raises TimeoutError: no worker has done it in time. It is done when one runs.
+        """
+        return self._bridge.run(self._client.resume(schedule_id))
+
+    def update(
+        self,
+        schedule_id: str,
+        *,
+        orchestrator: str | Callable[..., Any] | None = None,
+        input_: Any = None,
+        every: timedelta | None = None,
+        cron: str | None = None,
+        time_zone: str | None = None,
+        start_at: datetime | None = None,
+        end_at: datetime | None = None,
+        overlap: Overlap | None = None,
+        catch_up: CatchUp | None = None,
+        version: str | None = None,
+        instance_id: str | None = None,
+    ) -> ScheduleDescription:
+        """Change a schedule. What is not given (or None) stays as it is; `create(..., replace=True)` says all anew.
+
+        The next occurrence stays too, unless `every`, `cron`, `time_zone`, `start_at` or `end_at` changes. `every`
+        takes the place of `cron`, and `cron` that of `every`. The parameters are those of `create`.
+
+        :raises ScheduleNotFoundError: there is none.
+        :raises InvalidRequestError: an argument cannot be used; names it.
+        :raises FunctionNotFoundError: the app has no such orchestrator.
+        :raises SerializationError: the input cannot be turned into JSON.
+        :raises TimeoutError: no worker has done it in time. It is done when one runs.
+        """
+        return self._bridge.run(
+            self._client.update(
+                schedule_id,
+                orchestrator=orchestrator,
+                input_=input_,
+                every=every,
+                cron=cron,
+                time_zone=time_zone,
+                start_at=start_at,
+                end_at=end_at,
+                overlap=overlap,
+                catch_up=catch_up,
+                version=version,
+                instance_id=instance_id,
+            )
+        )
+
+    def run_now(self, schedule_id: str, *, overlap: Overlap | None = None) -> str | None:
+        """Run once, beside the occurrences, paused or not. Returns the instance id.
+
+        :param overlap: what to do when a run is under way (default: as the schedule has it).
+        :returns: None: a run was under way, so none was started now.
+        :raises ScheduleNotFoundError: there is none.
+        :raises InvalidRequestError: there is no such `overlap`, or it does not go with the schedule's `instance_id`.
+        :raises TimeoutError: no worker has done it in time. It is done when one runs.
+        """
+        return self._bridge.run(self._client.run_now(schedule_id, overlap=overlap))
+
+    def delete(self, schedule_id: str) -> None:
+        """Delete a schedule. Runs that are under way go on.
+
+        :raises ScheduleNotFoundError: there is none.
+        :raises TimeoutError: no worker has done it in time. It is done when one runs.
+        """
+        self._bridge.run(self._client.delete(schedule_id))
+
+    def list(self, prefix: str = "") -> tuple[ScheduleDescription, ...]:
+        """All schedules, in the order of their ids.
+
+        :param prefix: only those whose id begins with this.
+        :raises CorruptRowError: one is damaged; names it.
+        """
+        return self._bridge.run(self._client.list(prefix))

@@ -20,7 +20,8 @@ import pytest
 
 from azure_durable_py.client.bridge import LoopBridge, LoopThread
 from azure_durable_py.client.client import DurableOrchestrationClient
-from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient
+from azure_durable_py.client.schedules import ScheduleClient
+from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient, ScheduleSyncClient
 from azure_durable_py.errors import InstanceNotFoundError, SettingsError
 from azure_durable_py.ids import EntityId
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
@@ -56,10 +57,18 @@ def test_it_has_every_public_name_of_the_async_client() -> None:
     assert public(DurableOrchestrationSyncClient) == public(DurableOrchestrationClient) - LEFT_OUT | {"close"}
 
 
-@pytest.mark.parametrize("name", sorted(public(DurableOrchestrationClient) - LEFT_OUT))
-def test_a_call_takes_what_its_async_twin_takes_and_says_the_same(name: str) -> None:
-    ours: Any = getattr(DurableOrchestrationSyncClient, name)
-    theirs: Any = getattr(DurableOrchestrationClient, name)
+TWINS = {
+    DurableOrchestrationClient: DurableOrchestrationSyncClient,
+    ScheduleClient: ScheduleSyncClient,
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "name"), [(cls, name) for cls in TWINS for name in sorted(public(cls) - LEFT_OUT)], ids=str
+)
+def test_a_call_takes_what_its_async_twin_takes_and_says_the_same(source: type, name: str) -> None:
+    ours: Any = getattr(TWINS[source], name)
+    theirs: Any = getattr(source, name)
     assert (ours.__doc__ or "").replace(" ", "") == (theirs.__doc__ or "").replace(" (when entered)", "").replace(
         " ", ""
     )
@@ -94,6 +103,12 @@ def test_calls_raise_what_the_async_ones_raise(client: DurableOrchestrationSyncC
         client.wait_for_completion("one", 0)
     with pytest.raises(TypeError, match="instance_id"):
         client.get_status()  # type: ignore[call-arg]
+
+
+def test_schedules_hang_on_it(client: DurableOrchestrationSyncClient) -> None:
+    assert isinstance(client.schedules, ScheduleSyncClient)
+    assert client.schedules.list() == ()
+    assert client.schedules.get("nightly") is None
 
 
 def test_iterators_give_items_as_they_are_asked_for(client: DurableOrchestrationSyncClient) -> None:

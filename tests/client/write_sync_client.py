@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent.parent / "azure_durable_py"
-SOURCES = (PACKAGE / "client" / "client.py", PACKAGE / "client" / "entities.py")
+CLIENT = (PACKAGE / "client" / "client.py", PACKAGE / "client" / "entities.py")
+SCHEDULES = (PACKAGE / "client" / "schedules.py",)
+SOURCES = (*CLIENT, *SCHEDULES)
 TARGET = PACKAGE / "client" / "sync_client.py"
 ASYNC, SYNC = "DurableOrchestrationClient", "DurableOrchestrationSyncClient"
+SYNC_OF = {"ScheduleClient": "ScheduleSyncClient"}
+"""What hangs on the async client, and what on the sync one."""
 LEFT_OUT = frozenset({"hub"})
 """Only of use on the event loop."""
 WIDTH = 120
@@ -40,12 +44,29 @@ class {SYNC}(SyncClientBase):
     """
 '''
 
+SCHEDULES_HEAD = '''
+
+class ScheduleSyncClient(SyncSchedulesBase):
+    """The schedules of one task hub, as `schedules` of the sync client gives them; every call waits.
+
+    It is `ScheduleClient` for code without `await`.
+    """
+'''
+
 
 def generated() -> str:
     """The text of the module."""
+    used: set[str] = {"SyncSchedulesBase"}
+    methods = _methods(CLIENT, used)
+    of_schedules = _methods(SCHEDULES, used)
+    head = HEAD.format(imports=_imports(used)).rstrip()
+    return "\n".join([head, "", *methods]) + "\n".join([SCHEDULES_HEAD, *of_schedules])
+
+
+def _methods(paths: Iterable[Path], used: set[str]) -> list[str]:
+    """The methods of the classes there; `used` is told which names their signatures use."""
     methods: list[str] = []
-    used: set[str] = set()
-    for path in SOURCES:
+    for path in paths:
         text = path.read_text(encoding="utf-8")
         overloaded: set[str] = set()
         for node in _public_methods(ast.parse(text)):
@@ -56,13 +77,12 @@ def generated() -> str:
             else:
                 methods.append(_method(node, text, whose="client" if node.name in overloaded else "self._client"))
             used |= _names(node)
-    imports = _imports(used)
-    return "\n".join([HEAD.format(imports=imports).rstrip() + "\n", "\n".join(methods)])
+    return methods
 
 
 def _public_methods(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for cls in tree.body:
-        if isinstance(cls, ast.ClassDef) and cls.name in (ASYNC, "EntityClient"):
+        if isinstance(cls, ast.ClassDef) and cls.name in (ASYNC, "EntityClient", *SYNC_OF):
             for node in cls.body:
                 is_method = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
                 if is_method and not node.name.startswith("_") and node.name not in LEFT_OUT:
@@ -89,6 +109,9 @@ def _method(node: ast.FunctionDef | ast.AsyncFunctionDef, text: str, whose: str)
     if "classmethod" in decorators:
         result, docstring = SYNC, docstring.replace(" (when entered)", "")
         body = _wrapped("return cls._open(", f"{ASYNC}.{node.name}", node, ")")
+    elif returns in SYNC_OF:
+        result = SYNC_OF[returns]
+        body = f"        return {result}({whose}.{node.name}, self._bridge)"
     elif "property" in decorators:
         result, body = returns, f"        return {whose}.{node.name}"
     elif found := re.fullmatch(r"Async(Iterator|Generator)\[(.*?)(, None)?\]", returns):
@@ -141,14 +164,15 @@ _RENAMED = {"AsyncIterator": "Iterator", "AsyncGenerator": "Generator"}
 
 def _imports(used: set[str]) -> str:
     """The imports of these names, from where the async client has them, in the order of the formatter."""
-    homes = {ASYNC: "azure_durable_py.client.client", "SyncClientBase": "azure_durable_py.client.sync_base"}
+    homes = {ASYNC: "azure_durable_py.client.client"}
+    homes |= dict.fromkeys(("SyncClientBase", "SyncSchedulesBase"), "azure_durable_py.client.sync_base")
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module is not None:
                 homes |= {alias.name: node.module for alias in node.names}
             elif isinstance(node, ast.ClassDef) and node.name != ASYNC:
                 homes[node.name] = f"azure_durable_py.client.{path.stem}"
-    names = (used & homes.keys()) - {"AbstractAsyncContextManager"}
+    names = (used & homes.keys()) - {"AbstractAsyncContextManager", *SYNC_OF}
     wanted = {_RENAMED.get(name, name): homes[name] for name in (*names, ASYNC, "SyncClientBase", "TYPE_CHECKING")}
     modules: dict[str, list[str]] = {}
     for name in sorted(wanted, key=lambda name: (not name.isupper(), name)):

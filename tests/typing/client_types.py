@@ -83,6 +83,7 @@ def results_that_are_waited_for(client: DurableOrchestrationSyncClient) -> None:
     for instance in client.export_history():
         assert_type(instance, ExportedInstance)
     assert_type(client.raise_event("one", "Go"), None)
+    assert_type(client.schedules.list(), tuple[ScheduleDescription, ...])
     client.start_new("Hello", 5)  # pyright: ignore[reportArgumentType]
     client.start_new("Hello", no_such_parameter=5)  # pyright: ignore[reportCallIssue]
 
