@@ -217,6 +217,25 @@ async def test_an_instance_that_ran_once_more_meanwhile_is_exported_as_it_is_now
     assert (last.status.instance_id, last.status.input_, last.status.damaged) == ("i-29", "again", None)
 
 
+@pytest.mark.azurite
+async def test_an_export_from_azure_storage_has_the_same_lines(azurite: str, hub_name: str):
+    async with DurableOrchestrationClient.from_connection_string(azurite, hub_name) as client:
+        worker = Playing(client.hub)
+        for number in range(10):
+            await finish(client, worker, f"i-{number}", client_input="x" * 50_000, tags={"number": str(number)})
+        await client.start_new("Hello", "pending")
+        long_ago = datetime(2020, 1, 1)
+        found = await exported(
+            client, completed_time_from=long_ago, created_time_from=long_ago, instance_id_prefix="i-"
+        )
+        assert sorted(found) == [f"i-{number}" for number in range(10)]
+        for instance_id, instance in found.items():
+            assert instance.events == await client.get_history(instance_id)
+        assert list(await exported(client, tags={"number": "7"})) == ["i-7"]
+        assert await exported(client, completed_time_to=long_ago) == {}
+        await client.hub.store.delete_hub()
+
+
 # --- streaming ---------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -140,7 +140,7 @@ def test_what_cannot_be_opened_is_an_error_at_once(tmp_path: Path) -> None:
 
 def test_an_error_while_closing_is_raised_by_who_closes() -> None:
     @asynccontextmanager
-    async def fails_to_close() -> Any:
+    async def fails_to_close() -> AsyncGenerator[int, None]:
         yield 1
         raise OSError("disk is full")
 
