@@ -47,7 +47,7 @@ class EntityDefinition:
     function: Callable[..., Any]
 
 
-BUILT_IN = "BuiltIn__"
+BUILT_IN = "BuiltIn::"
 """The names of the engine's own functions begin with this; those of an app cannot."""
 
 _Definition = TypeVar("_Definition", OrchestratorDefinition, ActivityDefinition, EntityDefinition)

@@ -44,7 +44,7 @@ WHOLE = ScheduleDefinition(
         ({"every": MINUTE, "overlap": "queue"}, "overlap 'queue' cannot be used: accepted is skip, buffer_one"),
         ({"every": MINUTE, "catch_up": "some"}, "catch_up 'some' cannot be used: accepted is latest, all, none"),
         ({"every": MINUTE, "orchestrator": ""}, "orchestrator ''"),
-        ({"every": MINUTE, "orchestrator": "builtin__ScheduledRun"}, "an orchestrator of the app"),
+        ({"every": MINUTE, "orchestrator": "builtin::ScheduledRun"}, "an orchestrator of the app"),
         ({"every": MINUTE, "input_json": "{"}, "input_json '{' cannot be used: not JSON"),
         (
             {"every": MINUTE, "input_json": f'"{"x" * 70_000}"'},
@@ -68,7 +68,7 @@ def test_the_id_of_a_schedule_can_be_part_of_instance_ids(bad: str):
 
 
 def test_the_entity_of_a_schedule_has_a_name_that_apps_cannot_take():
-    assert schedule_entity_id("nightly") == EntityId("BuiltIn__Schedule", "nightly")
+    assert schedule_entity_id("nightly") == EntityId("BuiltIn::Schedule", "nightly")
 
 
 def test_a_definition_comes_back_from_json():

@@ -153,7 +153,7 @@ def test_a_worker_that_cannot_go_on_hands_what_it_was_told_to_another(monkeypatc
     again = played.signals[-1]
     assert (again.operation, again.signal_time) == (ENDED, played.now + MINUTE)
     played.now += MINUTE
-    played.ask(ENDED, "BuiltIn__ScheduledRun:s:20260101T000100Z")
+    played.ask(ENDED, "BuiltIn::ScheduledRun:s:20260101T000100Z")
     assert played.times()[-1] == "20260101T000400Z"
 
 

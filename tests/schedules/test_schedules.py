@@ -130,7 +130,7 @@ def test_what_is_asked_for_wrongly_is_refused():
                 await call("u")
         # However often something is asked, one instance is left of that.
         [asked] = await hub.client.get_status_all()
-        assert (asked.name, asked.is_finished) == ("BuiltIn__ScheduleOperation", True)
+        assert (asked.name, asked.is_finished) == ("BuiltIn::ScheduleOperation", True)
 
     play(app, scenario)
 
@@ -150,10 +150,10 @@ def test_without_a_worker_it_is_told_that_nothing_was_done_yet():
 def test_names_of_the_engine_cannot_be_taken():
     own = df.DFApp()
 
-    @own.entity_trigger(entity_name="builtin__schedule")
+    @own.entity_trigger(entity_name="builtin::schedule")
     def mine(context: df.DurableEntityContext) -> None: ...
 
-    with pytest.raises(df.RegistrationError, match=r"mine \(.*names that begin with 'BuiltIn__' are kept"):
+    with pytest.raises(df.RegistrationError, match=r"mine \(.*names that begin with 'BuiltIn::' are kept"):
         _ = own.registry
 
 
@@ -161,7 +161,7 @@ def test_functions_of_the_engine_are_none_of_the_app():
     registry = app.registry
     assert registry.entities.names() == []
     assert len(registry.entities) == 0
-    assert "BuiltIn__Schedule" in registry.entities
+    assert "BuiltIn::Schedule" in registry.entities
     assert all("BuiltIn" not in name for names in registry.kinds().values() for name in names)
 
 
@@ -246,7 +246,7 @@ def test_a_schedule_goes_on_though_somebody_terminates_what_watches_its_run():
     async def scenario(hub: VirtualHub) -> None:
         await hub.client.schedules.create("s", takes, 100, every=MINUTE)
         await asyncio.sleep(70)
-        await hub.client.terminate("BuiltIn__ScheduledRun:s:20260101T000100Z")
+        await hub.client.terminate("BuiltIn::ScheduledRun:s:20260101T000100Z")
         await asyncio.sleep(15 * 60)
         assert (await told(hub)).runs > 1
 

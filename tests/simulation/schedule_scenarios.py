@@ -78,7 +78,7 @@ async def rescheduled(world: World) -> None:
     await _all_is_done(world)
     await world.client().insist("schedules.delete", "s")
     await world.at_rest()
-    assert await world.state_of("@builtin__schedule@s") is None
+    assert await world.state_of("@builtin::schedule@s") is None
     for header in await _runs(world, "s"):
         assert header.columns.runtime_status in ("Completed", "Terminated"), header.columns
     _nothing_was_started_twice(world)
@@ -116,7 +116,7 @@ async def _all_is_done(world: World) -> None:
 
 
 async def _state(world: World, name: str) -> ScheduleState:
-    return ScheduleState.from_json(await world.state_of(f"@builtin__schedule@{name}"))
+    return ScheduleState.from_json(await world.state_of(f"@builtin::schedule@{name}"))
 
 
 async def _runs(world: World, schedule_id: str) -> list[Header]:
