@@ -31,7 +31,8 @@ class DurableOrchestrationStatus:
     dict per event, compacted as the management API shows it. `failure` is set on a failed instance
     that was read on its own (not in a list). `damaged` tells what of the instance cannot be read, and why;
     what could be is shown. Asking for a value that is not there is then an error (`CorruptRowError`). `waiting_for`
-    tells what the instance could not do for a while (not in a list), as where storage refuses it.
+    tells what the instance could not do for a while (not in a list), as where storage refuses it. `attempt` is how
+    often it was rewound (not in a list: 0 there).
     """
 
     instance_id: str | None = None
@@ -44,6 +45,7 @@ class DurableOrchestrationStatus:
     version: str | None = None
     tags: Mapping[str, str] = field(default_factory=lambda: {})
     parent_instance_id: str | None = None
+    attempt: int = 0
     failure: FailureDetails | None = None
     history: list[dict[str, Any]] | None = None
     input_json: str | None = None
@@ -104,9 +106,11 @@ class DurableOrchestrationStatus:
         """JSON-ready values by the names of the management API; times are ISO 8601 with microseconds."""
         waiting = {} if self.waiting_for is None else {"waitingFor": self.waiting_for}
         damaged = {} if self.damaged is None else {"damaged": self.damaged}
+        attempt = {"attempt": self.attempt} if self.attempt else {}
         return (
             damaged
             | waiting
+            | attempt
             | {
                 "name": self.name,
                 "instanceId": self.instance_id,

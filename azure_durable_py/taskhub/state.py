@@ -10,8 +10,15 @@ from typing import Any
 
 from azure_durable_py import shape
 from azure_durable_py.errors import PayloadTooLargeError
-from azure_durable_py.history.codec import decode_parent, decode_value, encode_parent, encode_time, encode_value
-from azure_durable_py.history.events import MAX_CHUNKS, ParentInstance, PayloadRef
+from azure_durable_py.history.codec import (
+    decode_parent,
+    decode_value,
+    encode_parent,
+    encode_time,
+    encode_value,
+    is_encoded,
+)
+from azure_durable_py.history.events import MAX_CHUNKS, ExecutionRewound, ParentInstance, PayloadRef
 from azure_durable_py.shape import LARGEST, Fields, ShapeError
 from azure_durable_py.taskhub.idset import MAX_IDS, IdSet
 from azure_durable_py.taskhub.payloads import MAX_STATE_BYTES, compact_json, pack, unpack
@@ -74,6 +81,8 @@ class SendKind(str, Enum):
 
     start_child = "startChild"
     """The start of a sub-orchestration."""
+    resume_child = "resumeChild"
+    """A sub-orchestration that an attempt before a rewind decided, and that is still waited for."""
     start_new = "startNew"
     """The start of an orchestration that nobody waits for."""
     deliver = "deliver"
@@ -219,6 +228,11 @@ class InstanceState:
             or (self.arming is not None and self.arming.guard == guard)
             or (self.alarm is not None and self.alarm.doorbell == guard)
         )
+
+    @property
+    def is_rewound(self) -> bool:
+        """Whether it was rewound and has taken no turn since: one is due, whatever arrived."""
+        return bool(self.tail) and is_encoded(self.tail[-1], ExecutionRewound)
 
     @property
     def earliest(self) -> datetime | None:

@@ -154,7 +154,7 @@ class ChildCalls(Calls):
             now = self._generation.now
             self._decisions.make(
                 lambda number: SubOrchestrationCreated(
-                    now, number, name, given or self._child_id(number), text, version
+                    now, number, name, given or self._child_id(number), text, version, self._generation.attempt
                 ),
                 task,
             )
@@ -165,7 +165,12 @@ class ChildCalls(Calls):
     def _child_id(self, number: int) -> str:
         generation = self._generation
         return ids.child_id(
-            generation.instance_id, generation.execution_id, generation.number, generation.start.timestamp, number
+            generation.instance_id,
+            generation.execution_id,
+            generation.number,
+            generation.attempt,
+            generation.start.timestamp,
+            number,
         )
 
 

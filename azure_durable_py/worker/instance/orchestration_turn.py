@@ -69,7 +69,7 @@ class OrchestrationTurn:
         events += [result.event for result in usable]
         events += due_timers(draft.state, draft.now)
         draft.state.start_at = None
-        if not events and failure is None:
+        if not events and failure is None and not draft.state.is_rewound:
             return False
         self._turn = failed_turn(failure, draft.now) if failure else self._reader.advance(events, draft.now)
         return True
