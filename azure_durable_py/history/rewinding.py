@@ -97,7 +97,6 @@ def standing(history: Sequence[Event], attempt: int = 0) -> Standing:
     """What counts of a history, in whole turns.
 
     :param attempt: how often the execution was rewound; asked for only if this generation of it was not.
-    :raises ValueError: it does not begin with `OrchestratorStarted`.
     """
     first = next((event for event in history if isinstance(event, ExecutionRewound)), None)
     found = Standing(attempt=attempt if first is None else first.attempt - 1)
@@ -115,12 +114,8 @@ def standing(history: Sequence[Event], attempt: int = 0) -> Standing:
 
 def _turns(history: Sequence[Event]) -> Iterator[tuple[int, Sequence[Event]]]:
     """The turns of a history, each with the position of its first event."""
-    starts = [at for at, event in enumerate(history) if isinstance(event, OrchestratorStarted)]
-    if not history:
-        return
-    if not starts or starts[0] != 0:
-        raise ValueError("A history begins with OrchestratorStarted.")
-    for start, end in zip(starts, [*starts[1:], len(history)], strict=True):
+    starts = [at for at, event in enumerate(history) if at == 0 or isinstance(event, OrchestratorStarted)]
+    for start, end in zip(starts, [*starts[1:], len(history)], strict=False):
         yield start, history[start:end]
 
 

@@ -118,6 +118,8 @@ class Orchestration:
         self._held: deque[Event] = deque()
         self._held_ids: set[int] = set()
         self._end: ExecutionCompleted | ContinuedAsNew | None = None
+        if history and not isinstance(history[0], OrchestratorStarted):
+            raise ValueError("A history begins with OrchestratorStarted.")
         found = standing(history, attempt)
         for turn in found.turns:
             self._replay(turn)

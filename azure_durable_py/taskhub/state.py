@@ -339,6 +339,8 @@ class InstanceState:
             raise CorruptRowError(f"the body of the header cannot be read: {error}") from error
 
 
+MAX_GENERATIONS = 0x7FFFFFFF
+"""Generations and attempts of an execution at most: both are in the numbers of what it sends."""
 MAX_HISTORY_CHUNKS = 100_000
 """Rows of all sealed pages of one generation at most."""
 
@@ -395,6 +397,8 @@ def _check_totals(state: InstanceState) -> None:
 
     :raises ShapeError: there is too much of something.
     """
+    if state.generation + state.attempt > MAX_GENERATIONS:
+        raise ShapeError(f"{state.generation} generations and {state.attempt} attempts: no number is left for a send")
     _check_count((group.ids for group in state.activities), "activities")
     _check_count((group.ids for group in state.sends), "sends")
     chunks = sum(page.chunks for page in state.pages)

@@ -16,6 +16,7 @@ from azure_durable_py.taskhub.protocol import Header
 from tests.simulation.entity_scenarios import ENTITY_SCENARIOS, add_entities
 from tests.simulation.life_scenarios import LIFE_SCENARIOS, add_life
 from tests.simulation.odd_scenarios import ODD_SCENARIOS, add_odd
+from tests.simulation.rewind_scenarios import REWIND_SCENARIOS, add_rewinds
 from tests.simulation.traffic_scenarios import TRAFFIC_SCENARIOS, add_traffic
 from tests.simulation.world import Plan, Play, World
 
@@ -136,6 +137,7 @@ def app() -> Registry:
     add_entities(registry)
     add_traffic(registry)
     add_life(registry)
+    add_rewinds(registry)
     add_odd(registry)
     return registry
 
@@ -277,6 +279,7 @@ SCENARIOS: dict[str, Scenario] = {
         *ENTITY_SCENARIOS,
         *TRAFFIC_SCENARIOS,
         *LIFE_SCENARIOS,
+        *REWIND_SCENARIOS,
         *ODD_SCENARIOS,
     )
 }

@@ -185,7 +185,7 @@ MUTANTS = (
         "numbers_begin_again",
         "A sender counts from the start again after continue-as-new, and is taken for a repetition.",
         "taskhub/outgoing.py",
-        "return number_of(self.generation, decision)",
+        "return number_of(self.generation, self.attempt, decision)",
         "return decision",
         ("tests/protocol/test_rules_order.py::test_r10_a_sender_goes_on_counting_over_continue_as_new",),
     ),
