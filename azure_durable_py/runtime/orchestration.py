@@ -218,6 +218,9 @@ class Orchestration:
         applied = self._run(inputs if self._decisions.error is None else _terminations(inputs))
         if self._decisions.error is not None:
             self._give_up(self._decisions.error)
+            # What it was not shown any more is kept, for a rewind to show it.
+            shown = set(map(id, applied))
+            applied += [event for event in inputs if id(event) not in shown]
         if not applied and self._end is None and retained is None:
             return self._turn(())
         # What was retained stands in the history already.

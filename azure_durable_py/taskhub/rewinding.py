@@ -250,9 +250,11 @@ def _fitting(header: Header, columns: Columns, state: InstanceState) -> Commit:
     try:
         body = state.encode(spare=SPARE_BYTES)
     except PayloadTooLargeError:
-        older, state.tail = state.tail[:-2], state.tail[-2:]
-        ref, rows = to_blobs(page_key(state.generation, columns.turn_id, len(state.pages)), "\n".join(older))
-        payloads = payload_rows(map(decode_event, older))
-        state.pages = [*state.pages, PageRef(ref.key, ref.chunks, len(older), tuple(payloads))]
+        older = state.tail[:-2]
+        if older:
+            state.tail = state.tail[-2:]
+            ref, rows = to_blobs(page_key(state.generation, columns.turn_id, len(state.pages)), "\n".join(older))
+            payloads = payload_rows(map(decode_event, older))
+            state.pages = [*state.pages, PageRef(ref.key, ref.chunks, len(older), tuple(payloads))]
         body = state.encode()
     return Commit(header.instance_id, Header(header.instance_id, columns, body), header.etag, put=tuple(rows))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 import azure_durable_py as df
-from azure_durable_py.history.events import ExecutionRewound
+from azure_durable_py.history.codec import encode_event
+from azure_durable_py.history.events import ExecutionCompleted, ExecutionRewound, ExecutionStarted, OrchestratorStarted
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
+from azure_durable_py.taskhub import rewinding
+from azure_durable_py.taskhub.protocol import Commit
+from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.testing import VirtualHub, play
 
 Context = df.DurableOrchestrationContext
@@ -308,6 +314,128 @@ def test_events_that_came_after_the_failure_are_kept(shop: Shop):
         assert shop.ran == {"w": 2, "s": 1}
 
     shop.play(scenario)
+
+
+def deciding(name: str) -> Callable[[Context], Routine]:
+    def changing(context: Context) -> Routine:
+        yield context.call_activity("work", "w")
+        if name == "bug":
+            context.call_activity("work", "bug")
+        return (yield context.wait_for_external_event("Go"))
+
+    return changing
+
+
+def test_an_orchestrator_that_was_changed_back_goes_on_with_what_it_was_told(shop: Shop):
+    shop.orchestrator(deciding("good"))
+    changed = Shop()
+    changed.orchestrator(deciding("bug"))
+
+    async def scenario(hub: VirtualHub) -> None:
+        good = await hub.start_worker()
+        await hub.client.start_new("changing", "one")
+        await hub.at_rest()
+        await good.stop()
+        bad = await hub.start_worker(app=changed.app)
+        await hub.client.raise_event("one", "Go", "heard")
+        status = await finished(hub, "one")
+        assert status.failure is not None
+        assert "Non-deterministic" in status.failure.message
+        await bad.stop()
+        await hub.start_worker()
+        assert (await rewound(hub)).output == "heard"
+        assert shop.ran == {"w": 1}
+
+    shop.play(scenario, workers=0)
+
+
+def test_one_that_failed_of_its_version_goes_on_where_that_may_run(shop: Shop):
+    shop.orchestrator(waiting)
+
+    async def scenario(hub: VirtualHub) -> None:
+        refusing = replace(
+            hub.settings, default_version="2.0", version_match_strategy="Strict", version_failure_strategy="Fail"
+        )
+        other = await hub.start_worker(settings=refusing)
+        large = "i" * 40_000
+        await fail(hub, "child", "new", large)
+        await other.stop()
+        right = await hub.start_worker()
+        await hub.client.start_new("waiting", "one")
+        await hub.at_rest()
+        await right.stop()
+        other = await hub.start_worker(settings=refusing)
+        await hub.client.raise_event("one", "Go", "heard")
+        assert (await finished(hub, "one")).runtime_status is Status.Failed
+        await other.stop()
+        await hub.start_worker()
+        assert (await rewound(hub)).output == "heard"
+        assert (await rewound(hub, "new")).output == [f"{large} first done", f"{large} second done"]
+
+    shop.play(scenario, workers=0)
+
+
+def test_one_that_failed_before_its_start_was_written_down_begins_with_it(shop: Shop):
+    """As histories of older versions have it."""
+
+    async def scenario(hub: VirtualHub) -> None:
+        await hub.client.start_new("child", "one", "x", tags={"shop": "north"})
+        header = await hub.store.load_header("one")
+        assert header is not None
+        state = InstanceState.decode(header.body)
+        ends = (OrchestratorStarted(hub.now), ExecutionCompleted(hub.now, "Failed", None))
+        state.pending, state.tail = [], [encode_event(event) for event in ends]
+        columns = replace(header.columns, runtime_status="Failed", completed_time=hub.now, turn_id="t")
+        await hub.store.commit(Commit("one", replace(header, columns=columns, body=state.encode()), header.etag))
+        await hub.start_worker()
+        assert (await rewound(hub)).output == ["x first done", "x second done"]
+        [started] = [event for event in await hub.client.get_history("one") if isinstance(event, ExecutionStarted)]
+        assert (started.input, started.tags) == ('"x"', {"shop": "north"})
+
+    shop.play(scenario, workers=0)
+
+
+def test_one_whose_header_is_full_is_rewound_all_the_same(shop: Shop):
+    def chatty(context: Context) -> Routine:
+        for n in range(context.get_input()):
+            yield context.call_activity("noise", n)
+        yield context.call_activity("work", "w")
+        return "said"
+
+    @shop.app.activity_trigger(input_name="n")
+    def noise(n: int) -> str:
+        return random.Random(n).randbytes(1_500).hex()
+
+    shop.orchestrator(chatty)
+    shop.to_fail["w"] = 1
+
+    async def scenario(hub: VirtualHub) -> None:
+        # Of so many, the end of the history has just become a page; of one less, it is long.
+        for count in (39, 40):
+            shop.ran.clear()
+            await fail(hub, "chatty", f"says-{count}", count)
+            assert (await rewound(hub, f"says-{count}")).output == "said"
+
+    with pytest.MonkeyPatch.context() as patched:
+        # Nothing more than what a header has at its end fits: what is there becomes a page.
+        patched.setattr(rewinding, "SPARE_BYTES", 1_000_000)
+        shop.play(scenario)
+
+
+def test_one_that_is_terminated_before_it_goes_on_does_nothing_more(shop: Shop):
+    shop.to_fail["x second"] = 1
+
+    async def scenario(hub: VirtualHub) -> None:
+        worker = await hub.start_worker()
+        await fail(hub, "child", value="x")
+        await worker.stop()
+        await hub.client.rewind("one", "mended")
+        await hub.client.terminate("one", "enough")
+        await hub.start_worker()
+        assert (await finished(hub, "one")).runtime_status is Status.Terminated
+        assert shop.ran == {"x first": 1, "x second": 1}
+
+    shop.play(scenario, workers=0)
 
 
 def test_timers_that_were_set_are_set_again(shop: Shop):
