@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from azure_durable_py.errors import TaskFailedError
 from azure_durable_py.history.events import (
     Answer,
+    EntityLockGranted,
+    EntityLockRequested,
     EventRaised,
     SubOrchestrationCompleted,
     SubOrchestrationCreated,
@@ -19,6 +21,7 @@ from azure_durable_py.history.events import (
     TaskScheduled,
 )
 from azure_durable_py.history.rewinding import standing, where_to_rewind
+from azure_durable_py.ids import EntityId
 from azure_durable_py.retry_policy import RetryPolicy
 from azure_durable_py.runtime.orchestration import Orchestration
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
@@ -219,6 +222,26 @@ def test_ids_of_what_was_decided_behind_the_cut_are_free_and_those_of_children_a
     [go_on] = [event for event in it.complete(0).events if isinstance(event, SubOrchestrationCreated)]
     assert (undo.id, undo.attempt, go_on.id, go_on.attempt) == (1, 0, 1, 1)
     assert undo.instance_id != go_on.instance_id
+
+
+def test_a_critical_section_that_is_entered_anew_has_a_name_of_its_own() -> None:
+    def orchestrator(context: Any) -> Any:
+        try:
+            yield context.call_activity("a")
+        finally:
+            with (yield context.lock([EntityId("e", "k")])):
+                yield context.call_activity("inside")
+
+    it = run(orchestrator)
+    it.start("orchestrator")
+    it.fail(0, NO)
+    it.advance(EntityLockGranted(it.now, 1))
+    assert it.complete(2).status is Status.Failed
+    it.rewind()
+    it.complete(0)
+    first, second = [event for event in it.decisions if isinstance(event, EntityLockRequested)]
+    assert first.id == second.id
+    assert first.section != second.section
 
 
 def test_a_failure_says_where_it_is_in_the_whole_history() -> None:

@@ -1,4 +1,4 @@
-"""The code of `docs/testing-your-app.md` is one app and its tests, and they pass."""
+"""The code of pages that show an app and its tests is just that, and the tests pass."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.showing import blocks
 
 ROOT = Path(__file__).parent.parent.parent
-PAGE = (ROOT / "docs" / "testing-your-app.md").read_text(encoding="utf-8")
+PAGES = ("testing-your-app.md", "rewind.md")
 
 
-def test_the_tests_of_the_page_pass(tmp_path: Path):
-    app, *tests = blocks(PAGE, "python")
+@pytest.mark.parametrize("page", PAGES)
+def test_the_tests_of_the_page_pass(page: str, tmp_path: Path):
+    app, *tests = blocks((ROOT / "docs" / page).read_text(encoding="utf-8"), "python")
     (tmp_path / "function_app.py").write_text(app, encoding="utf-8")
     (tmp_path / "test_app.py").write_text("\n\n".join(tests), encoding="utf-8")
     done = subprocess.run(

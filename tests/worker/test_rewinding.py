@@ -641,6 +641,25 @@ def test_a_child_that_was_purged_is_started_anew(shop: Shop):
     shop.play(scenario)
 
 
+def test_a_stranger_that_has_the_id_of_a_child_by_now_is_not_taken_for_it(shop: Shop):
+    shop.to_fail["c second"] = 1
+    shop.orchestrator(waiting)
+
+    async def scenario(hub: VirtualHub) -> None:
+        await fail(hub, "parent")
+        await hub.client.start_new("waiting", "the-child")
+        await hub.at_rest()
+        status = await rewound(hub)
+        assert status.failure is not None
+        assert "another instance with this id is running" in status.failure.message
+        await hub.client.raise_event("the-child", "Go")
+        await finished(hub, "the-child")
+        # A finished one is replaced, as by any start.
+        assert (await rewound(hub)).output == ["before done", ["c first done", "c second done"], "after done"]
+
+    shop.play(scenario)
+
+
 def test_a_child_that_was_terminated_fails_its_parent_again(shop: Shop):
     shop.orchestrator(waiting)
 

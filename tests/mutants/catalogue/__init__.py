@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.mutants.catalogue import activities, deletion, entities, guards, inbox, sends, stores, timers, turns
+from tests.mutants.catalogue import (
+    activities,
+    deletion,
+    entities,
+    guards,
+    inbox,
+    rewinding,
+    sends,
+    stores,
+    timers,
+    turns,
+)
 from tests.mutants.planting import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -14,5 +25,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *activities.MUTANTS,
     *entities.MUTANTS,
     *deletion.MUTANTS,
+    *rewinding.MUTANTS,
     *stores.MUTANTS,
 )

@@ -157,7 +157,7 @@ MUTANTS = (
         "undeliverable_start_dropped",
         "A child that cannot be started is dropped, and its parent waits for ever.",
         "taskhub/handing_over.py",
-        "        await _refuse(hub, sender, start, shorten(FailureDetails.from_exception(error)))\n",
+        "        await _refuse(hub, start, start.execution_id, shorten(FailureDetails.from_exception(error)))\n",
         "        del error\n",
         ("tests/protocol/test_rules_undeliverable.py::test_the_task_of_a_child_that_nobody_can_take_fails",),
     ),
