@@ -75,6 +75,14 @@ class InstanceCompletedError(DurableError):
     """The instance has reached a terminal state and takes no more messages."""
 
 
+class InstanceNotFailedError(DurableError):
+    """Only an instance that has failed can be rewound, and this one has not."""
+
+
+class RewindNotPossibleError(DurableError):
+    """The instance failed where it cannot go on from: inside a critical section, whose locks are gone."""
+
+
 class OrchestratorError(DurableError):
     """Orchestrator code broke a rule of orchestrators (a forbidden await, a bad call ...)."""
 

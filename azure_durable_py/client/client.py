@@ -64,6 +64,7 @@ from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.damage import end_damaged
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.protocol import CorruptRowError, Header
+from azure_durable_py.taskhub.rewinding import rewind
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.taskhub.storage import store_from_connection_string, store_from_credential, store_from_file
 from azure_durable_py.taskhub.upgrades import NewerFormatError
@@ -543,6 +544,27 @@ class DurableOrchestrationClient(EntityClient):
             return False
         await self._messenger.control(header, event)
         return True
+
+    async def rewind(
+        self, instance_id: str, reason: str, task_hub_name: str | None = None, connection_name: str | None = None
+    ) -> None:
+        """Have a failed instance go on from where it failed: what failed runs again, what succeeded does not.
+
+        Its failed activities and entity operations are asked for again, its failed sub-orchestrations are rewound
+        themselves. It is `Pending` until a worker takes it up. What was decided after the failure that ended it is
+        decided anew.
+
+        :param reason: for people: kept in the history.
+        :param task_hub_name: the instance's task hub, if it is another one.
+        :param connection_name: the setting with the connection to that hub, if it is another one.
+        :raises InstanceNotFoundError: there is none.
+        :raises InstanceNotFailedError: it has not failed.
+        :raises RewindNotPossibleError: it failed inside a critical section, whose locks are gone.
+        :raises CorruptRowError: its history cannot be read.
+        :raises InvalidRequestError: the other hub cannot be reached from here.
+        """
+        hub = self._of_hub(task_hub_name, connection_name).hub
+        await rewind(hub, check_instance_id(instance_id), check_reason(reason))
 
     # --- purging ---------------------------------------------------------------------------------
 

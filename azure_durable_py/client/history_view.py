@@ -1,7 +1,8 @@
 """A history for people: one dict per event, with scheduled and completed events merged.
 
 Owns the names that the management API gives to events and their fields. Turns
-(OrchestratorStarted) are left out; a task that is still open is shown as it was scheduled.
+(OrchestratorStarted) are left out; a task that is still open is shown as it was scheduled. What a rewind made void
+stays, before the event that says so.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from azure_durable_py.history.codec import encode_time
 from azure_durable_py.history.events import (
     ANSWERED,
     Answer,
-    Decision,
     EntityLockReleased,
     EntityLockRequested,
     EntityOperationCalled,
@@ -27,6 +27,7 @@ from azure_durable_py.history.events import (
     EventSent,
     ExecutionCompleted,
     ExecutionResumed,
+    ExecutionRewound,
     ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
@@ -67,19 +68,14 @@ class _View:
         self._show_input = show_input
 
     def of(self, events: Sequence[Event]) -> list[dict[str, Any]]:
-        answered = {event.task_id for event in events if isinstance(event, Answer)}
-        asked = {event.id: event for event in events if isinstance(event, _ASKING)}
+        questions = _questions(events)
+        answered = set(questions.values())
         shown: list[dict[str, Any]] = []
-        for event in events:
-            match event:
-                case OrchestratorStarted():
-                    continue
-                case Answer(task_id=task_id):
-                    shown.append(self._show(event, asked.get(task_id)))
-                case Decision(id=number) if isinstance(event, _ASKING) and number in answered:
-                    continue
-                case _:
-                    shown.append(self._show(event, None))
+        for at, event in enumerate(events):
+            if isinstance(event, OrchestratorStarted) or at in answered:
+                continue
+            asked = questions.get(at)
+            shown.append(self._show(event, None if asked is None else events[asked]))
         return shown
 
     def _show(self, event: Event, asked: Event | None) -> dict[str, Any]:
@@ -132,6 +128,8 @@ class _View:
                 ExecutionTerminated(reason=reason) | ExecutionSuspended(reason=reason) | ExecutionResumed(reason=reason)
             ):
                 return {"Reason": reason}
+            case ExecutionRewound(reason=reason, attempt=attempt):
+                return {"Reason": reason, "Attempt": attempt}
             case _:
                 return self._question(event)
 
@@ -140,6 +138,18 @@ class _View:
 
     def _output(self, name: str, value: Value) -> dict[str, Any]:
         return {name: plain(value)} if self._show_output and isinstance(value, str) else {}
+
+
+def _questions(events: Sequence[Event]) -> dict[int, int]:
+    """For each answer the decision that it belongs to, by their places: after a rewind an id may be used anew."""
+    asked: dict[int, int] = {}
+    found: dict[int, int] = {}
+    for at, event in enumerate(events):
+        if isinstance(event, _ASKING):
+            asked[event.id] = at
+        elif isinstance(event, Answer) and event.task_id in asked:
+            found[at] = asked[event.task_id]
+    return found
 
 
 def _failed(failure: FailureDetails | None) -> dict[str, Any]:

@@ -115,8 +115,15 @@ class Reader:
                     continue
             # What cannot be read of the body is met again where it is read.
             damaged = "; ".join(dict.fromkeys(problems)) or None
-            waiting = None if damaged else self._waiting_for(header)
-            return replace(status, failure=failure, history=history, damaged=damaged, waiting_for=waiting)
+            state = None if damaged else _readable_state(header)
+            return replace(
+                status,
+                attempt=0 if state is None else state.attempt,
+                failure=failure,
+                history=history,
+                damaged=damaged,
+                waiting_for=None if state is None else self._waiting_for(state),
+            )
 
     async def whole(self, found: Found) -> ExportedInstance:
         """All that is kept of the instance that a header shows. Its status says what of it cannot be read, and why."""
@@ -135,14 +142,8 @@ class Reader:
         status = replace(status, damaged="; ".join(dict.fromkeys(problems)) or None)
         return ExportedInstance(status, events, header.columns.generation)
 
-    def _waiting_for(self, header: Header) -> str | None:
+    def _waiting_for(self, state: InstanceState) -> str | None:
         """What an instance has had to hand over for longer than that takes when all is well."""
-        if not header.columns.has_outbox:
-            return None
-        try:
-            state = InstanceState.decode(header.body)
-        except NewerFormatError:
-            return None
         since, now = state.queued_at, self._hub.clock.now()
         if not state.has_sends or since is None or now - since < LONG_FOR_A_SEND:
             return None
@@ -247,6 +248,14 @@ class Reader:
 
 _FAILED = OrchestrationRuntimeStatus.Failed
 _STATUS_OF = {status.value: status for status in OrchestrationRuntimeStatus}
+
+
+def _readable_state(header: Header) -> InstanceState | None:
+    """The state in a header; None if it is damaged, or only a worker that is upgraded can read it."""
+    try:
+        return InstanceState.decode(header.body)
+    except (CorruptRowError, NewerFormatError):
+        return None
 
 
 async def _part(reading: Awaitable[_T], otherwise: _T, problems: list[str]) -> _T:

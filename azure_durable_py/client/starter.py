@@ -63,7 +63,8 @@ class Starter:
         columns = header.columns
         if columns.runtime_status != "Pending":
             return
-        due = max(columns.created_time, columns.wake_time or columns.created_time)
+        # One that was rewound is pending once more.
+        due = max(columns.last_updated_time, columns.wake_time or columns.created_time)
         if self._hub.clock.now() - due <= timedelta(seconds=PENDING_RING_SECONDS):
             return
         # A client that polls must not pile up doorbells.

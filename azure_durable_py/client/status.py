@@ -33,7 +33,8 @@ class DurableOrchestrationStatus:
     dict per event, compacted as the management API shows it. `failure` is set on a failed instance
     that was read on its own (not in a list). `damaged` tells what of the instance cannot be read, and why;
     what could be is shown. Asking for a value that is not there is then an error (`CorruptRowError`). `waiting_for`
-    tells what the instance could not do for a while (not in a list), as where storage refuses it.
+    tells what the instance could not do for a while (not in a list), as where storage refuses it. `attempt` is how
+    often it was rewound (not in a list: 0 there).
 
     A client makes them. A test may do so too, by the names of the fields, or by those of the management API,
     as `from_json` does.
@@ -61,6 +62,7 @@ class DurableOrchestrationStatus:
     version: str | None = None
     tags: Mapping[str, str] = field(default_factory=lambda: {})
     parent_instance_id: str | None = None
+    attempt: int = 0
     failure: FailureDetails | None = None
     input_json: str | None = None
     output_json: str | None = None
@@ -176,10 +178,12 @@ class DurableOrchestrationStatus:
         waiting = {} if self.waiting_for is None else {"waitingFor": self.waiting_for}
         damaged = {} if self.damaged is None else {"damaged": self.damaged}
         tags = {"tags": dict(self.tags)} if self.tags else {}
+        attempt = {"attempt": self.attempt} if self.attempt else {}
         return (
             damaged
             | waiting
             | tags
+            | attempt
             | {
                 "name": self.name,
                 "instanceId": self.instance_id,

@@ -394,6 +394,26 @@ class DurableOrchestrationSyncClient(SyncClientBase):
         """
         return self._bridge.run(self._client.resume(instance_id, reason))
 
+    def rewind(
+        self, instance_id: str, reason: str, task_hub_name: str | None = None, connection_name: str | None = None
+    ) -> None:
+        """Have a failed instance go on from where it failed: what failed runs again, what succeeded does not.
+
+        Its failed activities and entity operations are asked for again, its failed sub-orchestrations are rewound
+        themselves. It is `Pending` until a worker takes it up. What was decided after the failure that ended it is
+        decided anew.
+
+        :param reason: for people: kept in the history.
+        :param task_hub_name: the instance's task hub, if it is another one.
+        :param connection_name: the setting with the connection to that hub, if it is another one.
+        :raises InstanceNotFoundError: there is none.
+        :raises InstanceNotFailedError: it has not failed.
+        :raises RewindNotPossibleError: it failed inside a critical section, whose locks are gone.
+        :raises CorruptRowError: its history cannot be read.
+        :raises InvalidRequestError: the other hub cannot be reached from here.
+        """
+        self._bridge.run(self._client.rewind(instance_id, reason, task_hub_name, connection_name))
+
     def purge_instance_history(self, instance_id: str, *, recursive: bool = False) -> PurgeHistoryResult:
         """Delete a finished instance with its history. Nothing is deleted if there is none.
 

@@ -24,6 +24,7 @@ from azure_durable_py.history.events import (
     EventSent,
     ExecutionCompleted,
     ExecutionResumed,
+    ExecutionRewound,
     ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
@@ -54,6 +55,7 @@ _EVENTS: dict[str, type[Event]] = {
         ExecutionTerminated,
         ExecutionSuspended,
         ExecutionResumed,
+        ExecutionRewound,
         TaskScheduled,
         TaskCompleted,
         TaskFailed,
@@ -165,6 +167,11 @@ def decode_parent(data: Any) -> ParentInstance | None:
 def may_refer_to_rows(text: str) -> bool:
     """Whether an encoded event may hold a reference. No is certain, so that most events need no decoding to know."""
     return _IN_EVERY_REFERENCE in text
+
+
+def is_encoded(text: str, kind: type[Event]) -> bool:
+    """Whether an encoded event is of this kind, without decoding it."""
+    return text.startswith(f'{{"type":"{kind.__name__}"')
 
 
 def map_values(event: Event, change: Callable[[Value], Value]) -> Event:

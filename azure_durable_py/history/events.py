@@ -131,6 +131,19 @@ class ExecutionResumed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutionRewound(Event):
+    """A failed execution goes on from where it failed: a turn of its own, after the end.
+
+    From the event at position `cut` of the history on, nothing counts any more (see `history.rewinding`).
+    `attempt` counts the rewinds of the execution, this one included.
+    """
+
+    reason: str | None
+    attempt: Count
+    cut: Count
+
+
+@dataclass(frozen=True, slots=True)
 class TaskScheduled(Decision):
     """An activity call was decided."""
 
@@ -169,12 +182,13 @@ class TimerFired(Answer):
 
 @dataclass(frozen=True, slots=True)
 class SubOrchestrationCreated(Decision):
-    """The start of a sub-orchestration was decided."""
+    """The start of a sub-orchestration was decided, by the attempt with this number (0: before any rewind)."""
 
     name: str
     instance_id: str
     input: Value = None
     version: str | None = None
+    attempt: Count = 0
 
 
 @dataclass(frozen=True, slots=True)

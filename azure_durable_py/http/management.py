@@ -17,10 +17,12 @@ from azure_durable_py.errors import (
     FunctionNotFoundError,
     InstanceAlreadyExistsError,
     InstanceCompletedError,
+    InstanceNotFailedError,
     InstanceNotFoundError,
     InvalidInstanceIdError,
     InvalidRequestError,
     PayloadTooLargeError,
+    RewindNotPossibleError,
     SerializationError,
     StorageUnavailableError,
     UnstorableError,
@@ -49,7 +51,9 @@ _LONGEST_WAIT = 230.0
 _STATUS_OF: tuple[tuple[type[DurableError], int], ...] = (
     (InstanceNotFoundError, 404),
     (InstanceCompletedError, 410),
+    (InstanceNotFailedError, 410),
     (InstanceAlreadyExistsError, 409),
+    (RewindNotPossibleError, 409),
     (PayloadTooLargeError, 413),
     (InvalidInstanceIdError, 400),
     (UnstorableError, 400),
@@ -186,12 +190,8 @@ class ManagementApi:
         return self._accepted(call, await self._client.restart(call.values["id"], new_id))
 
     async def _rewind(self, call: AdmittedCall) -> HttpAnswer:
-        # Its URL is in every management payload, as clients of the .NET extension expect, and says this itself.
-        raise RefusedError(
-            501,
-            f"Rewind is not implemented: instance {call.values['id']!r} is left as it is. To run it again from its "
-            "beginning, POST to its restartPostUri.",
-        )
+        await self._client.rewind(call.values["id"], _reason(call))
+        return HttpAnswer(202)
 
     def _accepted(self, call: AdmittedCall, instance_id: str) -> HttpAnswer:
         if call.signed_until is None:
@@ -294,6 +294,8 @@ def status_json(status: DurableOrchestrationStatus) -> dict[str, Any]:
         shown["version"] = status.version
     if status.tags:
         shown["tags"] = dict(status.tags)
+    if status.attempt:
+        shown["attempt"] = status.attempt
     if status.damaged is not None:
         shown["damaged"] = status.damaged
     if status.waiting_for is not None:

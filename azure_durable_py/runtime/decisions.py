@@ -47,7 +47,7 @@ class Decisions:
         self._made = 0
         self.now: datetime | None = None
         self.timers: dict[int, datetime] = {}
-        self.children: dict[int, str] = {}
+        self.children: dict[int, SubOrchestrationCreated] = {}
         self.error: BaseException | None = None
         self.closed = False
 
@@ -80,6 +80,11 @@ class Decisions:
         """The decisions of the current turn."""
         return self._all[len(self._all) - self._made :]
 
+    def open_before(self) -> list[Decision]:
+        """The decisions of earlier turns whose tasks are open."""
+        first = len(self._all) - self._made
+        return [self._all[number] for number in sorted(self._tasks) if number < first]
+
     def forget_turn(self) -> None:
         """Take back the decisions of the current turn: nothing of them may leave."""
         for decision in self.made():
@@ -110,7 +115,7 @@ class Decisions:
         if isinstance(event, TimerCreated):
             self.timers[number] = event.fire_at
         elif isinstance(event, SubOrchestrationCreated):
-            self.children[number] = event.instance_id
+            self.children[number] = event
         return number
 
     def _repeat(self, made: Decision, recorded: deque[Recorded]) -> Decision:

@@ -29,8 +29,8 @@ class Continuation:
 class Generation:
     """The state of one generation that user code reads and writes through its context.
 
-    `number` is how often the instance had continued as new before. `default_version` is that of
-    sub-orchestrations which are given none.
+    `number` is how often the instance had continued as new before, `attempt` how often it had been rewound when
+    the current turn was taken. `default_version` is that of sub-orchestrations which are given none.
     """
 
     instance_id: str
@@ -41,6 +41,7 @@ class Generation:
     decisions: Decisions
     events: ExternalEvents = field(default_factory=ExternalEvents)
     history: list[Event] = field(default_factory=lambda: [])
+    attempt: int = 0
     started: ExecutionStarted | None = None
     definition: OrchestratorDefinition | None = None
     custom_status: str | None = None

@@ -24,12 +24,21 @@ def new_guid(instance_id: str, now: datetime, counter: int) -> UUID:
     return uuid5(NAMESPACE_URL, f"{instance_id}_{now}_{counter}")
 
 
-def child_id(instance_id: str, execution_id: str, generation: int, started: datetime, task_id: int) -> str:
+def child_id(
+    instance_id: str, execution_id: str, generation: int, attempt: int, started: datetime, task_id: int
+) -> str:
     """The instance id of a sub-orchestration that was given none: 32 hex digits.
 
-    It differs between incarnations of the parent, its generations and its tasks.
+    It differs between incarnations of the parent, its generations, its tasks, and attempts that use the number of a
+    task anew.
     """
-    return uuid5(NAMESPACE_OID, f"{instance_id}\n{execution_id}\n{generation}\n{started.isoformat()}\n{task_id}").hex
+    origin = f"{instance_id}\n{execution_id}\n{generation}\n{started.isoformat()}\n{task_id}"
+    return uuid5(NAMESPACE_OID, f"{origin}\n{attempt}" if attempt else origin).hex
+
+
+def section_name(execution_id: str, generation: int, attempt: int, counter: int) -> str:
+    """The name of a critical section; what was sent for one of an earlier attempt means nothing to it."""
+    return f"{execution_id}-{generation}-{counter}" + (f"-{attempt}" if attempt else "")
 
 
 def new_random(instance_id: str, execution_id: str, generation: int) -> Random:

@@ -8,7 +8,7 @@ a replayed turn holds its decisions against the recorded ones.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -29,7 +29,9 @@ from azure_durable_py.history.events import (
     ExecutionSuspended,
     ExecutionTerminated,
     OrchestratorStarted,
+    SubOrchestrationCreated,
 )
+from azure_durable_py.history.rewinding import ENDS, RecordedTurn, standing
 from azure_durable_py.registry import Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.decisions import Decisions, Halt
@@ -68,8 +70,9 @@ class Turn:
     """What one turn did: the events to append to the history, and the state that it left.
 
     `output` is JSON text (of a terminated instance: the reason). `timers` are the fire times
-    of the timers that are neither fired nor cancelled, by task id; `children` the instance
-    ids of the sub-orchestrations that have not answered, by task id.
+    of the timers that are neither fired nor cancelled, by task id; `children` the
+    sub-orchestrations that have not answered, by task id. `reopened` is what was decided before
+    a rewind that this turn is the first after, and has no answer: it is to be done again.
     """
 
     events: tuple[Event, ...]
@@ -78,7 +81,8 @@ class Turn:
     output: str | None
     failure: FailureDetails | None
     timers: Mapping[int, datetime]
-    children: Mapping[int, str]
+    children: Mapping[int, SubOrchestrationCreated]
+    reopened: tuple[Decision, ...] = ()
 
 
 class Orchestration:
@@ -89,6 +93,7 @@ class Orchestration:
 
     :param history: the generation's events, whole turns only; values must be JSON text, not references.
     :param generation: how often the instance has continued as new.
+    :param attempt: how often it was rewound.
     :param run_code: runs user code.
     """
 
@@ -102,6 +107,7 @@ class Orchestration:
         history: Sequence[Event] = (),
         *,
         generation: int = 0,
+        attempt: int = 0,
         run_code: CodeRunner = run_plainly,
     ) -> None:
         self._code_runner = run_code
@@ -115,12 +121,17 @@ class Orchestration:
         self._held: deque[Event] = deque()
         self._held_ids: set[int] = set()
         self._end: ExecutionCompleted | ContinuedAsNew | None = None
+        if history and not isinstance(history[0], OrchestratorStarted):
+            raise ValueError("A history begins with OrchestratorStarted.")
+        found = standing(history, attempt)
         outer = self._loop.enter()
         try:
-            for position, events in _turns(history):
-                self._replay(position, events)
+            for turn in found.turns:
+                self._replay(turn)
         finally:
             self._loop.leave(outer)
+        self._retained = found.retained
+        self._generation.attempt = found.attempt
 
     # --- what the worker asks -------------------------------------------------------------------
 
@@ -136,6 +147,11 @@ class Orchestration:
                 if self._generation.started is None:
                     return Status.Pending
                 return Status.Suspended if self._suspended else Status.Running
+
+    @property
+    def is_rewound(self) -> bool:
+        """Whether the history ends with a rewind: the next turn is due, whatever arrived."""
+        return self._retained is not None
 
     @property
     def is_finished(self) -> bool:
@@ -203,22 +219,33 @@ class Orchestration:
         if self.is_finished:
             return self._turn(())
         now = max(now, self._decisions.now) if self._decisions.now is not None else now
+        retained, self._retained = self._retained, None
         self._decisions.begin(now, None, 0)
+        inputs = [*(retained or ()), *events]
         outer = self._loop.enter()
         try:
-            applied = self._run(events if self._decisions.error is None else _terminations(events))
+            applied = self._run(inputs if self._decisions.error is None else _terminations(inputs))
         finally:
             self._loop.leave(outer)
         if self._decisions.error is not None:
             self._give_up(self._decisions.error)
-        if not applied and self._end is None:
+            # What it was not shown any more is kept, for a rewind to show it.
+            shown = set(map(id, applied))
+            applied += [event for event in inputs if id(event) not in shown]
+        if not applied and self._end is None and retained is None:
             return self._turn(())
-        turn: list[Event] = [OrchestratorStarted(now), *applied, *self._decisions.made()]
+        # What was retained stands in the history already.
+        known = set(map(id, retained or ()))
+        new = [event for event in applied if id(event) not in known]
+        turn: list[Event] = [OrchestratorStarted(now), *new, *self._decisions.made()]
         if self._end is not None:
             turn.append(self._end)
             self._close(quietly=False)
         self._generation.history.extend(turn)
-        return self._turn(tuple(turn))
+        return self._turn(tuple(turn), () if retained is None or self._end is not None else self._reopened())
+
+    def _reopened(self) -> tuple[Decision, ...]:
+        return tuple(event for event in self._decisions.open_before() if event.id not in self._held_ids)
 
     def _give_up(self, error: BaseException) -> None:
         """End as failed, whatever user code made of it, and let nothing of the turn leave."""
@@ -241,7 +268,7 @@ class Orchestration:
             finally:
                 self._loop.leave(outer)
 
-    def _turn(self, events: tuple[Event, ...]) -> Turn:
+    def _turn(self, events: tuple[Event, ...], reopened: tuple[Decision, ...] = ()) -> Turn:
         end = self._end
         completed = end if isinstance(end, ExecutionCompleted) else None
         output = completed.result if completed is not None else None
@@ -253,6 +280,7 @@ class Orchestration:
             failure=completed.failure if completed is not None else None,
             timers=MappingProxyType({} if end is not None else self._open_timers()),
             children=MappingProxyType(dict(self._decisions.children)),
+            reopened=reopened,
         )
 
     def _open_timers(self) -> dict[int, datetime]:
@@ -262,19 +290,19 @@ class Orchestration:
 
     # --- replay -----------------------------------------------------------------------------------
 
-    def _replay(self, position: int, events: Sequence[Event]) -> None:
-        started, rest = events[0], events[1:]
-        inputs = [event for event in rest if not isinstance(event, (Decision, *_ENDS))]
+    def _replay(self, turn: RecordedTurn) -> None:
+        position, events = turn.position, turn.events
         recorded = [Recorded(position + at, event) for at, event in enumerate(events) if isinstance(event, Decision)]
-        recorded_end = next((event for event in rest if isinstance(event, _ENDS)), None)
-        self._decisions.begin(started.timestamp, recorded, position + 1 + len(inputs))
+        recorded_end = next((event for event in events if isinstance(event, ENDS)), None)
+        self._generation.attempt = turn.attempt
+        self._decisions.begin(events[0].timestamp, recorded, position + 1 + len(turn.arrived))
         if self._decisions.error is None:
-            self._run(inputs)
+            self._run(turn.inputs)
             self._decisions.end()
         self._generation.history.extend(events)
-        self._compare_end(recorded_end)
+        self._compare_end(recorded_end, position + len(events))
 
-    def _compare_end(self, recorded: ExecutionCompleted | ContinuedAsNew | None) -> None:
+    def _compare_end(self, recorded: ExecutionCompleted | ContinuedAsNew | None, position: int) -> None:
         if recorded is not None:
             # A history that has ended is a fact, whatever the code would do today.
             self._end = recorded
@@ -283,7 +311,7 @@ class Orchestration:
             made, self._end = self._end, None
             if self._decisions.error is None:
                 self._decisions.error = difference(
-                    self.history_length, "nothing more in this turn", describe_end(made), self._function_place()
+                    position, "nothing more in this turn", describe_end(made), self._function_place()
                 )
 
     def _function_place(self) -> str:
@@ -417,7 +445,6 @@ class Orchestration:
         return self._generation.converter.serialize(value)
 
 
-_ENDS = (ExecutionCompleted, ContinuedAsNew)
 _CONTROL = (ExecutionStarted, ExecutionTerminated, ExecutionSuspended, ExecutionResumed)
 
 
@@ -433,17 +460,6 @@ def _split(inputs: Iterable[Event]) -> tuple[list[Event], list[Event]]:
 
 def _terminations(events: Iterable[Event]) -> list[Event]:
     return [event for event in events if isinstance(event, ExecutionTerminated)]
-
-
-def _turns(history: Sequence[Event]) -> Iterator[tuple[int, Sequence[Event]]]:
-    """The turns of a history, each with the position of its first event."""
-    starts = [at for at, event in enumerate(history) if isinstance(event, OrchestratorStarted)]
-    if not history:
-        return
-    if not starts or starts[0] != 0:
-        raise ValueError("A history begins with OrchestratorStarted.")
-    for start, end in zip(starts, [*starts[1:], len(history)], strict=True):
-        yield start, history[start:end]
 
 
 def _sets_going(task: Task[Any], awaited: Task[Any] | None, counts: dict[ParentTask[Any], int]) -> bool:

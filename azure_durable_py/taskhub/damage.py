@@ -15,6 +15,7 @@ from azure_durable_py.errors import ConcurrencyConflictError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import encode_event
 from azure_durable_py.history.events import ExecutionCompleted, SubOrchestrationCreated, SubOrchestrationFailed
+from azure_durable_py.history.rewinding import standing
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.entity_state import EntityState, new_entity_header
@@ -142,6 +143,7 @@ async def _tell_parent(hub: TaskHub, header: Header, reason: str) -> None:
         error_type="azure_durable_py.errors.OrchestrationTerminatedError",
         base_types=("azure_durable_py.errors.DurableError", "Exception"),
     )
+    waiting = (event for event in standing(history).decisions.values() if event.id in state.children)
     answers = [
         InboxEvent(
             SubOrchestrationFailed(now, event.id, failure),
@@ -150,10 +152,8 @@ async def _tell_parent(hub: TaskHub, header: Header, reason: str) -> None:
             now,
             Target(state.execution_id, state.generation, state.attempt),
         )
-        for event in history
-        if isinstance(event, SubOrchestrationCreated)
-        and event.instance_id == header.instance_id
-        and event.id in state.children
+        for event in waiting
+        if isinstance(event, SubOrchestrationCreated) and event.instance_id == header.instance_id
     ]
     if answers:
         await hub.retry(lambda: hub.deliver(parent.header.instance_id, answers, f"{header.instance_id} terminated"))

@@ -11,10 +11,16 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from azure_durable_py.errors import ConcurrencyConflictError, InstanceAlreadyExistsError, UnstorableError
+from azure_durable_py.errors import (
+    ConcurrencyConflictError,
+    InstanceAlreadyExistsError,
+    RewindNotPossibleError,
+    UnstorableError,
+)
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import decode_event, payload_refs
-from azure_durable_py.history.events import Decision, Event, PayloadRef, SubOrchestrationFailed
+from azure_durable_py.history.events import Event, PayloadRef, SubOrchestrationFailed
+from azure_durable_py.history.rewinding import standing
 from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.hub import Rows, StartRequest, TaskHub
@@ -22,17 +28,18 @@ from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.naming import is_staged, staged_for
 from azure_durable_py.taskhub.outgoing import (
     Deliver,
+    ResumeChild,
     Send,
     Sender,
     StartChild,
     StartNew,
-    child_execution,
     queued_sends,
     replacement,
 )
 from azure_durable_py.taskhub.payloads import payload_rows
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_BYTES, MAX_COMMIT_ROWS, Commit, CorruptRowError, Header, Loaded
 from azure_durable_py.taskhub.reading import read_events, read_history, read_value
+from azure_durable_py.taskhub.rewinding import resume_child
 from azure_durable_py.taskhub.state import InstanceState
 
 logger = logging.getLogger("azure_durable_py.taskhub")
@@ -54,6 +61,9 @@ async def hand_over(hub: TaskHub, sender: Sender, sends: Sequence[Send]) -> None
         first = sends[at]
         if isinstance(first, StartChild):
             await _start_child(hub, sender, first)
+            at += 1
+        elif isinstance(first, ResumeChild):
+            await _resume_child(hub, sender, first)
             at += 1
         elif isinstance(first, StartNew):
             await _start_new(hub, sender, first)
@@ -118,19 +128,29 @@ async def _insert_or_replace(hub: TaskHub, sender: Sender, send: Deliver, why: s
 
 async def _start_child(hub: TaskHub, sender: Sender, start: StartChild) -> None:
     try:
-        await _start_or_refuse_child(hub, sender, start)
+        await _start_or_refuse_child(hub, sender, start, start.execution_id)
     except (UnstorableError, CorruptRowError) as error:
         logger.error(
             "Sub-orchestration %r of %s can never be started: %s", start.instance_id, sender.instance_id, error
         )
-        await _refuse(hub, sender, start, shorten(FailureDetails.from_exception(error)))
+        await _refuse(hub, start, start.execution_id, shorten(FailureDetails.from_exception(error)))
 
 
-async def _start_or_refuse_child(hub: TaskHub, sender: Sender, start: StartChild) -> None:
+async def _resume_child(hub: TaskHub, sender: Sender, resume: ResumeChild) -> None:
+    start = resume.start
+    try:
+        if not await resume_child(hub, resume):
+            await _start_or_refuse_child(hub, sender, start, resume.execution_id)
+    except (UnstorableError, CorruptRowError, RewindNotPossibleError) as error:
+        logger.error("Sub-orchestration %r of %s cannot go on: %s", start.instance_id, sender.instance_id, error)
+        await _refuse(hub, start, resume.execution_id, shorten(FailureDetails.from_exception(error)))
+
+
+async def _start_or_refuse_child(hub: TaskHub, sender: Sender, start: StartChild, execution_id: str) -> None:
     text = await read_value(hub.reliable, sender.instance_id, start.input)
     request = StartRequest(
         instance_id=start.instance_id,
-        execution_id=child_execution(sender, start.parent.task_id),
+        execution_id=execution_id,
         name=start.name,
         created_at=max(hub.clock.now(), start.parent.sent_at),
         input=text,
@@ -140,7 +160,7 @@ async def _start_or_refuse_child(hub: TaskHub, sender: Sender, start: StartChild
     stranger = await hub.start(request)
     while stranger is not None:
         if not stranger.is_terminal:
-            await _refuse(hub, sender, start, _taken(start))
+            await _refuse(hub, start, execution_id, _taken(start))
             return
         stranger = await replace_finished(hub, request)
 
@@ -186,13 +206,13 @@ def _taken(start: StartChild) -> FailureDetails:
     )
 
 
-async def _refuse(hub: TaskHub, sender: Sender, start: StartChild, failure: FailureDetails) -> None:
+async def _refuse(hub: TaskHub, start: StartChild, execution_id: str, failure: FailureDetails) -> None:
     """Tell the parent that its child will not run, and why."""
     parent = start.parent
     event = InboxEvent(
         SubOrchestrationFailed(parent.sent_at, parent.task_id, failure),
         # Not by the child's id, which may be what no store takes.
-        sender=f"refused:{child_execution(sender, parent.task_id)}",
+        sender=f"refused:{execution_id}",
         sequence=start.number,
         sent_at=parent.sent_at,
         target=Target.answering(parent),
@@ -222,7 +242,7 @@ async def _queue(hub: TaskHub, sender: Sender, state: InstanceState) -> list[Sen
     decisions: dict[int, Event] = {}
     if state.sends:
         events = await read_history(hub.store, sender.instance_id, state)
-        decisions = {event.id: event for event in events if isinstance(event, Decision)}
+        decisions = {**standing(events).decisions}
 
     def decision(number: int) -> Event:
         if number not in decisions:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from azure_durable_py import shape
 from azure_durable_py.failures import FailureDetails
@@ -78,8 +78,8 @@ class Sender:
         return f"{self.instance_id}:{self.execution_id}"
 
     def number(self, decision: int) -> int:
-        """The number of what decision `decision` of this generation sends: grows over generations."""
-        return number_of(self.generation, decision)
+        """The number of what decision `decision` of this attempt sends: grows over generations and attempts."""
+        return number_of(self.generation, self.attempt, decision)
 
     @property
     def target(self) -> Target:
@@ -87,12 +87,14 @@ class Sender:
         return Target(self.execution_id, self.generation, self.attempt)
 
 
-def child_execution(parent: Sender, task_id: int) -> str:
+def child_execution(parent: Sender | ParentInstance, task_id: int, attempt: int) -> str:
     """The execution id of the sub-orchestration that a task of this parent starts: whoever starts it, the same one.
 
     So a parent can say which execution it means before, and without knowing whether, that was started.
+
+    :param attempt: which decided it. It stays the same one when the parent is rewound and waits for it still.
     """
-    origin = (parent.instance_id, parent.execution_id, parent.generation, parent.attempt, task_id)
+    origin = (parent.instance_id, parent.execution_id, parent.generation, attempt, task_id)
     return hashlib.blake2b(repr(origin).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
 
@@ -121,16 +123,24 @@ class StartChild:
         """The instance that it addresses."""
         return self.instance_id
 
-    def encode(self) -> str:
-        """As the body of an outbox message."""
-        fields = {
+    @property
+    def execution_id(self) -> str:
+        """The execution of the sub-orchestration."""
+        return child_execution(self.parent, self.parent.task_id, self.parent.attempt)
+
+    def fields(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {
             "instanceId": self.instance_id,
             "name": self.name,
             "input": encode_value(self.input),
             "version": self.version,
             "parent": encode_parent(self.parent),
         }
-        return json.dumps(stamped(Record.outbox_start, fields))
+
+    def encode(self) -> str:
+        """As the body of an outbox message."""
+        return json.dumps(stamped(Record.outbox_start, self.fields()))
 
     @classmethod
     def decode(cls, number: int, data: Fields) -> StartChild:
@@ -149,6 +159,44 @@ class StartChild:
             data.read("version", _VERSION),
             parent,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeChild:
+    """A sub-orchestration that an earlier attempt decided, and that has not answered: this attempt waits for it.
+
+    `start` starts it, should it not be there; `attempt` is the one that decided it.
+    """
+
+    start: StartChild
+    attempt: int
+
+    @property
+    def number(self) -> int:
+        """Its number among what is sent."""
+        return self.start.number
+
+    @property
+    def target(self) -> str:
+        """The instance that it addresses."""
+        return self.start.instance_id
+
+    @property
+    def execution_id(self) -> str:
+        """The execution of the sub-orchestration."""
+        return child_execution(self.start.parent, self.start.parent.task_id, self.attempt)
+
+    def encode(self) -> str:
+        """As the body of an outbox message."""
+        return json.dumps(stamped(Record.outbox_start, {**self.start.fields(), "attempt": self.attempt}))
+
+    @classmethod
+    def decode(cls, number: int, data: Fields) -> ResumeChild:
+        """What `encode` wrote.
+
+        :raises ShapeError: it is none.
+        """
+        return cls(StartChild.decode(number, data), data.read("attempt", _ATTEMPT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +260,7 @@ class Deliver:
     event: InboxEvent
 
 
-Send = StartChild | StartNew | Deliver
+Send = StartChild | ResumeChild | StartNew | Deliver
 Outgoing = RunActivity | Send
 
 
@@ -231,9 +279,10 @@ def outgoing_of(sender: Sender, decision: Event, committed_at: datetime) -> Outg
                 name=sender.name,
                 sent_at=committed_at,
             )
-            return StartChild(
+            start = StartChild(
                 sender.number(task_id), decision.instance_id, decision.name, decision.input, decision.version, parent
             )
+            return start if decision.attempt == sender.attempt else ResumeChild(start, decision.attempt)
         case EventSent(id=task_id):
             raised = EventRaised(committed_at, decision.name, decision.data)
             event = InboxEvent(raised, sender.incarnation, sender.number(task_id), committed_at)
@@ -286,6 +335,8 @@ def to_message(send: Send) -> OutboxMessage:
     match send:
         case StartChild():
             return OutboxMessage(send.number, send.target, SendKind.start_child, send.encode())
+        case ResumeChild():
+            return OutboxMessage(send.number, send.target, SendKind.resume_child, send.encode())
         case StartNew():
             return OutboxMessage(send.number, send.target, SendKind.start_new, send.encode())
         case Deliver():
@@ -338,6 +389,8 @@ def from_message(message: OutboxMessage) -> Send:
         match message.kind:
             case SendKind.start_child:
                 return StartChild.decode(message.number, _start(message))
+            case SendKind.resume_child:
+                return ResumeChild.decode(message.number, _start(message))
             case SendKind.start_new:
                 return StartNew.decode(message.number, _start(message))
             case SendKind.deliver:
@@ -355,6 +408,8 @@ def refs_of(send: Send) -> list[PayloadRef]:
     """The large values of what is sent: references into the sender's partition."""
     if isinstance(send, Deliver):
         return list(payload_refs([send.event.event]))
+    if isinstance(send, ResumeChild):
+        send = send.start
     return [send.input] if isinstance(send.input, PayloadRef) else []
 
 
@@ -368,3 +423,4 @@ def message_refs(message: OutboxMessage) -> list[PayloadRef]:
 
 
 _VERSION = shape.optional(shape.text)
+_ATTEMPT = shape.whole(0, 0x7FFFFFFF)

@@ -10,8 +10,15 @@ from typing import Any
 
 from azure_durable_py import shape
 from azure_durable_py.errors import PayloadTooLargeError
-from azure_durable_py.history.codec import decode_parent, decode_value, encode_parent, encode_time, encode_value
-from azure_durable_py.history.events import MAX_CHUNKS, ParentInstance, PayloadRef
+from azure_durable_py.history.codec import (
+    decode_parent,
+    decode_value,
+    encode_parent,
+    encode_time,
+    encode_value,
+    is_encoded,
+)
+from azure_durable_py.history.events import MAX_CHUNKS, ExecutionRewound, ParentInstance, PayloadRef
 from azure_durable_py.shape import LARGEST, Fields, ShapeError
 from azure_durable_py.taskhub.idset import MAX_IDS, IdSet
 from azure_durable_py.taskhub.payloads import MAX_STATE_BYTES, compact_json, pack, unpack
@@ -74,6 +81,8 @@ class SendKind(str, Enum):
 
     start_child = "startChild"
     """The start of a sub-orchestration."""
+    resume_child = "resumeChild"
+    """A sub-orchestration that an attempt before a rewind decided, and that is still waited for."""
     start_new = "startNew"
     """The start of an orchestration that nobody waits for."""
     deliver = "deliver"
@@ -221,6 +230,11 @@ class InstanceState:
         )
 
     @property
+    def is_rewound(self) -> bool:
+        """Whether it was rewound and has taken no turn since: one is due, whatever arrived."""
+        return bool(self.tail) and is_encoded(self.tail[-1], ExecutionRewound)
+
+    @property
     def earliest(self) -> datetime | None:
         """When the instance is to be woken: for its earliest timer, or its delayed start."""
         times = [*self.timers.values(), *([self.start_at] if self.start_at is not None else [])]
@@ -325,6 +339,8 @@ class InstanceState:
             raise CorruptRowError(f"the body of the header cannot be read: {error}") from error
 
 
+MAX_GENERATIONS = 0x7FFFFFFF
+"""Generations and attempts of an execution at most: both are in the numbers of what it sends."""
 MAX_HISTORY_CHUNKS = 100_000
 """Rows of all sealed pages of one generation at most."""
 
@@ -381,6 +397,8 @@ def _check_totals(state: InstanceState) -> None:
 
     :raises ShapeError: there is too much of something.
     """
+    if state.generation + state.attempt > MAX_GENERATIONS:
+        raise ShapeError(f"{state.generation} generations and {state.attempt} attempts: no number is left for a send")
     _check_count((group.ids for group in state.activities), "activities")
     _check_count((group.ids for group in state.sends), "sends")
     chunks = sum(page.chunks for page in state.pages)

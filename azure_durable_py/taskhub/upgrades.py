@@ -35,12 +35,16 @@ class Record(str, Enum):
     backlog = "page of a backlog"
 
 
-VERSIONS: dict[Record, int] = dict.fromkeys(Record, 1)
+VERSIONS: dict[Record, int] = {**dict.fromkeys(Record, 1), Record.header: 2, Record.history: 2}
 """The version in which each record is written. One that is raised needs a step from the version before."""
 
 Step = Callable[[Any], Any]
 
-STEPS: dict[tuple[Record, int], Step] = {}
+STEPS: dict[tuple[Record, int], Step] = {
+    # The second version of both may hold what rewinding brings: the event of it, attempts, sends to children.
+    (Record.header, 1): lambda text: text,
+    (Record.history, 1): lambda text: text,
+}
 """Makes of a record of this version one of the next. Records with a field `v` are given and returned as a JSON object
 without it, all others as the text that they unpack to."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from azure_durable_py.failures import FailureDetails
@@ -21,6 +22,7 @@ from azure_durable_py.history.events import (
     EventSent,
     ExecutionCompleted,
     ExecutionResumed,
+    ExecutionRewound,
     ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
@@ -64,7 +66,7 @@ from azure_durable_py.taskhub.naming import (
     table_name,
     work_writer,
 )
-from azure_durable_py.taskhub.outgoing import Deliver, Send, StartChild, StartNew, to_message
+from azure_durable_py.taskhub.outgoing import Deliver, ResumeChild, Send, StartChild, StartNew, to_message
 from azure_durable_py.taskhub.payloads import encode_ref
 from azure_durable_py.taskhub.protocol import Columns, Kind
 from azure_durable_py.taskhub.state import (
@@ -117,6 +119,10 @@ HISTORY: tuple[Event, ...] = (
     ExecutionTerminated(AT, "closed", recurse=True),
     ContinuedAsNew(AT, "2", "3.0", (EventRaised(AT, "approved", "false"),)),
     ExecutionCompleted(AT, "Failed", None, FAILURE),
+    OrchestratorStarted(AT),
+    ExecutionRewound(AT, "the bank is open again", 1, 22),
+    OrchestratorStarted(AT),
+    SubOrchestrationCreated(AT, 11, "Ship", "order-17:11", "1", "2.0", 1),
 )
 
 ARRIVALS: dict[str, tuple[Event, bool]] = {
@@ -149,6 +155,9 @@ def arrival(name: str) -> InboxEvent:
 
 SENDS: dict[str, Send] = {
     "start-child": StartChild(1, "order-17:3", "Ship", LARGE, "2.0", PARENT),
+    "resume-child": ResumeChild(
+        StartChild((2 << 32) | 1, "order-17:3", "Ship", LARGE, "2.0", replace(PARENT, attempt=1)), 0
+    ),
     "start-new": StartNew(2, "audit-1", "e9", "Audit", "1", None, AT, LATER),
     "deliver": Deliver(3, "till", arrival("event-raised")),
 }
@@ -185,7 +194,7 @@ STATES: dict[str, InstanceState] = {
         execution_id="e1",
         turn_time=AT,
         generation=2,
-        attempt=0,
+        attempt=1,
         parent=PARENT,
         start_at=LATER,
         pending=[encode_event(EventRaised(AT, "approved", "true"))],

@@ -12,10 +12,12 @@ import pytest
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import StorageRejectedError, StorageUnavailableError
 from azure_durable_py.history.events import (
+    EntityLockRequested,
     EventRaised,
     ExecutionResumed,
     ExecutionSuspended,
     ExecutionTerminated,
+    OrchestratorStarted,
     TaskCompleted,
 )
 from azure_durable_py.http import management
@@ -318,15 +320,34 @@ async def test_a_restart_answers_like_a_start(call: Caller, worker: Playing):
     assert (await call("POST", "/instances/one/restart?restartWithNewInstanceId=false")).status_code == 409
 
 
-async def test_a_rewind_is_refused_with_what_to_do_instead_and_changes_nothing(call: Caller, worker: Playing):
+async def test_rewinding_a_failed_instance(call: Caller, worker: Playing):
     await call("POST", "/orchestrators/Hello/one")
-    await worker.set_status("one", "Failed")
-    before = content(await call("GET", "/instances/one"))
+    await worker.fail("one", "no")
     response = await call("POST", "/instances/one/rewind?reason=again")
-    assert response.status_code == 501
-    assert "Rewind is not implemented" in content(response)["message"]
-    assert "restartPostUri" in content(response)["message"]
-    assert content(await call("GET", "/instances/one")) == before
+    assert (response.status_code, response.body) == (202, b"")
+    shown = content(await call("GET", "/instances/one?showHistory=true"))
+    assert (shown["runtimeStatus"], shown["attempt"]) == ("Pending", 1)
+    assert {name: shown["historyEvents"][-1][name] for name in ("EventType", "Reason", "Attempt")} == {
+        "EventType": "ExecutionRewound",
+        "Reason": "again",
+        "Attempt": 1,
+    }
+
+
+async def test_what_cannot_be_rewound(call: Caller, worker: Playing):
+    assert (await call("POST", "/instances/none/rewind?reason=x")).status_code == 404
+    await call("POST", "/orchestrators/Hello/one")
+    for status in ("Running", "Completed", "Terminated"):
+        await worker.set_status("one", status)
+        before = content(await call("GET", "/instances/one"))
+        assert (await call("POST", "/instances/one/rewind?reason=x")).status_code == 410
+        assert content(await call("GET", "/instances/one")) == before
+    await call("POST", "/orchestrators/Hello/two")
+    await worker.set_status("two", "Running", events=(EntityLockRequested(START, 0, "@stock@tea", "s1"),))
+    await worker.set_status("two", "Failed", events=(OrchestratorStarted(START),))
+    response = await call("POST", "/instances/two/rewind?reason=x")
+    assert response.status_code == 409
+    assert "critical section" in content(response)["message"]
 
 
 # --- purging -----------------------------------------------------------------------------------------------
@@ -376,7 +397,7 @@ async def test_every_signed_url_opens_its_own_operation_only(call: Caller, worke
         "terminatePostUri": 202,
         "purgeHistoryDeleteUri": 409,
         "restartPostUri": 202,
-        "rewindPostUri": 501,
+        "rewindPostUri": 410,
     }
     assert expected.keys() == payload.keys() - {"id"}
     for name, status in expected.items():

@@ -20,7 +20,9 @@ from azure_durable_py.history.events import (
     EntityOperationCompleted,
     Event,
     EventRaised,
+    ExecutionRewound,
     ExecutionStarted,
+    OrchestratorStarted,
     SubOrchestrationCompleted,
     SubOrchestrationCreated,
     SubOrchestrationFailed,
@@ -29,6 +31,7 @@ from azure_durable_py.history.events import (
     TaskScheduled,
     TimerFired,
 )
+from azure_durable_py.history.rewinding import where_to_rewind
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
 from azure_durable_py.serialization.converter import JsonDataConverter
@@ -57,6 +60,7 @@ class Run:
     check_cold: bool = True
     now: datetime = START
     generation: int = 0
+    attempt: int = 0
     history: list[Event] = field(default_factory=list)
     pending: list[Any] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
@@ -67,7 +71,14 @@ class Run:
 
     def load(self, history: list[Event]) -> Orchestration:
         return Orchestration(
-            self.instance_id, "execution", self.registry, self.settings, CONVERTER, history, generation=self.generation
+            self.instance_id,
+            "execution",
+            self.registry,
+            self.settings,
+            CONVERTER,
+            history,
+            generation=self.generation,
+            attempt=self.attempt,
         )
 
     @property
@@ -103,6 +114,18 @@ class Run:
         name, self.generation, self.history, self.pending = self.live.name, self.generation + 1, [], []
         self.live = self.load([])
         self.advance(ExecutionStarted(self.now, name, end.input, end.new_version), *end.carried)
+
+    def rewind(self) -> Turn:
+        """Go on from a failure: what counts of it and has no answer is pending again."""
+        cut = where_to_rewind(self.history)
+        assert cut is not None
+        self.attempt += 1
+        rewound = ExecutionRewound(self.now, "mended", self.attempt, cut.position)
+        self.history += [OrchestratorStarted(self.now), rewound]
+        self.live, self.pending = self.load(self.history), []
+        turn = self.advance()
+        self.pending = [*turn.reopened, *self.pending]
+        return turn
 
     def complete(self, task_id: int, value: Any = None) -> Turn:
         return self.advance(TaskCompleted(self.now, task_id, CONVERTER.serialize(value)))

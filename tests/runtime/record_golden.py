@@ -7,6 +7,8 @@ instances that are in flight when users upgrade.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -22,7 +24,7 @@ GOLDEN = Path(__file__).parent / "golden"
 def record(name: str) -> list[list[Event]]:
     """The histories of a sample's generations, in order."""
     sample = SAMPLES[name]
-    run = Run(registry_of(*FUNCTIONS), ACTIVITIES)
+    run = Run(registry_of(*FUNCTIONS), {**ACTIVITIES, "later": lambda value: _later(run, value)})
     generations: list[list[Event]] = [run.history]
 
     def note() -> None:
@@ -32,26 +34,40 @@ def record(name: str) -> list[list[Event]]:
     run.start(sample.function.__name__, sample.value)
     for event, data in sample.events:
         run.raise_event(event, data)
-    while not run.live.is_finished:
+    while not run.live.is_finished or run.attempt < sample.rewinds:
+        if run.live.is_finished:
+            run.rewind()
         run.step()
         note()
     assert run.output == sample.output
     return generations
 
 
+def _later(run: Run, value: int) -> int:
+    if not run.attempt:
+        raise ValueError("not yet")
+    return value
+
+
 def main() -> None:
     """Write one file per sample."""
-    real = FailureDetails.from_exception
-    without_trace = classmethod(lambda _, error: _strip(real(error)))
-    with patch.object(FailureDetails, "from_exception", without_trace):
+    with without_traces():
         for name in SAMPLES:
             events = [[event_to_json(event) for event in generation] for generation in record(name)]
             (GOLDEN / f"{name}.json").write_text(json.dumps(events, indent=1) + "\n", encoding="utf-8")
 
 
+@contextmanager
+def without_traces() -> Iterator[None]:
+    """Stack traces hold paths of the machine that recorded them: failures are recorded without."""
+    real = FailureDetails.from_exception
+    with patch.object(FailureDetails, "from_exception", classmethod(lambda _, error: _strip(real(error)))):
+        yield
+
+
 def _strip(failure: FailureDetails) -> FailureDetails:
-    """Stack traces hold paths of the machine that recorded them."""
-    return FailureDetails(failure.message, failure.error_type, base_types=failure.base_types)
+    inner = None if failure.inner_failure is None else _strip(failure.inner_failure)
+    return FailureDetails(failure.message, failure.error_type, None, inner, failure.base_types)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,14 @@ def monitor(context):
     context.continue_as_new(state)
 
 
+def rewound(context):
+    """Fails until it is rewound: `later` does its work then."""
+    first = yield context.call_activity("double", context.get_input())
+    found = yield context.task_all([context.call_activity(name, first) for name in ("increment", "later")])
+    inside = yield context.call_sub_orchestrator("chain", found[1])
+    return [*found, inside]
+
+
 async def saga(context):
     done = []
     try:
@@ -132,12 +140,16 @@ ACTIVITIES: Mapping[str, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True)
 class Sample:
-    """One run to record; `events` are raised, each in a turn of its own, after the first turn."""
+    """One run to record; `events` are raised, each in a turn of its own, after the first turn.
+
+    `rewinds`: how often it fails and is rewound.
+    """
 
     function: Callable[[Any], Any]
     value: Any
     output: Any
     events: tuple[tuple[str, Any], ...] = ()
+    rewinds: int = 0
 
 
 SAMPLES: Mapping[str, Sample] = {
@@ -147,10 +159,11 @@ SAMPLES: Mapping[str, Sample] = {
     "approved": Sample(approval, None, "yes", (("other", 0), ("APPROVAL", "yes"))),
     "escalated": Sample(approval, None, "escalated"),
     "monitor": Sample(monitor, 0, 3),
+    "rewound": Sample(rewound, 1, [3, 2, 10], rewinds=1),
     "saga": Sample(saga, None, [["double", "increment"], "ValueError"]),
     "retries": Sample(retries, None, 22),
     "family": Sample(family, None, [6, 12, ["get", [6]]]),
     "concurrent": Sample(concurrent, None, [2, 1, 4, 2, 6, 3, 10, [True, True, False]]),
     "plain": Sample(plain, "you", {"hello": "you"}),
 }
-FUNCTIONS = (chain, fan_out, partial_failure, approval, monitor, saga, retries, family, concurrent, plain)
+FUNCTIONS = (chain, fan_out, partial_failure, approval, monitor, rewound, saga, retries, family, concurrent, plain)

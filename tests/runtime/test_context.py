@@ -190,7 +190,7 @@ def test_sub_orchestrations_may_be_given_an_id_and_a_version() -> None:
     created = turn.events[-1]
     assert isinstance(created, SubOrchestrationCreated)
     assert (created.name, created.input, created.instance_id, created.version) == ("child", "1", "my-id", "2.0")
-    assert dict(turn.children) == {0: "my-id"}
+    assert dict(turn.children) == {0: created}
 
 
 def test_custom_status_is_published_and_limited() -> None:

@@ -93,7 +93,7 @@ def test_ids_count_up_over_turns_and_each_turn_tells_its_own_decisions(turns: li
     assert [decisions.get(number) for number in range(len(made))] == made
     assert decisions.timers == {event.id: event.fire_at for event in made if isinstance(event, TimerCreated)}
     children = [event for event in made if isinstance(event, SubOrchestrationCreated)]
-    assert decisions.children == {event.id: event.instance_id for event in children}
+    assert decisions.children == {event.id: event for event in children}
     with pytest.raises(KeyError, match="No decision has the id"):
         decisions.get(len(made))
 

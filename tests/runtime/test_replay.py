@@ -17,6 +17,7 @@ from azure_durable_py.history.events import (
     Decision,
     Event,
     ExecutionCompleted,
+    ExecutionRewound,
     OrchestratorStarted,
     TaskCompleted,
     TaskFailed,
@@ -25,7 +26,7 @@ from azure_durable_py.runtime.orchestration import Orchestration
 from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from tests.runtime.harness import CONVERTER, START, Run, registry_of
-from tests.runtime.record_golden import GOLDEN, record
+from tests.runtime.record_golden import GOLDEN, record, without_traces
 from tests.runtime.samples import FUNCTIONS, SAMPLES
 
 REGISTRY = registry_of(*FUNCTIONS)
@@ -58,9 +59,12 @@ def test_every_prefix_of_a_golden_history_leads_to_the_next_recorded_turn(name: 
     for generation, history in enumerate(golden(name)):
         turns = turns_of(history)
         for at, turn in enumerate(turns):
+            if isinstance(turn[-1], ExecutionRewound):
+                continue  # No function takes it.
             before = [event for earlier in turns[:at] for event in earlier]
             orchestration = load(before, generation)
-            made = orchestration.advance(inputs_of(turn), turn[0].timestamp)
+            with without_traces():
+                made = orchestration.advance(inputs_of(turn), turn[0].timestamp)
             orchestration.close()
             assert made.events == tuple(turn)
 

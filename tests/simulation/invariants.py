@@ -12,6 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from azure_durable_py.history.events import Answer, ContinuedAsNew, Decision, ExecutionCompleted
+from azure_durable_py.history.rewinding import standing
 from azure_durable_py.taskhub.protocol import Header, Kind
 from tests.simulation import looking
 from tests.simulation.memory import Partition
@@ -111,7 +112,8 @@ async def _partition_is_sound(world: World, name: str, partition: Partition) -> 
 
 async def _history_is_sound(world: World, header: Header) -> None:
     """Every task was decided once and answered at most once; there is one end."""
-    events = await looking.history(world.store, header)
+    found = standing(await looking.history(world.store, header))
+    events = [event for turn in found.turns for event in (*turn.events, *turn.retained)]
     decided = [event.id for event in events if isinstance(event, Decision)]
     answered = [event.task_id for event in events if isinstance(event, Answer)]
     ends = [event for event in events if isinstance(event, (ExecutionCompleted, ContinuedAsNew))]

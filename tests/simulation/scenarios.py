@@ -17,6 +17,7 @@ from tests.simulation.asyncio_scenarios import ASYNCIO_SCENARIOS, add_asyncio
 from tests.simulation.entity_scenarios import ENTITY_SCENARIOS, add_entities
 from tests.simulation.life_scenarios import LIFE_SCENARIOS, add_life
 from tests.simulation.odd_scenarios import ODD_SCENARIOS, add_odd
+from tests.simulation.rewind_scenarios import REWIND_SCENARIOS, add_rewinds
 from tests.simulation.schedule_scenarios import SCHEDULE_SCENARIOS, add_scheduled
 from tests.simulation.traffic_scenarios import TRAFFIC_SCENARIOS, add_traffic
 from tests.simulation.world import Plan, Play, World
@@ -138,6 +139,7 @@ def app() -> Registry:
     add_entities(registry)
     add_traffic(registry)
     add_life(registry)
+    add_rewinds(registry)
     add_odd(registry)
     add_asyncio(registry)
     add_scheduled(registry)
@@ -281,6 +283,7 @@ SCENARIOS: dict[str, Scenario] = {
         *ENTITY_SCENARIOS,
         *TRAFFIC_SCENARIOS,
         *LIFE_SCENARIOS,
+        *REWIND_SCENARIOS,
         *ODD_SCENARIOS,
         *ASYNCIO_SCENARIOS,
         *SCHEDULE_SCENARIOS,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from collections.abc import Callable
@@ -40,6 +41,7 @@ from azure_durable_py.taskhub.naming import chunk_keys
 from azure_durable_py.taskhub.numbering import LAST_DECISION, decision_of, number_of
 from azure_durable_py.taskhub.outgoing import (
     Deliver,
+    ResumeChild,
     RunActivity,
     Send,
     Sender,
@@ -274,19 +276,23 @@ SEQUENCES = NUMBERS
 STARTED = st.builds(
     StartNew, SEQUENCES, ADDRESSES, WORDS, TEXTS, VALUES, st.none() | TEXTS, MOMENTS, st.none() | MOMENTS
 )
-SENDERS = st.builds(Sender, ADDRESSES, TEXTS, WORDS, COUNTS, COUNTS)
+# Generations and attempts share a part of the numbers of what is sent.
+ROUNDS = st.integers(0, 3) | st.integers(0, 0x3FFFFFFF)
+SENDERS = st.builds(Sender, ADDRESSES, TEXTS, WORDS, ROUNDS, ROUNDS)
 
 
 @st.composite
 def children(draw: st.DrawFn) -> StartChild:
     created = draw(records(next(kind for kind in KINDS if kind.__name__ == "SubOrchestrationCreated")))
-    started = outgoing_of(draw(SENDERS), created, draw(MOMENTS))
+    sender = draw(SENDERS)
+    started = outgoing_of(sender, dataclasses.replace(created, attempt=sender.attempt), draw(MOMENTS))
     assert isinstance(started, StartChild)
     return StartChild(started.number, draw(ADDRESSES), started.name, started.input, started.version, started.parent)
 
 
 DELIVERIES = st.builds(Deliver, SEQUENCES, ADDRESSES, INBOX_EVENTS)
-SENDS: st.SearchStrategy[Send] = st.one_of(children(), STARTED, DELIVERIES)
+RESUMED = st.builds(ResumeChild, children(), ROUNDS)
+SENDS: st.SearchStrategy[Send] = st.one_of(children(), RESUMED, STARTED, DELIVERIES)
 
 
 @st.composite
@@ -300,8 +306,8 @@ def states(draw: st.DrawFn) -> InstanceState:
     return InstanceState(
         execution_id=draw(WORDS),
         turn_time=draw(MOMENTS),
-        generation=draw(COUNTS),
-        attempt=draw(COUNTS),
+        generation=draw(ROUNDS),
+        attempt=draw(ROUNDS),
         sequence=draw(NUMBERS),
         parent=draw(st.none() | children().map(lambda child: child.parent)),
         start_at=draw(st.none() | MOMENTS),
@@ -513,7 +519,7 @@ def test_what_is_no_outbox_message_is_refused(number: int, target: str, body: st
 
 @UNHURRIED
 @given(SENDERS, DECISIONS, MOMENTS)
-def test_a_decision_is_handed_over_under_the_number_of_its_generation_and_id(
+def test_a_decision_is_handed_over_under_the_number_of_its_generation_attempt_and_id(
     sender: Sender, decision: Any, committed_at: datetime
 ):
     outgoing = outgoing_of(sender, decision, committed_at)
@@ -523,7 +529,7 @@ def test_a_decision_is_handed_over_under_the_number_of_its_generation_and_id(
     if isinstance(outgoing, RunActivity):
         assert outgoing.task_id == decision.id
     else:
-        assert outgoing.number == number_of(sender.generation, decision.id)
+        assert outgoing.number == number_of(sender.generation, sender.attempt, decision.id)
         assert decision_of(outgoing.number) == decision.id
         assert outgoing.number <= sender.number(LAST_DECISION) <= LARGEST
         assert outgoing.target == decision.instance_id
@@ -566,4 +572,13 @@ def test_two_tasks_never_start_the_same_execution(one: Sender, other: Sender, ta
         other.generation,
         other.attempt,
     )
-    assert (child_execution(one, task) == child_execution(other, another)) is same
+    assert (child_execution(one, task, one.attempt) == child_execution(other, another, other.attempt)) is same
+
+
+@given(children(), ROUNDS)
+def test_whichever_attempt_waits_for_a_child_it_is_the_execution_that_was_decided(start: StartChild, attempt: int):
+    resume = ResumeChild(
+        dataclasses.replace(start, parent=dataclasses.replace(start.parent, attempt=attempt)), start.parent.attempt
+    )
+    assert resume.execution_id == start.execution_id
+    assert (resume.number, resume.target) == (start.number, start.target)

@@ -83,9 +83,10 @@ def _pair(record: Record) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
 @pytest.mark.parametrize("record", Record)
 def test_a_record_of_a_version_to_come_is_neither_read_nor_called_damaged(record: Record, today: Versions):
     write, read = _pair(record)
-    today(record, 2, None)
+    version = upgrades.VERSIONS[record]
+    today(record, version + 1, None)
     newer = write()
-    today(record, 1, None)
+    today(record, version, None)
     with pytest.raises(NewerFormatError, match=f"{record.value} was written by a newer version.*Upgrade"):
         read(newer)
 
@@ -100,7 +101,7 @@ def test_a_record_of_an_older_version_is_taken_through_the_steps(record: Record,
         seen.append(data)
         return data
 
-    today(record, 2, step)
+    today(record, upgrades.VERSIONS[record] + 1, step)
     assert read(older) == as_it_was
     assert len(seen) == 1
     assert read(write()) == as_it_was

@@ -1,4 +1,4 @@
-"""The code of some pages is one app and its tests, and they pass."""
+"""The code of pages that show an app and its tests is just that, and the tests pass."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ import pytest
 from tests.showing import blocks
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = ("testing-your-app", "asyncio")
+PAGES = ("testing-your-app.md", "asyncio.md", "rewind.md")
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_the_tests_of_the_page_pass(tmp_path: Path, name: str):
-    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    app, *tests = blocks(page, "python")
+@pytest.mark.parametrize("page", PAGES)
+def test_the_tests_of_the_page_pass(page: str, tmp_path: Path):
+    app, *tests = blocks((ROOT / "docs" / page).read_text(encoding="utf-8"), "python")
     (tmp_path / "function_app.py").write_text(app, encoding="utf-8")
     (tmp_path / "test_app.py").write_text("\n\n".join(tests), encoding="utf-8")
     done = subprocess.run(

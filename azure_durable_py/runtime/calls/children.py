@@ -155,7 +155,7 @@ class ChildCalls(Calls):
             carried = self._generation.default_version if version is None else version
             self._decisions.make(
                 lambda number: SubOrchestrationCreated(
-                    now, number, name, given or self._child_id(number), text, carried
+                    now, number, name, given or self._child_id(number), text, carried, self._generation.attempt
                 ),
                 task,
             )
@@ -166,7 +166,12 @@ class ChildCalls(Calls):
     def _child_id(self, number: int) -> str:
         generation = self._generation
         return ids.child_id(
-            generation.instance_id, generation.execution_id, generation.number, generation.start.timestamp, number
+            generation.instance_id,
+            generation.execution_id,
+            generation.number,
+            generation.attempt,
+            generation.start.timestamp,
+            number,
         )
 
 

@@ -19,6 +19,7 @@ from azure_durable_py.runtime.calls.base import Calls
 from azure_durable_py.runtime.critical_sections import CriticalSection, LockTask
 from azure_durable_py.runtime.entities.proxy import EntityProxy, class_of
 from azure_durable_py.runtime.generation import Generation
+from azure_durable_py.runtime.ids import section_name
 from azure_durable_py.runtime.names import FunctionReference
 from azure_durable_py.runtime.tasks import DecisionTask, Task, done
 from azure_durable_py.times import utc
@@ -147,7 +148,7 @@ class EntityCalls(Calls):
         generation = self._generation
         self._sections += 1
         section = CriticalSection(
-            f"{generation.execution_id}-{generation.number}-{self._sections}",
+            section_name(generation.execution_id, generation.number, generation.attempt, self._sections),
             tuple(sorted({str(entity) for entity in ids})),
             self._release_lock,
         )

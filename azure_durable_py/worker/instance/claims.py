@@ -55,9 +55,9 @@ def entries_of(state: InstanceState) -> Iterable[tuple[str, int]]:
     """(guard, number) of every entry in a header."""
     for group in state.activities:
         for decision in group.ids:
-            yield group.guard, number_of(state.generation, decision)
+            yield group.guard, number_of(state.generation, state.attempt, decision)
     for sends in state.sends:
         for decision in sends.ids:
-            yield state.queue_guard, number_of(state.generation, decision)
+            yield state.queue_guard, number_of(state.generation, state.attempt, decision)
     for message in state.messages:
         yield state.queue_guard, message.number

@@ -136,7 +136,7 @@ class HeaderDraft:
                 return
 
     def _number(self, decision: int) -> int:
-        return number_of(self.state.generation, decision)
+        return number_of(self.state.generation, self.state.attempt, decision)
 
     def tidy(self) -> None:
         """Leave no empty groups behind."""

@@ -133,8 +133,8 @@ class OrchestrationKind:
         return None
 
     def is_unfinished(self, state: InstanceState, now: datetime) -> bool:
-        del state, now
-        return False
+        del now
+        return state.is_rewound
 
     def is_vain(self, header: Header, state: InstanceState) -> bool:
         del header, state

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import decode_event, encode_event, may_refer_to_rows, payload_refs
 from azure_durable_py.history.events import (
     ContinuedAsNew,
+    Decision,
     EntityLockReleased,
     EntityLockRequested,
+    EntityOperationCalled,
     Event,
     ExecutionCompleted,
     ExecutionStarted,
     ExecutionTerminated,
     LockReleaseArrived,
+    OperationArrived,
     PayloadRef,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
@@ -38,6 +41,7 @@ from azure_durable_py.taskhub.outgoing import (
     Send,
     Sender,
     child_execution,
+    from_message,
     is_send,
     message_refs,
     outgoing_of,
@@ -64,8 +68,7 @@ class OrchestrationUpkeep:
         return []
 
     def is_unfinished(self, state: InstanceState) -> bool:
-        del state
-        return False
+        return state.is_rewound
 
 
 class OrchestrationDraft:
@@ -98,7 +101,8 @@ class OrchestrationDraft:
         last = stored[-1] if stored else None
         self._draft.spare = 0 if isinstance(last, ExecutionCompleted) else SPARE_BYTES
         self._draft.ended_generation = isinstance(last, (ExecutionCompleted, ContinuedAsNew))
-        self._add_entries(stored)
+        self._add_entries([*turn.reopened, *stored])
+        self._supersede(turn.reopened)
         self._note_locks(stored)
         if self._draft.ended_generation:
             self._release_locks(len(turn.children))
@@ -134,6 +138,19 @@ class OrchestrationDraft:
         if sends:
             self._draft.join_queue(self._guard)
             self._state.sends.append(SendGroup(self._now, sends))
+
+    def _supersede(self, reopened: Collection[Decision]) -> None:
+        """What is called anew, and was not handed over before the rewind, is called once."""
+        called = {
+            (event.id, event.instance_id, event.operation)
+            for event in reopened
+            if isinstance(event, EntityOperationCalled)
+        }
+        superseded = [
+            message.number for message in (self._state.messages if called else ()) if _call_in(message) in called
+        ]
+        self._state.messages = [message for message in self._state.messages if message.number not in superseded]
+        self._draft.outbox.gone += superseded
 
     def _note_locks(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -197,9 +214,9 @@ class OrchestrationDraft:
         for number, (task_id, child) in enumerate(turn.children.items(), self._sender.number(first)):
             stop = ExecutionTerminated(self._now, terminated.reason, recurse=True)
             # Whoever else may have the id by now is meant by nobody.
-            target = Target(child_execution(self._sender, task_id))
+            target = Target(child_execution(self._sender, task_id, child.attempt))
             event = InboxEvent(stop, self._sender.incarnation, number, self._now, target, control=True)
-            self._send(Deliver(number, child, event))
+            self._send(Deliver(number, child.instance_id, event))
 
     def _answer_parent(self, turn: Turn) -> None:
         parent = self._state.parent
@@ -290,6 +307,18 @@ def _outlives(decision: Callable[[int], Event], number: int) -> bool:
         return outlives(decision(number))
     except CorruptRowError:
         return False  # What cannot be read cannot be sent.
+
+
+def _call_in(message: OutboxMessage) -> tuple[int, str, str] | None:
+    """The task, entity and operation of a call in an outbox."""
+    try:
+        send = from_message(message)
+    except CorruptRowError:
+        return None
+    call = send.event.event if isinstance(send, Deliver) else None
+    if not isinstance(call, OperationArrived) or call.caller is None:
+        return None
+    return call.caller.task_id, message.target, call.operation
 
 
 def _json_text(text: str) -> str:

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from azure_durable_py.history.codec import decode_event
-from azure_durable_py.history.events import Decision, Event, ExecutionStarted, PayloadRef
+from azure_durable_py.history.events import Event, ExecutionStarted, PayloadRef
+from azure_durable_py.history.rewinding import standing
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
 from azure_durable_py.taskhub.naming import chunk_keys
 from azure_durable_py.taskhub.payloads import payload_rows
@@ -63,6 +64,7 @@ class OrchestrationReader:
             context.converter,
             events,
             generation=state.generation,
+            attempt=state.attempt,
             run_code=context.watchdog.runner(self._what),
         )
 
@@ -74,7 +76,7 @@ class OrchestrationReader:
         """Read what was decided, without running user code."""
         if self._live is None and self._decisions is None:
             events = await read_history(self._context.hub.store, self._instance_id, state)
-            self._decisions = {event.id: event for event in events if isinstance(event, Decision)}
+            self._decisions = {**standing(events).decisions}
 
     async def pending(self, state: InstanceState) -> Pending:
         """Events that the function has not seen yet: those that begin a generation.

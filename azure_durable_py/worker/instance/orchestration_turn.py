@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from azure_durable_py.errors import ConcurrencyConflictError
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.history.events import Event, ExecutionCompleted, OrchestratorStarted, TimerFired
+from azure_durable_py.history.events import (
+    Event,
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionStarted,
+    OrchestratorStarted,
+    TimerFired,
+)
 from azure_durable_py.runtime.orchestration import Turn
 from azure_durable_py.shortening import shorten
 from azure_durable_py.status import OrchestrationRuntimeStatus
@@ -69,9 +77,9 @@ class OrchestrationTurn:
         events += [result.event for result in usable]
         events += due_timers(draft.state, draft.now)
         draft.state.start_at = None
-        if not events and failure is None:
+        if not events and failure is None and not draft.state.is_rewound:
             return False
-        self._turn = failed_turn(failure, draft.now) if failure else self._reader.advance(events, draft.now)
+        self._turn = failed_turn(failure, draft.now, events) if failure else self._reader.advance(events, draft.now)
         return True
 
     def record(self, guard: str) -> None:
@@ -88,16 +96,21 @@ class OrchestrationTurn:
         if failure is not None:
             logger.error("Instance %r fails: %s", instance_id, failure.message)
             await read_decisions(self._reader, instance_id, state)
+            with suppress(CorruptRowError):
+                return await self._pending(), failure
             return [], failure
         try:
             await self._reader.load(state)
-            pending = await self._reader.pending(state)
-            state.garbage += pending.spent
-            return pending.events, None
+            return await self._pending(), None
         except CorruptRowError as error:
             await check_unchanged(self._context, header, error)
             logger.error("Instance %r fails: its history cannot be read: %s", instance_id, error)
             return [], FailureDetails.from_exception(error)
+
+    async def _pending(self) -> list[Event]:
+        pending = await self._reader.pending(self._draft.state)
+        self._draft.state.garbage += pending.spent
+        return pending.events
 
     def _wrong_version(self, header: Header) -> FailureDetails | None:
         """The failure of an instance that this worker may not run.
@@ -125,11 +138,15 @@ def due_timers(state: InstanceState, now: datetime) -> list[TimerFired]:
     return [TimerFired(now, task_id, fire_at) for fire_at, task_id in due]
 
 
-def failed_turn(failure: FailureDetails, now: datetime) -> Turn:
-    """A turn that ends the instance without running user code."""
+def failed_turn(failure: FailureDetails, now: datetime, arrived: Iterable[Event] = ()) -> Turn:
+    """A turn that ends the instance without running user code.
+
+    :param arrived: what the function would have been shown. What nobody can tell it again is kept, for a rewind.
+    """
     status, failure = OrchestrationRuntimeStatus.Failed, shorten(failure)
+    kept = [event for event in arrived if isinstance(event, (ExecutionStarted, EventRaised))]
     return Turn(
-        events=(OrchestratorStarted(now), ExecutionCompleted(now, status.value, None, failure)),
+        events=(OrchestratorStarted(now), *kept, ExecutionCompleted(now, status.value, None, failure)),
         status=status,
         custom_status=None,
         output=None,

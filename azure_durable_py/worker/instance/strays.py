@@ -14,6 +14,7 @@ from azure_durable_py.history.events import (
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
 )
+from azure_durable_py.history.rewinding import standing
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.protocol import CorruptRowError, TaskHubStore
@@ -37,7 +38,7 @@ async def _give_back(hub: TaskHub, granted: EntityLockGranted) -> None:
 async def is_wanted(store: TaskHubStore, parent: ParentInstance) -> bool:
     """Whether a child of this origin is still to run (PROTOCOL R14).
 
-    A parent that ended, or began another generation, without an answer wanted it to run all the same.
+    A parent that ended, was rewound or began another generation without an answer wanted it to run all the same.
 
     :raises StorageUnavailableError: storage gives no answer.
     """
@@ -52,7 +53,7 @@ async def is_wanted(store: TaskHubStore, parent: ParentInstance) -> bool:
         return False
     if state.generation != parent.generation:
         return True
-    if found.is_terminal:
+    if found.is_terminal or state.attempt != parent.attempt:
         return not await _was_answered(store, parent, state)
     return parent.task_id in state.children
 
@@ -62,5 +63,5 @@ async def _was_answered(store: TaskHubStore, parent: ParentInstance, state: Inst
         events = await read_history(store, parent.instance_id, state)
     except CorruptRowError:
         return False  # Better run it twice than never.
-    answers = (SubOrchestrationCompleted, SubOrchestrationFailed)
-    return any(isinstance(event, answers) and event.task_id == parent.task_id for event in events)
+    answer = standing(events).answers.get(parent.task_id)
+    return isinstance(answer, (SubOrchestrationCompleted, SubOrchestrationFailed))

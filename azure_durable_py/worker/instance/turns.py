@@ -146,7 +146,8 @@ class Turns:
     async def _is_unwanted_child(self, state: InstanceState, draft: HeaderDraft) -> bool:
         """Delete a child that begins late and that its parent does not wait for any more (PROTOCOL R14)."""
         parent = state.parent
-        if parent is None or not state.pending or state.generation or draft.now - parent.sent_at < LATE_START:
+        begins = state.pending and not (state.generation or state.attempt)
+        if parent is None or not begins or draft.now - parent.sent_at < LATE_START:
             return False
         store = self._it.context.hub.store
         if await is_wanted(store, parent):

@@ -118,7 +118,7 @@ MUTANTS = (
         "stranger_terminated",
         "A recursive termination ends another instance that has the id of the child.",
         "worker/instance/orchestration_draft.py",
-        "target = Target(child_execution(self._sender, task_id))",
+        "target = Target(child_execution(self._sender, task_id, child.attempt))",
         "target = Target()",
         (f"{_TARGETS}::test_recursive_termination_leaves_a_stranger_alone_that_has_the_id_of_the_child",),
     ),
