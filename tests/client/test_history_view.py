@@ -22,11 +22,15 @@ from azure_durable_py.history.events import (
     EventSent,
     ExecutionCompleted,
     ExecutionResumed,
+    ExecutionRewound,
     ExecutionSuspended,
     ExecutionTerminated,
     OrchestratorStarted,
     SubOrchestrationCreated,
     SubOrchestrationFailed,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
     TimerCreated,
 )
 from tests.client.playing import START
@@ -107,3 +111,31 @@ def test_names_are_those_of_the_management_api():
         "SubOrchestrationInstanceFailed",
         "SubOrchestrationInstanceCreated",
     ]
+
+
+def test_after_a_rewind_an_answer_belongs_to_what_has_its_id_by_then():
+    found = shown(
+        OrchestratorStarted(START),
+        TaskScheduled(START, 0, "pay"),
+        TaskFailed(START, 0, BOOM),
+        TaskScheduled(START, 1, "undo"),
+        TaskCompleted(START, 1, "1"),
+        ExecutionCompleted(START, "Failed", None, BOOM),
+        OrchestratorStarted(START),
+        ExecutionRewound(START, "mended", 1, 2),
+        OrchestratorStarted(START),
+        TaskCompleted(START, 0, "2"),
+        TaskScheduled(START, 1, "ship"),
+        TaskCompleted(START, 1, "3"),
+        TaskScheduled(START, 2, "open"),
+    )
+    assert [(entry["EventType"], entry.get("FunctionName"), entry.get("Result")) for entry in found] == [
+        ("TaskFailed", "pay", None),
+        ("TaskCompleted", "undo", 1),
+        ("ExecutionCompleted", None, None),
+        ("ExecutionRewound", None, None),
+        ("TaskCompleted", "pay", 2),
+        ("TaskCompleted", "ship", 3),
+        ("TaskScheduled", "open", None),
+    ]
+    assert (found[3]["Reason"], found[3]["Attempt"]) == ("mended", 1)

@@ -54,7 +54,8 @@ def test_it_goes_on_before_the_failure_that_ended_it() -> None:
     assert it.output == "second"
 
 
-def test_failures_that_were_collected_are_void_together_and_successes_beside_them_are_shown_again() -> None:
+@pytest.mark.parametrize("raised", [0, -1])
+def test_failures_that_were_collected_are_void_together_and_successes_beside_them_are_shown_again(raised: int) -> None:
     def orchestrator(context: Any) -> Any:
         tasks = [context.call_activity("a", n) for n in range(4)]
         failures = []
@@ -64,7 +65,7 @@ def test_failures_that_were_collected_are_void_together_and_successes_beside_the
             except TaskFailedError as error:
                 failures.append(error)
         if failures:
-            raise failures[0]
+            raise failures[raised]
         return [task.result for task in tasks]
 
     it = run(orchestrator)
