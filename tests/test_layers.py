@@ -32,6 +32,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "failures",
             "history",
             "ids",
+            "json_files",
             "moved_names",
             "registry",
             "retry_policy",
