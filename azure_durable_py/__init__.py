@@ -7,6 +7,7 @@ importing the package costs next to nothing.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from azure_durable_py.runtime.tasks import Task, TaskState
     from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
     from azure_durable_py.settings import Settings
+    from azure_durable_py.stand_in import install_as_durable_functions
     from azure_durable_py.status import OrchestrationRuntimeStatus
     from azure_durable_py.token_sources import ManagedIdentityTokenSource, TokenSource
 
@@ -121,6 +123,7 @@ _HOMES = {
         "JsonDataConverter",
     ),
     "settings": ("Settings",),
+    "stand_in": ("install_as_durable_functions",),
     "status": ("OrchestrationRuntimeStatus",),
     "token_sources": (
         "ManagedIdentityTokenSource",
@@ -183,6 +186,7 @@ __all__ = [
     "TurnTimeoutError",
     "WorkGivenUpError",
     "entity_context",
+    "install_as_durable_functions",
     "operation",
 ]
 
@@ -199,3 +203,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+if "azure.functions" in sys.modules:
+    # A function app is being loaded. Its plain FunctionApp is to find the durable decorators even where it uses
+    # nothing else of the package.
+    importlib.import_module(f"{__name__}.app")

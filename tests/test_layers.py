@@ -40,6 +40,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "settings",
             "shortening",
             "signatures",
+            "stand_in",
             "status",
             "times",
             "token_sources",
