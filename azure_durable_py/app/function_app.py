@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import azure.functions as func
@@ -24,6 +25,7 @@ from azure.functions.decorators.function_app import (
 
 from azure_durable_py.app.builders import DurableFunction, DurableTrigger
 from azure_durable_py.app.entry_points import EntryPoint
+from azure_durable_py.app.function_json import builders_from
 from azure_durable_py.app.registration import ClientSource, build_registry, check_parameter
 from azure_durable_py.bindings import (
     ACTIVITY_TRIGGER,
@@ -174,6 +176,21 @@ class DFApp(Blueprint, FunctionApp):
         self._registry: Registry | None = None
         self._registered: list[tuple[FunctionBuilder, int]] = []
         self._clients: ClientSource | None = None
+
+    @classmethod
+    def from_function_json(cls, app_dir: Path | str) -> DFApp:
+        """The app that folders with a `function.json` each make up, for a `function_app.py` beside them.
+
+        What each script needs is imported as the Functions worker does: relatively, from `__app__`, or from the
+        directory itself. A process can have one such app.
+
+        :param app_dir: the directory with host.json: `Path(__file__).parent`.
+        :raises RegistrationError: there are no such folders, or one is declared wrongly.
+        :raises SettingsError: a function.json is no JSON.
+        """
+        app = cls()
+        app._function_builders.extend(builders_from(Path(app_dir)))
+        return app
 
     @property
     def registry(self) -> Registry:
