@@ -29,6 +29,12 @@ def import_script(app_dir: Path, script: Path) -> ModuleType:
     return importlib.import_module(".".join([_NAME, *(part for part in parts if part != "__init__")]))
 
 
+def is_loaded(app_dir: Path) -> bool:
+    """Whether the scripts of the app in a directory are what is imported."""
+    package = sys.modules.get(_NAME)
+    return package is not None and _is_ours(package) and list(package.__path__) == [str(app_dir.resolve())]
+
+
 def is_loaded_by_worker(function: Callable[..., Any]) -> bool:
     """Whether the Functions worker imports the module of a function for its function.json, and not this package."""
     package = sys.modules.get(_NAME)
@@ -40,8 +46,7 @@ def _have(app_dir: Path) -> None:
     directory = str(app_dir)
     if directory not in sys.path:
         sys.path.insert(0, directory)
-    package = sys.modules.get(_NAME)
-    if package is not None and _is_ours(package) and list(package.__path__) == [directory]:
+    if is_loaded(app_dir):
         return
     for name in [name for name in sys.modules if name == _NAME or name.startswith(f"{_NAME}.")]:
         del sys.modules[name]

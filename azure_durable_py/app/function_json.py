@@ -49,9 +49,9 @@ _STRATEGIES = {"fixeddelay": "fixed_delay", "exponentialbackoff": "exponential_b
 E_ = TypeVar("E_", bound=Enum)
 
 
-def has_folders(app_dir: Path) -> bool:
-    """Whether there are folders with a function.json in a directory."""
-    return next(app_dir.glob(f"*/{FUNCTION_JSON}"), None) is not None
+def names_of_folders(app_dir: Path) -> list[str]:
+    """The folders with a function.json in a directory."""
+    return sorted(file.parent.name for file in app_dir.glob(f"*/{FUNCTION_JSON}"))
 
 
 def builders_from(app_dir: Path) -> list[FunctionBuilder]:
@@ -170,11 +170,14 @@ class _Folder:
             raise RegistrationError(f"{self._file} has a scriptFile outside of the app: {script}.") from error
         found: Any = getattr(module, entry_point, None)
         function: Any = found.function if isinstance(found, EntryPoint) else found
-        if not callable(function) or not hasattr(function, "__name__"):
+        if not callable(function):
             raise RegistrationError(
                 f"{script} has no function {entry_point!r}, which {self._file} "
                 f"{'names as entryPoint' if self._fields.get('entryPoint') else 'needs'}."
             )
+        if not hasattr(function, "__name__"):
+            # As of a partial. azure.functions goes by the name.
+            function.__name__ = self._name
         return function
 
     def _script(self) -> Path:

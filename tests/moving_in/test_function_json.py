@@ -162,6 +162,32 @@ def test_script_entry_point_and_durable_names_are_as_the_file_says(write_app: Wr
     assert run(app, "Main").output == 3
 
 
+def test_an_orchestrator_may_be_a_partial(write_app: WriteApp) -> None:
+    code = """
+    import functools
+    import azure_durable_py as df
+    def chain(city, context):
+        return (yield context.call_activity("Hello", city))
+    main = df.Orchestrator.create(functools.partial(chain, "Oslo"))
+    """
+    app = df.DFApp.from_function_json(write_app(CHAINING | {"Chain/__init__.py": code}))
+    assert run(app, "Chain").output == "Hello Oslo!"
+
+
+async def test_folders_beside_a_script_that_does_not_load_them_are_told_of(
+    write_app: WriteApp, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = "from pathlib import Path\nimport azure_durable_py as df\napp = df.DFApp"
+    directory = write_app(CHAINING | {"function_app.py": f"{script}()"})
+    await serve(directory)
+    assert "are not loaded, as a Functions host does not load them beside function_app.py: Chain, Hello" in caplog.text
+    caplog.clear()
+    (directory / "function_app.py").write_text(f"{script}.from_function_json(Path(__file__).parent)")
+    served = await serve(directory)
+    assert served.host.registry.orchestrators.names() == ["Chain"]
+    assert "function.json" not in caplog.text
+
+
 def test_what_is_disabled_is_left_out(write_app: WriteApp, monkeypatch: pytest.MonkeyPatch) -> None:
     trigger = folder(n={"type": "activityTrigger"})
     files = {f"{name}/__init__.py": "def main(n): ..." for name in ("A", "B", "C", "D", "E")}

@@ -6,6 +6,7 @@ Owns the import of the user's module and the message when it fails: the user's o
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import traceback
 from collections.abc import Mapping
@@ -13,10 +14,12 @@ from pathlib import Path
 from types import ModuleType
 
 from azure_durable_py.app import DFApp, PlainApp, adopted
-from azure_durable_py.app.function_json import FUNCTION_JSON, has_folders
+from azure_durable_py.app.app_package import is_loaded
+from azure_durable_py.app.function_json import FUNCTION_JSON, names_of_folders
 from azure_durable_py.errors import DurableError, RegistrationError, SettingsError
 from azure_durable_py.stand_in import MOVE_IN, NAME
 
+logger = logging.getLogger(__name__)
 _SCRIPT = "PYTHON_SCRIPT_FILE_NAME"
 
 
@@ -31,7 +34,7 @@ def check_app_dir(app_dir: Path, app_settings: Mapping[str, str]) -> Path:
     script = app_dir / (app_settings.get(_SCRIPT) or "function_app.py")
     if script.is_file():
         return script
-    if has_folders(app_dir):
+    if names_of_folders(app_dir):
         return app_dir
     raise SettingsError(
         f"There is no {script.name} in {app_dir}, nor a folder with a {FUNCTION_JSON}. Give the directory of a "
@@ -62,7 +65,10 @@ def load_app(source: Path) -> DFApp:
         raise RegistrationError(
             f"{what} cannot be loaded:\n{_user_traceback(error, directory)}{_way_in(error)}"
         ) from error
-    return loaded if isinstance(loaded, DFApp) else _only_app(loaded, source.name)
+    if isinstance(loaded, DFApp):
+        return loaded
+    _warn_of_folders(source)
+    return _only_app(loaded, source.name)
 
 
 def _only_app(module: ModuleType, script: str) -> DFApp:
@@ -72,6 +78,18 @@ def _only_app(module: ModuleType, script: str) -> DFApp:
     if apps:
         raise RegistrationError(f"{script} holds {len(apps)} apps. Keep one and make the others Blueprints.")
     raise RegistrationError(f"{script} holds no function app. It needs: app = azure_durable_py.DFApp()")
+
+
+def _warn_of_folders(script: Path) -> None:
+    names = names_of_folders(script.parent)
+    if names and not is_loaded(script.parent):
+        logger.warning(
+            "Folders with a %s are not loaded, as a Functions host does not load them beside %s: %s. "
+            "DFApp.from_function_json loads them.",
+            FUNCTION_JSON,
+            script.name,
+            ", ".join(names),
+        )
 
 
 def _way_in(error: BaseException) -> str:
