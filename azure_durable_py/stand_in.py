@@ -19,6 +19,7 @@ from azure_durable_py.errors import RegistrationError
 from azure_durable_py.moved_names import MOVED_NAMES
 
 NAME = "azure.durable_functions"
+_OURS = "azure_durable_py"
 MOVE_IN = (
     f"Import azure_durable_py in place of {NAME}; for code that you cannot edit, call "
     "azure_durable_py.install_as_durable_functions() before it is imported."
@@ -29,7 +30,8 @@ def install_as_durable_functions() -> None:
     """Have `import azure.durable_functions` import this package, from now on and in this process.
 
     Call it at the top of `function_app.py`, before anything that imports the name. The modules below that users of
-    azure-functions-durable 1.7.0 import from are served too, with the same classes as under their own names.
+    azure-functions-durable 1.7.0 import from are served too, with the same classes as under their own names. What
+    only this package has is in the package of that name as well.
     Calling it again does nothing.
 
     :raises RegistrationError: azure-functions-durable is imported already, or is installed.
@@ -74,12 +76,12 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if below not in MOVED_NAMES:
             raise ModuleNotFoundError(f"azure_durable_py has nothing that stands for {fullname}.", name=fullname)
         is_package = any(name.startswith(f"{below}.") for name in MOVED_NAMES) if below else True
-        return importlib.machinery.ModuleSpec(fullname, self, origin="azure_durable_py", is_package=is_package)
+        return importlib.machinery.ModuleSpec(fullname, self, origin=_OURS, is_package=is_package)
 
     def exec_module(self, module: ModuleType) -> None:
         """Fill the module."""
         below = _below(module.__name__)
-        known = MOVED_NAMES[below]
+        known, ours = MOVED_NAMES[below], importlib.import_module(_OURS)
         children = {
             leaf for parent, _, leaf in (name.rpartition(".") for name in MOVED_NAMES) if leaf and parent == below
         }
@@ -87,9 +89,11 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         def get(name: str) -> Any:
             if name in known:
                 home, _, attribute = known[name].partition(":")
-                value = getattr(importlib.import_module(f"azure_durable_py.{home}"), attribute)
+                value = getattr(importlib.import_module(f"{_OURS}.{home}"), attribute)
             elif name in children:
                 value = importlib.import_module(f"{module.__name__}.{name}")
+            elif not below and name in ours.__all__:
+                value = getattr(ours, name)
             else:
                 raise AttributeError(f"azure_durable_py has nothing that stands for {module.__name__}.{name}.")
             setattr(module, name, value)

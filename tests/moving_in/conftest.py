@@ -15,11 +15,15 @@ from typing import Any
 import aiohttp
 import pytest
 
+from azure_durable_py.app import DFApp
 from azure_durable_py.hosting.local.host import LocalHost, Options
+from azure_durable_py.hosting.local.loading import check_app_dir, load_app
+from azure_durable_py.stand_in import install_as_durable_functions
 
 WriteApp = Callable[[Mapping[str, Any]], Path]
 Serve = Callable[..., Awaitable["Served"]]
 SECONDS = 20.0
+OURS, THEIRS = "import azure_durable_py as df", "import azure.durable_functions as df"
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +57,29 @@ def write_app(tmp_path: Path) -> WriteApp:
         return directory
 
     return write
+
+
+@pytest.fixture(params=["import changed", "stand-in"])
+def written(request: pytest.FixtureRequest, write_app: WriteApp) -> WriteApp:
+    """Writes an app as its author has it, with the import line changed or with the name stood in for."""
+    if request.param == "stand-in":
+        install_as_durable_functions()
+        return write_app
+    changes = {THEIRS: OURS, "from azure.durable_functions import": "from azure_durable_py import"}
+
+    def write(files: Mapping[str, Any]) -> Path:
+        changed = dict(files)
+        for name, text in files.items():
+            for old, new in changes.items():
+                changed[name] = changed[name].replace(old, new) if isinstance(text, str) else text
+        return write_app(changed)
+
+    return write
+
+
+def loaded(directory: Path) -> DFApp:
+    """The app in a directory, as the local host loads it."""
+    return load_app(check_app_dir(directory, {}))
 
 
 class Served:

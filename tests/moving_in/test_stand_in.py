@@ -66,6 +66,7 @@ def test_every_way_to_import_it_works() -> None:
         assert df.models.Task.TaskBase is ours.Task, "modules below are there without an import of their own"
         from azure.durable_functions import *
         assert Blueprint is ours.Blueprint
+        assert df.RetryPolicy is ours.RetryPolicy, "and what only this package has"
         """
     )
 
