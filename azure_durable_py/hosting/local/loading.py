@@ -55,9 +55,8 @@ def load_app(source: Path) -> DFApp:
     if directory not in sys.path[:1]:
         sys.path.insert(0, directory)
     importlib.invalidate_caches()
-    sys.modules.pop(source.stem, None)
     try:
-        loaded = DFApp.from_function_json(source) if source.is_dir() else importlib.import_module(source.stem)
+        loaded = DFApp.from_function_json(source) if source.is_dir() else _imported(source)
     except (Exception, SystemExit) as error:
         if source.is_dir() and isinstance(error, DurableError):
             raise
@@ -69,6 +68,11 @@ def load_app(source: Path) -> DFApp:
         return loaded
     _warn_of_folders(source)
     return _only_app(loaded, source.name)
+
+
+def _imported(script: Path) -> ModuleType:
+    sys.modules.pop(script.stem, None)
+    return importlib.import_module(script.stem)
 
 
 def _only_app(module: ModuleType, script: str) -> DFApp:
@@ -84,9 +88,8 @@ def _warn_of_folders(script: Path) -> None:
     names = names_of_folders(script.parent)
     if names and not is_loaded(script.parent):
         logger.warning(
-            "Folders with a %s are not loaded, as a Functions host does not load them beside %s: %s. "
+            "Folders with a function.json are not loaded, as a Functions host does not load them beside %s: %s. "
             "DFApp.from_function_json loads them.",
-            FUNCTION_JSON,
             script.name,
             ", ".join(names),
         )
