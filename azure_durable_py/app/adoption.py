@@ -1,6 +1,6 @@
 """Plain function apps of azure.functions that hold durable functions.
 
-Owns what such an app becomes for a host, and the two places where azure.functions is extended so that it does.
+Owns what such an app becomes for a host, and the three places where azure.functions is extended so that it does.
 An app that holds nothing durable is what it was.
 """
 
@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from azure.functions.decorators.function_app import DecoratorApi, Function, FunctionBuilder, FunctionRegister
 
-from azure_durable_py.app.builders import DurableFunction
+from azure_durable_py.app.builders import AppFunction, DurableFunction
 from azure_durable_py.app.function_app import Blueprint, DFApp
 from azure_durable_py.bindings import DurableClient
 from azure_durable_py.stand_in import owner_of_name
@@ -42,7 +42,7 @@ def _has_client(builder: FunctionBuilder) -> bool:
     return any(isinstance(binding, DurableClient) for binding in function.get_bindings())
 
 
-def _builders_of(app: FunctionRegister) -> list[FunctionBuilder]:
+def _builders_of(app: DecoratorApi) -> list[FunctionBuilder]:
     return app._function_builders  # pyright: ignore[reportPrivateUsage] - azure.functions has no other way
 
 
@@ -67,5 +67,20 @@ def _durable_blueprint(original: Callable[..., Any]) -> Callable[..., Any]:
     return get_durable_blueprint
 
 
+def _configuring(original: Callable[..., Any]) -> Callable[..., Any]:
+    # A decorator of a plain app takes the app's newest builder for the one that it is given.
+    def configure_function_builder(self: DecoratorApi, wrap: Callable[[FunctionBuilder], Any]) -> Callable[..., Any]:
+        configure = original(self, wrap)
+
+        def decorate(function: Any) -> Any:
+            listed = any(builder is function for builder in _builders_of(self))
+            return wrap(function) if isinstance(function, AppFunction) and not listed else configure(function)
+
+        return decorate
+
+    return configure_function_builder
+
+
 _extend(FunctionRegister, "get_functions", _listing)
 _extend(DecoratorApi, "_get_durable_blueprint", _durable_blueprint)
+_extend(DecoratorApi, "_configure_function_builder", _configuring)

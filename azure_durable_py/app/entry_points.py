@@ -18,6 +18,8 @@ from azure_durable_py.registry import place_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Q = ParamSpec("Q")
+S = TypeVar("S")
 
 
 class EntryPoint(Generic[P, R]):
@@ -52,13 +54,13 @@ class Orchestrator(EntryPoint[P, R]):
         """The function, for unit tests."""
         return self.function
 
-    @classmethod
-    def create(cls, fn: Callable[P, R]) -> Orchestrator[P, R]:
+    @staticmethod
+    def create(fn: Callable[Q, S]) -> Orchestrator[Q, S]:
         """Wrap an orchestrator function.
 
         :param fn: called with the context; a plain function, a generator or a coroutine function.
         """
-        return cls(fn)  # pyright: ignore[reportReturnType, reportArgumentType] - cls is unparametrised here
+        return Orchestrator(fn)
 
 
 class Entity(EntryPoint[P, R]):
@@ -69,10 +71,10 @@ class Entity(EntryPoint[P, R]):
         """The function, for unit tests."""
         return self.function
 
-    @classmethod
-    def create(cls, fn: Callable[P, R]) -> Entity[P, R]:
+    @staticmethod
+    def create(fn: Callable[Q, S]) -> Entity[Q, S]:
         """Wrap an entity function.
 
         :param fn: called with the context, once per operation.
         """
-        return cls(fn)  # pyright: ignore[reportReturnType, reportArgumentType] - cls is unparametrised here
+        return Entity(fn)

@@ -23,7 +23,7 @@ from azure.functions.decorators.function_app import (
     TriggerApi,
 )
 
-from azure_durable_py.app.builders import DurableFunction, DurableTrigger
+from azure_durable_py.app.builders import AppFunction, DurableFunction, DurableTrigger
 from azure_durable_py.app.entry_points import EntryPoint
 from azure_durable_py.app.function_json import builders_from
 from azure_durable_py.app.registration import ClientSource, build_registry, check_parameter
@@ -134,7 +134,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             raise RegistrationError(
                 f"{function!r} cannot be part of an app: decorate a function or, for entities, a class."
             )
-        builder = FunctionBuilder(function, self._app_script_file)
+        builder = AppFunction(function, self._app_script_file)
         self._function_builders.append(builder)
         return builder
 

@@ -38,11 +38,13 @@ def test_a_client_of_a_blueprint_above_a_route_of_the_app(make: Make, more: bool
     assert bindings(app) == WHOLE
 
 
+@pytest.mark.parametrize("make", [func.FunctionApp, df.DFApp])
 @pytest.mark.parametrize("more", [False, True])
-def test_a_route_of_the_app_above_a_client_of_a_blueprint(more: bool) -> None:
-    app, bp = df.DFApp(), df.Blueprint()
+def test_a_route_of_the_app_above_a_client_of_a_blueprint(make: Make, more: bool) -> None:
+    app, bp = make(), df.Blueprint()
+    other = [("other", ["http", "httpTrigger"])] if more else []
     if more:
-        app.activity_trigger(input_name="x")(lambda x: x)
+        app.route(route="other")(app.function_name("other")(lambda req: ""))
 
     @app.route(route="start")
     @bp.durable_client_input(client_name="client")
@@ -50,7 +52,7 @@ def test_a_route_of_the_app_above_a_client_of_a_blueprint(more: bool) -> None:
         return "started"
 
     app.register_functions(bp)
-    assert bindings(app) == WHOLE
+    assert bindings(app) == other + WHOLE
 
 
 @pytest.mark.parametrize("both", [False, True])
@@ -79,6 +81,20 @@ def test_a_plain_blueprint_below() -> None:
     app.register_functions(plain)
     app.register_functions(bp)
     assert bindings(app) == WHOLE
+
+
+def test_an_output_of_a_plain_blueprint_above_a_function_of_ours_stays_with_it() -> None:
+    app, plain, bp = func.FunctionApp(), func.Blueprint(), df.Blueprint()
+    plain.route(route="other")(plain.function_name("other")(lambda req: ""))
+
+    @plain.queue_output(arg_name="out", queue_name="q", connection="C")
+    @bp.route(route="start")
+    @bp.durable_client_input(client_name="client")
+    async def start(req: func.HttpRequest, client: Any, out: Any) -> str:
+        return "started"
+
+    app.register_functions(bp)
+    assert bindings(app) == [("start", ["durableClient", "http", "httpTrigger", "queue"])]
 
 
 def test_a_blueprint_that_is_registered_twice_counts_once() -> None:
