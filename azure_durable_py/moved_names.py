@@ -133,5 +133,5 @@ MOVED_NAMES: Mapping[str, Mapping[str, str]] = {
     "models.utils.entity_utils": _of("EntityId"),
     "orchestrator": _of("DurableOrchestrationContext", "Orchestrator"),
     "testing": _TESTING,
-    "testing.OrchestratorGeneratorWrapper": _TESTING,
+    "testing.OrchestratorGeneratorWrapper": _TESTING | _of("TaskBase"),
 }

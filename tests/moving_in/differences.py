@@ -25,7 +25,6 @@ ABSENT_MODULES = {
     "models.utils.http_utils": _PROTOCOL,
     "models.utils.json_utils": _PROTOCOL,
     "models.utils.type_discovery": "Annotations are read by the engine.",
-    "testing*": "azure_durable_py.testing runs an app whole: `run` and `play`.",
 }
 
 ABSENT_NAMES = {
