@@ -7,6 +7,7 @@ importing the package costs next to nothing.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from azure_durable_py.schedules.definition import ScheduleDefinition, schedule_entity_id
     from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
     from azure_durable_py.settings import Settings
+    from azure_durable_py.stand_in import install_as_durable_functions
     from azure_durable_py.status import OrchestrationRuntimeStatus
     from azure_durable_py.token_sources import ManagedIdentityTokenSource, TokenSource
 
@@ -149,6 +151,7 @@ _HOMES = {
         "JsonDataConverter",
     ),
     "settings": ("Settings",),
+    "stand_in": ("install_as_durable_functions",),
     "status": ("OrchestrationRuntimeStatus",),
     "token_sources": (
         "ManagedIdentityTokenSource",
@@ -222,6 +225,7 @@ __all__ = [
     "TurnTimeoutError",
     "WorkGivenUpError",
     "entity_context",
+    "install_as_durable_functions",
     "operation",
     "schedule_entity_id",
 ]
@@ -239,3 +243,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+if "azure.functions" in sys.modules:
+    # A function app is being loaded. Its plain FunctionApp is to find the durable decorators even where it uses
+    # nothing else of the package.
+    importlib.import_module(f"{__name__}.app")

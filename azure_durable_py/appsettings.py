@@ -1,13 +1,10 @@
 """Reads what surrounds a function app: host.json, local.settings.json, the environment.
 
-Owns the two files' syntax (JSON that may hold comments and trailing commas, as the Functions
-host and Core Tools read it) and who wins. What the values mean is the business of `settings`. It never loads the
-app's code.
+Owns who wins. What the values mean is the business of `settings`. It never loads the app's code.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from azure_durable_py.errors import SettingsError
+from azure_durable_py.json_files import kind_of, read_object
 from azure_durable_py.settings import Settings, key_of, look_up
 
 HOST_JSON = "host.json"
@@ -48,7 +46,7 @@ def read_host_json(app_dir: Path, app_settings: Mapping[str, str]) -> dict[str, 
 
     :raises SettingsError: it is not a JSON object; the message names file, line and column.
     """
-    host_json = _read_object(app_dir / HOST_JSON)
+    host_json = read_object(app_dir / HOST_JSON)
     for name, value in app_settings.items():
         parts = re.split(r"__|:", name)
         if parts[0].lower() == _OVERRIDE and len(parts) > 1 and all(parts):
@@ -79,7 +77,7 @@ def read_local_settings(app_dir: Path) -> LocalSettings:
     :raises SettingsError: it is not what Core Tools accepts, or it is encrypted.
     """
     path = app_dir / LOCAL_SETTINGS
-    content = _read_object(path)
+    content = read_object(path)
     if content.get("IsEncrypted") is True:
         raise SettingsError(f"{path} is encrypted. Run `func settings decrypt` in {app_dir}, then start again.")
     values = {name: _setting(path, f"Values.{name}", value) for name, value in _object(path, content, "Values").items()}
@@ -93,56 +91,6 @@ def read_local_settings(app_dir: Path) -> LocalSettings:
 def app_settings(local: LocalSettings, environ: Mapping[str, str]) -> dict[str, str]:
     """All app settings: a non-empty variable of the environment wins over local.settings.json, as in Core Tools."""
     return {**local.values, **{name: value for name, value in environ.items() if value or name not in local.values}}
-
-
-def parse_json(text: str, where: str) -> Any:
-    """The value of JSON that may hold comments and trailing commas.
-
-    :raises SettingsError: it is no JSON; the message names `where`, line and column.
-    """
-    try:
-        return json.loads(_without_trailing_commas(_without_comments(text)))
-    except ValueError as error:
-        at = f", line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise SettingsError(f"{where}{at} is not valid JSON: {reason}.") from error
-    except RecursionError as error:
-        raise SettingsError(f"{where} is not usable: it is nested too deeply.") from error
-
-
-_STRING = r'"(?:[^"\\\n]|\\.)*"'
-
-
-def _without_comments(text: str) -> str:
-    # Comments become blanks of the same shape, so that lines and columns of errors stay true.
-    return re.sub(
-        rf"{_STRING}|//[^\n]*|/\*.*?\*/",
-        lambda match: match[0] if match[0].startswith('"') else re.sub(r"[^\n]", " ", match[0]),
-        text,
-        flags=re.DOTALL,
-    )
-
-
-def _without_trailing_commas(text: str) -> str:
-    return re.sub(
-        rf"{_STRING}|,(?=\s*[}}\]])",
-        lambda match: match[0] if match[0].startswith('"') else " ",
-        text,
-        flags=re.DOTALL,
-    )
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}.") from error
-    content: Any = parse_json(text, str(path)) if text.strip() else {}
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} must hold a JSON object, not {_kind(content)}.")
-    return cast("dict[str, Any]", content)
 
 
 def _override(target: dict[str, Any], parts: list[str], value: str) -> None:
@@ -160,7 +108,7 @@ def _object(path: Path, content: Mapping[str, Any], name: str) -> dict[str, Any]
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise SettingsError(f"{path}: {name} must be an object of names and values, not {_kind(value)}.")
+        raise SettingsError(f"{path}: {name} must be an object of names and values, not {kind_of(value)}.")
     return cast("dict[str, Any]", value)
 
 
@@ -170,7 +118,7 @@ def _setting(path: Path, name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, (str, int, float)):
-        raise SettingsError(f"{path}: {name} must be a string, not {_kind(value)}; app settings are flat.")
+        raise SettingsError(f"{path}: {name} must be a string, not {kind_of(value)}; app settings are flat.")
     return str(value)
 
 
@@ -188,10 +136,3 @@ def _cors(path: Path, host: Mapping[str, Any]) -> tuple[str, ...]:
     if not isinstance(cors, str):
         raise SettingsError(f"{path}: Host.CORS is {cors!r}; accepted is '*' or origins separated by commas.")
     return tuple(origin.strip().rstrip("/") for origin in cors.split(",") if origin.strip())
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    names: dict[type, str] = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
-    return names.get(value.__class__, "a number")

@@ -59,6 +59,7 @@ _TRIGGERS = {
     "EntityTrigger": "bindings:EntityTrigger",
     "OrchestrationTrigger": "bindings:OrchestrationTrigger",
 }
+_TESTING = {"orchestrator_generator_wrapper": "testing:orchestrator_generator_wrapper"}
 _ALL = _PACKAGE | _MODELS | _TASKS | _CONSTANTS | _TRIGGERS
 
 
@@ -131,4 +132,6 @@ MOVED_NAMES: Mapping[str, Mapping[str, str]] = {
     "models.utils": {},
     "models.utils.entity_utils": _of("EntityId"),
     "orchestrator": _of("DurableOrchestrationContext", "Orchestrator"),
+    "testing": _TESTING,
+    "testing.OrchestratorGeneratorWrapper": _TESTING | _of("TaskBase"),
 }

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.appsettings import app_settings, parse_json, read_host_json, read_local_settings
+from azure_durable_py.appsettings import app_settings, read_host_json, read_local_settings
 from azure_durable_py.errors import SettingsError
+from azure_durable_py.json_files import parse_json
 
 
 def write(directory: Path, name: str, text: str) -> None:

@@ -147,7 +147,7 @@ def test_options_that_a_page_names_exist(page: Path):
         options = {
             option for parameter in known.params if isinstance(parameter, click.Option) for option in parameter.opts
         }
-        unknown = set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest)) - options
+        unknown = set(re.findall(r"(?<!\S)--?[a-z]+(?:-[a-z]+)*", rest)) - options
         assert not unknown, f"`azure-durable {command}` has no {', '.join(unknown)}"
     for module, rest in re.findall(r"python -m (tests\.\w+|benchmarks)([^`\n]*)", TEXTS[page]):
         source = (ROOT / module.replace(".", "/") / "__main__.py").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
-"""What the durable decorators return: a function that knows its durable kind and name.
+"""What decorators return: a function that gathers its bindings, and one that knows its durable kind and name.
 
-Owns `DurableFunction` and nothing of apps or registries.
+Owns both and nothing of apps or registries.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ DurableKind = Literal["orchestrator", "activity", "entity"]
 DurableTrigger = OrchestrationTrigger | ActivityTrigger | EntityTrigger
 
 
-class DurableFunction(FunctionBuilder, Generic[P, R]):
+class AppFunction(FunctionBuilder):
+    """A function that was first decorated by an app or blueprint of this package, in whose list it stays."""
+
+
+class DurableFunction(AppFunction, Generic[P, R]):
     """An orchestrator, activity or entity of an app.
 
     Calling it calls the function that was decorated. `call_activity`, `call_sub_orchestrator` and

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import azure.functions as func
 from azure.functions.decorators.function_app import (
@@ -22,12 +23,14 @@ from azure.functions.decorators.function_app import (
     TriggerApi,
 )
 
-from azure_durable_py.app.builders import DurableFunction, DurableTrigger
+from azure_durable_py.app.builders import AppFunction, DurableFunction, DurableTrigger
 from azure_durable_py.app.clients import ClientSource, filler, takes_sync_client
 from azure_durable_py.app.entry_points import EntryPoint
+from azure_durable_py.app.function_json import builders_from
 from azure_durable_py.app.registration import build_registry, check_parameter
 from azure_durable_py.bindings import (
     ACTIVITY_TRIGGER,
+    DURABLE_CLIENT,
     ENTITY_TRIGGER,
     ORCHESTRATION_TRIGGER,
     ActivityTrigger,
@@ -38,16 +41,21 @@ from azure_durable_py.bindings import (
 )
 from azure_durable_py.errors import RegistrationError
 from azure_durable_py.registry import Registry, place_of
+from azure_durable_py.stand_in import MOVE_IN
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _FUNCTIONS_HOST = "azure_durable_py.hosting.functions"
-_FOREIGN = (ORCHESTRATION_TRIGGER, ACTIVITY_TRIGGER, ENTITY_TRIGGER)
+_DURABLE = (ORCHESTRATION_TRIGGER, ACTIVITY_TRIGGER, ENTITY_TRIGGER, DURABLE_CLIENT)
 
 
 class Blueprint(TriggerApi, BindingApi, SettingsApi):
-    """Functions declared apart from the app; `app.register_functions(blueprint)` adds them to it."""
+    """Functions declared apart from the app; `app.register_functions(blueprint)` adds them to it.
+
+    Decorators of several blueprints and of the app may stack on one function: it belongs to the one
+    whose decorator is closest to it.
+    """
 
     def orchestration_trigger(
         self, context_name: str, orchestration: str | None = None, input_type: Any = None
@@ -92,9 +100,8 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         """
 
         def decorate(function: Callable[..., Any]) -> FunctionBuilder:
-            builder = self._validate_type(function)
+            builder = self._builder_of(function)
             builder.add_binding(DurableClient(client_name, task_hub, connection_name))
-            self._function_builders.append(builder)
             _keep_client_reachable(builder)
             return builder
 
@@ -104,29 +111,55 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         self, trigger: DurableTrigger, input_type: Any = None
     ) -> Callable[[Callable[P, R]], DurableFunction[P, R]]:
         def decorate(function: Callable[P, R]) -> DurableFunction[P, R]:
-            builder = self._validate_type(function)
+            builder = self._builder_of(function)
             _refuse_second_trigger(builder, trigger)
             durable: DurableFunction[P, R] = DurableFunction(builder, trigger, input_type)
-            self._function_builders.append(durable)
+            self._replace(builder, durable)
             return durable
 
         return decorate
 
-    def _validate_type(self, func: Callable[..., Any] | FunctionBuilder) -> FunctionBuilder:
-        """Take the builder of a function out of the list; the caller appends what becomes of it."""
-        if isinstance(func, FunctionBuilder):
-            for at, builder in enumerate(self._function_builders):
-                if builder is func:
-                    return self._function_builders.pop(at)
-            raise RegistrationError(
-                f"{_described(func)} is decorated by two apps or blueprints. Use one of them for all its decorators."
-            )
-        function: Any = func.function if isinstance(func, EntryPoint) else func
+    def _configure_function_builder(self, wrap: Callable[[FunctionBuilder], Any]) -> Callable[..., Any]:
+        """Every decorator of azure.functions comes through here, with what it does to a builder."""
+
+        def decorate(function: Callable[..., Any]) -> Any:
+            return wrap(self._builder_of(function))
+
+        return decorate
+
+    def _builder_of(self, decorated: Any) -> FunctionBuilder:
+        """The builder of a function: a new one in our list, or the one that the decorators below made, in whoever's."""
+        if isinstance(decorated, FunctionBuilder):
+            return decorated
+        function: Any = decorated.function if isinstance(decorated, EntryPoint) else decorated
         if not callable(function) or not hasattr(function, "__name__"):
             raise RegistrationError(
                 f"{function!r} cannot be part of an app: decorate a function or, for entities, a class."
             )
-        return FunctionBuilder(function, self._app_script_file)
+        builder = AppFunction(function, self._app_script_file)
+        self._function_builders.append(builder)
+        return builder
+
+    def _replace(self, builder: FunctionBuilder, durable: DurableFunction[..., Any]) -> None:
+        for at, listed in enumerate(self._function_builders):
+            if listed is builder:
+                self._function_builders[at] = durable
+                return
+        raise RegistrationError(
+            f"{_described(builder)} has a durable trigger above the decorator of another app or blueprint. "
+            "Put the durable trigger closest to the function."
+        )
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            told = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name == "durable_openai_agent_orchestrator":
+                told += (
+                    ": azure_durable_py does not have the integration of OpenAI Agents yet. "
+                    "Call the model in an activity of your own."
+                )
+            raise AttributeError(told)
 
 
 class DFApp(Blueprint, FunctionApp):
@@ -143,21 +176,39 @@ class DFApp(Blueprint, FunctionApp):
         super().__init__(http_auth_level=http_auth_level)
         self._strict_types = strict_types
         self._registry: Registry | None = None
+        self._registered: list[tuple[FunctionBuilder, int]] = []
         self._clients: ClientSource | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @classmethod
+    def from_function_json(cls, app_dir: Path | str) -> DFApp:
+        """The app that folders with a `function.json` each make up, for a `function_app.py` beside them.
+
+        What each script needs is imported as the Functions worker does: relatively, from `__app__`, or from the
+        directory itself. A process can have one such app.
+
+        :param app_dir: the directory with host.json: `Path(__file__).parent`.
+        :raises RegistrationError: there are no such folders, or one is declared wrongly.
+        :raises SettingsError: a function.json is no JSON.
+        """
+        app = cls()
+        app._function_builders.extend(builders_from(Path(app_dir)))
+        return app
+
     @property
     def registry(self) -> Registry:
-        """Everything durable that the app declares; built when first asked for.
+        """Everything durable that the app declares; built when first asked for, and again when there is more.
 
         :raises RegistrationError: a durable function is declared wrongly, or a name is taken twice.
         """
-        if self._registry is None:
-            builders: list[Any] = self._function_builders
+        builders: list[Any] = self._function_builders
+        declared = [(builder, len(_function_of(builder).get_bindings())) for builder in builders]
+        if self._registry is None or self._registered != declared:
             durable: list[DurableFunction[..., Any]] = [
-                builder for builder in builders if isinstance(builder, DurableFunction)
+                builder for builder in dict.fromkeys(builders) if isinstance(builder, DurableFunction)
             ]
             self._registry = build_registry(durable, self._filler, strict_types=self._strict_types)
+            self._registered = declared
         return self._registry
 
     def get_functions(self) -> list[Function]:
@@ -237,13 +288,8 @@ class DFApp(Blueprint, FunctionApp):
         if isinstance(function_container, FunctionApp):
             raise RegistrationError("register_functions takes a Blueprint; a DFApp cannot be part of another app.")
         super().register_functions(function_container)
-        self._registry = None
 
     register_blueprint = register_functions
-
-    def _validate_type(self, func: Callable[..., Any] | FunctionBuilder) -> FunctionBuilder:
-        self._registry = None
-        return super()._validate_type(func)
 
     def _built(self, builder: FunctionBuilder) -> Function:
         try:
@@ -253,13 +299,11 @@ class DFApp(Blueprint, FunctionApp):
                 f"{_described(builder)} has no trigger. Add one (@app.route, @app.timer_trigger, "
                 "@app.orchestration_trigger ...), on the app or blueprint that carries its other decorators."
             ) from error
-        trigger = function.get_trigger()
-        if trigger is not None and trigger.type in _FOREIGN:
-            raise RegistrationError(
-                f"{_described(builder)} was declared with another package's {trigger.type}. "
-                "Use the decorators of azure_durable_py's DFApp and Blueprint."
-            )
         for binding in function.get_bindings():
+            if binding.type in _DURABLE and not isinstance(binding, DurableClient):
+                raise RegistrationError(
+                    f"{_described(builder)} was declared with another package's {binding.type}. {MOVE_IN}"
+                )
             if isinstance(binding, DurableClient):
                 source = f"durable_client_input(client_name={binding.name!r})"
                 check_parameter(function.get_user_function(), binding.name, source)

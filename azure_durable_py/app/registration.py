@@ -81,7 +81,7 @@ def _orchestrator(durable: DurableFunction[..., Any]) -> OrchestratorDefinition:
             f"Orchestrator {place_of(function)} is an async generator: use `async def` with `await`, "
             "or a plain `def` with `yield`."
         )
-    _check_context(durable, "orchestration_trigger")
+    _check_context(durable)
     return OrchestratorDefinition(durable.durable_name, function, durable.input_type)
 
 
@@ -121,19 +121,21 @@ def _entity(durable: DurableFunction[..., Any]) -> EntityDefinition:
             f"Entity {place_of(function)} is a generator function: an operation runs to its end at once. "
             "Remove `yield`; call orchestrations and activities from an orchestrator."
         )
-    _check_context(durable, "entity_trigger")
+    _check_context(durable)
     return EntityDefinition(durable.durable_name, function)
 
 
-def _check_context(durable: DurableFunction[..., Any], decorator: str) -> None:
+def _check_context(durable: DurableFunction[..., Any]) -> None:
+    # It is passed by position, so that the parameter may have another name than the decorator says.
     function, name = durable.function, durable.parameter
-    check_parameter(function, name, f"{decorator}(context_name={name!r})")
-    _refuse_unfilled(function, {name})
-    first = next(iter(signature_of(function).parameters.values()))
-    if first.name != name or first.kind is inspect.Parameter.KEYWORD_ONLY:
+    parameters = signature_of(function).parameters
+    first = next(iter(parameters.values()), None)
+    by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    if first is None or first.kind in by_name or (name in parameters and name != first.name):
         raise RegistrationError(
-            f"{place_of(function)} must take {name!r} as its first parameter: it is passed by position."
+            f"{place_of(function)} must take the context ({name!r}) as its first parameter: it is passed by position."
         )
+    _refuse_unfilled(function, {first.name})
 
 
 def _refuse_bindings(durable: DurableFunction[..., Any], mend: str, allowed: Iterable[Binding] = ()) -> None:

@@ -29,20 +29,37 @@ from azure_durable_py.hosting.local import DEFAULT_PORT
     show_default=True,
     help="How long to wait at Ctrl+C for what still runs.",
 )
+@click.option(
+    "--as-durable-functions",
+    is_flag=True,
+    help="Serve `import azure.durable_functions` by this package, for an app that is not to be edited.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
-def start(app_dir: Path, port: int | None, host: str, storage: str | None, grace: float, verbose: bool) -> None:
+def start(
+    app_dir: Path,
+    port: int | None,
+    host: str,
+    storage: str | None,
+    grace: float,
+    as_durable_functions: bool,
+    verbose: bool,
+) -> None:
     """Serve the function app in APP_DIR (default: here) until Ctrl+C.
 
     Runs its orchestrations, activities, entities, HTTP and timer functions, without the Functions
-    host. Reads host.json and local.settings.json as Core Tools do.
+    host. Reads host.json and local.settings.json as Core Tools do. An app without function_app.py is
+    made up of the folders that have a function.json.
     """
     # Usage and help need none of the engine, which takes a while to import.
     from azure_durable_py.hosting.local.console import configure_logging
     from azure_durable_py.hosting.local.host import Options
     from azure_durable_py.hosting.local.running import run
+    from azure_durable_py.stand_in import install_as_durable_functions
 
     configure_logging(logging.DEBUG if verbose else logging.INFO)
     try:
+        if as_durable_functions:
+            install_as_durable_functions()
         run(Options(app_dir, host, port, storage, grace))
     except DurableError as error:
         raise click.ClickException(str(error)) from error

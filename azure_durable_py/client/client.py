@@ -27,6 +27,7 @@ from azure_durable_py.client.arguments import (
 from azure_durable_py.client.entities import EntityClient
 from azure_durable_py.client.export import ExportedInstance
 from azure_durable_py.client.exporter import Exporter, Selection
+from azure_durable_py.client.given import Given
 from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
 from azure_durable_py.client.links import (
     HttpAnswer,
@@ -77,10 +78,11 @@ if TYPE_CHECKING:
 Elsewhere: TypeAlias = "Callable[[str | None, str | None], DurableOrchestrationClient]"
 
 
-class DurableOrchestrationClient(EntityClient):
+class DurableOrchestrationClient(EntityClient, metaclass=Given):
     """Starts, queries and steers orchestration instances of one task hub, and talks to its entities.
 
-    Inside a function app a client comes with `durable_client_input`. Elsewhere, use one of the
+    Inside a function app a client comes with `durable_client_input`, and called with that client alone the class
+    returns it, for functions that were written to make one of their `starter`. Elsewhere, use one of the
     `from_...` constructors as async context managers.
 
     :param hub: the task hub, open; it stays the caller's to close.

@@ -3,8 +3,17 @@
 `run` runs one orchestration, `play` a scenario with a client; both stand on `VirtualHub`.
 """
 
+from azure_durable_py.testing.generator_wrapper import orchestrator_generator_wrapper
 from azure_durable_py.testing.running import play, run
 from azure_durable_py.testing.virtual_hub import VirtualHub, VirtualWorker
 from azure_durable_py.testing.virtual_time import StuckError, run_virtual
 
-__all__ = ["StuckError", "VirtualHub", "VirtualWorker", "play", "run", "run_virtual"]
+__all__ = [
+    "StuckError",
+    "VirtualHub",
+    "VirtualWorker",
+    "orchestrator_generator_wrapper",
+    "play",
+    "run",
+    "run_virtual",
+]

@@ -30,7 +30,7 @@ def run(
     Its activities, sub-orchestrations and entities run as well; its timers take no time. One that fails has a status
     that says so: look at `runtime_status` and `failure`.
 
-    :param app: an app, or a blueprint.
+    :param app: an app, a plain `azure.functions.FunctionApp` or a blueprint.
     :param name: the orchestrator by name, or the decorated function.
     :param input: its input; None: no input.
     :param instance_id: the id of the instance (default: one that the seed decides).
@@ -67,7 +67,7 @@ def play(
     The scenario has the hub's `client` to start, steer and look at instances, and lets time pass with
     `await asyncio.sleep(seconds)`.
 
-    :param app: an app, or a blueprint.
+    :param app: an app, a plain `azure.functions.FunctionApp` or a blueprint.
     :param scenario: `async def scenario(hub)`.
     :param settings: as from host.json.
     :param seed: decides random ids and jitter.

@@ -15,7 +15,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from azure_durable_py.app import Blueprint, DFApp
+from azure_durable_py.app import Blueprint, DFApp, PlainApp, adopted
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Clock, Ids, loop_clock
 from azure_durable_py.registry import Registry
@@ -29,7 +29,7 @@ from azure_durable_py.times import UTC
 from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.worker import Worker
 
-App: TypeAlias = DFApp | Blueprint | Registry
+App: TypeAlias = PlainApp | Blueprint | Registry
 Wrap: TypeAlias = Callable[[Any], Any]
 """Puts a store around a store."""
 
@@ -213,8 +213,10 @@ def _told_of_messages(settings: Settings) -> Settings:
 
 
 def _app_of(app: App) -> DFApp | Registry:
-    if isinstance(app, DFApp | Registry):
+    if isinstance(app, Registry):
         return app
+    if isinstance(app, PlainApp):
+        return adopted(app)
     whole = DFApp()
     whole.register_functions(app)
     return whole

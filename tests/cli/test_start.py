@@ -277,3 +277,17 @@ def test_without_the_extra_the_command_names_it(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "click", None)
     with pytest.raises(SystemExit, match=r"needs click\. Install it with: pip install 'azure-durable-py\[local\]'"):
         main()
+
+
+def test_an_app_that_imports_the_other_package_is_served_when_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "Chain").mkdir()
+    (tmp_path / "Chain" / "__init__.py").write_text(
+        "import azure.durable_functions as df\nmain = df.Orchestrator.create(lambda context: 1)"
+    )
+    trigger = {"name": "context", "type": "orchestrationTrigger", "direction": "in"}
+    (tmp_path / "Chain" / "function.json").write_text(json.dumps({"bindings": [trigger]}))
+    refused = run("start", str(tmp_path), "--storage", "memory")
+    assert refused.returncode == 1
+    assert "`azure-durable start --as-durable-functions` does so, too." in refused.stderr
+    with started(str(tmp_path), "--storage", "memory", "--as-durable-functions") as (_, _, text):
+        assert re.search(r"Chain: +orchestrationTrigger", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib.util
 import json
 import textwrap
@@ -39,7 +40,7 @@ def make_app(tmp_path: Path, hub_name: str) -> MakeApp:
         directory = tmp_path / "app"
         directory.mkdir()
         (directory / "function_app.py").write_text(textwrap.dedent(code))
-        content = {**HOST_JSON, **host_json}
+        content = copy.deepcopy({**HOST_JSON, **host_json})
         content["extensions"]["durableTask"] = {"hubName": hub_name, **content["extensions"].get("durableTask", {})}
         (directory / "host.json").write_text(json.dumps(content))
         return directory

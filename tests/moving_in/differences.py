@@ -25,7 +25,6 @@ ABSENT_MODULES = {
     "models.utils.http_utils": _PROTOCOL,
     "models.utils.json_utils": _PROTOCOL,
     "models.utils.type_discovery": "Annotations are read by the engine.",
-    "testing*": "azure_durable_py.testing runs an app whole: `run` and `play`.",
 }
 
 ABSENT_NAMES = {
@@ -79,7 +78,6 @@ DIFFERENT = {
     "DurableOrchestrationClient.create_http_management_payload(instance_id)": (
         "The id alone may be the first argument, or the second after a request."
     ),
-    "DurableOrchestrationClient.rewind": "It is not there yet.",
     # Apps
     "Blueprint.__init__(http_auth_level)": "The level of an HTTP function is said by its app, or by the function.",
     "*.durable_openai_agent_orchestrator": "The integration of OpenAI Agents is not there yet.",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Literal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Literal
 
 import azure.functions as func
 from typing_extensions import assert_type
@@ -47,3 +47,9 @@ async def uses(context: df.DurableOrchestrationContext) -> None:
 function: Callable[[str], str] = say_hello
 durable: DurableFunction[[str], str]
 coroutine: Callable[[int], Awaitable[list[int]]] = count_up
+
+
+assert_type(df.install_as_durable_functions(), None)
+assert_type(DFApp.from_function_json("app"), DFApp)
+main = df.Orchestrator.create(chain.function)
+orchestrator_function: Callable[[df.DurableOrchestrationContext], Coroutine[Any, Any, int]] = main.orchestrator_function

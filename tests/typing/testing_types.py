@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from datetime import datetime, timedelta
+from typing import Any
 
+import azure.functions as func
 from typing_extensions import assert_type
 
 import azure_durable_py as df
-from azure_durable_py.testing import VirtualHub, VirtualWorker, play, run, run_virtual
+from azure_durable_py.testing import VirtualHub, VirtualWorker, orchestrator_generator_wrapper, play, run, run_virtual
 
 app = df.DFApp()
 blueprint = df.Blueprint()
@@ -44,3 +47,9 @@ async def made() -> str:
     async with VirtualHub(app, seed=1, workers=0) as hub:
         assert_type(hub, VirtualHub)
         return hub.client.task_hub_name
+
+
+def plain_apps_and_generators(plain: func.FunctionApp, steps: Generator[df.Task, Any, int]) -> None:
+    """A plain app is an app; a wrapped generator yields tasks and a result."""
+    assert_type(play(plain, scenario), list[int])
+    assert_type(orchestrator_generator_wrapper(steps), Generator[Any, None, None])
