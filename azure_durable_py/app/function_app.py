@@ -207,6 +207,9 @@ class DFApp(Blueprint, FunctionApp):
             durable: list[DurableFunction[..., Any]] = [
                 builder for builder in dict.fromkeys(builders) if isinstance(builder, DurableFunction)
             ]
+            for builder in builders:
+                if not isinstance(builder, DurableFunction):
+                    _refuse_foreign(builder)
             self._registry = build_registry(durable, self._filler, strict_types=self._strict_types)
             self._registered = declared
         return self._registry
@@ -299,11 +302,8 @@ class DFApp(Blueprint, FunctionApp):
                 f"{_described(builder)} has no trigger. Add one (@app.route, @app.timer_trigger, "
                 "@app.orchestration_trigger ...), on the app or blueprint that carries its other decorators."
             ) from error
+        _refuse_foreign(builder)
         for binding in function.get_bindings():
-            if binding.type in _DURABLE and not isinstance(binding, DurableClient):
-                raise RegistrationError(
-                    f"{_described(builder)} was declared with another package's {binding.type}. {MOVE_IN}"
-                )
             if isinstance(binding, DurableClient):
                 source = f"durable_client_input(client_name={binding.name!r})"
                 check_parameter(function.get_user_function(), binding.name, source)
@@ -318,6 +318,18 @@ def _refuse_second_trigger(builder: FunctionBuilder, trigger: DurableTrigger) ->
             f"{_described(builder)} has two triggers, {taken.type} and {trigger.type}. "
             "A durable function has only its durable trigger: move the other one to a function of its own."
         )
+
+
+def _refuse_foreign(builder: FunctionBuilder) -> None:
+    function: Any = _function_of(builder).get_user_function()
+    for binding in _function_of(builder).get_bindings():
+        if binding.type in _DURABLE and not isinstance(binding, DurableClient):
+            for kind in ("orchestrator", "entity", "client"):
+                # What the other package makes of a function has the function itself under such a name.
+                function = getattr(function, f"{kind}_function", function)
+            raise RegistrationError(
+                f"{place_of(function)} was declared with another package's {binding.type}. {MOVE_IN}"
+            )
 
 
 def _keep_client_reachable(builder: FunctionBuilder) -> None:

@@ -9,9 +9,8 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from azure.functions.decorators.core import SCRIPT_FILE_NAME, AuthLevel, Binding, DataType, Trigger
 from azure.functions.decorators.function_app import FunctionBuilder
@@ -24,6 +23,7 @@ from azure.functions.decorators.timer import TimerTrigger
 from azure_durable_py.app.app_package import import_script
 from azure_durable_py.app.builders import DurableFunction, DurableTrigger
 from azure_durable_py.app.entry_points import EntryPoint
+from azure_durable_py.app.json_fields import JsonFields
 from azure_durable_py.app.registration import check_parameter
 from azure_durable_py.bindings import (
     ACTIVITY_TRIGGER,
@@ -38,7 +38,6 @@ from azure_durable_py.bindings import (
 from azure_durable_py.errors import RegistrationError
 from azure_durable_py.json_files import read_object
 from azure_durable_py.registry import place_of
-from azure_durable_py.settings import key_of
 from azure_durable_py.signatures import signature_of
 
 FUNCTION_JSON = "function.json"
@@ -46,7 +45,6 @@ _CLIENT_OF_OLD = "orchestrationClient"
 _SCRIPTS = ("__init__.py", "main.py", "run.py", "index.py")
 _RETURN = "$return"
 _STRATEGIES = {"fixeddelay": "fixed_delay", "exponentialbackoff": "exponential_backoff"}
-E_ = TypeVar("E_", bound=Enum)
 
 
 def names_of_folders(app_dir: Path) -> list[str]:
@@ -68,55 +66,6 @@ def builders_from(app_dir: Path) -> list[FunctionBuilder]:
     return [folder.builder() for folder in declared if not folder.is_disabled]
 
 
-class _Fields:
-    """The fields of a JSON object, by names regardless of case, as the Functions host reads them."""
-
-    def __init__(self, where: str, content: Mapping[str, Any]) -> None:
-        self.where = where
-        self._content = content
-
-    def get(self, name: str) -> Any:
-        return self._content.get(key_of(self._content, name))
-
-    def text(self, name: str) -> str | None:
-        value = self.get(name)
-        if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise self.unusable(name, value, "a non-empty string")
-        return value
-
-    def needed(self, name: str) -> str:
-        value = self.text(name)
-        if value is None:
-            raise RegistrationError(f"{self.where} has no {name}.")
-        return value
-
-    def flag(self, name: str) -> bool | None:
-        value = self.get(name)
-        if value is not None and not isinstance(value, bool):
-            raise self.unusable(name, value, "true or false")
-        return value
-
-    def items(self, name: str) -> list[Any]:
-        value = self.get(name)
-        if value is not None and not isinstance(value, list):
-            raise self.unusable(name, value, "an array")
-        return cast("list[Any]", value or [])
-
-    def member(self, kind: type[E_], name: str, value: Any) -> E_:
-        names: dict[str, E_] = {member.name: member for member in kind}
-        if str(value).upper() not in names:
-            raise self.unusable(name, value, "one of " + ", ".join(names).lower())
-        return names[str(value).upper()]
-
-    def others(self, *names: str) -> dict[str, Any]:
-        """The fields that have none of these names."""
-        known = {"name", "type", "direction", "datatype", *(name.lower() for name in names)}
-        return {key: value for key, value in self._content.items() if key.lower() not in known}
-
-    def unusable(self, name: str, value: Any, accepted: str) -> RegistrationError:
-        return RegistrationError(f"{self.where} has {name} {value!r}; accepted is {accepted}.")
-
-
 class _Folder:
     """One folder: a function by the folder's name."""
 
@@ -124,7 +73,7 @@ class _Folder:
         self._app_dir = app_dir
         self._file = file
         self._name = file.parent.name
-        self._fields = _Fields(str(file), read_object(file))
+        self._fields = JsonFields(str(file), read_object(file))
 
     @property
     def is_disabled(self) -> bool:
@@ -208,7 +157,7 @@ class _Folder:
             where = f"{self._file}: bindings[{number}]"
             if not isinstance(item, dict):
                 raise RegistrationError(f"{where} must be an object.")
-            fields = _Fields(where, cast("dict[str, Any]", item))
+            fields = JsonFields(where, cast("dict[str, Any]", item))
             make = _MAKERS.get(fields.needed("type").lower())
             yield _generic(fields) if make is None else make(self._name, fields, function)
 
@@ -216,51 +165,54 @@ class _Folder:
         given = self._fields.get("retry")
         if given is None:
             return None
-        fields = _Fields(f"{self._file}: retry", cast("dict[str, Any]", given) if isinstance(given, dict) else {})
+        fields = JsonFields(f"{self._file}: retry", cast("dict[str, Any]", given) if isinstance(given, dict) else {})
         strategy = fields.needed("strategy")
         if strategy.lower() not in _STRATEGIES:
             raise fields.unusable("strategy", strategy, "fixedDelay or exponentialBackoff")
+        count = fields.get("maxRetryCount")
+        if not isinstance(count, int) or isinstance(count, bool):
+            raise fields.unusable("maxRetryCount", count, "a whole number")
         return RetryPolicy(
             strategy=_STRATEGIES[strategy.lower()],
-            max_retry_count=str(fields.get("maxRetryCount")),
+            max_retry_count=str(count),
             delay_interval=fields.text("delayInterval"),
             minimum_interval=fields.text("minimumInterval"),
             maximum_interval=fields.text("maximumInterval"),
         )
 
 
-_Make = Callable[[str, _Fields, Callable[..., Any]], Binding]
+_Make = Callable[[str, JsonFields, Callable[..., Any]], Binding]
 
 
-def _orchestration(name: str, fields: _Fields, function: Callable[..., Any]) -> Binding:
+def _orchestration(name: str, fields: JsonFields, function: Callable[..., Any]) -> Binding:
     return OrchestrationTrigger(_context_of(fields, function), fields.text("orchestration") or name)
 
 
-def _entity(name: str, fields: _Fields, function: Callable[..., Any]) -> Binding:
+def _entity(name: str, fields: JsonFields, function: Callable[..., Any]) -> Binding:
     return EntityTrigger(_context_of(fields, function), fields.text("entityName") or name)
 
 
-def _context_of(fields: _Fields, function: Callable[..., Any]) -> str:
+def _context_of(fields: JsonFields, function: Callable[..., Any]) -> str:
     # The context is passed by position; the binding's name is that of a parameter of what `create` returned in 1.x.
     if isinstance(function, type):
         return fields.needed("name")
     return next(iter(signature_of(function).parameters), fields.needed("name"))
 
 
-def _activity(name: str, fields: _Fields, function: Callable[..., Any]) -> Binding:
+def _activity(name: str, fields: JsonFields, function: Callable[..., Any]) -> Binding:
     parameter = fields.needed("name")
     check_parameter(function, parameter, fields.where)
     return ActivityTrigger(parameter, fields.text("activity") or name)
 
 
-def _client(_name: str, fields: _Fields, function: Callable[..., Any]) -> Binding:
+def _client(_name: str, fields: JsonFields, function: Callable[..., Any]) -> Binding:
     parameter = fields.needed("name")
     check_parameter(function, parameter, fields.where)
     connection = fields.text("connectionName") or fields.text("connection")
     return DurableClient(parameter, fields.text("taskHub"), connection)
 
 
-def _http_trigger(_name: str, fields: _Fields, _function: Callable[..., Any]) -> Binding:
+def _http_trigger(_name: str, fields: JsonFields, _function: Callable[..., Any]) -> Binding:
     level = fields.get("authLevel")
     methods = [fields.member(HttpMethod, "methods", method) for method in fields.items("methods")]
     return HttpTrigger(
@@ -272,11 +224,11 @@ def _http_trigger(_name: str, fields: _Fields, _function: Callable[..., Any]) ->
     )
 
 
-def _http_output(_name: str, fields: _Fields, _function: Callable[..., Any]) -> Binding:
+def _http_output(_name: str, fields: JsonFields, _function: Callable[..., Any]) -> Binding:
     return HttpOutput(name=fields.needed("name"), **fields.others())
 
 
-def _timer(_name: str, fields: _Fields, _function: Callable[..., Any]) -> Binding:
+def _timer(_name: str, fields: JsonFields, _function: Callable[..., Any]) -> Binding:
     return TimerTrigger(
         name=fields.needed("name"),
         schedule=fields.needed("schedule"),
@@ -286,7 +238,7 @@ def _timer(_name: str, fields: _Fields, _function: Callable[..., Any]) -> Bindin
     )
 
 
-def _generic(fields: _Fields) -> Binding:
+def _generic(fields: JsonFields) -> Binding:
     kind, direction, data_type = fields.needed("type"), fields.text("direction") or "in", fields.get("dataType")
     make: type[GenericTrigger | GenericInputBinding | GenericOutputBinding]
     if kind.lower().endswith("trigger"):

@@ -307,6 +307,11 @@ def test_an_app_is_loaded_anew_in_a_process_that_had_another(write_app: WriteApp
         ),
         ({"scriptFile": "no.py", **ORCHESTRATION}, HELLO, r"has no script no\.py\. Name it by scriptFile"),
         ({"scriptFile": "../../out.py", **ORCHESTRATION}, HELLO, "scriptFile outside of the app"),
+        (
+            {"retry": {"strategy": "fixedDelay"}, **folder(name={"type": "activityTrigger"})},
+            HELLO,
+            "has maxRetryCount None; accepted is a whole number",
+        ),
         ({"retry": {"strategy": "often"}, **folder(name={"type": "activityTrigger"})}, HELLO, "accepted is fixedDelay"),
     ],
 )

@@ -171,5 +171,8 @@ def test_functions_of_another_package_are_refused_with_the_way_in(kind: str) -> 
         app.route(route="x")(decorated)
     else:
         app.generic_trigger(arg_name="context", type=kind)(work)
-    with pytest.raises(RegistrationError, match=rf"{kind}\. Import azure_durable_py in place of azure\.durable_fun"):
+    told = rf"work .* declared with another package's {kind}\. Import azure_durable_py in place of azure\.durable_func"
+    with pytest.raises(RegistrationError, match=told):
         adopted(app).user_functions()
+    with pytest.raises(RegistrationError, match=told):
+        run(app, "work")

@@ -260,7 +260,7 @@ def test_a_schedule_goes_on_though_somebody_terminates_and_purges_everything():
         for run in await hub.client.get_status_all():
             await hub.client.terminate(str(run.instance_id))
         await asyncio.sleep(5)
-        await hub.client.purge_instance_history_by(runtime_status=[Status.Terminated])
+        await hub.client.purge_instance_history_by(BEGIN - DAY, runtime_status=[Status.Terminated])
         await asyncio.sleep(90 * 60)
         assert (await told(hub)).runs > 1
 
