@@ -143,7 +143,9 @@ def _all_was_done(world: World) -> None:
         assert succeeded, f"{tag} never came to its end"
         # What runs beside others, for one who does not wait for them, may come to its end when that has failed.
         alone = tag.endswith((" first", " last"))
-        assert succeeded == 1 or not (world.plan.weather.is_fair and alone), f"{tag} was done {succeeded} times"
+        # A worker that is stopped while storage is slow may leave a result behind.
+        calm = world.plan.weather.is_fair and not world.plan.redeploys
+        assert succeeded == 1 or not (calm and alone), f"{tag} was done {succeeded} times"
 
 
 REWIND_SCENARIOS = (rewinds,)
