@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import InstanceNotFailedError, InstanceNotFoundError
+from azure_durable_py.ids import EntityId
 from azure_durable_py.taskhub import outgoing, rewinding
 from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.handing_over import replace_finished
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.rewinding import rewind
 from azure_durable_py.worker.instance import claims, header_draft, inbox, results
-from tests.protocol.staging import Routine, ScriptedStore, Stage, commit_of, doorbell_for, play
+from azure_durable_py.worker.instance.orchestration_draft import OrchestrationDraft
+from tests.protocol.staging import Routine, ScriptedStore, Stage, commit_of, doorbell_for, play, to
 
 broken: set[str] = set()
 """The instances whose code has a bug that is still to be mended."""
@@ -195,6 +197,48 @@ def test_r24_a_worker_that_dies_when_it_has_rewound_a_child_is_followed_by_one_t
         await stage.worker("W2")
         assert await stage.finished("has_child") == "mended"
         assert (await stage.state("brittle")).attempt == 1
+
+    play(scene)
+
+
+# --- entities ------------------------------------------------------------------------------------------
+
+
+def counter(context: Any) -> None:
+    context.set_state(context.get_state(lambda: 0) + 1)
+    context.set_result(context.get_state())
+
+
+def counts(context: Any) -> Routine:
+    call = context.call_entity(EntityId("counter", "k"), "add")
+    found = yield context.task_all([call, context.call_sub_orchestrator("brittle", None, "brittle")])
+    return found[0]
+
+
+async def _counted(stage: Stage) -> Any:
+    stage.entities.append(counter)
+    first = await stage.worker("W1")
+    first.store.refuse("insert_inbox", to("@counter@k"), times=1_000_000)
+    await _failed(stage, "counts")
+    assert (await stage.state("counts")).has_sends
+    first.store.freeze()
+    await _mend(stage, "counts")
+    await stage.worker("W2")
+    return await stage.finished("counts")
+
+
+def test_r24_a_call_that_was_not_handed_over_before_the_rewind_is_handed_over_once() -> None:
+    async def scene() -> None:
+        assert await _counted(Stage(counts, brittle)) == 1
+
+    play(scene)
+
+
+def test_without_superseding_it_is_handed_over_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OrchestrationDraft, "_supersede", lambda self, reopened: None)
+
+    async def scene() -> None:
+        assert await _counted(Stage(counts, brittle)) == 2
 
     play(scene)
 

@@ -29,7 +29,7 @@ async def brittle(tag: str) -> str:
     world.did("begun", tag)
     begun = world.effects["begun", tag]
     await asyncio.sleep(zlib.crc32(tag.encode()) % 7 * 0.3)
-    if begun <= zlib.crc32(tag.encode() + b"!") % 4 - 1:
+    if begun <= zlib.crc32(tag.encode() + b"!") % 3 - 1:
         raise ValueError(f"{tag} is broken")
     world.did("succeeded", tag)
     return tag
@@ -43,11 +43,11 @@ async def frail(context: DurableOrchestrationContext) -> int:
     await context.call_activity("brittle", f"{name}/{more} first")
     children = [
         context.call_sub_orchestrator(
-            "frail", [depth - 1, number, not patient if number else patient], f"{name}.{more}{number}"
+            "frail", [depth - 1, 0, not patient if number else patient], f"{name}.{more}{number}"
         )
         for number in range(2 if depth else 0)
     ]
-    work = [context.call_activity("brittle", f"{name}/{more} {number}") for number in range(3)]
+    work = [context.call_activity("brittle", f"{name}/{more} {number}") for number in range(2)]
     count = 1 + sum(await (_all_to_the_end(children, work) if patient else _all_at_once(context, children, work)))
     # Nothing else is under way now: what this asks for is asked for once.
     await context.call_entity(TALLY, "add", 1)
@@ -85,7 +85,7 @@ def add_rewinds(registry: Registry) -> None:
 
 async def rewinds(world: World) -> None:
     """Whoever fails is rewound, by several at once, from the top or by itself, until all is done: and done once."""
-    roots = {f"root-{number}": [number % 3, number % 2, number < 2] for number in range(3)}
+    roots = {"root-0": [1, 1, True], "root-1": [2, 0, False]}
     for name, what in roots.items():
         await world.start("frail", name, json.dumps(what))
         await world.nap(5.0)
@@ -143,7 +143,9 @@ def _all_was_done(world: World) -> None:
         assert succeeded, f"{tag} never came to its end"
         # What runs beside others, for one who does not wait for them, may come to its end when that has failed.
         alone = tag.endswith((" first", " last"))
-        assert succeeded == 1 or not (world.plan.weather.is_fair and alone), f"{tag} was done {succeeded} times"
+        # A worker that is stopped while storage is slow may leave a result behind.
+        calm = world.plan.weather.is_fair and not world.plan.redeploys
+        assert succeeded == 1 or not (calm and alone), f"{tag} was done {succeeded} times"
 
 
 REWIND_SCENARIOS = (rewinds,)
