@@ -19,9 +19,14 @@ if TYPE_CHECKING:
         EntityStateResponse,
     )
     from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
+    from azure_durable_py.durable_http import DurableHttpRequest, DurableHttpResponse
     from azure_durable_py.errors import (
         DurableError,
         FunctionNotFoundError,
+        HttpRefusedError,
+        HttpRequestError,
+        HttpStatusError,
+        HttpTimeoutError,
         HubFormatError,
         InstanceAlreadyExistsError,
         InstanceCompletedError,
@@ -44,7 +49,7 @@ if TYPE_CHECKING:
     )
     from azure_durable_py.failures import FailureDetails
     from azure_durable_py.ids import EntityId
-    from azure_durable_py.retry_policy import RetryOptions, RetryPolicy
+    from azure_durable_py.retry_policy import HttpRetryOptions, RetryOptions, RetryPolicy
     from azure_durable_py.runtime.context import DurableOrchestrationContext
     from azure_durable_py.runtime.entities.context import DurableEntityContext, entity_context
     from azure_durable_py.runtime.entities.proxy import operation
@@ -74,9 +79,17 @@ _HOMES = {
         "PurgeHistoryResult",
         "StatusPage",
     ),
+    "durable_http": (
+        "DurableHttpRequest",
+        "DurableHttpResponse",
+    ),
     "errors": (
         "DurableError",
         "FunctionNotFoundError",
+        "HttpRefusedError",
+        "HttpRequestError",
+        "HttpStatusError",
+        "HttpTimeoutError",
         "HubFormatError",
         "InstanceAlreadyExistsError",
         "InstanceCompletedError",
@@ -100,6 +113,7 @@ _HOMES = {
     "failures": ("FailureDetails",),
     "ids": ("EntityId",),
     "retry_policy": (
+        "HttpRetryOptions",
         "RetryOptions",
         "RetryPolicy",
     ),
@@ -128,6 +142,8 @@ __all__ = [
     "DurableEntityContext",
     "DurableError",
     "DurableFunction",
+    "DurableHttpRequest",
+    "DurableHttpResponse",
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
@@ -138,6 +154,11 @@ __all__ = [
     "EntityStateResponse",
     "FailureDetails",
     "FunctionNotFoundError",
+    "HttpRefusedError",
+    "HttpRequestError",
+    "HttpRetryOptions",
+    "HttpStatusError",
+    "HttpTimeoutError",
     "HubFormatError",
     "InstanceAlreadyExistsError",
     "InstanceCompletedError",

@@ -13,6 +13,9 @@ from typing import Any, Generic, TypeVar
 
 from azure_durable_py.errors import FunctionNotFoundError, RegistrationError
 
+RESERVED = "builtin::"
+"""What the names of the engine's own functions begin with."""
+
 
 @dataclass(frozen=True, slots=True)
 class OrchestratorDefinition:
@@ -55,14 +58,27 @@ class Definitions(Generic[_Definition]):
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._by_name: dict[str, _Definition] = {}
+        self._built_in: dict[str, _Definition] = {}
+
+    def with_built_in(self, definition: _Definition) -> Definitions[_Definition]:
+        """The same definitions and one of the engine's own, which is in no listing."""
+        made: Definitions[_Definition] = Definitions(self._kind)
+        made._by_name = self._by_name
+        made._built_in = {**self._built_in, definition.name.lower(): definition}
+        return made
 
     def add(self, definition: _Definition) -> None:
         """Register a definition.
 
-        :raises RegistrationError: the name is empty or already taken.
+        :raises RegistrationError: the name is empty, reserved or already taken.
         """
         if not definition.name:
             raise RegistrationError(f"An {self._kind} needs a name.")
+        if definition.name.lower().startswith(RESERVED):
+            raise RegistrationError(
+                f"{place_of(definition.function)} is named {definition.name!r}: names that begin with {RESERVED!r} "
+                "(in any case) are those of the engine. Give it another."
+            )
         taken = self._by_name.get(definition.name.lower())
         if taken is not None:
             raise RegistrationError(
@@ -76,7 +92,7 @@ class Definitions(Generic[_Definition]):
 
         :raises FunctionNotFoundError: not registered; the message lists near names.
         """
-        found = self._by_name.get(name.lower())
+        found = self._by_name.get(name.lower()) or self._built_in.get(name.lower())
         if found is None:
             raise FunctionNotFoundError(self._unknown(name))
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from azure_durable_py.errors import OrchestratorError
@@ -29,7 +29,8 @@ class Continuation:
 class Generation:
     """The state of one generation that user code reads and writes through its context.
 
-    `number` is how often the instance had continued as new before.
+    `number` is how often the instance had continued as new before. `http_pause` is what HTTP calls wait between two
+    looks if the server does not say.
     """
 
     instance_id: str
@@ -45,6 +46,7 @@ class Generation:
     custom_status: str | None = None
     continuation: Continuation | None = None
     section: CriticalSection | None = None
+    http_pause: timedelta = timedelta(seconds=30)
 
     @property
     def now(self) -> datetime:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -106,6 +106,7 @@ class Orchestration:
         self._code_runner = run_code
         self._decisions = Decisions(settings.max_orchestration_actions, self._waiting_place)
         self._generation = Generation(instance_id, execution_id, generation, registry, converter, self._decisions)
+        self._generation.http_pause = timedelta(seconds=settings.http_poll_interval)
         self._driver: Driver | None = None
         self._suspended = False
         self._leaving: Continuation | None = None
