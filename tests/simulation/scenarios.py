@@ -14,6 +14,7 @@ from azure_durable_py.retry_policy import RetryOptions
 from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.protocol import Header
 from tests.simulation.entity_scenarios import ENTITY_SCENARIOS, add_entities
+from tests.simulation.http_scenarios import HTTP_SCENARIOS, add_http
 from tests.simulation.life_scenarios import LIFE_SCENARIOS, add_life
 from tests.simulation.odd_scenarios import ODD_SCENARIOS, add_odd
 from tests.simulation.traffic_scenarios import TRAFFIC_SCENARIOS, add_traffic
@@ -137,6 +138,7 @@ def app() -> Registry:
     add_traffic(registry)
     add_life(registry)
     add_odd(registry)
+    add_http(registry)
     return registry
 
 
@@ -278,5 +280,6 @@ SCENARIOS: dict[str, Scenario] = {
         *TRAFFIC_SCENARIOS,
         *LIFE_SCENARIOS,
         *ODD_SCENARIOS,
+        *HTTP_SCENARIOS,
     )
 }

@@ -1,4 +1,4 @@
-"""Requests of `call_http` on the network: what is sent, what is kept, where they may go. The network is this machine."""
+"""Requests of `call_http` on the network, which here is this machine: what is sent and kept, and where they may go."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import base64
 import gzip
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -39,7 +40,10 @@ class Site:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append((request.method, request.raw_path, dict(request.headers), await request.read()))
         answer = self.answers.get(request.path, web.Response(text="hello"))
-        return await answer(request) if callable(answer) else answer
+        if callable(answer):
+            return await answer(request)
+        # One response is sent once only.
+        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
     def at(self, path: str, host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.server.port}{path}"
@@ -161,7 +165,7 @@ async def test_an_answer_that_is_too_large_is_refused_by_its_real_size(site: Sit
     site.answers["/large"] = web.Response(body=b"x" * 1001)
     assert (await site.ask("/small")).status_code == 200
     for path in ("/packed", "/large"):
-        with pytest.raises(HttpRefusedError, match="more than 1000 bytes.*maxResponseSizeInBytes"):
+        with pytest.raises(HttpRefusedError, match=r"more than 1000 bytes.*maxResponseSizeInBytes"):
             await site.ask(path)
     await site.transport.close()
 
@@ -252,7 +256,7 @@ async def test_a_request_brings_a_token_to_its_own_origin_only(site: Site):
 async def test_a_token_that_cannot_be_had_is_an_error_that_says_what_to_do(site: Site):
     credential: Any = Credential(RuntimeError("no identity."))
     site.transport = NetworkTransport(Settings(), Tokens(lambda: credential))
-    with pytest.raises(HttpRequestError, match="'https://vault.test/' could be had: no identity. Give the app a managed"):
+    with pytest.raises(HttpRequestError, match=r"'https://vault.test/' could be had: no identity\. Give the app"):
         await site.ask("/", token_source=SOURCE)
     assert site.asked == []
     await site.transport.close()
@@ -292,13 +296,12 @@ def test_a_resource_stands_for_its_default_scope(resource: str):
 )
 async def test_the_addresses_of_a_clouds_metadata_are_never_reached(host: str):
     transport = NetworkTransport(Settings())
-    with pytest.raises((HttpRefusedError, HttpRequestError)) as caught:
+    with pytest.raises(HttpRequestError) as caught:
         await transport.send(DurableHttpRequest("GET", f"http://{host}/metadata"))
-    # Some systems know no address of these forms, which is as good.
-    assert "is forbidden" in str(caught.value) or "no answer" in str(caught.value)
-    if not host[0].isdigit() or "." in host[:4]:
-        assert isinstance(caught.value, HttpRefusedError)
     await transport.close()
+    # The last three are addresses for some libraries only.
+    is_plain = "[" in host or host.count(".") == 3
+    assert ("is forbidden" in str(caught.value)) or not is_plain
 
 
 @pytest.mark.parametrize(
@@ -320,13 +323,9 @@ async def test_settings_forbid_and_allow_addresses(
 ):
     settings = Settings(http_forbidden_addresses=tuple(forbidden), http_allowed_addresses=tuple(allowed))
     transport = NetworkTransport(settings)
-    try:
-        response = await transport.send(DurableHttpRequest("GET", site.at("/", host)))
-    except HttpRefusedError as error:
-        assert "is forbidden" in str(error)
-        assert "allowedAddresses" in str(error)
-        response = None
-    assert (response is not None) == reached
+    refused = pytest.raises(HttpRefusedError, match=r"is forbidden.*allowedAddresses")
+    with nullcontext() if reached else refused:
+        await transport.send(DurableHttpRequest("GET", site.at("/", host)))
     assert bool(site.asked) == reached
     await transport.close()
 
@@ -339,7 +338,7 @@ async def test_a_name_that_is_resolved_to_a_forbidden_address_leads_nowhere(
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", port))]
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
-    with pytest.raises(HttpRefusedError, match="innocent.test, which is forbidden"):
+    with pytest.raises(HttpRefusedError, match=r"innocent\.test, which is forbidden"):
         await site.transport.send(DurableHttpRequest("GET", "http://innocent.test/"))
 
 
@@ -377,7 +376,9 @@ async def test_nobody_there_is_an_error_without_what_may_be_secret():
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     transport = NetworkTransport(Settings())
-    with pytest.raises(HttpRequestError, match=rf"^GET http://127.0.0.1:{port}/a\?\.\.\. got no answer: Client") as caught:
+    with pytest.raises(
+        HttpRequestError, match=rf"^GET http://127.0.0.1:{port}/a\?\.\.\. got no answer: Client"
+    ) as caught:
         await transport.send(DurableHttpRequest("GET", f"http://127.0.0.1:{port}/a?code=sesame"))
     assert "sesame" not in str(caught.value)
     assert caught.value.__suppress_context__

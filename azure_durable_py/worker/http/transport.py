@@ -66,7 +66,7 @@ class NetworkTransport:
         :raises HttpRefusedError: it cannot be made, or its answer cannot be kept.
         """
         # It takes long to import, and few apps need it.
-        from aiohttp import ClientError
+        from aiohttp import ClientError, InvalidURL
 
         headers = HttpHeaders({name: value for name, value in request.headers.items() if name.lower() not in _OURS})
         if request.token_source is not None:
@@ -77,6 +77,8 @@ class NetworkTransport:
             return await self._follow(_Hop(request.method, request.uri, headers, request.body), request)
         except HttpRequestError:
             raise
+        except InvalidURL:
+            raise HttpRefusedError(f"{request.subject} leads to an address that cannot be read.") from None
         except (ClientError, OSError, ValueError) as error:
             # Its text may have the whole address, and so may those of its causes.
             raise HttpRequestError(f"{request.subject} got no answer: {_told(error)}.") from None
