@@ -148,7 +148,7 @@ class _View:
 def _without_secrets(value: Value) -> str | None:
     """The input of an HTTP call for whoever may see a status: headers, query and body may hold what opens doors."""
     try:
-        request = json.loads(value) if isinstance(value, str) else {}
+        request: dict[str, str] = json.loads(value) if isinstance(value, str) else {}
         return json.dumps({"method": request["method"], "uri": shown_address(request["uri"])})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

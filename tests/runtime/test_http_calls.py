@@ -278,7 +278,10 @@ def test_a_call_that_is_over_leaves_no_timer():
         yield context.call_http("GET", "https://a.test/", timeout=timedelta(hours=1))
         yield context.wait_for_external_event("never")
 
-    assert dict(Server(DONE).run(orchestrator).turn.timers) == {}
+    run = Run(registry_of(orchestrator), {HTTP_ACTIVITY: Server(DONE)})
+    assert len(run.start("orchestrator").timers) == 1
+    run.step()
+    assert dict(run.turn.timers) == {}
 
 
 def test_a_timeout_ends_retries():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants.catalogue import activities, deletion, entities, guards, inbox, sends, stores, timers, turns
+from tests.mutants.catalogue import activities, deletion, entities, guards, http, inbox, sends, stores, timers, turns
 from tests.mutants.planting import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -15,4 +15,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *entities.MUTANTS,
     *deletion.MUTANTS,
     *stores.MUTANTS,
+    *http.MUTANTS,
 )
