@@ -230,7 +230,8 @@ def check_address(uri: Any) -> str:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or re.search(r"[\x00-\x20\x7f]", text):
+    # Who takes a backslash for a slash sees another host than who does not.
+    if not usable or re.search(r"[\x00-\x20\x7f\\]", text):
         raise ValueError(f"the address is {shown_address(text)!r}; it is to be an absolute http or https URL")
     return text
 

@@ -121,6 +121,7 @@ def test_the_body_is_json_unless_it_is_a_raw_text_or_bytes(
         ({"uri": "ftp://a.test/"}, "absolute http or https URL"),
         ({"uri": "https:///a"}, "absolute http or https URL"),
         ({"uri": "https://a.test/ b"}, "absolute http or https URL"),
+        ({"uri": "https://a.test\\@b.test/"}, "absolute http or https URL"),
         ({"uri": "https://a.test:x/"}, "absolute http or https URL"),
         ({"method": "GET "}, "the method is 'GET '"),
         ({"headers": {"a b": "c"}}, "'a b' is no name of a header"),

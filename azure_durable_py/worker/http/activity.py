@@ -48,7 +48,8 @@ def http_activity(transport: HttpTransport) -> ActivityDefinition:
             ) from None
         if asked.fails_with(response.status_code):
             raise HttpStatusError(
-                f"{asked.subject} was answered with {_named(response.status_code)}, which is to be tried again."
+                f"{asked.subject} was answered with {_named(response.status_code)}, which its retry_options ask to try "
+                "again. Without them the answer is returned."
             )
         return response.to_plain()
 

@@ -19,7 +19,6 @@ from azure_durable_py.durable_http import (
     HttpHeaders,
     check_address,
     header_lines,
-    origin_of_address,
     shown_address,
     without_body_headers,
     without_credentials,
@@ -31,6 +30,7 @@ from azure_durable_py.worker.http.tokens import Tokens
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
+    from yarl import URL
 
 MOST_REDIRECTS = 20
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -81,26 +81,31 @@ class NetworkTransport:
             raise HttpRefusedError(f"{request.subject} leads to an address that cannot be read.") from None
         except (ClientError, OSError, ValueError) as error:
             # Its text may have the whole address, and so may those of its causes.
-            raise HttpRequestError(f"{request.subject} got no answer: {_told(error)}.") from None
+            raise HttpRequestError(
+                f"{request.subject} got no answer: {_told(error)}. If it may be made again, use retry_options."
+            ) from None
 
     async def _follow(self, hop: _Hop, request: DurableHttpRequest) -> DurableHttpResponse:
         for _ in range(MOST_REDIRECTS + 1):
-            self._check_host(hop.uri, request)
+            url = _url(hop.uri)
+            self._check_host(url, request)
             lines = list(header_lines(hop.headers))
             body = None if hop.body is None else io.BytesIO(hop.body)
             session = self._opened()
-            async with session.request(
-                hop.method, _url(hop.uri), headers=lines, data=body, allow_redirects=False
-            ) as answer:
+            async with session.request(hop.method, url, headers=lines, data=body, allow_redirects=False) as answer:
                 following = hop.after(answer)
                 if following is None:
                     return await self._answers.read(answer, request, hop.uri)
             hop = following
-        raise HttpRefusedError(f"{request.subject} was redirected more than {MOST_REDIRECTS} times.")
+        raise HttpRefusedError(
+            f"{request.subject} was redirected more than {MOST_REDIRECTS} times, last from {shown_address(hop.uri)}. "
+            "Call the address that it is to lead to."
+        )
 
-    def _check_host(self, uri: str, request: DurableHttpRequest) -> None:
-        if self._rules.forbids_host(urlsplit(uri).hostname or ""):
-            raise _forbidden(shown_address(uri), request.subject)
+    def _check_host(self, url: URL, request: DurableHttpRequest) -> None:
+        # As it is connected to: other writings of an address may have become one by now.
+        if self._rules.forbids_host(url.raw_host or ""):
+            raise _forbidden(shown_address(str(url)), request.subject)
 
     def _opened(self) -> ClientSession:
         if self._session is None:
@@ -153,12 +158,12 @@ class _Hop:
         method, headers, body = self.method, self.headers, self.body
         if (answer.status == 303 and method != "HEAD") or (answer.status in (301, 302) and method == "POST"):
             method, headers, body = "GET", without_body_headers(headers), None
-        if origin_of_address(uri) != origin_of_address(self.uri):
+        if _url(uri).origin() != _url(self.uri).origin():
             headers = without_credentials(headers)
         return _Hop(method, uri, headers, body)
 
 
-def _url(uri: str) -> Any:
+def _url(uri: str) -> URL:
     from yarl import URL
 
     # As it was given: an address may be signed. What is not allowed in one is encoded.
