@@ -6,7 +6,7 @@ Owns no web server: a host hands in a `Request` and sends the `HttpAnswer`.
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 from azure_durable_py.client.client import DurableOrchestrationClient
@@ -31,6 +31,7 @@ from azure_durable_py.http.routing import AdmittedCall, ManagementRoute, page_an
 from azure_durable_py.http.signing import SignedOperation, UrlSigner
 from azure_durable_py.http.urls import instance_url, management_payload
 from azure_durable_py.http.wire import (
+    OutcomeWait,
     Parameters,
     RefusedError,
     Request,
@@ -45,9 +46,6 @@ logger = logging.getLogger("azure_durable_py.http")
 
 MAX_STRANGERS_BODY = 10 * 1024 * 1024
 """Largest body taken from a caller that is not trusted, in bytes."""
-_LONGEST_WAIT = 230.0
-"""Seconds after which what is in front of a function app gives up."""
-_SHORTEST_INTERVAL = 0.01
 
 _STATUS_OF: tuple[tuple[type[DurableError], int], ...] = (
     (InstanceNotFoundError, 404),
@@ -176,7 +174,7 @@ class ManagementApi:
     # --- starting --------------------------------------------------------------------------------
 
     async def _start(self, call: AdmittedCall) -> HttpAnswer:
-        patience = _patience(call.parameters)
+        patience = call.parameters.patience()
         instance_id = await self._client.start_new(
             call.values["name"],
             call.values.get("id"),
@@ -186,7 +184,7 @@ class ManagementApi:
         return await self._begun(call, instance_id, patience)
 
     async def _restart(self, call: AdmittedCall) -> HttpAnswer:
-        patience = _patience(call.parameters)
+        patience = call.parameters.patience()
         new_id = call.parameters.done("restartWithNewInstanceId", True)
         try:
             instance_id = await self._client.restart(call.values["id"], new_id)
@@ -194,7 +192,7 @@ class ManagementApi:
             raise RefusedError(400, str(error)) from None
         return await self._begun(call, instance_id, patience)
 
-    async def _begun(self, call: AdmittedCall, instance_id: str, patience: _Patience | None) -> HttpAnswer:
+    async def _begun(self, call: AdmittedCall, instance_id: str, patience: OutcomeWait | None) -> HttpAnswer:
         """What an instance came to, if the caller waits for it and it comes to an end in time; else where to look."""
         if patience is not None:
             status = await self._client.finished(instance_id, patience.timeout, patience.interval)
@@ -334,25 +332,6 @@ def _segments(path: str) -> list[str]:
         return [unquote(segment, errors="strict") for segment in path.removeprefix("/").removesuffix("/").split("/")]
     except UnicodeDecodeError:
         raise RefusedError(400, f"The path {path[:200]!r} is not UTF-8 after percent-decoding.") from None
-
-
-class _Patience(NamedTuple):
-    """How long a caller waits for the end of an instance, and how long between two looks, in seconds."""
-
-    timeout: float
-    interval: float
-
-
-def _patience(parameters: Parameters) -> _Patience | None:
-    """How long to wait for the end of what is begun; None unless both parameters say so."""
-    timeout, interval = parameters.seconds("timeout"), parameters.seconds("pollingInterval")
-    if timeout is None or interval is None:
-        return None
-    if not 0 <= interval <= timeout:
-        raise RefusedError(
-            400, f"Parameter 'pollingInterval' is {interval:g}; accepted is 0 to 'timeout', which is {timeout:g}."
-        )
-    return _Patience(min(timeout, _LONGEST_WAIT), max(interval, _SHORTEST_INTERVAL))
 
 
 def _reason(call: AdmittedCall) -> str:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from azure_durable_py.client.links import HttpAnswer, json_answer
 from azure_durable_py.failures import qualified_name
@@ -90,6 +90,18 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+class OutcomeWait(NamedTuple):
+    """How long a caller waits for the end of an instance, and how long between two looks, in seconds."""
+
+    timeout: float
+    interval: float
+
+
+_LONGEST_WAIT = 230.0
+"""Seconds after which what is in front of a function app gives up."""
+_SHORTEST_INTERVAL = 0.01
+
+
 class Parameters:
     """The query parameters of a request; names regardless of case."""
 
@@ -146,6 +158,20 @@ class Parameters:
         text = self._readable(name)
         number = re.fullmatch(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", text, re.ASCII)
         return None if number is None else float(text)
+
+    def patience(self) -> OutcomeWait | None:
+        """How long to wait for the end of what is begun; None unless both parameters say so.
+
+        :raises RefusedError: the pauses are longer than all of it.
+        """
+        timeout, interval = self.seconds("timeout"), self.seconds("pollingInterval")
+        if timeout is None or interval is None:
+            return None
+        if not 0 <= interval <= timeout:
+            raise RefusedError(
+                400, f"Parameter 'pollingInterval' is {interval:g}; accepted is 0 to 'timeout', which is {timeout:g}."
+            )
+        return OutcomeWait(min(timeout, _LONGEST_WAIT), max(interval, _SHORTEST_INTERVAL))
 
     def _readable(self, name: str) -> str:
         """The value of a parameter whose misreading does no harm: empty if it is absent or given twice."""
