@@ -25,10 +25,15 @@ if TYPE_CHECKING:
     from azure_durable_py.client.schedules import ScheduleClient, ScheduleDescription
     from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
     from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient, ScheduleSyncClient
+    from azure_durable_py.durable_http import DurableHttpRequest, DurableHttpResponse
     from azure_durable_py.errors import (
         DurableError,
         DurableFunctionsCompatibilityWarning,
         FunctionNotFoundError,
+        HttpRefusedError,
+        HttpRequestError,
+        HttpStatusError,
+        HttpTimeoutError,
         HubFormatError,
         InstanceAlreadyExistsError,
         InstanceCompletedError,
@@ -55,7 +60,7 @@ if TYPE_CHECKING:
     )
     from azure_durable_py.failures import FailureDetails
     from azure_durable_py.ids import EntityId
-    from azure_durable_py.retry_policy import RetryOptions, RetryPolicy
+    from azure_durable_py.retry_policy import HttpRetryOptions, RetryOptions, RetryPolicy
     from azure_durable_py.runtime.context import DurableOrchestrationContext
     from azure_durable_py.runtime.entities.context import DurableEntityContext, entity_context
     from azure_durable_py.runtime.entities.proxy import operation
@@ -98,10 +103,18 @@ _HOMES = {
         "DurableOrchestrationSyncClient",
         "ScheduleSyncClient",
     ),
+    "durable_http": (
+        "DurableHttpRequest",
+        "DurableHttpResponse",
+    ),
     "errors": (
         "DurableError",
         "DurableFunctionsCompatibilityWarning",
         "FunctionNotFoundError",
+        "HttpRefusedError",
+        "HttpRequestError",
+        "HttpStatusError",
+        "HttpTimeoutError",
         "HubFormatError",
         "InstanceAlreadyExistsError",
         "InstanceCompletedError",
@@ -129,6 +142,7 @@ _HOMES = {
     "failures": ("FailureDetails",),
     "ids": ("EntityId",),
     "retry_policy": (
+        "HttpRetryOptions",
         "RetryOptions",
         "RetryPolicy",
     ),
@@ -172,6 +186,8 @@ __all__ = [
     "DurableFunction",
     "DurableFunctionsClient",
     "DurableFunctionsCompatibilityWarning",
+    "DurableHttpRequest",
+    "DurableHttpResponse",
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
@@ -184,6 +200,11 @@ __all__ = [
     "ExportedInstance",
     "FailureDetails",
     "FunctionNotFoundError",
+    "HttpRefusedError",
+    "HttpRequestError",
+    "HttpRetryOptions",
+    "HttpStatusError",
+    "HttpTimeoutError",
     "HubFormatError",
     "InstanceAlreadyExistsError",
     "InstanceCompletedError",

@@ -103,6 +103,22 @@ class TaskFailedError(DurableError):
         self.details = details
 
 
+class HttpRequestError(DurableError):
+    """A request of `call_http` got no answer that can be used; another attempt may."""
+
+
+class HttpTimeoutError(HttpRequestError, TimeoutError):
+    """A request of `call_http` was not answered in time."""
+
+
+class HttpStatusError(HttpRequestError):
+    """A request of `call_http` was answered with a status code that its retry options ask to try again."""
+
+
+class HttpRefusedError(HttpRequestError):
+    """A request of `call_http` cannot be made, or its answer cannot be kept, however often it is tried."""
+
+
 class WorkGivenUpError(DurableError):
     """An activity, operation or instance was given up: no delivery of its message came to an end.
 

@@ -61,6 +61,13 @@ class Definitions(Generic[_Definition]):
         self._by_name: dict[str, _Definition] = {}
         self._built_in: dict[str, _Definition] = {}
 
+    def with_built_in(self, definition: _Definition) -> Definitions[_Definition]:
+        """The same definitions and one of the engine's own, which is in no listing."""
+        made: Definitions[_Definition] = Definitions(self._kind)
+        made._by_name = self._by_name
+        made._built_in = {**self._built_in, definition.name.lower(): definition}
+        return made
+
     def add(self, definition: _Definition) -> None:
         """Register a definition of the app.
 

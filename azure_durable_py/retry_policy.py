@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from azure_durable_py.failures import FailureDetails
@@ -88,6 +89,16 @@ class RetryPolicy:
             return None
         return delay
 
+    def narrowed(self, worth: Callable[[FailureDetails], bool]) -> RetryPolicy:
+        """The same policy for fewer failures: only those that `worth` accepts as well."""
+        narrowed, own = copy.copy(self), self._handle
+
+        def handle(failure: FailureDetails) -> bool:
+            return worth(failure) and (own is None or own(failure))
+
+        narrowed._handle = handle
+        return narrowed
+
     def delay_before_retry(self, attempt: int) -> timedelta:
         """The delay after failed attempt number `attempt` (from 1)."""
         longest = self._max_retry_interval or _LONGEST_DELAY
@@ -131,3 +142,37 @@ class RetryOptions(RetryPolicy):
             "firstRetryIntervalInMilliseconds": self.first_retry_interval_in_milliseconds,
             "maxNumberOfAttempts": self.max_number_of_attempts,
         }
+
+
+class HttpRetryOptions(RetryPolicy):
+    """When and how often a request of `call_http` is made again: when it gets no answer, and for some status codes.
+
+    The other parameters are those of `RetryPolicy`.
+
+    :param status_codes_to_retry: answers with these codes are failures; empty: those from 400 on.
+    :raises ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        first_retry_interval: timedelta,
+        max_number_of_attempts: int,
+        backoff_coefficient: float = 1.0,
+        max_retry_interval: timedelta | None = None,
+        retry_timeout: timedelta | None = None,
+        handle: Callable[[FailureDetails], bool] | None = None,
+        *,
+        status_codes_to_retry: Collection[int] = (),
+    ) -> None:
+        super().__init__(
+            first_retry_interval, max_number_of_attempts, backoff_coefficient, max_retry_interval, retry_timeout, handle
+        )
+        codes = tuple(sorted({int(code) for code in status_codes_to_retry}))
+        if not all(100 <= code <= 599 for code in codes):
+            raise ValueError(f"status_codes_to_retry must hold HTTP status codes, 100 to 599; it holds {codes}.")
+        self._status_codes_to_retry = codes
+
+    @property
+    def status_codes_to_retry(self) -> tuple[int, ...]:
+        """The status codes that are failures; empty: those from 400 on."""
+        return self._status_codes_to_retry

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from azure_durable_py.addresses import is_address_pattern
 from azure_durable_py.errors import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ class Settings:
     workers renew their messages. So their default is 30 seconds, not the 5 minutes of the .NET extension.
 
     `max_turn_time`: for how long an orchestrator or an entity operation may keep the event loop; 0: for ever.
+    `http_forbidden_addresses`, `http_allowed_addresses`: networks, addresses and host names as in `addresses`.
+    `http_max_response_size` is in bytes.
     `max_dequeue_count`: how often a message is delivered whose deliveries end with their process; then what it
     is about fails.
     """
@@ -50,6 +53,10 @@ class Settings:
     overridable_existing_instance_states: str = "NonRunningStates"
     rollback_entity_operations_on_exceptions: bool = True
     http_use_forwarded_host: bool = False
+    http_poll_interval: float = 30.0
+    http_max_response_size: int = 10 * 1024 * 1024
+    http_forbidden_addresses: tuple[str, ...] = ()
+    http_allowed_addresses: tuple[str, ...] = ()
     queue_batch_size: int = 32
     instance_visibility_timeout: float = 30.0
     activity_visibility_timeout: float = 30.0
@@ -304,6 +311,19 @@ def _hub_name(path: str, value: Any) -> str:
     return value
 
 
+def _addresses(path: str, value: Any) -> tuple[str, ...]:
+    items: Any = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list):
+        raise _unusable(path, value, _ADDRESSES)
+    items = cast("list[Any]", items)
+    if not all(isinstance(item, str) and is_address_pattern(item.strip().lower()) for item in items if item != ""):
+        raise _unusable(path, value, _ADDRESSES)
+    return tuple(item.strip().lower() for item in items if item != "")
+
+
+_ADDRESSES = 'a list of networks ("10.0.0.0/8"), addresses and names of hosts ("*.internal")'
+
+
 _WEEK = 7 * 24 * 3600.0
 
 _DURABLE: Mapping[str, _Key] = {
@@ -329,8 +349,10 @@ _DURABLE: Mapping[str, _Key] = {
 }
 
 _HTTP: Mapping[str, _Key] = {
-    # The pause of `call_http` between two looks; it is not available yet.
-    "defaultAsyncRequestSleepTimeMilliseconds": _Key(None, _whole(1)),
+    "allowedAddresses": _Key("http_allowed_addresses", _addresses),
+    "defaultAsyncRequestSleepTimeMilliseconds": _Key("http_poll_interval", _scaled(_whole(1), 0.001)),
+    "forbiddenAddresses": _Key("http_forbidden_addresses", _addresses),
+    "maxResponseSizeInBytes": _Key("http_max_response_size", _whole(1, 128 * 1024 * 1024)),
     "useForwardedHost": _Key("http_use_forwarded_host", _flag),
     "managementUrlLifetime": _Key("url_lifetime", _duration(60.0, 3650 * 86400.0)),
 }

@@ -283,6 +283,14 @@ def test_two_durable_functions_of_one_name_are_refused(app: DFApp) -> None:
         _ = app.registry
 
 
+def test_names_of_the_engines_own_functions_are_refused(app: DFApp) -> None:
+    @app.activity_trigger(input_name="request", activity="builtin::HttpActivity")
+    def mine(request: dict[str, str]) -> None: ...
+
+    with pytest.raises(RegistrationError, match=r"mine .* is named 'builtin::HttpActivity': .* Give it another"):
+        _ = app.registry
+
+
 def test_two_ordinary_functions_of_one_name_are_refused(app: DFApp) -> None:
     for _ in range(2):
 

@@ -27,9 +27,11 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"runtime", "taskhub"}),
     frozenset(
         {
+            "addresses",
             "appsettings",
             "clock",
             "constants",
+            "durable_http",
             "errors",
             "failures",
             "history",
@@ -57,7 +59,8 @@ KEPT_APART = (frozenset({"hosting", "testing"}), frozenset({"runtime", "taskhub"
 RESERVED = {
     "azure.storage": ("taskhub.azure",),
     "azure.data": ("taskhub.azure",),
-    "azure.identity": ("taskhub.azure",),
+    "azure.identity": ("taskhub.azure", "worker.http"),
+    "aiohttp": ("taskhub.azure", "hosting.local", "worker.http"),
     "azure.functions": ("app", "bindings", "hosting"),
     "sqlite3": ("taskhub",),
     "click": ("cli",),

@@ -48,7 +48,10 @@ def test_every_key_sets_its_field() -> None:
             "entityMessageReorderWindowInMinutes": 0,
             "rollbackEntityOperationsOnExceptions": False,
             "httpSettings": {
+                "allowedAddresses": ["10.1.0.0/16", "API.internal"],
                 "defaultAsyncRequestSleepTimeMilliseconds": 1500,
+                "forbiddenAddresses": "10.0.0.0/8, *.internal",
+                "maxResponseSizeInBytes": 4096,
                 "useForwardedHost": True,
                 "managementUrlLifetime": "1.00:00:00",
             },
@@ -85,6 +88,10 @@ def test_every_key_sets_its_field() -> None:
         overridable_existing_instance_states="AnyState",
         rollback_entity_operations_on_exceptions=False,
         http_use_forwarded_host=True,
+        http_poll_interval=1.5,
+        http_max_response_size=4096,
+        http_forbidden_addresses=("10.0.0.0/8", "*.internal"),
+        http_allowed_addresses=("10.1.0.0/16", "api.internal"),
         queue_batch_size=9,
         instance_visibility_timeout=60.0,
         activity_visibility_timeout=120.0,
@@ -107,7 +114,6 @@ def test_keys_without_effect_here_are_accepted_in_silence(caplog: pytest.LogCapt
     settings = read(
         {
             "entityMessageReorderWindowInMinutes": 30,
-            "httpSettings": {"defaultAsyncRequestSleepTimeMilliseconds": 1500},
             "tracing": {
                 "distributedTracingEnabled": True,
                 "version": "V2",
@@ -179,6 +185,11 @@ def test_a_staging_slot_may_not_share_the_default_hub() -> None:
     [
         ({"hubName": "1hub"}, r"durableTask\.hubName is '1hub'; accepted is 3 to 45 letters and digits"),
         ({"hubName": "my-hub"}, "hubName is 'my-hub'"),
+        ({"httpSettings": {"forbiddenAddresses": ["10.0.0.0/99"]}}, r"forbiddenAddresses is \['10.0.0.0/99'\]"),
+        ({"httpSettings": {"forbiddenAddresses": [7]}}, "a list of networks"),
+        ({"httpSettings": {"allowedAddresses": {}}}, "a list of networks"),
+        ({"httpSettings": {"allowedAddresses": "https://a"}}, "a list of networks"),
+        ({"httpSettings": {"maxResponseSizeInBytes": 0}}, "a whole number from 1"),
         ({"hubName": "ab"}, "hubName is 'ab'"),
         ({"hubName": "a" * 46}, "hubName is"),
         ({"hubName": 5}, "hubName is 5"),

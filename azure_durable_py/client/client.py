@@ -44,7 +44,7 @@ from azure_durable_py.client.reader import ABSENT, Reader, query_of
 from azure_durable_py.client.schedules import ScheduleClient
 from azure_durable_py.client.starter import Starter
 from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
-from azure_durable_py.client.waiter import Waiter
+from azure_durable_py.client.waiter import Waiter, outcome_answer
 from azure_durable_py.errors import (
     InstanceCompletedError,
     InstanceNotFoundError,
@@ -714,21 +714,21 @@ class DurableOrchestrationClient(EntityClient, metaclass=Given):
                 f"retry_interval_in_milliseconds ({retry_interval_in_milliseconds}) must be greater than 0 and at most "
                 f"timeout_in_milliseconds ({timeout_in_milliseconds})."
             )
-        answer = await self.outcome(instance_id, timeout_in_milliseconds / 1000, retry_interval_in_milliseconds / 1000)
-        if answer is None:
+        timeout, interval = timeout_in_milliseconds / 1000, retry_interval_in_milliseconds / 1000
+        status = await self.finished(instance_id, timeout, interval)
+        if status is None:
             return self.create_check_status_response(request, instance_id)
-        return self._response(bare_text(answer))
+        return self._response(bare_text(outcome_answer(status)))
 
-    async def outcome(self, instance_id: str, timeout: float, longest_poll: float = 1.0) -> HttpAnswer | None:
-        """What an instance came to, as an HTTP answer; None if there is nothing to tell in time.
-
-        200 with the output (Completed), 200 with the status (Terminated, Canceled), 500 with the
-        status (Failed).
+    async def finished(
+        self, instance_id: str, timeout: float, longest_poll: float = 1.0
+    ) -> DurableOrchestrationStatus | None:
+        """The status of an instance once it is finished; None if it is not in time, or there is none.
 
         :param timeout: how long to wait, in seconds.
         :param longest_poll: how long to wait between two looks at most, in seconds.
         """
-        return await self._waiter.outcome(check_instance_id(instance_id), timeout, longest_poll)
+        return await self._waiter.finished(check_instance_id(instance_id), timeout, longest_poll)
 
     def _response(self, answer: HttpAnswer) -> Any:
         return answer if self._respond is None else self._respond(answer)

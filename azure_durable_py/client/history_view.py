@@ -1,16 +1,19 @@
-"""A history for people: one dict per event, with scheduled and completed events merged.
+"""A history for people: one dict per event, with what was asked merged into its answer.
 
-Owns the names that the management API gives to events and their fields. Turns
-(OrchestratorStarted) are left out; a task that is still open is shown as it was scheduled. What a rewind made void
-stays, before the event that says so.
+Owns the names that the management API gives to events and their fields, which are those of the .NET extension:
+inputs are JSON texts, results are values. Turns (OrchestratorStarted) are left out; a task that is still open is
+shown as it was scheduled, and so is every timer. What a rewind made void stays, before the
+event that says so.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from azure_durable_py.client.status import plain
+from azure_durable_py.durable_http import HTTP_ACTIVITY, shown_address
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import encode_time
 from azure_durable_py.history.events import (
@@ -49,15 +52,15 @@ _SHOWN_AS: dict[type[Event], str] = {
     SubOrchestrationFailed: "SubOrchestrationInstanceFailed",
 }
 
-_ASKING = tuple(set(ANSWERED.values()))
+_MERGED = tuple(set(ANSWERED.values()) - {TimerCreated})
 
 
 def history_view(events: Sequence[Event], *, show_output: bool, show_input: bool) -> list[dict[str, Any]]:
     """The events of one generation, compacted.
 
     :param events: in order; the values that are to be shown are text, not references.
-    :param show_output: include results and the data of raised events.
-    :param show_input: include the inputs of the orchestration and of what it called.
+    :param show_output: include results.
+    :param show_input: include the inputs of the orchestration and of what it called, and the data of raised events.
     """
     return _View(show_output, show_input).of(events)
 
@@ -90,7 +93,7 @@ class _View:
     def _question(self, event: Event) -> dict[str, Any]:
         match event:
             case TaskScheduled(name=name, input=value):
-                return {"FunctionName": name} | self._input(value)
+                return {"FunctionName": name} | self._input(_without_secrets(value) if name == HTTP_ACTIVITY else value)
             case SubOrchestrationCreated(name=name, input=value, instance_id=instance_id):
                 return {"FunctionName": name, "InstanceId": instance_id} | self._input(value)
             case EntityOperationCalled(instance_id=instance_id, operation=operation, input=value):
@@ -121,7 +124,7 @@ class _View:
             case TimerFired(fire_at=fire_at):
                 return {"FireAt": encode_time(fire_at)}
             case EventRaised(name=name, data=data):
-                return {"Name": name} | self._output("Input", data)
+                return {"Name": name} | self._input(data)
             case EventSent(instance_id=instance_id, name=name, data=data):
                 return {"InstanceId": instance_id, "Name": name} | self._input(data)
             case (
@@ -134,7 +137,7 @@ class _View:
                 return self._question(event)
 
     def _input(self, value: Value) -> dict[str, Any]:
-        return {"Input": plain(value)} if self._show_input and isinstance(value, str) else {}
+        return {"Input": value if isinstance(value, str) else None} if self._show_input else {}
 
     def _output(self, name: str, value: Value) -> dict[str, Any]:
         return {name: plain(value)} if self._show_output and isinstance(value, str) else {}
@@ -145,11 +148,20 @@ def _questions(events: Sequence[Event]) -> dict[int, int]:
     asked: dict[int, int] = {}
     found: dict[int, int] = {}
     for at, event in enumerate(events):
-        if isinstance(event, _ASKING):
+        if isinstance(event, _MERGED):
             asked[event.id] = at
         elif isinstance(event, Answer) and event.task_id in asked:
             found[at] = asked[event.task_id]
     return found
+
+
+def _without_secrets(value: Value) -> str | None:
+    """The input of an HTTP call for whoever may see a status: headers, query and body may hold what opens doors."""
+    try:
+        request: dict[str, str] = json.loads(value) if isinstance(value, str) else {}
+        return json.dumps({"method": request["method"], "uri": shown_address(request["uri"])})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _failed(failure: FailureDetails | None) -> dict[str, Any]:

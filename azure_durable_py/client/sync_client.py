@@ -11,7 +11,7 @@ from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.entities import CleanEntityStorageResult, EntityMetadata, EntityPage, EntityStateResponse
 from azure_durable_py.client.export import ExportedInstance
 from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
-from azure_durable_py.client.links import HttpAnswer, HttpRequestLike
+from azure_durable_py.client.links import HttpRequestLike
 from azure_durable_py.client.schedules import ScheduleDescription
 from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
 from azure_durable_py.client.sync_base import SyncClientBase, SyncSchedulesBase
@@ -527,16 +527,15 @@ class DurableOrchestrationSyncClient(SyncClientBase):
             )
         )
 
-    def outcome(self, instance_id: str, timeout: float, longest_poll: float = 1.0) -> HttpAnswer | None:
-        """What an instance came to, as an HTTP answer; None if there is nothing to tell in time.
-
-        200 with the output (Completed), 200 with the status (Terminated, Canceled), 500 with the
-        status (Failed).
+    def finished(
+        self, instance_id: str, timeout: float, longest_poll: float = 1.0
+    ) -> DurableOrchestrationStatus | None:
+        """The status of an instance once it is finished; None if it is not in time, or there is none.
 
         :param timeout: how long to wait, in seconds.
         :param longest_poll: how long to wait between two looks at most, in seconds.
         """
-        return self._bridge.run(self._client.outcome(instance_id, timeout, longest_poll))
+        return self._bridge.run(self._client.finished(instance_id, timeout, longest_poll))
 
     def signal_entity(
         self,

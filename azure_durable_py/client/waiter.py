@@ -59,19 +59,32 @@ class Waiter:
             await asyncio.sleep(min(delay, left))
             delay = min(1.5 * delay, longest_poll)
 
-    async def outcome(self, instance_id: str, timeout: float, longest_poll: float) -> HttpAnswer | None:
-        """The outcome of an instance as an HTTP answer, or None if there is none in time.
+    async def finished(
+        self, instance_id: str, timeout: float, longest_poll: float
+    ) -> DurableOrchestrationStatus | None:
+        """The status of an instance that is finished, or None if it is not in time, or is not there.
 
         :param timeout: how long to wait, in seconds.
         :param longest_poll: how long between two looks at most, in seconds.
         """
         try:
-            status = await self.until(instance_id, timeout, lambda status: status.is_terminal, longest_poll)
+            return await self.until(instance_id, timeout, lambda status: status.is_terminal, longest_poll)
         except (TimeoutError, InstanceNotFoundError):
             return None
-        if status.damaged is not None:
-            return json_answer(500, json.dumps(status.to_json()))
-        if status.runtime_status is OrchestrationRuntimeStatus.Completed:
-            return json_answer(200, "null" if status.output_json is None else status.output_json)
-        failed = status.runtime_status is OrchestrationRuntimeStatus.Failed
-        return json_answer(500 if failed else 200, json.dumps(status.to_json()))
+
+
+def completed_answer(status: DurableOrchestrationStatus) -> HttpAnswer | None:
+    """200 with the output of an instance that has completed; None if it has ended in another way."""
+    if status.runtime_status is not OrchestrationRuntimeStatus.Completed or status.damaged is not None:
+        return None
+    return json_answer(200, "null" if status.output_json is None else status.output_json)
+
+
+def outcome_answer(status: DurableOrchestrationStatus) -> HttpAnswer:
+    """What a finished instance came to.
+
+    200 with the output (Completed), 200 with the status (Terminated, Canceled), 500 with the
+    status (Failed, or it cannot be read).
+    """
+    failed = status.runtime_status is OrchestrationRuntimeStatus.Failed or status.damaged is not None
+    return completed_answer(status) or json_answer(500 if failed else 200, json.dumps(status.to_json()))

@@ -160,6 +160,7 @@ class Engine:
 
 def to_http_response(answer: HttpAnswer) -> func.HttpResponse:
     """An answer of the client as the object that HTTP functions return."""
-    headers = dict(answer.headers)
-    mimetype = headers.get("Content-Type")
-    return func.HttpResponse(answer.body, status_code=answer.status_code, headers=headers, mimetype=mimetype)
+    kind = answer.headers.get("Content-Type")
+    return func.HttpResponse(
+        answer.body, status_code=answer.status_code, headers=dict(answer.headers), mimetype=kind or "text/plain"
+    )

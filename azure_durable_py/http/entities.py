@@ -5,7 +5,6 @@ Who holds the system key, or is trusted by the host, may call them; nothing is s
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +17,9 @@ from azure_durable_py.http.routing import AdmittedCall, ManagementRoute, page_an
 from azure_durable_py.http.wire import RefusedError, json_body, value_answer
 from azure_durable_py.ids import EntityId
 from azure_durable_py.taskhub.protocol import CorruptRowError
+
+NO_KEY = "$"
+"""The key of the entity that is asked for without one, in paths and for the app."""
 
 
 class EntityRoutes:
@@ -35,7 +37,9 @@ class EntityRoutes:
             ManagementRoute("GET", "entities", None, self._list),
             ManagementRoute("GET", "entities/{name}", None, self._list),
             ManagementRoute("GET", "entities/{name}/{key}", None, self._read),
+            ManagementRoute("POST", "entities/{name}", None, self._signal),
             ManagementRoute("POST", "entities/{name}/{key}", None, self._signal),
+            ManagementRoute("DELETE", "entities/{name}", None, self._delete),
             ManagementRoute("DELETE", "entities/{name}/{key}", None, self._delete),
         )
 
@@ -59,31 +63,27 @@ class EntityRoutes:
         return HttpAnswer(202)
 
     async def _list(self, call: AdmittedCall) -> HttpAnswer:
-        fetch_state = call.parameters.flag("fetchState", False)
+        fetch_state = call.parameters.shown("fetchState", False)
         page = await self._client.query_entities(
             name=call.values.get("name"),
             last_operation_from=call.parameters.time("lastOperationTimeFrom"),
             last_operation_to=call.parameters.time("lastOperationTimeTo"),
             include_state=fetch_state,
-            page_size=call.parameters.whole("top", 100, 1, 1000),
+            page_size=call.parameters.page_size("top", 100, most=1000),
             continuation_token=call.continuation_token,
         )
         return page_answer([_shown(item, fetch_state) for item in page.items], page.continuation_token)
 
 
 def _entity_id(call: AdmittedCall) -> EntityId:
-    return EntityId(call.values["name"], call.values["key"])
+    return EntityId(call.values["name"], call.values.get("key", NO_KEY))
 
 
 def _body(call: AdmittedCall) -> Any:
-    """The body as JSON; a body of another kind is a text."""
-    body, kind = call.request.body, call.header("content-type").lower()
-    if "json" in kind or not body:
+    """The body as JSON; a body that is not said to be JSON is a text."""
+    body, kind = call.request.body, call.header("content-type").partition(";")[0].strip().lower()
+    if kind == "application/json" or not body:
         return json_body(body)
-    try:
-        return json.loads(body)
-    except ValueError:
-        pass
     try:
         return body.decode()
     except UnicodeDecodeError as error:
@@ -94,9 +94,8 @@ def _shown(item: EntityMetadata, fetch_state: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "entityId": {"name": item.entity_id.name, "key": item.entity_id.key},
         "lastOperationTime": _time(item.last_operation_time),
+        "state": plain(item.state_json) if fetch_state else None,
     }
-    if fetch_state:
-        shown["state"] = plain(item.state_json)
     if item.locked_by is not None:
         shown["lockedBy"] = item.locked_by
     if item.damaged is not None:

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.links import HttpAnswer, accepted, origin_of
 from azure_durable_py.client.status import DurableOrchestrationStatus, plain
+from azure_durable_py.client.waiter import completed_answer
 from azure_durable_py.errors import (
     DurableError,
     FunctionNotFoundError,
@@ -32,6 +33,7 @@ from azure_durable_py.http.routing import AdmittedCall, ManagementRoute, page_an
 from azure_durable_py.http.signing import SignedOperation, UrlSigner
 from azure_durable_py.http.urls import instance_url, management_payload
 from azure_durable_py.http.wire import (
+    OutcomeWait,
     Parameters,
     RefusedError,
     Request,
@@ -46,7 +48,6 @@ logger = logging.getLogger("azure_durable_py.http")
 
 MAX_STRANGERS_BODY = 10 * 1024 * 1024
 """Largest body taken from a caller that is not trusted, in bytes."""
-_LONGEST_WAIT = 230.0
 
 _STATUS_OF: tuple[tuple[type[DurableError], int], ...] = (
     (InstanceNotFoundError, 404),
@@ -55,7 +56,6 @@ _STATUS_OF: tuple[tuple[type[DurableError], int], ...] = (
     (InstanceAlreadyExistsError, 409),
     (RewindNotPossibleError, 409),
     (PayloadTooLargeError, 413),
-    (InvalidInstanceIdError, 400),
     (UnstorableError, 400),
     (InvalidRequestError, 400),
     (FunctionNotFoundError, 400),
@@ -90,6 +90,7 @@ class ManagementApi:
             ManagementRoute("POST", "instances/{id}/resume", SignedOperation.resume, self._resume),
             ManagementRoute("POST", "instances/{id}/restart", SignedOperation.restart, self._restart),
             ManagementRoute("POST", "instances/{id}/rewind", SignedOperation.rewind, self._rewind),
+            ManagementRoute("POST", "makeprimary", None, self._make_primary),
             *self._entities.routes(),
         )
 
@@ -103,12 +104,17 @@ class ManagementApi:
         :param trusted: the host vouches for the caller, for instance because it is a program on
             the same machine. Such callers need no key and have no limit on bodies.
         """
+        route: ManagementRoute | None = None
         try:
             route, values = self._find(request)
             call = self._admit(request, route, values, trusted=trusted)
             return await route.handler(call)
         except RefusedError as refused:
             return error_answer(refused.status, str(refused), refused.headers)
+        except InvalidInstanceIdError as error:
+            # Nothing can be there; it is an error of the caller only where something is to be made.
+            looked_for = route is not None and route.path.startswith("instances/")
+            return error_answer(404 if looked_for else 400, str(error), error=error)
         except StorageUnavailableError as error:
             logger.warning("%s %s: storage gave no answer: %s", request.method, request.path, error)
             message = "The task hub's storage gives no answer at the moment. Try again in a few seconds."
@@ -129,7 +135,8 @@ class ManagementApi:
                 return route, values
         if found:
             allowed = ", ".join(sorted({route.method for route, _ in found}))
-            raise RefusedError(405, f"{request.method} is not possible here; accepted: {allowed}.", {"Allow": allowed})
+            # As the .NET extension answers it.
+            raise RefusedError(404, f"{request.method} is not possible here; accepted: {allowed}.", {"Allow": allowed})
         routes = "; ".join(f"{route.method} {route.path}" for route in self.routes)
         raise RefusedError(404, f"There is nothing at {request.path[:200]!r}. The management API has: {routes}.")
 
@@ -171,23 +178,33 @@ class ManagementApi:
     # --- starting --------------------------------------------------------------------------------
 
     async def _start(self, call: AdmittedCall) -> HttpAnswer:
-        timeout = call.parameters.seconds("timeout", 0, _LONGEST_WAIT)
-        interval = call.parameters.seconds("pollingInterval", 0.01, _LONGEST_WAIT)
+        patience = call.parameters.patience()
         instance_id = await self._client.start_new(
             call.values["name"],
             call.values.get("id"),
             json_body(call.request.body),
             call.parameters.text("version"),
         )
-        if timeout is not None or interval is not None:
-            outcome = await self._client.outcome(instance_id, 10.0 if timeout is None else timeout, interval or 1.0)
-            if outcome is not None:
-                return outcome
-        return self._accepted(call, instance_id)
+        return await self._begun(call, instance_id, patience)
 
     async def _restart(self, call: AdmittedCall) -> HttpAnswer:
-        new_id = call.parameters.flag("restartWithNewInstanceId", True)
-        return self._accepted(call, await self._client.restart(call.values["id"], new_id))
+        patience = call.parameters.patience()
+        new_id = call.parameters.done("restartWithNewInstanceId", True)
+        try:
+            instance_id = await self._client.restart(call.values["id"], new_id)
+        except (InstanceNotFoundError, InvalidInstanceIdError) as error:
+            raise RefusedError(400, str(error)) from None
+        return await self._begun(call, instance_id, patience)
+
+    async def _begun(self, call: AdmittedCall, instance_id: str, patience: OutcomeWait | None) -> HttpAnswer:
+        """What an instance came to, if the caller waits for it and it comes to an end in time; else where to look."""
+        if patience is not None:
+            status = await self._client.finished(instance_id, patience.timeout, patience.interval)
+            if status is not None and status.damaged is not None:
+                raise CorruptRowError(f"Instance {instance_id!r} has ended, but cannot be read: {status.damaged}")
+            if status is not None:
+                return completed_answer(status) or await self._look(call, instance_id, failure_code=200)
+        return self._accepted(call, instance_id)
 
     async def _rewind(self, call: AdmittedCall) -> HttpAnswer:
         await self._client.rewind(call.values["id"], _reason(call))
@@ -204,18 +221,20 @@ class ManagementApi:
     # --- reading ---------------------------------------------------------------------------------
 
     async def _status(self, call: AdmittedCall) -> HttpAnswer:
-        show_history = call.parameters.flag("showHistory", False)
-        show_output = call.parameters.flag("showHistoryOutput", False)
-        show_input = call.parameters.flag("showInput", True)
-        fail = call.parameters.flag("returnInternalServerErrorOnFailure", False)
-        instance_id = call.values["id"]
+        fail = call.parameters.shown("returnInternalServerErrorOnFailure", False)
+        return await self._look(call, call.values["id"], failure_code=500 if fail else 200)
+
+    async def _look(self, call: AdmittedCall, instance_id: str, *, failure_code: int) -> HttpAnswer:
+        show_history = call.parameters.shown("showHistory", False)
+        show_output = call.parameters.shown("showHistoryOutput", False)
+        show_input = call.parameters.shown("showInput", True)
         status = await self._client.get_status(instance_id, show_history, show_output, show_input)
         if not status:
             raise InstanceNotFoundError(f"There is no instance {instance_id!r} in this task hub.")
         shown = status_json(status)
         if status.is_finished:
             failed = status.runtime_status is OrchestrationRuntimeStatus.Failed
-            return value_answer(500 if failed and fail else 200, shown)
+            return value_answer(failure_code if failed else 200, shown)
         # The caller's own URL, so that looking again never prolongs a signature.
         query = urlencode(call.request.query, doseq=True)
         location = instance_url(call.base_url, instance_id) + (f"?{query}" if query else "")
@@ -227,8 +246,8 @@ class ManagementApi:
             created_time_to=call.parameters.time("createdTimeTo"),
             runtime_status=call.parameters.texts("runtimeStatus"),
             instance_id_prefix=call.parameters.text("instanceIdPrefix"),
-            show_input=call.parameters.flag("showInput", True),
-            page_size=call.parameters.whole("top", 100, 1, 1000),
+            show_input=call.parameters.shown("showInput", True),
+            page_size=call.parameters.page_size("top", 100, most=1000),
             continuation_token=call.continuation_token,
         )
         return page_answer([status_json(status) for status in page.items], page.continuation_token)
@@ -241,7 +260,7 @@ class ManagementApi:
         return HttpAnswer(202)
 
     async def _terminate(self, call: AdmittedCall) -> HttpAnswer:
-        recurse = call.parameters.flag("recursive", False)
+        recurse = call.parameters.done("recursive", False)
         return self._asked(call, await self._client.terminate(call.values["id"], _reason(call), recurse=recurse))
 
     async def _suspend(self, call: AdmittedCall) -> HttpAnswer:
@@ -255,10 +274,15 @@ class ManagementApi:
             raise InstanceCompletedError(f"Instance {call.values['id']!r} is finished and takes no more messages.")
         return HttpAnswer(202)
 
+    async def _make_primary(self, call: AdmittedCall) -> HttpAnswer:
+        """With leases of apps, it would make this one the one that works. Here every app on a hub does."""
+        del call
+        return HttpAnswer(200)
+
     # --- purging ---------------------------------------------------------------------------------
 
     async def _purge(self, call: AdmittedCall) -> HttpAnswer:
-        recursive = call.parameters.flag("recursive", False)
+        recursive = call.parameters.done("recursive", False)
         result = await self._client.purge_instance_history(call.values["id"], recursive=recursive)
         if not result.instances_deleted:
             raise InstanceNotFoundError(f"There is no instance {call.values['id']!r} in this task hub.")
@@ -319,6 +343,6 @@ def _reason(call: AdmittedCall) -> str:
 def _error(request: Request, error: DurableError) -> HttpAnswer:
     for kind, status in _STATUS_OF:
         if isinstance(error, kind):
-            return error_answer(status, str(error))
+            return error_answer(status, str(error), error=error)
     logger.error("%s %s failed: %s: %s", request.method, request.path, type(error).__name__, error)
     return error_answer(500, "The request failed; the host's log tells why.")

@@ -64,5 +64,5 @@ class ManagementRoute:
 
 
 def page_answer(items: list[Any], token: str | None) -> HttpAnswer:
-    """One page of a listing; the token for the next goes into a header."""
-    return value_answer(200, items, {} if token is None else {TOKEN_HEADER: token})
+    """One page of a listing; the token for the next goes into a header, which is empty on the last."""
+    return value_answer(200, items, {TOKEN_HEADER: token or ""})

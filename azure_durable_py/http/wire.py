@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
 
 from azure_durable_py.client.links import HttpAnswer, json_answer
-from azure_durable_py.times import UTC
+from azure_durable_py.failures import qualified_name
+from azure_durable_py.times import UTC, utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,17 @@ def value_answer(status_code: int, value: Any, headers: Mapping[str, str] | None
     return json_answer(status_code, json.dumps(value, ensure_ascii=False, separators=(",", ":")), headers)
 
 
-def error_answer(status_code: int, message: str, headers: Mapping[str, str] | None = None) -> HttpAnswer:
-    """An answer that tells what went wrong."""
-    return value_answer(status_code, {"message": message}, headers)
+def error_answer(
+    status_code: int, message: str, headers: Mapping[str, str] | None = None, *, error: Exception | None = None
+) -> HttpAnswer:
+    """An answer that tells what went wrong, by the names that the .NET extension gives to it.
+
+    :param error: what was raised, if that is the caller's to know.
+    """
+    told = {"Message": message}
+    if error is not None:
+        told |= {"ExceptionMessage": str(error), "ExceptionType": qualified_name(type(error))}
+    return value_answer(status_code, told, headers)
 
 
 def json_body(body: bytes) -> Any:
@@ -79,6 +90,18 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+class OutcomeWait(NamedTuple):
+    """How long a caller waits for the end of an instance, and how long between two looks, in seconds."""
+
+    timeout: float
+    interval: float
+
+
+_LONGEST_WAIT = 230.0
+"""Seconds after which what is in front of a function app gives up."""
+_SHORTEST_INTERVAL = 0.01
+
+
 class Parameters:
     """The query parameters of a request; names regardless of case."""
 
@@ -102,46 +125,61 @@ class Parameters:
         given = ",".join(self.values.get(name.lower(), []))
         return [item.strip() for item in given.split(",") if item.strip()]
 
-    def flag(self, name: str, default: bool) -> bool:
-        """A truth value.
+    def shown(self, name: str, default: bool) -> bool:
+        """A truth value that decides what is shown; one that cannot be read is as good as none."""
+        return _TRUTH.get(self._readable(name).lower(), default)
+
+    def done(self, name: str, default: bool) -> bool:
+        """A truth value that decides what is done.
 
         :raises RefusedError: it is neither true nor false.
         """
         text = self.text(name)
         if text is None:
             return default
-        if text.lower() not in ("true", "false"):
+        if text.strip().lower() not in _TRUTH:
             raise RefusedError(400, f"Parameter {name!r} is {text[:80]!r}; accepted is true or false.")
-        return text.lower() == "true"
+        return _TRUTH[text.strip().lower()]
 
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number within bounds.
+    def page_size(self, name: str, default: int, most: int) -> int:
+        """How much is to be on a page: never more than `most`; what cannot be read is as good as nothing.
 
-        :raises RefusedError: it is none.
+        :raises RefusedError: it is a number less than 1.
         """
-        text = self.text(name)
-        if text is None:
+        text = self._readable(name)
+        if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
             return default
-        if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not low <= int(text) <= high:
-            raise RefusedError(
-                400, f"Parameter {name!r} is {text[:80]!r}; accepted is a whole number, {low} to {high}."
-            )
-        return int(text)
+        if int(text) < 1:
+            raise RefusedError(400, f"Parameter {name!r} is {text!r}; accepted is a whole number of at least 1.")
+        return min(int(text), most)
 
-    def seconds(self, name: str, low: float, high: float) -> float | None:
-        """A number of seconds within bounds; None if it is absent.
+    def seconds(self, name: str) -> float | None:
+        """A number of seconds; None if it is absent or cannot be read."""
+        text = self._readable(name)
+        number = re.fullmatch(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", text, re.ASCII)
+        return None if number is None else float(text)
 
-        :raises RefusedError: it is none.
+    def patience(self) -> OutcomeWait | None:
+        """How long to wait for the end of what is begun; None unless both parameters say so.
+
+        :raises RefusedError: the pauses are longer than all of it.
         """
-        text = self.text(name)
-        if text is None:
+        timeout, interval = self.seconds("timeout"), self.seconds("pollingInterval")
+        if timeout is None or interval is None:
             return None
-        if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII) or not low <= float(text) <= high:
-            raise RefusedError(400, f"Parameter {name!r} is {text[:80]!r}; accepted is {low:g} to {high:g} seconds.")
-        return float(text)
+        if not 0 <= interval <= timeout:
+            raise RefusedError(
+                400, f"Parameter 'pollingInterval' is {interval:g}; accepted is 0 to 'timeout', which is {timeout:g}."
+            )
+        return OutcomeWait(min(timeout, _LONGEST_WAIT), max(interval, _SHORTEST_INTERVAL))
+
+    def _readable(self, name: str) -> str:
+        """The value of a parameter whose misreading does no harm: empty if it is absent or given twice."""
+        values = self.values.get(name.lower(), [])
+        return values[0].strip() if len(values) == 1 else ""
 
     def time(self, name: str) -> datetime | None:
-        """A moment in ISO 8601; without an offset it is UTC.
+        """A moment in ISO 8601, or as people in the USA and mail programs write it; without an offset it is UTC.
 
         :raises RefusedError: it is none.
         """
@@ -156,6 +194,10 @@ class Parameters:
         return moment
 
 
+_TRUTH = {"true": True, "false": False}
+# As .NET reads them where no culture is set: the month comes first.
+_DATES = ("%m/%d/%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y")
+_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 # A `+` that a caller forgot to encode arrives as a space.
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d{1,9}))?)?(?:(Z)|([ +-])(\d\d):?(\d\d))?",
@@ -164,10 +206,13 @@ _TIME = re.compile(
 
 
 def parse_time(text: str) -> datetime | None:
-    """A moment in UTC from ISO 8601, or None if the text is none. Digits past microseconds are cut off."""
+    """A moment in UTC from ISO 8601 or another usual form, or None if the text is none.
+
+    Digits past microseconds are cut off.
+    """
     match = _TIME.fullmatch(text.strip())
     if match is None:
-        return None
+        return _parse_unusual(" ".join(text.split()))
     date, minutes, seconds, fraction, _, sign, hours, rest = match.groups()
     offset = "+00:00" if sign is None else f"{'-' if sign == '-' else '+'}{hours}:{rest}"
     clock = f"{minutes or '00:00'}{seconds or ':00'}.{(fraction or '').ljust(6, '0')[:6]}"
@@ -175,3 +220,14 @@ def parse_time(text: str) -> datetime | None:
         return datetime.fromisoformat(f"{date}T{clock}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _parse_unusual(text: str) -> datetime | None:
+    if not text.isascii() or len(text) > 64:
+        return None
+    for form in (f"{date}{clock}" for date in _DATES for clock in _CLOCKS):
+        with suppress(ValueError):
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+    with suppress(TypeError, ValueError, OverflowError):
+        return utc(parsedate_to_datetime(text))
+    return None

@@ -22,6 +22,7 @@ from azure_durable_py.runtime import ids
 from azure_durable_py.runtime.calls.activities import ActivityCalls
 from azure_durable_py.runtime.calls.children import ChildCalls
 from azure_durable_py.runtime.calls.entities import EntityCalls
+from azure_durable_py.runtime.calls.http import HttpCalls
 from azure_durable_py.runtime.external_events import EventTask
 from azure_durable_py.runtime.generation import Continuation, Generation
 from azure_durable_py.runtime.logging import ReplaySafeLogger
@@ -34,7 +35,7 @@ T = TypeVar("T")
 MAX_CUSTOM_STATUS_BYTES = 16 * 1024
 
 
-class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls):
+class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCalls):
     """What an orchestrator function gets as its argument.
 
     Calls that take time return a `Task`: `yield` it in a generator function, `await` it in an

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from azure_durable_py.errors import OrchestratorError
@@ -31,6 +31,7 @@ class Generation:
 
     `number` is how often the instance had continued as new before, `attempt` how often it had been rewound when
     the current turn was taken. `default_version` is that of sub-orchestrations which are given none.
+    `http_pause` is what HTTP calls wait between two looks if the server does not say.
     """
 
     instance_id: str
@@ -47,6 +48,7 @@ class Generation:
     custom_status: str | None = None
     continuation: Continuation | None = None
     default_version: str | None = None
+    http_pause: timedelta = timedelta(seconds=30)
 
     @property
     def now(self) -> datetime:

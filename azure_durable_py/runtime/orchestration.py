@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -113,6 +113,7 @@ class Orchestration:
         self._code_runner = run_code
         self._decisions = Decisions(settings.max_orchestration_actions, self._waiting_place)
         self._generation = Generation(instance_id, execution_id, generation, registry, converter, self._decisions)
+        self._generation.http_pause = timedelta(seconds=settings.http_poll_interval)
         self._generation.default_version = settings.default_version
         self._loop = OrchestrationLoop(GenerationWorld(self._generation))
         self._driver: Driver | None = None

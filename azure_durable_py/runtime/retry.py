@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from azure_durable_py.errors import TaskFailedError
 from azure_durable_py.retry_policy import RetryPolicy
-from azure_durable_py.runtime.tasks import ParentTask, Task
+from azure_durable_py.runtime.tasks import ParentTask, Task, TimerTask
 
 T = TypeVar("T")
 
@@ -21,13 +21,13 @@ class RetryTask(ParentTask[T]):
     :param now: replay time.
     """
 
-    __slots__ = ("_attempt", "_begun", "_count", "_current", "_delay", "_now", "_policy")
+    __slots__ = ("_attempt", "_begun", "_count", "_current", "_delay", "_now", "_pause", "_policy")
 
     def __init__(
         self,
         policy: RetryPolicy,
         attempt: Callable[[], Task[T]],
-        delay: Callable[[timedelta, str], Task[Any]],
+        delay: Callable[[timedelta, str], TimerTask],
         now: Callable[[], datetime],
     ) -> None:
         super().__init__()
@@ -38,10 +38,13 @@ class RetryTask(ParentTask[T]):
         self._begun = now()
         self._count = 0
         self._current: Task[Any] | None = None
+        self._pause: TimerTask | None = None
         self._try()
 
     def child_done(self, child: Task[Any]) -> None:
         """An attempt has ended, or a delay is over."""
+        if self.is_completed:
+            return
         if child is not self._current:
             self._try()
         elif child.error is None:
@@ -53,7 +56,15 @@ class RetryTask(ParentTask[T]):
         """The end of a delay schedules the next attempt."""
         return child is not self._current
 
+    def cancel(self) -> bool:
+        """Try no more; an attempt that is under way has no effect. False, without effect, if it has come to its end."""
+        cancelled = self._cancel()
+        if cancelled and self._pause is not None:
+            self._pause.cancel()
+        return cancelled
+
     def _try(self) -> None:
+        self._pause = None
         self._count += 1
         self._current = self._attempt()
         if self._count == 1:
@@ -71,4 +82,5 @@ class RetryTask(ParentTask[T]):
         if delay is None:
             self.fail(error)
         else:
-            self._delay(delay, f"retry {self._count} of {self._policy.max_number_of_attempts - 1}").attach(self)
+            self._pause = self._delay(delay, f"retry {self._count} of {self._policy.max_number_of_attempts - 1}")
+            self._pause.attach(self)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.settings import Settings
+from azure_durable_py.testing.scripted_http import AnswerHttp
 from azure_durable_py.testing.virtual_hub import EPOCH, App, VirtualHub
 from azure_durable_py.testing.virtual_time import PATIENCE, run_virtual
 
@@ -24,6 +25,7 @@ def run(
     seed: int | str = 0,
     epoch: datetime = EPOCH,
     within: timedelta = PATIENCE,
+    http: AnswerHttp | None = None,
 ) -> DurableOrchestrationStatus:
     """Run one orchestration to its end, in memory and at virtual time, and return its status.
 
@@ -38,6 +40,8 @@ def run(
     :param seed: decides random ids.
     :param epoch: the UTC time at which it is started.
     :param within: how long it may take at most, in its own time.
+    :param http: answers the requests of `call_http`: gets a `DurableHttpRequest`, gives a `DurableHttpResponse`. It may
+        be `async def`. What it raises is what the request fails with. None: such requests fail.
     :raises FunctionNotFoundError: the app has no such orchestrator.
     :raises StuckError: it waits for what never comes, or is not over within its time. It says what it waits for.
     :raises RuntimeError: an event loop is running already.
@@ -49,7 +53,7 @@ def run(
         started = await hub.client.start_new(name, instance_id, input)
         return await hub.client.wait_for_completion(started)
 
-    return play(app, scenario, settings=settings, seed=seed, epoch=epoch, within=within)
+    return play(app, scenario, settings=settings, seed=seed, epoch=epoch, within=within, http=http)
 
 
 def play(
@@ -61,6 +65,7 @@ def play(
     epoch: datetime = EPOCH,
     workers: int = 1,
     within: timedelta = PATIENCE,
+    http: AnswerHttp | None = None,
 ) -> T:
     """Play a scenario with an app that is served in memory, at virtual time, and return what it returns.
 
@@ -74,12 +79,14 @@ def play(
     :param epoch: the UTC time at which it begins.
     :param workers: how many workers serve the app.
     :param within: how long it may take at most, in its own time.
+    :param http: answers the requests of `call_http`: gets a `DurableHttpRequest`, gives a `DurableHttpResponse`. It may
+        be `async def`. What it raises is what the request fails with. None: such requests fail.
     :raises StuckError: it waits for what never comes, or is not over within its time.
     :raises RuntimeError: an event loop is running already.
     """
 
     async def main() -> T:
-        async with VirtualHub(app, settings, seed=seed, epoch=epoch, workers=workers) as hub:
+        async with VirtualHub(app, settings, seed=seed, epoch=epoch, workers=workers, http=http) as hub:
             return await scenario(hub)
 
     return run_virtual(main(), within=within)

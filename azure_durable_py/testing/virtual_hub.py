@@ -22,6 +22,7 @@ from azure_durable_py.registry import Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import TaskHubStore
+from azure_durable_py.testing.scripted_http import AnswerHttp, ScriptedTransport
 from azure_durable_py.testing.store import VirtualClient, VirtualStore
 from azure_durable_py.testing.virtual_time import Process, VirtualTimeLoop
 from azure_durable_py.testing.waits import Waits, told
@@ -100,6 +101,7 @@ class VirtualHub:
     :param epoch: the UTC time at which the run begins.
     :param workers: how many workers to start with.
     :param wrap: puts a store around the one in memory, for the client and all workers.
+    :param http: answers the requests of `call_http`; None: they fail.
     """
 
     def __init__(
@@ -111,7 +113,9 @@ class VirtualHub:
         epoch: datetime = EPOCH,
         workers: int = 1,
         wrap: Wrap | None = None,
+        http: AnswerHttp | None = None,
     ) -> None:
+        self._http = http
         self._seed = seed
         self._begin_with = workers
         self._app = _app_of(app)
@@ -189,7 +193,12 @@ class VirtualHub:
         await hub.open()
         registry = self._waits.observed(self.registry if app is None else _registry_of(_app_of(app)))
         chosen = self.settings if settings is None else _told_of_messages(settings)
-        given: dict[str, Any] = {"run_sync": run_inline, "repair": False, **options}
+        given: dict[str, Any] = {
+            "run_sync": run_inline,
+            "repair": False,
+            "http": ScriptedTransport(self._http),
+            **options,
+        }
         worker = VirtualWorker(name, hub, Worker(hub, registry, chosen, **given))
         self.workers.append(worker)
         await worker.start()

@@ -18,6 +18,8 @@ from azure_durable_py.worker.activities.runner import ActivityRunner, SyncRunner
 from azure_durable_py.worker.activities.slots import ActivitySlots
 from azure_durable_py.worker.activities.work_items import WorkItems
 from azure_durable_py.worker.context import WorkerContext
+from azure_durable_py.worker.http.activity import HttpTransport, http_activity
+from azure_durable_py.worker.http.transport import NetworkTransport
 from azure_durable_py.worker.instance.actor import Actor
 from azure_durable_py.worker.instance.sessions import Sessions
 from azure_durable_py.worker.intake.delivery import Delivery, Holder
@@ -44,6 +46,7 @@ class Worker:
     :param run_sync: how sync activities are called.
     :param repair: whether to look for instances without life, at start and daily.
     :param intake: how messages come to it (default: pumps of its own).
+    :param http: makes the requests of `call_http` (default: on the network); the worker closes it.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Worker:
         run_sync: SyncRunner = run_in_thread,
         repair: bool = True,
         intake: Intake | None = None,
+        http: HttpTransport | None = None,
     ) -> None:
         self._hub = hub
         self._repairs = repair
@@ -70,7 +74,9 @@ class Worker:
         converter = BoundedConverter(
             converter or JsonDataConverter(strict_types=registry.strict_types), MAX_PAYLOAD_BYTES
         )
-        runner = ActivityRunner(registry.activities, converter, hub.clock.now, run_sync, self._watchdog)
+        self._http = http or NetworkTransport(settings)
+        activities = registry.activities.with_built_in(http_activity(self._http))
+        runner = ActivityRunner(activities, converter, hub.clock.now, run_sync, self._watchdog)
         runs = LocalRuns(hub, runner, terms.local_bound)
         items = WorkItems(
             hub,
@@ -137,6 +143,7 @@ class Worker:
         self._actors.clear()
         self._actor_tasks.clear()
         self._loops = []
+        await self._http.close()
         self._watchdog.stop()
 
     async def _let_actors_finish(self, grace: float) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from azure_durable_py.client.history_view import history_view
+from azure_durable_py.durable_http import HTTP_ACTIVITY
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
     ContinuedAsNew,
@@ -49,29 +50,33 @@ def shown(*events: Event) -> list[dict[str, Any]]:
     [
         (
             (EntityOperationCalled(START, 0, COUNTER, "add", "1"),),
-            {"InstanceId": COUNTER, "Operation": "add", "Input": 1},
+            {"InstanceId": COUNTER, "Operation": "add", "Input": "1"},
         ),
         (
             (EntityOperationCalled(START, 0, COUNTER, "get"), EntityOperationCompleted(START, 0, "0")),
-            {"InstanceId": COUNTER, "Operation": "get", "ScheduledTime": NOW, "Result": 0},
+            {"InstanceId": COUNTER, "Operation": "get", "Input": None, "ScheduledTime": NOW, "Result": 0},
         ),
         (
             (EntityOperationCalled(START, 0, COUNTER, "get"), EntityOperationFailed(START, 0, BOOM)),
             {
                 "InstanceId": COUNTER,
                 "Operation": "get",
+                "Input": None,
                 "ScheduledTime": NOW,
                 "Reason": "boom",
                 "ErrorType": "ValueError",
             },
         ),
-        ((EntityOperationSignaled(START, 0, COUNTER, "reset"),), {"InstanceId": COUNTER, "Operation": "reset"}),
+        (
+            (EntityOperationSignaled(START, 0, COUNTER, "reset"),),
+            {"InstanceId": COUNTER, "Operation": "reset", "Input": None},
+        ),
         (
             (EntityLockRequested(START, 0, COUNTER, "s"), EntityLockGranted(START, 0)),
             {"InstanceId": COUNTER, "ScheduledTime": NOW},
         ),
         ((EntityLockReleased(START, 0, COUNTER, "s"),), {"InstanceId": COUNTER}),
-        ((EventSent(START, 0, "other", "Go", "false"),), {"InstanceId": "other", "Name": "Go", "Input": False}),
+        ((EventSent(START, 0, "other", "Go", "false"),), {"InstanceId": "other", "Name": "Go", "Input": "false"}),
         ((TimerCreated(START, 0, START, "retry"),), {"FireAt": NOW, "Reason": "retry"}),
         ((ExecutionTerminated(START, "enough"),), {"Reason": "enough"}),
         ((ExecutionSuspended(START, "wait"),), {"Reason": "wait"}),
@@ -82,6 +87,7 @@ def shown(*events: Event) -> list[dict[str, Any]]:
             {
                 "FunctionName": "Child",
                 "InstanceId": "c",
+                "Input": None,
                 "ScheduledTime": NOW,
                 "Reason": "boom",
                 "ErrorType": "ValueError",
@@ -139,3 +145,21 @@ def test_after_a_rewind_an_answer_belongs_to_what_has_its_id_by_then():
         ("TaskScheduled", "open", None),
     ]
     assert (found[3]["Reason"], found[3]["Attempt"]) == ("mended", 1)
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [
+        (
+            '{"method":"POST","uri":"https://a.test/b?code=sesame","headers":{"Authorization":"Basic x"}}',
+            '{"method": "POST", "uri": "https://a.test/b?..."}',
+        ),
+        ("[]", None),
+        ("{", None),
+        ('{"method":"GET","uri":7}', None),
+        (None, None),
+    ],
+)
+def test_what_an_http_call_sends_is_not_for_whoever_may_see_a_status(stored: str | None, told: str | None):
+    (entry,) = shown(TaskScheduled(START, 0, HTTP_ACTIVITY, stored))
+    assert (entry["FunctionName"], entry["Input"]) == ("BuiltIn::HttpActivity", told)

@@ -12,6 +12,7 @@ import pytest
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import InvalidInstanceIdError, InvalidRequestError
+from azure_durable_py.hosting.engine import to_http_response
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from tests.client.playing import Playing
@@ -43,6 +44,12 @@ def test_a_check_status_response_points_to_the_instance(serving: DurableOrchestr
         "Retry-After": "10",
     }
     assert json.loads(answer.body) == {"id": "one", "statusQueryGetUri": "http://localhost:7071/instances/one"}
+
+
+def test_the_response_of_a_function_says_that_it_is_json(serving: DurableOrchestrationClient):
+    response = to_http_response(serving.create_check_status_response(Asked(), "one"))
+    assert (response.mimetype, response.headers["Content-Type"]) == ("application/json", "application/json")
+    assert to_http_response(HttpAnswer(202)).mimetype == "text/plain"
 
 
 def test_links_have_the_origin_of_the_request_or_of_the_host(serving: DurableOrchestrationClient):

@@ -232,6 +232,7 @@ async def test_a_history_is_shown_compacted(client: DurableOrchestrationClient, 
     assert (await client.get_status("one", show_history=True)).history == [
         {"EventType": "ExecutionStarted", "FunctionName": "Hello", "Timestamp": first},
         {"EventType": "TaskScheduled", "FunctionName": "Never", "Timestamp": first},
+        {"EventType": "TimerCreated", "FireAt": second, "Timestamp": first},
         {"EventType": "EventRaised", "Name": "Go", "Timestamp": second},
         {"EventType": "TaskCompleted", "FunctionName": "Say", "ScheduledTime": first, "Timestamp": second},
         {
@@ -243,7 +244,7 @@ async def test_a_history_is_shown_compacted(client: DurableOrchestrationClient, 
             "Details": "trace",
             "Timestamp": second,
         },
-        {"EventType": "TimerFired", "FireAt": second, "ScheduledTime": first, "Timestamp": second},
+        {"EventType": "TimerFired", "FireAt": second, "Timestamp": second},
         {
             "EventType": "SubOrchestrationInstanceCompleted",
             "FunctionName": "Child",
@@ -262,13 +263,14 @@ async def test_results_and_inputs_are_in_the_history_when_asked_for(
     history = (await client.get_status("one", show_history=True, show_history_output=True, show_input=True)).history
     assert history is not None
     assert [(entry.get("Input"), entry.get("Result")) for entry in history] == [
-        ("in", None),
-        (None, None),
-        (True, None),
-        ("Tokyo", "Hello"),
+        ('"in"', None),
         (None, None),
         (None, None),
-        ("c", 5),
+        ("true", None),
+        ('"Tokyo"', "Hello"),
+        (None, None),
+        (None, None),
+        ('"c"', 5),
         (None, "out"),
     ]
 

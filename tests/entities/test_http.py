@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.http.management import ManagementApi
 from azure_durable_py.http.signing import SignedOperation, UrlSigner
@@ -42,7 +44,9 @@ def test_an_entity_is_signaled_read_and_deleted():
         await game.start()
         api = Api(game)
         assert (await api("GET", "entities/box/a%2Fb")).status_code == 404
-        assert (await api("POST", "entities/Box/a%2Fb", b'{"x": 1}', op="put")).status_code == 202
+        assert (
+            await api("POST", "entities/Box/a%2Fb", b'{"x": 1}', kind="application/json; charset=utf-8", op="put")
+        ).status_code == 202
         await game.at_rest()
         found = await api("GET", "entities/box/a%2Fb")
         assert (found.status_code, content(found)) == (200, {"x": 1})
@@ -64,7 +68,38 @@ def test_bad_requests_are_refused():
         assert (await api("POST", "entities/box/a", b"{", kind="application/json", op="put")).status_code == 400
         assert (await api("POST", "entities/box/a", b"\xff", op="put")).status_code == 400
         assert (await api("POST", "entities/nobody/a", b"1", op="put")).status_code == 400
-        assert (await api("PUT", "entities/box/a")).status_code == 405
+        assert (await api("PUT", "entities/box/a")).status_code == 404
+
+    play(script)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "", "application/x-www-form-urlencoded", "application/vnd.x+json"])
+def test_a_body_that_is_not_said_to_be_json_is_a_text(kind: str):
+    async def script(game: Game) -> None:
+        game.entity(box)
+        await game.start()
+        api = Api(game)
+        await api("POST", "entities/box/a", b"5", kind=kind, op="put")
+        await game.at_rest()
+        assert content(await api("GET", "entities/box/a")) == "5"
+
+    play(script)
+
+
+def test_an_entity_without_a_key_has_the_key_that_stands_for_none():
+    async def script(game: Game) -> None:
+        game.entity(box)
+        await game.start()
+        api = Api(game)
+        assert (await api("POST", "entities/box", b"5", kind="application/json", op="put")).status_code == 202
+        await game.at_rest()
+        assert content(await api("GET", "entities/box/$")) == 5
+        assert (await game.client.read_entity_state(EntityId("box", "$"))).entity_state == 5
+        [listed] = content(await api("GET", "entities/box"))
+        assert (listed["entityId"], listed["state"]) == ({"name": "box", "key": "$"}, None)
+        assert (await api("DELETE", "entities/box")).status_code == 202
+        await game.at_rest()
+        assert (await api("GET", "entities/box/$")).status_code == 404
 
     play(script)
 
@@ -75,7 +110,7 @@ def test_entities_are_listed_in_pages():
         await game.start()
         api = Api(game)
         for number in range(3):
-            await api("POST", f"entities/box/{number}", str(number).encode(), op="put")
+            await api("POST", f"entities/box/{number}", str(number).encode(), kind="application/json", op="put")
         await game.at_rest()
         page = await api("GET", "entities/box", top="2", fetchState="true")
         assert page.headers["x-ms-continuation-token"]

@@ -70,8 +70,8 @@ async def test_what_cannot_be_done_to_a_damaged_instance_is_refused_with_the_rea
     for url in ("suspend", "restart", "raiseEvent/go"):
         response = await call("POST", f"/instances/bad/{url}")
         assert response.status_code == 500
-        assert "'bad' " in content(response)["message"]
-        assert "runtime_status: expected a runtime status, found 'Weird'" in content(response)["message"]
+        assert "'bad' " in content(response)["Message"]
+        assert "runtime_status: expected a runtime status, found 'Weird'" in content(response)["Message"]
 
 
 async def test_a_damaged_entity_is_listed_and_read_with_the_reason(call: Caller, hub: TaskHub):
@@ -87,6 +87,6 @@ async def test_a_damaged_entity_is_listed_and_read_with_the_reason(call: Caller,
     assert (shown["a"]["state"], "damaged" in shown["a"], "damaged" in shown["bad"]) == (5, False, True)
     response = await call("GET", "/entities/counter/bad")
     assert response.status_code == 500
-    assert "output_payload" in content(response)["message"]
+    assert "output_payload" in content(response)["Message"]
     assert (await call("DELETE", "/entities/counter/bad")).status_code == 202
     assert (await call("GET", "/entities/counter/bad")).status_code == 404

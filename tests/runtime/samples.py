@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from azure_durable_py.durable_http import HTTP_ACTIVITY, DurableHttpResponse
 from azure_durable_py.errors import TaskFailedError
 from azure_durable_py.ids import EntityId
-from azure_durable_py.retry_policy import RetryOptions, RetryPolicy
+from azure_durable_py.retry_policy import HttpRetryOptions, RetryOptions, RetryPolicy
 
 
 def chain(context):
@@ -114,6 +115,14 @@ async def concurrent(context):
     return told
 
 
+async def http_call(context):
+    options = HttpRetryOptions(timedelta(seconds=2), 3, status_codes_to_retry=[503])
+    response = await context.call_http(
+        "POST", "https://films.test/render", context.get_input(), timeout=600, retry_options=options
+    )
+    return response.json()
+
+
 def plain(context):
     return {"hello": context.get_input()}
 
@@ -128,6 +137,15 @@ def _fail_if_odd(number: int) -> int:
     return number
 
 
+def _films(request: dict[str, Any]) -> dict[str, Any]:
+    """The first two answers are 202, so that their pauses differ; then the film is there."""
+    if request["method"] == "POST":
+        return DurableHttpResponse(202, {"Location": "/films/1", "Retry-After": "10"}).to_plain()
+    if request["uri"].endswith("/films/1"):
+        return DurableHttpResponse(202, {"Location": "https://other.test/films/2"}).to_plain()
+    return DurableHttpResponse(200, {"Content-Type": "application/json"}, '{"film":1}').to_plain()
+
+
 ACTIVITIES: Mapping[str, Callable[[Any], Any]] = {
     "double": lambda value: 2 * value,
     "increment": lambda value: value + 1,
@@ -135,6 +153,7 @@ ACTIVITIES: Mapping[str, Callable[[Any], Any]] = {
     "fail_if_odd": _fail_if_odd,
     "always_fail": _always_fail,
     "undo": lambda step: f"undone {step}",
+    HTTP_ACTIVITY: _films,
 }
 
 
@@ -164,6 +183,9 @@ SAMPLES: Mapping[str, Sample] = {
     "retries": Sample(retries, None, 22),
     "family": Sample(family, None, [6, 12, ["get", [6]]]),
     "concurrent": Sample(concurrent, None, [2, 1, 4, 2, 6, 3, 10, [True, True, False]]),
+    "http_call": Sample(http_call, {"name": "M"}, {"film": 1}),
     "plain": Sample(plain, "you", {"hello": "you"}),
 }
-FUNCTIONS = (chain, fan_out, partial_failure, approval, monitor, rewound, saga, retries, family, concurrent, plain)
+FUNCTIONS = (
+    *(chain, fan_out, partial_failure, approval, monitor, rewound, saga, retries, family, concurrent, http_call, plain),
+)

@@ -292,13 +292,6 @@ def test_composites_take_only_tasks() -> None:
     assert "task_all takes tasks of the context, not str" in failure_of(orchestrator)
 
 
-def test_call_http_names_the_way_to_go() -> None:
-    def orchestrator(context):
-        yield context.call_http("GET", "https://example.org")
-
-    assert "make the request in an activity" in failure_of(orchestrator)
-
-
 def test_sub_orchestrations_called_by_reference_return_what_they_are_annotated_with() -> None:
     async def child(context) -> Order:
         return Order("x")

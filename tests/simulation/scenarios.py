@@ -15,6 +15,7 @@ from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.protocol import Header
 from tests.simulation.asyncio_scenarios import ASYNCIO_SCENARIOS, add_asyncio
 from tests.simulation.entity_scenarios import ENTITY_SCENARIOS, add_entities
+from tests.simulation.http_scenarios import HTTP_SCENARIOS, add_http
 from tests.simulation.life_scenarios import LIFE_SCENARIOS, add_life
 from tests.simulation.odd_scenarios import ODD_SCENARIOS, add_odd
 from tests.simulation.rewind_scenarios import REWIND_SCENARIOS, add_rewinds
@@ -143,6 +144,7 @@ def app() -> Registry:
     add_odd(registry)
     add_asyncio(registry)
     add_scheduled(registry)
+    add_http(registry)
     return registry
 
 
@@ -287,5 +289,6 @@ SCENARIOS: dict[str, Scenario] = {
         *ODD_SCENARIOS,
         *ASYNCIO_SCENARIOS,
         *SCHEDULE_SCENARIOS,
+        *HTTP_SCENARIOS,
     )
 }

@@ -40,6 +40,7 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.messages import ANY, InboxEvent, Target
 from azure_durable_py.taskhub.protocol import Header, InstanceQuery, Kind
+from azure_durable_py.testing.scripted_http import AnswerHttp, ScriptedTransport
 from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.intake.invocations import HostLimits, Invocations
 from azure_durable_py.worker.lifeless import ring_lifeless
@@ -175,6 +176,8 @@ class World:
         self.effects: Counter[Any] = Counter()
         """What user code did, by a key of its own."""
         self.lives: dict[str, Life] = {}
+        self.answer_http: AnswerHttp | None = None
+        """What answers the requests of `call_http`."""
         self.others: dict[str, tuple[Registry, Settings]] = {}
         """Workers that run another version of the app, by name."""
         self.sky = Sky(self.dice, self._weather)
@@ -257,6 +260,7 @@ class World:
             chosen,
             run_sync=run_inline,
             repair=self.plan.repair,
+            http=ScriptedTransport(self.answer_http),
             intake=invocations if self.plan.functions else None,
         )
         life = self.lives[name] = Life(process, hub, worker)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.client.waiter import outcome_answer
 from azure_durable_py.errors import InstanceAlreadyExistsError, InvalidRequestError
 from azure_durable_py.history.codec import encode_event
 from azure_durable_py.history.events import (
@@ -305,8 +306,9 @@ async def test_the_outcome_of_an_instance_whose_output_is_lost_is_no_output(
     await _three(client)
     await Playing(hub).set_status("bad", "Completed")
     await spoil_columns(hub.store, "bad", output=None, output_payload=REF)
-    answer = await client.outcome("bad", 5.0)
-    assert answer is not None
+    status = await client.finished("bad", 5.0)
+    assert status is not None
+    answer = outcome_answer(status)
     assert (answer.status_code, b"is missing" in answer.body) == (500, True)
 
 

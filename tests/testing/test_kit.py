@@ -409,3 +409,71 @@ def test_code_that_refuses_to_end_does_not_keep_a_run_from_ending():
     # Nobody is to be told that it never ended.
     tasks[0]._log_destroy_pending = False  # type: ignore[attr-defined]
     tasks[0].get_coro().close()
+
+
+# --- HTTP calls ------------------------------------------------------------------------------------------
+
+
+@app.orchestration_trigger(context_name="context")
+async def fetch(context: Context) -> Any:
+    response = await context.call_http("POST", "https://a.test/jobs", context.get_input())
+    return [response.status_code, response.content]
+
+
+def test_requests_are_answered_by_the_test_and_pauses_take_no_time():
+    asked: list[df.DurableHttpRequest] = []
+
+    async def http(request: df.DurableHttpRequest) -> df.DurableHttpResponse:
+        asked.append(request)
+        await asyncio.sleep(60)
+        if len(asked) < 3:
+            return df.DurableHttpResponse(202, {"Location": "/jobs/1", "Retry-After": "86400"})
+        return df.DurableHttpResponse(200, {}, "done")
+
+    status = run(app, fetch, "x", http=http)
+    assert status.output == [200, "done"]
+    assert [(request.method, request.uri, request.content) for request in asked] == [
+        ("POST", "https://a.test/jobs", '"x"'),
+        ("GET", "https://a.test/jobs/1", None),
+        ("GET", "https://a.test/jobs/1", None),
+    ]
+    assert status.completed_time is not None
+    assert status.created_time is not None
+    assert status.completed_time - status.created_time >= timedelta(days=2, minutes=3)
+
+
+def test_without_an_answer_a_request_fails_and_says_what_to_do():
+    status = run(app, fetch)
+    assert status.failure is not None
+    assert "Say what they are answered with: run(..., http=answer)" in status.failure.message
+
+
+def test_a_request_that_is_not_answered_in_time_fails():
+    async def http(request: df.DurableHttpRequest) -> df.DurableHttpResponse:
+        await asyncio.sleep(3600)
+        raise AssertionError("it waited for an hour")
+
+    status = run(app, fetch, http=http)
+    assert status.failure is not None
+    assert status.failure.is_caused_by(df.HttpTimeoutError)
+    assert "240 s" in status.failure.message
+
+
+def test_a_request_whose_process_dies_is_made_again_by_another():
+    asked: list[str] = []
+
+    async def http(request: df.DurableHttpRequest) -> df.DurableHttpResponse:
+        asked.append(request.subject)
+        await asyncio.sleep(100)
+        return df.DurableHttpResponse(200, {}, f"after {len(asked)}")
+
+    async def main() -> Any:
+        async with VirtualHub(app, http=http) as hub:
+            await hub.client.start_new(fetch, "a")
+            await asyncio.sleep(50)
+            hub.workers[0].kill()
+            await hub.start_worker()
+            return (await hub.client.wait_for_completion("a")).output
+
+    assert run_virtual(main()) == [200, "after 2"]
+    assert asked == ["POST https://a.test/jobs"] * 2

@@ -10,6 +10,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 from azure_durable_py.app import DFApp
+from azure_durable_py.durable_http import DurableHttpResponse
 from azure_durable_py.retry_policy import RetryOptions
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.tasks import Task
@@ -48,6 +49,10 @@ def generator_child(context: DurableOrchestrationContext) -> Generator[Task[Any]
 async def orchestrator(context: DurableOrchestrationContext) -> None:
     assert_type(await context.call_activity(price_of, Order("x")), float)
     assert_type(await context.call_activity(say_hello, "x"), list[str])
+    response = await context.call_http("GET", "https://a.test", {"a": 1}, {"X": "y"}, timeout=30)
+    assert_type(response, DurableHttpResponse)
+    assert_type(response.status_code, int)
+    assert_type(response.content, str)
     assert_type(await context.call_activity(say_hello), list[str])
     assert_type(await context.call_activity("by name", 1), Any)
     assert_type(await context.call_activity("by name", 1, Order), Order)

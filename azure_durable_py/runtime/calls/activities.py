@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, TypeVar, overload
 
-from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.history.events import TaskScheduled
 from azure_durable_py.registry import Registry
 from azure_durable_py.retry_policy import RetryPolicy
@@ -103,25 +102,6 @@ class ActivityCalls(Calls):
         The other parameters are those of `call_activity`.
         """
         return self._retry(retry_options, self._activity(name, input_, expected_type))
-
-    def call_http(
-        self,
-        method: str,
-        uri: str,
-        content: Any = None,
-        headers: dict[str, str] | None = None,
-        token_source: Any = None,
-        is_raw_str: bool = False,
-    ) -> Task[Any]:
-        """Refuses: this version makes no HTTP calls of its own.
-
-        :raises OrchestratorError: always; names the activity as the way to go.
-        """
-        del content, headers, token_source, is_raw_str
-        raise OrchestratorError(
-            f"context.call_http is not available yet ({method} {uri}): make the request in an activity and "
-            "await context.call_activity(...)."
-        )
 
     def _activity(
         self, ref: str | Callable[..., Any], input_: Any, expected_type: Any

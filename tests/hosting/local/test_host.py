@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import aiohttp.web
 import pytest
+from aiohttp.test_utils import TestServer
 
 from azure_durable_py.errors import RegistrationError, SettingsError, StorageUnavailableError
 from azure_durable_py.hosting.local.console import LineFormatter, banner, configure_logging
@@ -76,6 +78,11 @@ async def elsewhere(req: func.HttpRequest, client) -> str:
     except df.InstanceNotFoundError:
         return "asked the third hub"
 
+@app.orchestration_trigger(context_name="context")
+def fetch(context):
+    response = yield context.call_http("POST", context.get_input(), {"city": "Oslo"})
+    return [response["statusCode"], response["content"]]
+
 @app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *", run_on_startup=True)
 def on_start(timer: func.TimerRequest, context: func.Context) -> None:
     import os
@@ -131,6 +138,32 @@ async def test_a_sync_function_waits_for_an_orchestration_without_stopping_the_h
     async with aiohttp.ClientSession() as session:
         answers = await asyncio.gather(*(ask(session, f"city {number}") for number in range(5)))
     assert answers == [f"Hello city {number}! True" for number in range(5)]
+
+
+async def test_an_orchestration_makes_an_http_call_and_looks_again(app_dir: Path) -> None:
+    settings = {"hubName": "SampleHub", "httpSettings": {"defaultAsyncRequestSleepTimeMilliseconds": 10}}
+    (app_dir / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"durableTask": settings}}))
+    asked: list[tuple[str, str, bytes]] = []
+
+    async def answer(request: aiohttp.web.Request) -> aiohttp.web.Response:
+        asked.append((request.method, request.path_qs, await request.read()))
+        if len(asked) < 3:
+            return aiohttp.web.Response(status=202, headers={"Location": "state?of=it"})
+        return aiohttp.web.Response(text="rain")
+
+    site = aiohttp.web.Application()
+    site.router.add_route("*", "/{rest:.*}", answer)
+    server = TestServer(site, host="127.0.0.1")
+    await server.start_server()
+    host = LocalHost(Options(app_dir, port=0, storage="memory"), {})
+    served = await host.start()
+    url = str(server.make_url("/jobs/new"))
+    start = f"{served.origin}/api/start/fetch"
+    async with aiohttp.ClientSession() as session, session.post(start, json=url) as response:
+        assert await response.json(content_type=None) == [200, "rain"]
+    await host.stop()
+    await server.close()
+    assert asked == [("POST", "/jobs/new", b'{"city": "Oslo"}'), *[("GET", "/jobs/state?of=it", b"")] * 2]
 
 
 async def test_management_urls_lead_to_the_instance(host: LocalHost) -> None:

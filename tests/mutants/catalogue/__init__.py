@@ -7,6 +7,7 @@ from tests.mutants.catalogue import (
     deletion,
     entities,
     guards,
+    http,
     inbox,
     rewinding,
     schedules,
@@ -31,4 +32,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *stores.MUTANTS,
     *values.MUTANTS,
     *schedules.MUTANTS,
+    *http.MUTANTS,
 )
