@@ -11,6 +11,7 @@ import pytest
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.links import HttpAnswer
+from azure_durable_py.client.waiter import outcome_answer
 from azure_durable_py.errors import InvalidInstanceIdError, InvalidRequestError
 from azure_durable_py.hosting.engine import to_http_response
 from azure_durable_py.settings import Settings
@@ -111,9 +112,9 @@ async def test_a_result_that_is_text_is_the_body_itself(serving: DurableOrchestr
     await worker.set_status("one", "Completed", output=json.dumps('done: "ä" \ud800'))
     answer = await serving.wait_for_completion_or_create_check_status_response(Asked(), "one")
     assert answer.body.decode("utf-8", "surrogatepass") == 'done: "ä" \ud800'
-    outcome = await serving.outcome("one", 1)
-    assert outcome is not None
-    assert json.loads(outcome.body) == 'done: "ä" \ud800'
+    status = await serving.finished("one", 1)
+    assert status is not None
+    assert json.loads(outcome_answer(status).body) == 'done: "ä" \ud800'
 
 
 async def test_an_orchestration_without_result_answers_null(serving: DurableOrchestrationClient, worker: Playing):
