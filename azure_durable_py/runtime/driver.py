@@ -56,7 +56,8 @@ class Driver:
         self._function = function
         self._argument = argument
         self._loop = loop
-        self._context = contextvars.Context()
+        # What the app set for all its code, as the precision of decimals, holds here, too; what is set here stays here.
+        self._context = contextvars.copy_context()
         # Callbacks that step the function enter its context themselves.
         self._between = contextvars.Context()
         self._routine: Routine | None = None

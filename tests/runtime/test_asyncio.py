@@ -487,7 +487,7 @@ def test_context_variables_belong_to_the_orchestration_and_its_tasks() -> None:
         return [*seen, variable.get()]
 
     variable.set("outside")
-    assert output_of(orchestrator) == ["none", "main child", "main"]
+    assert output_of(orchestrator) == ["outside", "main child", "main"]
     assert variable.get() == "outside"
 
 
