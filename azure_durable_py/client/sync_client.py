@@ -198,7 +198,7 @@ class DurableOrchestrationSyncClient(SyncClientBase):
         :param restart_with_new_instance_id: False: under the same id. Like a start, this replaces a finished
             instance, and terminates and replaces another one only where `overridableExistingInstanceStates` in
             host.json is `AnyState`.
-        :param wait_timeout: also wait until the new run is finished, so long at most, in seconds or as a timedelta;
+        :param wait_timeout: also wait until the new execution is finished, so long at most: seconds or a timedelta;
             None: do not wait. How it ended, its status tells.
         :raises InstanceNotFoundError: there is none.
         :raises InstanceAlreadyExistsError: the same id is asked for, and it is not finished.

@@ -82,8 +82,8 @@ def shown(heading: str) -> list[str]:
 
 
 def test_functions_of_both_kinds_get_their_client(served: Host) -> None:
-    assert served.get("/api/async").json() == "Hello async!"
-    assert served.get("/api/sync").json() == "Hello sync!"
+    assert served.get("/api/async").text == "Hello async!"
+    assert served.get("/api/sync").text == "Hello sync!"
 
 
 def test_the_scripts_run(served: Host, place: Path) -> None:
