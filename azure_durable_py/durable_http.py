@@ -10,13 +10,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
+from azure_durable_py.constants import HTTP_ACTION_NAME
 from azure_durable_py.errors import HttpRefusedError
 from azure_durable_py.token_sources import ManagedIdentityTokenSource
 
-HTTP_ACTIVITY: Final = "BuiltIn::HttpActivity"
+HTTP_ACTIVITY = HTTP_ACTION_NAME
 """The name of the activity that makes the requests, as the .NET extension calls its own."""
 HeaderValue: TypeAlias = "str | list[str]"
 """A header's value; a list where the header was there several times."""
