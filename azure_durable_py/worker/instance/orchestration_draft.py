@@ -9,7 +9,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Collection, Iterable
 
-from azure_durable_py.failures import FailureDetails
+from azure_durable_py.failures import sub_orchestration_terminated
 from azure_durable_py.history.codec import decode_event, encode_event, may_refer_to_rows, payload_refs
 from azure_durable_py.history.events import (
     ContinuedAsNew,
@@ -226,11 +226,7 @@ class OrchestrationDraft:
             result: Value = self._spill.value(turn.output)
             answer = SubOrchestrationCompleted(self._now, parent.task_id, result)
         else:
-            failure = turn.failure or FailureDetails(
-                message=f"Sub-orchestration {self._sender.name!r} ({self._sender.instance_id}) was terminated.",
-                error_type="azure_durable_py.errors.OrchestrationTerminatedError",
-                base_types=("azure_durable_py.errors.DurableError", "Exception"),
-            )
+            failure = turn.failure or sub_orchestration_terminated(self._sender.name, self._sender.instance_id)
             answer = SubOrchestrationFailed(self._now, parent.task_id, failure)
         number = self._sender.number(LAST_DECISION)
         event = InboxEvent(answer, self._sender.incarnation, number, self._now, Target.answering(parent))
