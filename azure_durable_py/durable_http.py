@@ -23,7 +23,6 @@ HeaderValue: TypeAlias = "str | list[str]"
 """A header's value; a list where the header was there several times."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_KIND = "AzureManagedIdentity"
 
 
 class HttpHeaders(dict[str, Any]):
@@ -94,7 +93,7 @@ class DurableHttpRequest:
         if self.is_base64:
             plain["isBase64"] = True
         if self.token_source is not None:
-            plain["tokenSource"] = {"kind": _KIND, "resource": self.token_source.resource}
+            plain["tokenSource"] = self.token_source.to_json()
         if self.timeout is not None:
             plain["timeout"] = self.timeout
         if self.failing_codes is not None:

@@ -112,7 +112,6 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
     ) -> Callable[[Callable[P, R]], DurableFunction[P, R]]:
         def decorate(function: Callable[P, R]) -> DurableFunction[P, R]:
             builder = self._builder_of(function)
-            _refuse_second_trigger(builder, trigger)
             durable: DurableFunction[P, R] = DurableFunction(builder, trigger, input_type)
             self._replace(builder, durable)
             return durable
@@ -309,15 +308,6 @@ class DFApp(Blueprint, FunctionApp):
                 check_parameter(function.get_user_function(), binding.name, source)
                 takes_sync_client(function.get_user_function(), binding.name)
         return function
-
-
-def _refuse_second_trigger(builder: FunctionBuilder, trigger: DurableTrigger) -> None:
-    taken = _function_of(builder).get_trigger()
-    if taken is not None:
-        raise RegistrationError(
-            f"{_described(builder)} has two triggers, {taken.type} and {trigger.type}. "
-            "A durable function has only its durable trigger: move the other one to a function of its own."
-        )
 
 
 def _refuse_foreign(builder: FunctionBuilder) -> None:
