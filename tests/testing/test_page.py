@@ -13,7 +13,7 @@ import pytest
 from tests.showing import blocks
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = ("testing-your-app.md", "asyncio.md", "rewind.md")
+PAGES = ("testing-your-app.md", "asyncio.md", "rewind.md", "schedules.md", "http-calls.md", "versions.md")
 
 
 @pytest.mark.parametrize("page", PAGES)
