@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
@@ -46,6 +46,13 @@ class HttpHeaders(dict[str, Any]):
         """The value of a header, the first if it was there several times; None if it was not there."""
         value: HeaderValue | None = self.get(name)
         return (value[0] if value else None) if isinstance(value, list) else value
+
+    def without(self, names: Collection[str]) -> HttpHeaders:
+        """The other headers.
+
+        :param names: in lower case.
+        """
+        return HttpHeaders({name: value for name, value in self.items() if name.lower() not in names})
 
     def _given(self, name: str) -> str | None:
         return next((given for given in self if given.lower() == name.lower()), None)
@@ -300,7 +307,7 @@ _CREDENTIALS = frozenset(
 
 def without_credentials(headers: HttpHeaders) -> HttpHeaders:
     """The headers that any origin may see."""
-    return HttpHeaders({name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS})
+    return headers.without(_CREDENTIALS)
 
 
 def without_body_headers(headers: HttpHeaders) -> HttpHeaders:
