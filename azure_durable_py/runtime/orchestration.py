@@ -150,11 +150,6 @@ class Orchestration:
                 return Status.Suspended if self._suspended else Status.Running
 
     @property
-    def is_rewound(self) -> bool:
-        """Whether the history ends with a rewind: the next turn is due, whatever arrived."""
-        return self._retained is not None
-
-    @property
     def is_finished(self) -> bool:
         """Whether this generation has ended: completed, failed, terminated or continued as new."""
         return self._end is not None

@@ -42,11 +42,9 @@ from azure_durable_py.taskhub.outgoing import ResumeChild, Sender, queued_sends,
 from azure_durable_py.taskhub.payloads import decode_ref, payload_rows, to_blobs
 from azure_durable_py.taskhub.protocol import BlobRow, Columns, Commit, CorruptRowError, Header
 from azure_durable_py.taskhub.reading import read_history, read_value
-from azure_durable_py.taskhub.state import InstanceState, OutboxMessage, PageRef
+from azure_durable_py.taskhub.state import SPARE_BYTES, InstanceState, OutboxMessage, PageRef
 
 Status = OrchestrationRuntimeStatus
-SPARE_BYTES = 20_000
-"""What a rewind leaves free in the header, for the turn after it to say why it failed."""
 
 
 async def rewind(hub: TaskHub, instance_id: str, reason: str | None) -> None:

@@ -50,14 +50,19 @@ from azure_durable_py.taskhub.outgoing import (
 )
 from azure_durable_py.taskhub.payloads import decode_ref, encode_ref, payload_rows, to_blobs
 from azure_durable_py.taskhub.protocol import Columns, CorruptRowError
-from azure_durable_py.taskhub.state import ActivityGroup, InstanceState, OutboxMessage, PageRef, SendGroup
+from azure_durable_py.taskhub.state import (
+    SPARE_BYTES,
+    ActivityGroup,
+    InstanceState,
+    OutboxMessage,
+    PageRef,
+    SendGroup,
+)
 from azure_durable_py.worker.instance.header_draft import HeaderDraft
 from azure_durable_py.worker.instance.inbox import completed_task
 
 SEAL_CHARS = 65_536
 """The tail is sealed into a page when its events take more characters than this."""
-SPARE_BYTES = 20_000
-"""What a turn after which others will come leaves free in the header: room to say that the next one did not fit."""
 
 
 class OrchestrationUpkeep:
