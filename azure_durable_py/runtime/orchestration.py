@@ -155,26 +155,10 @@ class Orchestration:
         return self._end is not None
 
     @property
-    def custom_status(self) -> str | None:
-        """The custom status as JSON text."""
-        return self._generation.custom_status
-
-    @property
     def name(self) -> str:
         """The name of the orchestrator; empty before its start."""
         started = self._generation.started
         return "" if started is None else started.name
-
-    @property
-    def input(self) -> str | None:
-        """The input as JSON text."""
-        started = self._generation.started
-        return started.input if started is not None and isinstance(started.input, str) else None
-
-    @property
-    def history_length(self) -> int:
-        """How many events the history of this generation holds."""
-        return len(self._generation.history)
 
     def is_open(self, task_id: int) -> bool:
         """Whether the task was decided, is not cancelled, and no answer has been taken for it."""
