@@ -43,6 +43,9 @@ from azure_durable_py.errors import RegistrationError
 from azure_durable_py.registry import Registry, place_of
 from azure_durable_py.stand_in import MOVE_IN
 
+if TYPE_CHECKING:
+    from azure_durable_py.client.client import DurableOrchestrationClient
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -270,7 +273,7 @@ class DFApp(Blueprint, FunctionApp):
         except RuntimeError:
             self._loop = None
 
-    def client_for(self, binding: DurableClient) -> Any:
+    def client_for(self, binding: DurableClient) -> DurableOrchestrationClient:
         """The durable client for a binding.
 
         :raises RegistrationError: no host runs the app.
