@@ -28,17 +28,8 @@ from azure_durable_py.app.clients import ClientSource, filler, takes_sync_client
 from azure_durable_py.app.entry_points import EntryPoint
 from azure_durable_py.app.function_json import builders_from
 from azure_durable_py.app.registration import build_registry, check_parameter
-from azure_durable_py.bindings import (
-    ACTIVITY_TRIGGER,
-    DURABLE_CLIENT,
-    ENTITY_TRIGGER,
-    ORCHESTRATION_TRIGGER,
-    ActivityTrigger,
-    DurableClient,
-    EntityTrigger,
-    OrchestrationTrigger,
-    bind_client,
-)
+from azure_durable_py.bindings import ActivityTrigger, DurableClient, EntityTrigger, OrchestrationTrigger, bind_client
+from azure_durable_py.constants import ACTIVITY_TRIGGER, DURABLE_CLIENT, ENTITY_TRIGGER, ORCHESTRATION_TRIGGER
 from azure_durable_py.errors import RegistrationError
 from azure_durable_py.registry import Registry, place_of
 from azure_durable_py.stand_in import MOVE_IN
