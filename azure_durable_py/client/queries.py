@@ -7,22 +7,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from azure_durable_py.client.arguments import check_tags
+from azure_durable_py.client.export import ExportedInstance
 from azure_durable_py.client.exporter import Exporter, Selection
-from azure_durable_py.client.reader import ABSENT, query_of
+from azure_durable_py.client.messenger import Messenger
+from azure_durable_py.client.reader import ABSENT, Reader, query_of
+from azure_durable_py.client.starter import Starter
+from azure_durable_py.client.status import DurableOrchestrationStatus, StatusPage
+from azure_durable_py.history.events import Event
 from azure_durable_py.ids import check_instance_id
+from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.times import utc
-
-if TYPE_CHECKING:
-    from azure_durable_py.client.export import ExportedInstance
-    from azure_durable_py.client.messenger import Messenger
-    from azure_durable_py.client.reader import Reader
-    from azure_durable_py.client.starter import Starter
-    from azure_durable_py.client.status import DurableOrchestrationStatus, StatusPage
-    from azure_durable_py.history.events import Event
-    from azure_durable_py.status import OrchestrationRuntimeStatus
 
 
 class QueryClient:

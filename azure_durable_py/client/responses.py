@@ -5,17 +5,21 @@ Owns the names and arguments that users call; `DurableOrchestrationClient` has t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
-from azure_durable_py.client.links import accepted, bare_text, origin_of
-from azure_durable_py.client.waiter import outcome_answer
+from azure_durable_py.client.links import (
+    HttpAnswer,
+    HttpRequestLike,
+    ManagementUrls,
+    ResponseFactory,
+    accepted,
+    bare_text,
+    origin_of,
+)
+from azure_durable_py.client.waiter import Waiter, outcome_answer
 from azure_durable_py.errors import InvalidRequestError
 from azure_durable_py.ids import check_instance_id
-
-if TYPE_CHECKING:
-    from azure_durable_py.client.links import HttpAnswer, HttpRequestLike, ManagementUrls, ResponseFactory
-    from azure_durable_py.client.waiter import Waiter
-    from azure_durable_py.settings import Settings
+from azure_durable_py.settings import Settings
 
 
 class ResponseClient:
