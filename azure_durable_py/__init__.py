@@ -92,7 +92,6 @@ _HOMES = {
     "client.schedules": (
         "ScheduleClient",
         "ScheduleDescription",
-        "ScheduleSyncClient",
     ),
     "client.status": (
         "DurableOrchestrationStatus",

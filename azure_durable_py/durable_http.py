@@ -8,21 +8,21 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
+from azure_durable_py.constants import HTTP_ACTION_NAME
 from azure_durable_py.errors import HttpRefusedError
 from azure_durable_py.token_sources import ManagedIdentityTokenSource
 
-HTTP_ACTIVITY: Final = "BuiltIn::HttpActivity"
+HTTP_ACTIVITY = HTTP_ACTION_NAME
 """The name of the activity that makes the requests, as the .NET extension calls its own."""
 HeaderValue: TypeAlias = "str | list[str]"
 """A header's value; a list where the header was there several times."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_KIND = "AzureManagedIdentity"
 
 
 class HttpHeaders(dict[str, Any]):
@@ -46,6 +46,13 @@ class HttpHeaders(dict[str, Any]):
         """The value of a header, the first if it was there several times; None if it was not there."""
         value: HeaderValue | None = self.get(name)
         return (value[0] if value else None) if isinstance(value, list) else value
+
+    def without(self, names: Collection[str]) -> HttpHeaders:
+        """The other headers.
+
+        :param names: in lower case.
+        """
+        return HttpHeaders({name: value for name, value in self.items() if name.lower() not in names})
 
     def _given(self, name: str) -> str | None:
         return next((given for given in self if given.lower() == name.lower()), None)
@@ -93,7 +100,7 @@ class DurableHttpRequest:
         if self.is_base64:
             plain["isBase64"] = True
         if self.token_source is not None:
-            plain["tokenSource"] = {"kind": _KIND, "resource": self.token_source.resource}
+            plain["tokenSource"] = self.token_source.to_json()
         if self.timeout is not None:
             plain["timeout"] = self.timeout
         if self.failing_codes is not None:
@@ -300,7 +307,7 @@ _CREDENTIALS = frozenset(
 
 def without_credentials(headers: HttpHeaders) -> HttpHeaders:
     """The headers that any origin may see."""
-    return HttpHeaders({name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS})
+    return headers.without(_CREDENTIALS)
 
 
 def without_body_headers(headers: HttpHeaders) -> HttpHeaders:

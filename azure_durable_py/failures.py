@@ -71,6 +71,15 @@ class FailureDetails:
         return qualified_name(error_type) in names
 
 
+def sub_orchestration_terminated(name: str, instance_id: str, reason: str | None = None) -> FailureDetails:
+    """What the parent of a sub-orchestration is told when that was terminated."""
+    return FailureDetails(
+        message=f"Sub-orchestration {name!r} ({instance_id}) was terminated{f': {reason}' if reason else '.'}",
+        error_type="azure_durable_py.errors.OrchestrationTerminatedError",
+        base_types=("azure_durable_py.errors.DurableError", "Exception"),
+    )
+
+
 MAX_FAILURE_CHARS = 16_000
 """Characters kept of a failure's message and of its stack trace when it is recorded."""
 MAX_MESSAGE_IN_STACK = 1_000

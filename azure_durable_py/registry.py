@@ -49,6 +49,8 @@ class EntityDefinition:
 
 BUILT_IN = "BuiltIn::"
 """The names of the engine's own functions begin with this; those of an app cannot."""
+MAX_NAME_CHARS = 512
+"""Characters of a name or version that every store can keep."""
 
 _Definition = TypeVar("_Definition", OrchestratorDefinition, ActivityDefinition, EntityDefinition)
 
@@ -65,7 +67,8 @@ class Definitions(Generic[_Definition]):
         """The same definitions and one of the engine's own, which is in no listing."""
         made: Definitions[_Definition] = Definitions(self._kind)
         made._by_name = self._by_name
-        made._built_in = {**self._built_in, definition.name.lower(): definition}
+        made._built_in = dict(self._built_in)
+        made.add_built_in(definition)
         return made
 
     def add(self, definition: _Definition) -> None:

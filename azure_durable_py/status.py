@@ -31,3 +31,5 @@ _TERMINAL = frozenset(
         OrchestrationRuntimeStatus.Terminated,
     }
 )
+TERMINAL_NAMES = frozenset(status.value for status in _TERMINAL)
+"""The names of the states in which an instance is finished for good, as headers have them."""

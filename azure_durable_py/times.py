@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 
 UTC = timezone.utc
@@ -10,3 +11,13 @@ UTC = timezone.utc
 def utc(value: datetime) -> datetime:
     """The same moment in UTC; a naive datetime is taken to be UTC already."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def from_iso(text: str) -> datetime:
+    """The moment that a text in ISO 8601 names; without an offset it is naive.
+
+    :raises ValueError: it names none.
+    """
+    # Before Python 3.11 there is no Z, and a fraction has 3 or 6 digits.
+    text = re.sub(r"[zZ]$", "+00:00", text)
+    return datetime.fromisoformat(re.sub(r"\.(\d{1,6})\d*", lambda found: f".{found[1]:0<6}", text))

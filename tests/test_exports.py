@@ -20,6 +20,11 @@ def test_the_lazy_names_are_the_exported_names() -> None:
     assert sorted([*df._HOME_OF, *df._ALIASES]) == sorted(df.__all__)
 
 
+def test_every_exported_name_has_one_home() -> None:
+    homes = [name for names in df._HOMES.values() for name in names]
+    assert sorted(homes) == sorted(df._HOME_OF)
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Nope'"):
         _ = df.Nope

@@ -8,14 +8,17 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, TypeAlias, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, get_args, get_origin
 
 from azure_durable_py.bindings import DurableClient
 from azure_durable_py.errors import RegistrationError
 from azure_durable_py.registry import place_of
 from azure_durable_py.signatures import resolve_annotation, signature_of
 
-ClientSource: TypeAlias = Callable[[DurableClient], Any]
+if TYPE_CHECKING:
+    from azure_durable_py.client.client import DurableOrchestrationClient
+
+ClientSource: TypeAlias = "Callable[[DurableClient], DurableOrchestrationClient]"
 """Gives the async client for a binding."""
 _SYNC_CLIENT = "azure_durable_py.client.sync_client"
 

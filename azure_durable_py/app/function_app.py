@@ -28,20 +28,14 @@ from azure_durable_py.app.clients import ClientSource, filler, takes_sync_client
 from azure_durable_py.app.entry_points import EntryPoint
 from azure_durable_py.app.function_json import builders_from
 from azure_durable_py.app.registration import build_registry, check_parameter
-from azure_durable_py.bindings import (
-    ACTIVITY_TRIGGER,
-    DURABLE_CLIENT,
-    ENTITY_TRIGGER,
-    ORCHESTRATION_TRIGGER,
-    ActivityTrigger,
-    DurableClient,
-    EntityTrigger,
-    OrchestrationTrigger,
-    bind_client,
-)
+from azure_durable_py.bindings import ActivityTrigger, DurableClient, EntityTrigger, OrchestrationTrigger, bind_client
+from azure_durable_py.constants import ACTIVITY_TRIGGER, DURABLE_CLIENT, ENTITY_TRIGGER, ORCHESTRATION_TRIGGER
 from azure_durable_py.errors import RegistrationError
 from azure_durable_py.registry import Registry, place_of
 from azure_durable_py.stand_in import MOVE_IN
+
+if TYPE_CHECKING:
+    from azure_durable_py.client.client import DurableOrchestrationClient
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,7 +106,6 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
     ) -> Callable[[Callable[P, R]], DurableFunction[P, R]]:
         def decorate(function: Callable[P, R]) -> DurableFunction[P, R]:
             builder = self._builder_of(function)
-            _refuse_second_trigger(builder, trigger)
             durable: DurableFunction[P, R] = DurableFunction(builder, trigger, input_type)
             self._replace(builder, durable)
             return durable
@@ -271,7 +264,7 @@ class DFApp(Blueprint, FunctionApp):
         except RuntimeError:
             self._loop = None
 
-    def client_for(self, binding: DurableClient) -> Any:
+    def client_for(self, binding: DurableClient) -> DurableOrchestrationClient:
         """The durable client for a binding.
 
         :raises RegistrationError: no host runs the app.
@@ -309,15 +302,6 @@ class DFApp(Blueprint, FunctionApp):
                 check_parameter(function.get_user_function(), binding.name, source)
                 takes_sync_client(function.get_user_function(), binding.name)
         return function
-
-
-def _refuse_second_trigger(builder: FunctionBuilder, trigger: DurableTrigger) -> None:
-    taken = _function_of(builder).get_trigger()
-    if taken is not None:
-        raise RegistrationError(
-            f"{_described(builder)} has two triggers, {taken.type} and {trigger.type}. "
-            "A durable function has only its durable trigger: move the other one to a function of its own."
-        )
 
 
 def _refuse_foreign(builder: FunctionBuilder) -> None:

@@ -25,16 +25,8 @@ from azure_durable_py.app.builders import DurableFunction, DurableTrigger
 from azure_durable_py.app.entry_points import EntryPoint
 from azure_durable_py.app.json_fields import JsonFields
 from azure_durable_py.app.registration import check_parameter
-from azure_durable_py.bindings import (
-    ACTIVITY_TRIGGER,
-    DURABLE_CLIENT,
-    ENTITY_TRIGGER,
-    ORCHESTRATION_TRIGGER,
-    ActivityTrigger,
-    DurableClient,
-    EntityTrigger,
-    OrchestrationTrigger,
-)
+from azure_durable_py.bindings import ActivityTrigger, DurableClient, EntityTrigger, OrchestrationTrigger
+from azure_durable_py.constants import ACTIVITY_TRIGGER, DURABLE_CLIENT, ENTITY_TRIGGER, ORCHESTRATION_TRIGGER
 from azure_durable_py.errors import RegistrationError
 from azure_durable_py.json_files import read_object
 from azure_durable_py.registry import place_of

@@ -24,7 +24,7 @@ from azure_durable_py.registry import (
     Registry,
     place_of,
 )
-from azure_durable_py.schedules.functions import add_schedules
+from azure_durable_py.schedules.functions import add_schedules, see_to_run
 from azure_durable_py.signatures import resolve_annotation, signature_of
 
 Fill = Callable[[DurableClient, Callable[..., Any]], Callable[[], Any]]
@@ -52,7 +52,7 @@ def build_registry(
                 registry.activities.add(replace(activity, input_type=registry.expected(activity.input_type)))
             case "entity":
                 registry.entities.add(_entity(function))
-    add_schedules(registry, fill(DurableClient("client"), add_schedules))
+    add_schedules(registry, fill(DurableClient("instances"), see_to_run))
     return registry
 
 

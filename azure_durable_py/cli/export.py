@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from azure_durable_py.errors import DurableError
+from azure_durable_py.times import from_iso
 
 if TYPE_CHECKING:
     from azure_durable_py.client.export import ExportedInstance
@@ -23,7 +24,7 @@ _SECONDS_BETWEEN_REPORTS = 2.0
 
 def _moment(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return from_iso(text)
     except ValueError:
         wanted = "2026-01-31 or 2026-01-31T08:30:00Z (without a zone: UTC)"
         raise click.BadParameter(f"{text!r} is no time such as {wanted}.") from None

@@ -28,7 +28,7 @@ def repair(app_dir: Path, storage: str | None, quiet: float) -> None:
 
     Workers do the same when they start, and daily. A needless ring does no harm.
     """
-    from azure_durable_py.hosting.maintenance import open_hub
+    from azure_durable_py.client.connect import open_hub
     from azure_durable_py.worker.lifeless import ring_lifeless
 
     directory = app_dir.resolve()

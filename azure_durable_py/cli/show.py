@@ -22,7 +22,7 @@ def show(instance_id: str, app_dir: Path, storage: str | None) -> None:
 
     INSTANCE_ID is that of an orchestration, or `@name@key` of an entity. Inputs and results are shown as they are.
     """
-    from azure_durable_py.hosting.maintenance import open_hub
+    from azure_durable_py.client.connect import open_hub
     from azure_durable_py.taskhub.decoding import decode_instance
 
     directory = app_dir.resolve()

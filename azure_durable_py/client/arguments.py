@@ -7,12 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from azure_durable_py.errors import InvalidRequestError, PayloadTooLargeError
-from azure_durable_py.registry import Registry
+from azure_durable_py.registry import MAX_NAME_CHARS, Registry
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.hub import encode_tags
 from azure_durable_py.taskhub.payloads import is_large
-
-MAX_NAME_CHARS = 512
 
 
 def orchestrator_name(given: str | Callable[..., Any], registry: Registry | None) -> str:

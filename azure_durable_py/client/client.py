@@ -1,19 +1,20 @@
 """The durable client.
 
-Owns the names and arguments that users call. What it takes to do it is in the modules beside:
-a messenger, a starter, a reader, a waiter and a purger.
+Owns the names and arguments that users call to start, steer, purge and wait; those to read, to answer HTTP requests and
+to talk to entities are in `queries`, `responses` and `entities`. What it takes to do it is in the modules beside: a
+messenger, a starter, a reader, a waiter and a purger.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from azure_durable_py.client import connect
 from azure_durable_py.client.arguments import (
@@ -25,26 +26,21 @@ from azure_durable_py.client.arguments import (
     seconds,
 )
 from azure_durable_py.client.entities import EntityClient
-from azure_durable_py.client.export import ExportedInstance
-from azure_durable_py.client.exporter import Exporter, Selection
 from azure_durable_py.client.given import Given
 from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
 from azure_durable_py.client.links import (
-    HttpAnswer,
-    HttpRequestLike,
     ManagementUrls,
     ResponseFactory,
-    accepted,
-    bare_text,
-    origin_of,
 )
 from azure_durable_py.client.messenger import Messenger
 from azure_durable_py.client.purger import Purger
-from azure_durable_py.client.reader import ABSENT, Reader, query_of
+from azure_durable_py.client.queries import QueryClient
+from azure_durable_py.client.reader import Reader, query_of
+from azure_durable_py.client.responses import ResponseClient
 from azure_durable_py.client.schedules import ScheduleClient
 from azure_durable_py.client.starter import Starter
-from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
-from azure_durable_py.client.waiter import Waiter, outcome_answer
+from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult
+from azure_durable_py.client.waiter import Waiter
 from azure_durable_py.errors import (
     InstanceCompletedError,
     InstanceNotFoundError,
@@ -78,7 +74,7 @@ if TYPE_CHECKING:
 Elsewhere: TypeAlias = "Callable[[str | None, str | None], DurableOrchestrationClient]"
 
 
-class DurableOrchestrationClient(EntityClient, metaclass=Given):
+class DurableOrchestrationClient(QueryClient, ResponseClient, EntityClient, metaclass=Given):
     """Starts, queries and steers orchestration instances of one task hub, and talks to its entities.
 
     Inside a function app a client comes with `durable_client_input`, and called with that client alone the class
@@ -312,151 +308,6 @@ class DurableOrchestrationClient(EntityClient, metaclass=Given):
             await self.wait_for_completion(request.instance_id, wait_timeout)
         return request.instance_id
 
-    # --- reading ---------------------------------------------------------------------------------
-
-    async def get_status(
-        self,
-        instance_id: str,
-        show_history: bool = False,
-        show_history_output: bool = False,
-        show_input: bool = False,
-    ) -> DurableOrchestrationStatus:
-        """The status of an instance, falsy if there is none.
-
-        :param show_history: with its history, compacted.
-        :param show_history_output: with the results in the history.
-        :param show_input: with its input (and, in the history, the inputs of what it called).
-        """
-        found = await self._reader.look_at(check_instance_id(instance_id))
-        if found is None:
-            return ABSENT
-        if not found.damage:
-            await self._starter.ring_if_overdue(found.header)
-        return await self._reader.status(
-            found, show_history=show_history, show_history_output=show_history_output, show_input=show_input
-        )
-
-    async def get_history(self, instance_id: str) -> list[Event]:
-        """The history events of the current generation of an instance, values included.
-
-        :raises InstanceNotFoundError: there is none.
-        """
-        header = await self._messenger.find(check_instance_id(instance_id))
-        return await self._reader.history(header, values=True)
-
-    async def get_status_all(self) -> list[DurableOrchestrationStatus]:
-        """The status of every orchestration instance in the hub."""
-        return await self.get_status_by()
-
-    async def get_status_by(
-        self,
-        created_time_from: datetime | None = None,
-        created_time_to: datetime | None = None,
-        runtime_status: Collection[OrchestrationRuntimeStatus | str] | None = None,
-        instance_id_prefix: str | None = None,
-        *,
-        names: Collection[str] = (),
-        tags: Mapping[str, str] | None = None,
-        show_input: bool = True,
-    ) -> list[DurableOrchestrationStatus]:
-        """The status of every instance that meets all criteria given.
-
-        :param created_time_from: created at this time or later; naive means UTC.
-        :param created_time_to: created at this time or earlier; naive means UTC.
-        :param runtime_status: in one of these states.
-        :param instance_id_prefix: its id begins with this.
-        :param names: of one of these orchestrators; exact names.
-        :param tags: it has all of these. Storage is not asked for them: instances that have not are read and left out.
-        :param show_input: with inputs.
-        :raises InvalidRequestError: a criterion cannot be used.
-        """
-        query = query_of(
-            created_time_from=created_time_from,
-            created_time_to=created_time_to,
-            runtime_status=runtime_status,
-            instance_id_prefix=instance_id_prefix,
-            names=names,
-            page_size=1000,
-        )
-        wanted = check_tags(tags)
-        found: list[DurableOrchestrationStatus] = []
-        async for page in self._reader.pages(query):
-            found += (await self._reader.statuses(page, show_input=show_input, tags=wanted)).items
-        return found
-
-    async def query_instances(
-        self,
-        *,
-        created_time_from: datetime | None = None,
-        created_time_to: datetime | None = None,
-        runtime_status: Collection[OrchestrationRuntimeStatus | str] | None = None,
-        instance_id_prefix: str | None = None,
-        names: Collection[str] = (),
-        tags: Mapping[str, str] | None = None,
-        show_input: bool = False,
-        page_size: int = 100,
-        continuation_token: str | None = None,
-    ) -> StatusPage:
-        """One page of the instances that meet all criteria given (see `get_status_by`).
-
-        :param page_size: at most so many, 1 to 1000; a page may be shorter.
-        :param continuation_token: from the page before.
-        :raises InvalidRequestError: a criterion, the page size or the token cannot be used.
-        """
-        query = query_of(
-            created_time_from=created_time_from,
-            created_time_to=created_time_to,
-            runtime_status=runtime_status,
-            instance_id_prefix=instance_id_prefix,
-            names=names,
-            page_size=page_size,
-            continuation_token=continuation_token,
-        )
-        wanted = check_tags(tags)
-        return await self._reader.statuses(await self._reader.page(query), show_input=show_input, tags=wanted)
-
-    def export_history(
-        self,
-        created_time_from: datetime | None = None,
-        created_time_to: datetime | None = None,
-        runtime_status: Collection[OrchestrationRuntimeStatus | str] | None = None,
-        instance_id_prefix: str | None = None,
-        *,
-        names: Collection[str] = (),
-        tags: Mapping[str, str] | None = None,
-        completed_time_from: datetime | None = None,
-        completed_time_to: datetime | None = None,
-    ) -> AsyncGenerator[ExportedInstance, None]:
-        """Every finished instance that meets all criteria given, with its history; its `to_line()` is JSON.
-
-        However many there are, only a few are in memory at a time. One that is damaged comes like the others: its
-        status tells what cannot be read.
-
-        :param created_time_from: created at this time or later; naive means UTC.
-        :param created_time_to: created at this time or earlier; naive means UTC.
-        :param runtime_status: in one of these states, of those that are final.
-        :param instance_id_prefix: its id begins with this.
-        :param names: of one of these orchestrators; exact names.
-        :param tags: it has all of these.
-        :param completed_time_from: finished at this time or later; naive means UTC.
-        :param completed_time_to: finished at this time or earlier; naive means UTC.
-        :raises InvalidRequestError: a criterion cannot be used.
-        """
-        query = query_of(
-            created_time_from=created_time_from,
-            created_time_to=created_time_to,
-            runtime_status=runtime_status,
-            instance_id_prefix=instance_id_prefix,
-            names=names,
-            page_size=1000,
-        )
-        selection = Selection(
-            check_tags(tags),
-            None if completed_time_from is None else utc(completed_time_from),
-            None if completed_time_to is None else utc(completed_time_to),
-        )
-        return Exporter(self._reader).instances(query, selection)
-
     # --- steering --------------------------------------------------------------------------------
 
     async def raise_event(
@@ -644,82 +495,6 @@ class DurableOrchestrationClient(EntityClient, metaclass=Given):
             status.raise_if_failed()
         return replace(status, output_type=expected_type)
 
-    # --- HTTP ------------------------------------------------------------------------------------
-
-    def create_check_status_response(self, request: HttpRequestLike, instance_id: str) -> Any:
-        """The 202 answer to a request that started an instance: management URLs, Location, Retry-After.
-
-        :param request: the request being answered; its origin becomes that of the URLs.
-        :raises InvalidRequestError: nothing serves management URLs here.
-        """
-        return self._response(accepted(self.get_client_response_links(request, instance_id)))
-
-    @overload
-    def create_http_management_payload(self, instance_id: str, /) -> dict[str, str]: ...
-    @overload
-    def create_http_management_payload(self, *, instance_id: str) -> dict[str, str]: ...
-    @overload
-    def create_http_management_payload(self, request: HttpRequestLike | None, instance_id: str) -> dict[str, str]: ...
-    def create_http_management_payload(
-        self, request: HttpRequestLike | str | None = None, instance_id: str | None = None
-    ) -> dict[str, str]:
-        """The management URLs of an instance by name.
-
-        It takes the id alone, or a request and the id.
-
-        :param request: their origin is that of this request; without one it is the origin that the host knows of.
-        :raises InvalidRequestError: there is no id, nothing serves management URLs here, or their origin is unknown.
-        """
-        if isinstance(request, str) and instance_id is None:
-            request, instance_id = None, request
-        if isinstance(request, str) or instance_id is None:
-            raise InvalidRequestError("create_http_management_payload takes an instance id, or a request and the id.")
-        return self.get_client_response_links(request, instance_id)
-
-    def get_client_response_links(self, request: HttpRequestLike | None, instance_id: str) -> dict[str, str]:
-        """The management URLs of an instance by name, with the origin of a request.
-
-        :raises InvalidRequestError: nothing serves management URLs here, or their origin is unknown.
-        """
-        if self._urls is None:
-            raise InvalidRequestError(
-                "This client knows no management URLs: it was made outside a function app. Serve "
-                "azure_durable_py.http.management and give the client `urls`, or use the client's methods."
-            )
-        origin = None
-        if request is not None:
-            forwarded = self._settings.http_use_forwarded_host
-            origin = origin_of(request.url, request.headers, use_forwarded=forwarded)
-        return self._urls.payload(check_instance_id(instance_id), origin)
-
-    async def wait_for_completion_or_create_check_status_response(
-        self,
-        request: HttpRequestLike,
-        instance_id: str,
-        timeout_in_milliseconds: int = 10000,
-        retry_interval_in_milliseconds: int = 1000,
-    ) -> Any:
-        """Wait for an instance for a while, then answer with its outcome or with its management URLs.
-
-        Answers 200 with the output (Completed), 200 with the status (Terminated, Canceled), 500
-        with the status (Failed), else like `create_check_status_response`. An output that is text is the body as
-        it is, any other is JSON.
-
-        :param timeout_in_milliseconds: how long to wait.
-        :param retry_interval_in_milliseconds: how long to wait between looks, at most.
-        :raises InvalidRequestError: the interval is longer than the timeout, or not positive.
-        """
-        if not 0 < retry_interval_in_milliseconds <= timeout_in_milliseconds:
-            raise InvalidRequestError(
-                f"retry_interval_in_milliseconds ({retry_interval_in_milliseconds}) must be greater than 0 and at most "
-                f"timeout_in_milliseconds ({timeout_in_milliseconds})."
-            )
-        timeout, interval = timeout_in_milliseconds / 1000, retry_interval_in_milliseconds / 1000
-        status = await self.finished(instance_id, timeout, interval)
-        if status is None:
-            return self.create_check_status_response(request, instance_id)
-        return self._response(bare_text(outcome_answer(status)))
-
     async def finished(
         self, instance_id: str, timeout: float, longest_poll: float = 1.0
     ) -> DurableOrchestrationStatus | None:
@@ -729,9 +504,6 @@ class DurableOrchestrationClient(EntityClient, metaclass=Given):
         :param longest_poll: how long to wait between two looks at most, in seconds.
         """
         return await self._waiter.finished(check_instance_id(instance_id), timeout, longest_poll)
-
-    def _response(self, answer: HttpAnswer) -> Any:
-        return answer if self._respond is None else self._respond(answer)
 
 
 def _check_body(header: Header) -> None:

@@ -1,12 +1,13 @@
-"""Opens a task hub for a client that is used outside a function app.
+"""Opens a task hub outside of a host: for a client, or for who looks after it.
 
-Owns the life of such a client's store: opened when the context is entered, closed when it is left.
+Owns the way there from settings or from an app's directory, whose code it never loads, and the life of the store:
+opened when the context is entered, closed when it is left.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -34,6 +35,16 @@ async def opened(
         yield make_client(hub, settings)
     finally:
         await hub.close()
+
+
+def open_hub(app_dir: Path, storage: str | None, environ: Mapping[str, str]) -> AbstractAsyncContextManager[TaskHub]:
+    """The task hub that the app in a directory works on, open while the context lasts.
+
+    :param storage: as for `azure-durable start`.
+    :raises SettingsError: a setting or the storage cannot be used (when entered).
+    :raises StorageError: the hub cannot be opened (when entered).
+    """
+    return opened(lambda: of_app(app_dir, storage, environ), lambda hub, _: hub)
 
 
 def of_app(app_dir: Path, storage: str | None, environ: Mapping[str, str]) -> Place:

@@ -14,12 +14,11 @@ from datetime import datetime
 from azure_durable_py.client.export import ExportedInstance
 from azure_durable_py.client.reader import Reader, has_tags
 from azure_durable_py.errors import InvalidRequestError
-from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.status import TERMINAL_NAMES, OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.protocol import Columns, InstanceQuery, Listed
 
 _AT_ONCE = 8
 """Instances that are read at a time: a large export waits for storage most of the time, one by one all of it."""
-_FINISHED = frozenset(status.value for status in OrchestrationRuntimeStatus if status.is_terminal)
 _UNFINISHED = frozenset(status.value for status in OrchestrationRuntimeStatus if not status.is_terminal)
 
 
@@ -56,11 +55,12 @@ class Exporter:
 
         :raises InvalidRequestError: it is asked for instances that are not finished.
         """
-        wanted = frozenset(query.runtime_status) or _FINISHED
-        if not wanted <= _FINISHED:
+        wanted = frozenset(query.runtime_status) or TERMINAL_NAMES
+        if not wanted <= TERMINAL_NAMES:
+            others = ", ".join(sorted(wanted - TERMINAL_NAMES))
             raise InvalidRequestError(
-                f"Only finished instances are exported, not those that are {', '.join(sorted(wanted - _FINISHED))}. "
-                f"Accepted: {', '.join(sorted(_FINISHED))}."
+                f"Only finished instances are exported, not those that are {others}. "
+                f"Accepted: {', '.join(sorted(TERMINAL_NAMES))}."
             )
         query = replace(query, runtime_status=wanted, with_values=False, updated_from=selection.completed_from)
         return self._read_ahead(query, selection)

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, get_args
 
 from azure_durable_py.client.arguments import status_names
 from azure_durable_py.errors import InvalidRequestError
-from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.status import TERMINAL_NAMES, OrchestrationRuntimeStatus
 
 IdReuseAction: TypeAlias = Literal["error", "ignore", "terminate"]
 _ACTIONS: tuple[str, ...] = get_args(IdReuseAction)
@@ -54,8 +54,4 @@ def default_action(runtime_status: str, *, replace_running: bool) -> IdReuseActi
 
     :param replace_running: host.json allows to replace instances that have not finished.
     """
-    finished = runtime_status in _FINISHED
-    return "terminate" if finished or replace_running else "error"
-
-
-_FINISHED = frozenset(status.value for status in OrchestrationRuntimeStatus if status.is_terminal)
+    return "terminate" if runtime_status in TERMINAL_NAMES or replace_running else "error"

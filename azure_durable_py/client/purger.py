@@ -13,14 +13,13 @@ from dataclasses import replace
 from azure_durable_py.client.reader import Reader
 from azure_durable_py.errors import InstanceAlreadyExistsError
 from azure_durable_py.history.events import SubOrchestrationCreated
-from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.status import TERMINAL_NAMES
 from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import CorruptRowError, InstanceQuery
 
 logger = logging.getLogger("azure_durable_py.client")
 _PARALLEL_PURGES = 8
-_TERMINAL = frozenset(status.value for status in OrchestrationRuntimeStatus if status.is_terminal)
 
 
 class Purger:
@@ -45,7 +44,7 @@ class Purger:
 
     async def many(self, query: InstanceQuery) -> int:
         """Purge all finished instances that match; returns how many were deleted."""
-        wanted = frozenset(query.runtime_status or _TERMINAL) & _TERMINAL
+        wanted = frozenset(query.runtime_status or TERMINAL_NAMES) & TERMINAL_NAMES
         if not wanted:
             return 0
         limit = asyncio.Semaphore(_PARALLEL_PURGES)

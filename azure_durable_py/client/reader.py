@@ -79,13 +79,6 @@ class Reader:
         self._hub = hub
         self._converter = converter
 
-    async def load(self, instance_id: str) -> Header | None:
-        """The header of an orchestration or None.
-
-        :raises CorruptRowError: its columns cannot be read.
-        """
-        return await self._hub.reliable.load_header(instance_id)
-
     async def look_at(self, instance_id: str) -> Found | None:
         """The header of an instance as far as it can be read, or None if there is none."""
         return await look_at(self._hub, instance_id)

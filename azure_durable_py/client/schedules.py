@@ -18,6 +18,7 @@ from azure_durable_py.errors import (
     ScheduleAlreadyExistsError,
     ScheduleNotFoundError,
 )
+from azure_durable_py.failures import qualified_name
 from azure_durable_py.schedules.definition import (
     ENTITY,
     CatchUp,
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ERRORS: dict[str, type[DurableError]] = {
-    f"{cls.__module__}.{cls.__qualname__}": cls
-    for cls in (ScheduleNotFoundError, ScheduleAlreadyExistsError, InvalidRequestError)
+    qualified_name(cls): cls for cls in (ScheduleNotFoundError, ScheduleAlreadyExistsError, InvalidRequestError)
 }
 
 

@@ -6,7 +6,6 @@ instance can be read where the classes of its values are not known.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import datetime
@@ -20,6 +19,7 @@ from azure_durable_py.serialization.converter import DataConverter, JsonDataConv
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.protocol import CorruptRowError
+from azure_durable_py.times import from_iso
 
 T = TypeVar("T")
 
@@ -218,11 +218,7 @@ def _default_of(one: Field[Any]) -> Any:
 
 
 def _moment(given: str | datetime | None) -> datetime | None:
-    if not isinstance(given, str):
-        return given
-    text = re.sub(r"[zZ]$", "+00:00", given.strip())
-    # Before Python 3.11 a fraction has 3 or 6 digits.
-    return datetime.fromisoformat(re.sub(r"\.(\d{1,6})\d*", lambda found: f".{found[1]:0<6}", text))
+    return from_iso(given.strip()) if isinstance(given, str) else given
 
 
 def plain(text: str | None) -> Any:

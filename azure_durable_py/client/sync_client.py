@@ -209,6 +209,144 @@ class DurableOrchestrationSyncClient(SyncClientBase):
             self._client.restart(instance_id, restart_with_new_instance_id, wait_timeout=wait_timeout)
         )
 
+    def raise_event(
+        self,
+        instance_id: str,
+        event_name: str,
+        event_data: Any = None,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+    ) -> None:
+        """Send an external event to an instance.
+
+        It is for the execution that runs now: if that ends before it takes the event, the event has no effect. An
+        instance that is started under the same id later never gets it, however late storage takes it.
+
+        :param event_name: matched regardless of case.
+        :param event_data: what the orchestrator receives.
+        :param task_hub_name: the instance's task hub, if it is another one.
+        :param connection_name: the setting with the connection to that hub, if it is another one.
+        :raises InstanceNotFoundError: there is none.
+        :raises InstanceCompletedError: it is finished.
+        :raises InvalidRequestError: the name is empty or too long; the other hub cannot be reached from here.
+        :raises SerializationError: the data cannot be turned into JSON.
+        :raises PayloadTooLargeError: the data is larger than the hub stores.
+        """
+        self._bridge.run(self._client.raise_event(instance_id, event_name, event_data, task_hub_name, connection_name))
+
+    def terminate(self, instance_id: str, reason: str = "", *, recurse: bool = False) -> bool:
+        """Ask an instance to end as Terminated. Returns False if it had already finished.
+
+        An instance whose header is damaged cannot be asked: it is ended at once, and what was there is kept in
+        rows of its partition until it is purged.
+
+        :param reason: becomes its output.
+        :param recurse: also terminate the sub-orchestrations that it has open, and theirs. Not reached are those that
+            it started before it continued as new, and those of an instance that has finished without them.
+        :raises InstanceNotFoundError: there is none.
+        """
+        return self._bridge.run(self._client.terminate(instance_id, reason, recurse=recurse))
+
+    def suspend(self, instance_id: str, reason: str = "") -> bool:
+        """Ask an instance to pause: it keeps events until resumed. Returns False if it had already finished.
+
+        :raises InstanceNotFoundError: there is none.
+        """
+        return self._bridge.run(self._client.suspend(instance_id, reason))
+
+    def resume(self, instance_id: str, reason: str = "") -> bool:
+        """Ask a suspended instance to go on. Returns False if it had already finished.
+
+        :raises InstanceNotFoundError: there is none.
+        """
+        return self._bridge.run(self._client.resume(instance_id, reason))
+
+    def rewind(
+        self, instance_id: str, reason: str, task_hub_name: str | None = None, connection_name: str | None = None
+    ) -> None:
+        """Have a failed instance go on from where it failed: what failed runs again, what succeeded does not.
+
+        Its failed activities and entity operations are asked for again, its failed sub-orchestrations are rewound
+        themselves. It is `Pending` until a worker takes it up. What was decided after the failure that ended it is
+        decided anew.
+
+        :param reason: for people: kept in the history.
+        :param task_hub_name: the instance's task hub, if it is another one.
+        :param connection_name: the setting with the connection to that hub, if it is another one.
+        :raises InstanceNotFoundError: there is none.
+        :raises InstanceNotFailedError: it has not failed.
+        :raises RewindNotPossibleError: it failed inside a critical section, whose locks are gone.
+        :raises CorruptRowError: its history cannot be read.
+        :raises InvalidRequestError: the other hub cannot be reached from here.
+        """
+        self._bridge.run(self._client.rewind(instance_id, reason, task_hub_name, connection_name))
+
+    def purge_instance_history(self, instance_id: str, *, recursive: bool = False) -> PurgeHistoryResult:
+        """Delete a finished instance with its history. Nothing is deleted if there is none.
+
+        :param recursive: also the finished sub-orchestrations that its history names, and theirs, before it. Not
+            reached are those that still run, and those that it started before it continued as new.
+        :raises InstanceAlreadyExistsError: it is not finished; terminate it first.
+        """
+        return self._bridge.run(self._client.purge_instance_history(instance_id, recursive=recursive))
+
+    def purge_instance_history_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Collection[OrchestrationRuntimeStatus | str] | None = None,
+    ) -> PurgeHistoryResult:
+        """Delete all finished instances that meet all criteria given (see `get_status_by`).
+
+        :param created_time_from: as there, but needed: an early time means all.
+        :raises InvalidRequestError: `created_time_from` is missing, or a criterion cannot be used. It is a ValueError.
+        """
+        return self._bridge.run(
+            self._client.purge_instance_history_by(created_time_from, created_time_to, runtime_status)
+        )
+
+    def wait_for_start(self, instance_id: str, timeout: timedelta | float | None = None) -> DurableOrchestrationStatus:
+        """Wait until an instance has begun (is not Pending).
+
+        :param timeout: how long at most, in seconds or as a timedelta; None: without limit.
+        :raises InstanceNotFoundError: there is none.
+        :raises TimeoutError: it is still pending.
+        """
+        return self._bridge.run(self._client.wait_for_start(instance_id, timeout))
+
+    def wait_for_completion(
+        self,
+        instance_id: str,
+        timeout: timedelta | float | None = None,
+        *,
+        raise_if_failed: bool = False,
+        expected_type: Any = None,
+    ) -> DurableOrchestrationStatus:
+        """Wait until an instance is finished.
+
+        :param timeout: how long at most, in seconds or as a timedelta; None: without limit.
+        :param raise_if_failed: raise if it failed.
+        :param expected_type: the type of its `output`.
+        :raises InstanceNotFoundError: there is none.
+        :raises TimeoutError: it is not finished.
+        :raises OrchestrationFailedError: it failed, and `raise_if_failed`.
+        """
+        return self._bridge.run(
+            self._client.wait_for_completion(
+                instance_id, timeout, raise_if_failed=raise_if_failed, expected_type=expected_type
+            )
+        )
+
+    def finished(
+        self, instance_id: str, timeout: float, longest_poll: float = 1.0
+    ) -> DurableOrchestrationStatus | None:
+        """The status of an instance once it is finished; None if it is not in time, or there is none.
+
+        :param timeout: how long to wait, in seconds.
+        :param longest_poll: how long to wait between two looks at most, in seconds.
+        """
+        return self._bridge.run(self._client.finished(instance_id, timeout, longest_poll))
+
     def get_status(
         self,
         instance_id: str,
@@ -342,134 +480,6 @@ class DurableOrchestrationSyncClient(SyncClientBase):
             )
         )
 
-    def raise_event(
-        self,
-        instance_id: str,
-        event_name: str,
-        event_data: Any = None,
-        task_hub_name: str | None = None,
-        connection_name: str | None = None,
-    ) -> None:
-        """Send an external event to an instance.
-
-        It is for the execution that runs now: if that ends before it takes the event, the event has no effect. An
-        instance that is started under the same id later never gets it, however late storage takes it.
-
-        :param event_name: matched regardless of case.
-        :param event_data: what the orchestrator receives.
-        :param task_hub_name: the instance's task hub, if it is another one.
-        :param connection_name: the setting with the connection to that hub, if it is another one.
-        :raises InstanceNotFoundError: there is none.
-        :raises InstanceCompletedError: it is finished.
-        :raises InvalidRequestError: the name is empty or too long; the other hub cannot be reached from here.
-        :raises SerializationError: the data cannot be turned into JSON.
-        :raises PayloadTooLargeError: the data is larger than the hub stores.
-        """
-        self._bridge.run(self._client.raise_event(instance_id, event_name, event_data, task_hub_name, connection_name))
-
-    def terminate(self, instance_id: str, reason: str = "", *, recurse: bool = False) -> bool:
-        """Ask an instance to end as Terminated. Returns False if it had already finished.
-
-        An instance whose header is damaged cannot be asked: it is ended at once, and what was there is kept in
-        rows of its partition until it is purged.
-
-        :param reason: becomes its output.
-        :param recurse: also terminate the sub-orchestrations that it has open, and theirs. Not reached are those that
-            it started before it continued as new, and those of an instance that has finished without them.
-        :raises InstanceNotFoundError: there is none.
-        """
-        return self._bridge.run(self._client.terminate(instance_id, reason, recurse=recurse))
-
-    def suspend(self, instance_id: str, reason: str = "") -> bool:
-        """Ask an instance to pause: it keeps events until resumed. Returns False if it had already finished.
-
-        :raises InstanceNotFoundError: there is none.
-        """
-        return self._bridge.run(self._client.suspend(instance_id, reason))
-
-    def resume(self, instance_id: str, reason: str = "") -> bool:
-        """Ask a suspended instance to go on. Returns False if it had already finished.
-
-        :raises InstanceNotFoundError: there is none.
-        """
-        return self._bridge.run(self._client.resume(instance_id, reason))
-
-    def rewind(
-        self, instance_id: str, reason: str, task_hub_name: str | None = None, connection_name: str | None = None
-    ) -> None:
-        """Have a failed instance go on from where it failed: what failed runs again, what succeeded does not.
-
-        Its failed activities and entity operations are asked for again, its failed sub-orchestrations are rewound
-        themselves. It is `Pending` until a worker takes it up. What was decided after the failure that ended it is
-        decided anew.
-
-        :param reason: for people: kept in the history.
-        :param task_hub_name: the instance's task hub, if it is another one.
-        :param connection_name: the setting with the connection to that hub, if it is another one.
-        :raises InstanceNotFoundError: there is none.
-        :raises InstanceNotFailedError: it has not failed.
-        :raises RewindNotPossibleError: it failed inside a critical section, whose locks are gone.
-        :raises CorruptRowError: its history cannot be read.
-        :raises InvalidRequestError: the other hub cannot be reached from here.
-        """
-        self._bridge.run(self._client.rewind(instance_id, reason, task_hub_name, connection_name))
-
-    def purge_instance_history(self, instance_id: str, *, recursive: bool = False) -> PurgeHistoryResult:
-        """Delete a finished instance with its history. Nothing is deleted if there is none.
-
-        :param recursive: also the finished sub-orchestrations that its history names, and theirs, before it. Not
-            reached are those that still run, and those that it started before it continued as new.
-        :raises InstanceAlreadyExistsError: it is not finished; terminate it first.
-        """
-        return self._bridge.run(self._client.purge_instance_history(instance_id, recursive=recursive))
-
-    def purge_instance_history_by(
-        self,
-        created_time_from: datetime | None = None,
-        created_time_to: datetime | None = None,
-        runtime_status: Collection[OrchestrationRuntimeStatus | str] | None = None,
-    ) -> PurgeHistoryResult:
-        """Delete all finished instances that meet all criteria given (see `get_status_by`).
-
-        :param created_time_from: as there, but needed: an early time means all.
-        :raises InvalidRequestError: `created_time_from` is missing, or a criterion cannot be used. It is a ValueError.
-        """
-        return self._bridge.run(
-            self._client.purge_instance_history_by(created_time_from, created_time_to, runtime_status)
-        )
-
-    def wait_for_start(self, instance_id: str, timeout: timedelta | float | None = None) -> DurableOrchestrationStatus:
-        """Wait until an instance has begun (is not Pending).
-
-        :param timeout: how long at most, in seconds or as a timedelta; None: without limit.
-        :raises InstanceNotFoundError: there is none.
-        :raises TimeoutError: it is still pending.
-        """
-        return self._bridge.run(self._client.wait_for_start(instance_id, timeout))
-
-    def wait_for_completion(
-        self,
-        instance_id: str,
-        timeout: timedelta | float | None = None,
-        *,
-        raise_if_failed: bool = False,
-        expected_type: Any = None,
-    ) -> DurableOrchestrationStatus:
-        """Wait until an instance is finished.
-
-        :param timeout: how long at most, in seconds or as a timedelta; None: without limit.
-        :param raise_if_failed: raise if it failed.
-        :param expected_type: the type of its `output`.
-        :raises InstanceNotFoundError: there is none.
-        :raises TimeoutError: it is not finished.
-        :raises OrchestrationFailedError: it failed, and `raise_if_failed`.
-        """
-        return self._bridge.run(
-            self._client.wait_for_completion(
-                instance_id, timeout, raise_if_failed=raise_if_failed, expected_type=expected_type
-            )
-        )
-
     def create_check_status_response(self, request: HttpRequestLike, instance_id: str) -> Any:
         """The 202 answer to a request that started an instance: management URLs, Location, Retry-After.
 
@@ -526,16 +536,6 @@ class DurableOrchestrationSyncClient(SyncClientBase):
                 request, instance_id, timeout_in_milliseconds, retry_interval_in_milliseconds
             )
         )
-
-    def finished(
-        self, instance_id: str, timeout: float, longest_poll: float = 1.0
-    ) -> DurableOrchestrationStatus | None:
-        """The status of an instance once it is finished; None if it is not in time, or there is none.
-
-        :param timeout: how long to wait, in seconds.
-        :param longest_poll: how long to wait between two looks at most, in seconds.
-        """
-        return self._bridge.run(self._client.finished(instance_id, timeout, longest_poll))
 
     def signal_entity(
         self,

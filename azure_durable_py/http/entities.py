@@ -5,7 +5,6 @@ Who holds the system key, or is trusted by the host, may call them; nothing is s
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from azure_durable_py.client.client import DurableOrchestrationClient
@@ -14,7 +13,7 @@ from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.client.status import plain
 from azure_durable_py.errors import InstanceNotFoundError
 from azure_durable_py.http.routing import AdmittedCall, ManagementRoute, page_answer
-from azure_durable_py.http.wire import RefusedError, json_body, value_answer
+from azure_durable_py.http.wire import RefusedError, json_body, shown_time, value_answer
 from azure_durable_py.ids import EntityId
 from azure_durable_py.taskhub.protocol import CorruptRowError
 
@@ -93,7 +92,7 @@ def _body(call: AdmittedCall) -> Any:
 def _shown(item: EntityMetadata, fetch_state: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "entityId": {"name": item.entity_id.name, "key": item.entity_id.key},
-        "lastOperationTime": _time(item.last_operation_time),
+        "lastOperationTime": shown_time(item.last_operation_time),
         "state": plain(item.state_json) if fetch_state else None,
     }
     if item.locked_by is not None:
@@ -103,7 +102,3 @@ def _shown(item: EntityMetadata, fetch_state: bool) -> dict[str, Any]:
     if item.backlog_size:
         shown["backlogSize"] = item.backlog_size
     return shown
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.links import HttpAnswer, accepted, origin_of
-from azure_durable_py.client.status import DurableOrchestrationStatus, plain
+from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.client.waiter import completed_answer
 from azure_durable_py.errors import (
     DurableError,
@@ -39,6 +39,7 @@ from azure_durable_py.http.wire import (
     Request,
     error_answer,
     json_body,
+    shown_time,
     value_answer,
 )
 from azure_durable_py.status import OrchestrationRuntimeStatus
@@ -304,28 +305,15 @@ class ManagementApi:
 
 def status_json(status: DurableOrchestrationStatus) -> dict[str, Any]:
     """A status as the management API shows it; times are UTC to the second."""
-    shown: dict[str, Any] = {
-        "name": status.name,
-        "instanceId": status.instance_id,
-        "runtimeStatus": "Unknown" if status.runtime_status is None else status.runtime_status.value,
-        "input": plain(status.input_json),
-        "customStatus": plain(status.custom_status_json),
-        "output": plain(status.output_json),
-    }
-    for name, moment in (("createdTime", status.created_time), ("lastUpdatedTime", status.last_updated_time)):
-        shown[name] = None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    shown = status.to_json()
+    shown["runtimeStatus"] = shown["runtimeStatus"] or "Unknown"
+    shown["createdTime"] = shown_time(status.created_time)
+    shown["lastUpdatedTime"] = shown_time(status.last_updated_time)
     if status.version is not None:
         shown["version"] = status.version
-    if status.tags:
-        shown["tags"] = dict(status.tags)
-    if status.attempt:
-        shown["attempt"] = status.attempt
-    if status.damaged is not None:
-        shown["damaged"] = status.damaged
-    if status.waiting_for is not None:
-        shown["waitingFor"] = status.waiting_for
-    if status.history is not None:
-        shown["historyEvents"] = status.history
+    history = shown.pop("history")
+    if history is not None:
+        shown["historyEvents"] = history
     return shown
 
 

@@ -67,6 +67,11 @@ def error_answer(
     return value_answer(status_code, told, headers)
 
 
+def shown_time(moment: datetime | None) -> str | None:
+    """A moment in UTC to the second, as the .NET extension shows it."""
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def json_body(body: bytes) -> Any:
     """The value of a JSON body; None if it is empty.
 

@@ -25,14 +25,18 @@ class CriticalSection:
     :param name: unique among all sections there ever are.
     :param entities: instance ids of the entities, sorted, each once.
     :param release: decides the release of one entity's lock.
+    :param owner: the generation that it is part of.
     """
 
-    def __init__(self, name: str, entities: tuple[str, ...], release: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, name: str, entities: tuple[str, ...], release: Callable[[str, str], None], owner: object
+    ) -> None:
         self.name = name
         self.entities = entities
         self.asked: list[str] = []
         self.is_held = False
         self._is_over = False
+        self._owner = owner
         self._release = release
         self._calls: dict[str, Task[Any]] = {}
 
@@ -41,10 +45,13 @@ class CriticalSection:
         _current.set(self)
 
     @staticmethod
-    def current() -> CriticalSection | None:
-        """The section that the code which runs now is inside of, from asking for its locks to their release."""
+    def current(owner: object) -> CriticalSection | None:
+        """The section of `owner` that the code which runs now is inside of, from asking for its locks to their release.
+
+        Code that is dropped may leave one behind in a context which is not its own.
+        """
         section = _current.get()
-        return None if section is None or section._is_over else section
+        return None if section is None or section._is_over or section._owner is not owner else section
 
     def __enter__(self) -> CriticalSection:
         if not self.is_held:

@@ -123,9 +123,8 @@ class HttpTask(ParentTask[DurableHttpResponse]):
 
     def _look(self) -> None:
         asked, place = self._request, self._place or self._request.uri
-        headers = without_body_headers(asked.headers)
         # As the .NET extension does: the key of the function that was called is seldom good for the place to look.
-        headers = HttpHeaders({name: value for name, value in headers.items() if name.lower() != "x-functions-key"})
+        headers = without_body_headers(asked.headers).without({"x-functions-key"})
         source = asked.token_source
         if origin_of_address(place) != origin_of_address(asked.uri):
             headers, source = without_credentials(headers), None

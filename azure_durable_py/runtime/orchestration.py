@@ -150,36 +150,15 @@ class Orchestration:
                 return Status.Suspended if self._suspended else Status.Running
 
     @property
-    def is_rewound(self) -> bool:
-        """Whether the history ends with a rewind: the next turn is due, whatever arrived."""
-        return self._retained is not None
-
-    @property
     def is_finished(self) -> bool:
         """Whether this generation has ended: completed, failed, terminated or continued as new."""
         return self._end is not None
-
-    @property
-    def custom_status(self) -> str | None:
-        """The custom status as JSON text."""
-        return self._generation.custom_status
 
     @property
     def name(self) -> str:
         """The name of the orchestrator; empty before its start."""
         started = self._generation.started
         return "" if started is None else started.name
-
-    @property
-    def input(self) -> str | None:
-        """The input as JSON text."""
-        started = self._generation.started
-        return started.input if started is not None and isinstance(started.input, str) else None
-
-    @property
-    def history_length(self) -> int:
-        """How many events the history of this generation holds."""
-        return len(self._generation.history)
 
     def is_open(self, task_id: int) -> bool:
         """Whether the task was decided, is not cancelled, and no answer has been taken for it."""

@@ -16,9 +16,9 @@ from azure_durable_py.errors import InvalidInstanceIdError, InvalidRequestError
 from azure_durable_py.history.codec import encode_time
 from azure_durable_py.ids import EntityId, check_instance_id
 from azure_durable_py.recurrence import Interval, Recurrence, parse_ncrontab, time_zone
-from azure_durable_py.registry import BUILT_IN, is_built_in
+from azure_durable_py.registry import BUILT_IN, MAX_NAME_CHARS, is_built_in
 from azure_durable_py.shape import Fields, ShapeError
-from azure_durable_py.times import utc
+from azure_durable_py.times import from_iso, utc
 
 Overlap: TypeAlias = Literal["skip", "buffer_one", "terminate", "allow"]
 CatchUp: TypeAlias = Literal["latest", "all", "none"]
@@ -30,7 +30,6 @@ MAX_INPUT_CHARS = 65_536
 LEAST_INTERVAL = timedelta(seconds=1)
 LONGEST_INTERVAL = timedelta(days=36_525)
 _LONGEST_STAMP = "20260101T000000.000000Z"
-_MAX_NAME_CHARS = 512
 _OVERLAPS: tuple[str, ...] = get_args(Overlap)
 _CATCH_UPS: tuple[str, ...] = get_args(CatchUp)
 
@@ -79,8 +78,8 @@ class ScheduleDefinition:
             raise _refused("overlap", self.overlap, f"accepted is {', '.join(_OVERLAPS)}")
         if self.catch_up not in _CATCH_UPS:
             raise _refused("catch_up", self.catch_up, f"accepted is {', '.join(_CATCH_UPS)}")
-        if self.version is not None and len(self.version) > _MAX_NAME_CHARS:
-            raise _refused("version", self.version[:60], f"it has at most {_MAX_NAME_CHARS} characters")
+        if self.version is not None and len(self.version) > MAX_NAME_CHARS:
+            raise _refused("version", self.version[:60], f"it has at most {MAX_NAME_CHARS} characters")
         if self.overlap == "allow" and TIME not in self.instance_id:
             raise _refused("instance_id", self.instance_id, f"with overlap 'allow' it needs {TIME} in it")
         try:
@@ -89,7 +88,7 @@ class ScheduleDefinition:
             raise _refused("instance_id", self.instance_id, str(error)) from error
 
     def _check_orchestrator(self) -> None:
-        if not 0 < len(self.orchestrator) <= _MAX_NAME_CHARS or is_built_in(self.orchestrator):
+        if not 0 < len(self.orchestrator) <= MAX_NAME_CHARS or is_built_in(self.orchestrator):
             raise _refused("orchestrator", self.orchestrator[:60], "give the name of an orchestrator of the app")
         if self.input_json is None:
             return
@@ -233,8 +232,7 @@ def _seconds(value: Any) -> timedelta:
 
 def _moment(value: Any) -> datetime:
     try:
-        # Python 3.10 knows no Z.
-        return utc(datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", shape.text(value))))
+        return utc(from_iso(shape.text(value)))
     except (ValueError, OverflowError):
         raise shape.refused("a time as in ISO 8601", value) from None
 

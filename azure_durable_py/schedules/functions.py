@@ -29,10 +29,19 @@ SEE_TO_RUN = f"{BUILT_IN}SeeToScheduledRun"
 Code = Generator["Task[Any]", Any, Any]
 
 
+class Ending(Protocol):
+    """What is needed of a status."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the instance is in a terminal state."""
+        ...
+
+
 class Instances(Protocol):
     """What is needed of a client."""
 
-    async def get_status(self, instance_id: str) -> Any:
+    async def get_status(self, instance_id: str) -> Ending:
         """The status of an instance, falsy if there is none."""
         ...
 
@@ -105,5 +114,5 @@ async def see_to_run(instances: Instances, run: dict[str, Any]) -> bool:
     return is_over and not is_watched
 
 
-def _is_over(status: Any, surely_started: bool) -> bool:
-    return bool(status.is_finished) if status else surely_started
+def _is_over(status: Ending, surely_started: bool) -> bool:
+    return status.is_finished if status else surely_started

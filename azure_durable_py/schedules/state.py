@@ -6,7 +6,7 @@ Owns data only. The form is stored: a field that is added needs a default.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -50,7 +50,7 @@ class ScheduleState:
     last_instance_id: str | None = None
     running: tuple[ScheduledRun, ...] = ()
     waiting: datetime | None = None
-    looked_at: datetime | None = field(default=None)
+    looked_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -29,6 +29,7 @@ from uuid import UUID
 
 from azure_durable_py.errors import SerializationError
 from azure_durable_py.signatures import resolve_annotation, signature_of
+from azure_durable_py.times import from_iso
 
 NoneType = type(None)
 _PLAIN = (str, int, float, list, dict, NoneType)
@@ -238,19 +239,15 @@ def _or_number(fit: Callable[[Any, str], Any], convert: Callable[[Any], Any]) ->
     return fit_number
 
 
-def _utc_suffix(text: str) -> str:
-    return text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text
-
-
 SIMPLE: dict[type, Callable[[Any, str], Any]] = {
     str: _strict(str),
     bool: _strict(bool),
     int: _strict(int),
     float: _fit_float,
     NoneType: _fit_none,
-    datetime: _from_text(datetime, lambda text: datetime.fromisoformat(_utc_suffix(text)), "ISO 8601"),
+    datetime: _from_text(datetime, from_iso, "ISO 8601"),
     date: _from_text(date, date.fromisoformat, "ISO 8601"),
-    time: _from_text(time, lambda text: time.fromisoformat(_utc_suffix(text)), "ISO 8601"),
+    time: _from_text(time, lambda text: time.fromisoformat(re.sub(r"[zZ]$", "+00:00", text)), "ISO 8601"),
     timedelta: _or_number(
         _from_text(timedelta, _decode_duration, "an ISO 8601 duration"), lambda number: timedelta(seconds=number)
     ),

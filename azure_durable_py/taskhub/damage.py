@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from azure_durable_py.errors import ConcurrencyConflictError
-from azure_durable_py.failures import FailureDetails
+from azure_durable_py.failures import sub_orchestration_terminated
 from azure_durable_py.history.codec import encode_event
 from azure_durable_py.history.events import ExecutionCompleted, SubOrchestrationCreated, SubOrchestrationFailed
 from azure_durable_py.history.rewinding import standing
@@ -138,11 +138,7 @@ async def _tell_parent(hub: TaskHub, header: Header, reason: str) -> None:
     except CorruptRowError:
         return  # It fails of that itself.
     now = hub.clock.now()
-    failure = FailureDetails(
-        message=f"Sub-orchestration {header.columns.name!r} ({header.instance_id}) was terminated: {reason}",
-        error_type="azure_durable_py.errors.OrchestrationTerminatedError",
-        base_types=("azure_durable_py.errors.DurableError", "Exception"),
-    )
+    failure = sub_orchestration_terminated(header.columns.name, header.instance_id, reason)
     waiting = (event for event in standing(history).decisions.values() if event.id in state.children)
     answers = [
         InboxEvent(

@@ -24,7 +24,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from azure_durable_py.errors import StorageError
-from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.status import TERMINAL_NAMES
 
 
 class Kind(str, Enum):
@@ -81,10 +81,7 @@ class Header:
     @property
     def is_terminal(self) -> bool:
         """Whether the instance is finished for good."""
-        return self.columns.runtime_status in _TERMINAL
-
-
-_TERMINAL = frozenset(status.value for status in OrchestrationRuntimeStatus if status.is_terminal)
+        return self.columns.runtime_status in TERMINAL_NAMES
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from azure_durable_py.errors import (
     PayloadTooLargeError,
     RewindNotPossibleError,
 )
-from azure_durable_py.failures import FailureDetails
+from azure_durable_py.failures import sub_orchestration_terminated
 from azure_durable_py.history.codec import decode_event, encode_event
 from azure_durable_py.history.events import (
     Event,
@@ -42,11 +42,9 @@ from azure_durable_py.taskhub.outgoing import ResumeChild, Sender, queued_sends,
 from azure_durable_py.taskhub.payloads import decode_ref, payload_rows, to_blobs
 from azure_durable_py.taskhub.protocol import BlobRow, Columns, Commit, CorruptRowError, Header
 from azure_durable_py.taskhub.reading import read_history, read_value
-from azure_durable_py.taskhub.state import InstanceState, OutboxMessage, PageRef
+from azure_durable_py.taskhub.state import SPARE_BYTES, InstanceState, OutboxMessage, PageRef
 
 Status = OrchestrationRuntimeStatus
-SPARE_BYTES = 20_000
-"""What a rewind leaves free in the header, for the turn after it to say why it failed."""
 
 
 async def rewind(hub: TaskHub, instance_id: str, reason: str | None) -> None:
@@ -134,19 +132,12 @@ async def _answer_again(hub: TaskHub, header: Header, resume: ResumeChild) -> No
         result = await read_value(hub.reliable, header.instance_id, value)
         answer = SubOrchestrationCompleted(parent.sent_at, parent.task_id, result)
     else:
-        answer = SubOrchestrationFailed(parent.sent_at, parent.task_id, _ended_as(header))
+        failure = sub_orchestration_terminated(columns.name, header.instance_id)
+        answer = SubOrchestrationFailed(parent.sent_at, parent.task_id, failure)
     event = InboxEvent(
         answer, f"resumed:{resume.execution_id}", resume.number, parent.sent_at, Target.answering(parent)
     )
     await hub.retry(lambda: hub.deliver(parent.instance_id, [event], f"{header.instance_id} answers again"))
-
-
-def _ended_as(header: Header) -> FailureDetails:
-    return FailureDetails(
-        message=f"Sub-orchestration {header.columns.name!r} ({header.instance_id}) was terminated.",
-        error_type="azure_durable_py.errors.OrchestrationTerminatedError",
-        base_types=("azure_durable_py.errors.DurableError", "Exception"),
-    )
 
 
 # --- the header ------------------------------------------------------------------------------------------

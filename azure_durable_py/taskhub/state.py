@@ -339,6 +339,8 @@ class InstanceState:
             raise CorruptRowError(f"the body of the header cannot be read: {error}") from error
 
 
+SPARE_BYTES = 20_000
+"""What is left free in a header that a turn will follow: room to say that it did not fit, or why it failed."""
 MAX_GENERATIONS = 0x7FFFFFFF
 """Generations and attempts of an execution at most: both are in the numbers of what it sends."""
 MAX_HISTORY_CHUNKS = 100_000

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from azure_durable_py.cli.commands import cli
-from azure_durable_py.hosting.maintenance import open_hub
+from azure_durable_py.client.connect import open_hub
 from azure_durable_py.taskhub.hub import StartRequest, new_header
 from azure_durable_py.taskhub.protocol import Commit
 
@@ -41,6 +41,13 @@ def test_an_instance_that_was_never_rung_is_rung(tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (0, "Rang 1 instance.\n")
     [body] = asyncio.run(doorbells(tmp_path))
     assert '"forgotten"' in body
+
+
+def test_a_directory_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["repair", str(tmp_path / "typo")])
+    assert result.exit_code == 1
+    assert f"There is no directory {tmp_path / 'typo'}" in result.output
+    assert not (tmp_path / "typo").exists()
 
 
 def test_storage_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:

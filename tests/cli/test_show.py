@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from azure_durable_py.cli.commands import cli
+from azure_durable_py.client.connect import open_hub
 from azure_durable_py.history.codec import encode_event
 from azure_durable_py.history.events import EventRaised, TaskScheduled
-from azure_durable_py.hosting.maintenance import open_hub
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub, new_header
 from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.protocol import Commit, InboxRow

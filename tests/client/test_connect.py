@@ -11,8 +11,8 @@ import pytest
 from azure.core.credentials import AccessToken
 
 from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.client.connect import open_hub
 from azure_durable_py.errors import HubFormatError, SettingsError
-from azure_durable_py.hosting.maintenance import open_hub
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.azure import StorageConnection
 

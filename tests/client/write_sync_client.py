@@ -13,11 +13,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent.parent / "azure_durable_py"
-CLIENT = (PACKAGE / "client" / "client.py", PACKAGE / "client" / "entities.py")
+CLIENT = tuple(PACKAGE / "client" / f"{name}.py" for name in ("client", "queries", "responses", "entities"))
 SCHEDULES = (PACKAGE / "client" / "schedules.py",)
 SOURCES = (*CLIENT, *SCHEDULES)
 TARGET = PACKAGE / "client" / "sync_client.py"
 ASYNC, SYNC = "DurableOrchestrationClient", "DurableOrchestrationSyncClient"
+PARTS = ("QueryClient", "ResponseClient", "EntityClient")
+"""What the async client is made of, beside its own class."""
 SYNC_OF = {"ScheduleClient": "ScheduleSyncClient"}
 """What hangs on the async client, and what on the sync one."""
 LEFT_OUT = frozenset({"hub"})
@@ -82,7 +84,7 @@ def _methods(paths: Iterable[Path], used: set[str]) -> list[str]:
 
 def _public_methods(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for cls in tree.body:
-        if isinstance(cls, ast.ClassDef) and cls.name in (ASYNC, "EntityClient", *SYNC_OF):
+        if isinstance(cls, ast.ClassDef) and cls.name in (ASYNC, *PARTS, *SYNC_OF):
             for node in cls.body:
                 is_method = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
                 if is_method and not node.name.startswith("_") and node.name not in LEFT_OUT:

@@ -18,6 +18,7 @@ from azure_durable_py.history.events import (
     Decision,
     EntityOperationCalled,
     EntityOperationCompleted,
+    EntityOperationFailed,
     Event,
     EventRaised,
     ExecutionRewound,
@@ -34,12 +35,13 @@ from azure_durable_py.history.events import (
 from azure_durable_py.history.rewinding import where_to_rewind
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
-from azure_durable_py.serialization.converter import JsonDataConverter
+from azure_durable_py.serialization.converter import BoundedConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
-CONVERTER = JsonDataConverter()
+CONVERTER = BoundedConverter(JsonDataConverter(), MAX_PAYLOAD_BYTES)
 
 
 def registry_of(*functions: Callable[[Any], Any]) -> Registry:
@@ -51,10 +53,14 @@ def registry_of(*functions: Callable[[Any], Any]) -> Registry:
 
 @dataclass
 class Run:
-    """One instance. `pending` are the decisions that nobody has answered yet."""
+    """One instance. `pending` are the decisions that nobody has answered yet.
+
+    `operations` are those of entities; an operation that is not among them gives its name and input.
+    """
 
     registry: Registry
     activities: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    operations: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     instance_id: str = "instance"
     check_cold: bool = True
@@ -173,13 +179,18 @@ class Run:
                     return TaskFailed(self.now, number, FailureDetails.from_exception(error))
                 return TaskCompleted(self.now, number, CONVERTER.serialize(result))
             case SubOrchestrationCreated(id=number, name=name, instance_id=instance_id, input=text):
-                child = Run(self.registry, self.activities, self.settings, instance_id, now=self.now)
+                child = Run(self.registry, self.activities, self.operations, self.settings, instance_id, now=self.now)
                 turn = child.run(name, CONVERTER.deserialize(str(text))).turn
                 if turn.failure is not None:
                     return SubOrchestrationFailed(self.now, number, turn.failure)
                 return SubOrchestrationCompleted(self.now, number, turn.output)
             case EntityOperationCalled(id=number, operation=operation, input=text):
-                return EntityOperationCompleted(self.now, number, f'["{operation}",{text}]')
+                perform = self.operations.get(operation, lambda given: [operation, given])
+                try:
+                    result = perform(CONVERTER.deserialize(str(text)))
+                except Exception as error:  # noqa: BLE001 - operations raise anything
+                    return EntityOperationFailed(self.now, number, FailureDetails.from_exception(error))
+                return EntityOperationCompleted(self.now, number, CONVERTER.serialize(result))
             case _:
                 return None
 

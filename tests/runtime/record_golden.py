@@ -15,8 +15,8 @@ from unittest.mock import patch
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import event_to_json
 from azure_durable_py.history.events import Event
-from tests.runtime.harness import Run, registry_of
-from tests.runtime.samples import ACTIVITIES, FUNCTIONS, SAMPLES
+from tests.runtime.harness import Run
+from tests.runtime.samples import ACTIVITIES, OPERATIONS, SAMPLES, registry
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -24,14 +24,14 @@ GOLDEN = Path(__file__).parent / "golden"
 def record(name: str) -> list[list[Event]]:
     """The histories of a sample's generations, in order."""
     sample = SAMPLES[name]
-    run = Run(registry_of(*FUNCTIONS), {**ACTIVITIES, "later": lambda value: _later(run, value)})
+    run = Run(registry(), {**ACTIVITIES, "later": lambda value: _later(run, value)}, OPERATIONS)
     generations: list[list[Event]] = [run.history]
 
     def note() -> None:
         if run.history is not generations[-1]:
             generations.append(run.history)
 
-    run.start(sample.function.__name__, sample.value)
+    run.start(sample.name, sample.value)
     for event, data in sample.events:
         run.raise_event(event, data)
     while not run.live.is_finished or run.attempt < sample.rewinds:

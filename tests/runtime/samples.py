@@ -9,9 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 from azure_durable_py.durable_http import HTTP_ACTIVITY, DurableHttpResponse
-from azure_durable_py.errors import TaskFailedError
+from azure_durable_py.errors import ScheduleNotFoundError, TaskFailedError
 from azure_durable_py.ids import EntityId
+from azure_durable_py.registry import Registry
 from azure_durable_py.retry_policy import HttpRetryOptions, RetryOptions, RetryPolicy
+from azure_durable_py.schedules.entity import LOOK, WATCHER
+from azure_durable_py.schedules.functions import OPERATION, SEE_TO_RUN, Instances, add_schedules, look, operate, watch
+from tests.runtime.harness import registry_of
 
 
 def chain(context):
@@ -146,6 +150,30 @@ def _films(request: dict[str, Any]) -> dict[str, Any]:
     return DurableHttpResponse(200, {"Content-Type": "application/json"}, '{"film":1}').to_plain()
 
 
+def _run_of_schedule(name: str, text: str) -> dict[str, Any]:
+    return {
+        "schedule_id": "nightly",
+        "orchestrator": "chain",
+        "input_json": text,
+        "instance_id": f"nightly-{name}",
+        "version": "2.0",
+    }
+
+
+def _seen_run(name: str, *, surely_started: bool) -> dict[str, Any]:
+    return {"instance_id": f"nightly-{name}", "watcher": f"watcher-{name}", "surely_started": surely_started}
+
+
+def _see_to_run(run: dict[str, Any]) -> bool:
+    if run["instance_id"] == "nightly-unreachable":
+        raise OSError("no answer")
+    return run["surely_started"]
+
+
+def _no_such_schedule(_: Any) -> None:
+    raise ScheduleNotFoundError("There is no schedule 'nightly' in this task hub.")
+
+
 ACTIVITIES: Mapping[str, Callable[[Any], Any]] = {
     "double": lambda value: 2 * value,
     "increment": lambda value: value + 1,
@@ -154,14 +182,16 @@ ACTIVITIES: Mapping[str, Callable[[Any], Any]] = {
     "always_fail": _always_fail,
     "undo": lambda step: f"undone {step}",
     HTTP_ACTIVITY: _films,
+    SEE_TO_RUN: _see_to_run,
 }
+OPERATIONS: Mapping[str, Callable[[Any], Any]] = {"resume": _no_such_schedule}
 
 
 @dataclass(frozen=True)
 class Sample:
     """One run to record; `events` are raised, each in a turn of its own, after the first turn.
 
-    `rewinds`: how often it fails and is rewound.
+    `rewinds`: how often it fails and is rewound. `built_in`: the name under which it is the engine's own.
     """
 
     function: Callable[[Any], Any]
@@ -169,6 +199,12 @@ class Sample:
     output: Any
     events: tuple[tuple[str, Any], ...] = ()
     rewinds: int = 0
+    built_in: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name under which it is started."""
+        return self.built_in or self.function.__name__
 
 
 SAMPLES: Mapping[str, Sample] = {
@@ -185,7 +221,48 @@ SAMPLES: Mapping[str, Sample] = {
     "concurrent": Sample(concurrent, None, [2, 1, 4, 2, 6, 3, 10, [True, True, False]]),
     "http_call": Sample(http_call, {"name": "M"}, {"film": 1}),
     "plain": Sample(plain, "you", {"hello": "you"}),
+    "schedule_operation": Sample(
+        operate, ["nightly", "pause", "for now"], {"result": ["pause", "for now"]}, built_in=OPERATION
+    ),
+    "schedule_operation_refused": Sample(
+        operate,
+        ["nightly", "resume", None],
+        {
+            "error": "azure_durable_py.errors.ScheduleNotFoundError",
+            "message": "There is no schedule 'nightly' in this task hub.",
+        },
+        built_in=OPERATION,
+    ),
+    "scheduled_run": Sample(
+        watch, _run_of_schedule("one", "3"), {"instance_id": "nightly-one", "failed": False}, built_in=WATCHER
+    ),
+    "scheduled_run_failed": Sample(
+        watch, _run_of_schedule("two", "null"), {"instance_id": "nightly-two", "failed": True}, built_in=WATCHER
+    ),
+    "schedule_look": Sample(
+        look,
+        {
+            "schedule_id": "nightly",
+            "terminate": True,
+            "runs": [
+                _seen_run("over", surely_started=True),
+                _seen_run("unreachable", surely_started=True),
+                _seen_run("running", surely_started=False),
+            ],
+        },
+        None,
+        built_in=LOOK,
+    ),
 }
-FUNCTIONS = (
-    *(chain, fan_out, partial_failure, approval, monitor, rewound, saga, retries, family, concurrent, http_call, plain),
-)
+
+
+def registry() -> Registry:
+    """What the samples run in."""
+
+    def no_client() -> Instances:
+        raise AssertionError("activities are fakes here")
+
+    own = dict.fromkeys(sample.function for sample in SAMPLES.values() if sample.built_in is None)
+    made = registry_of(*own)
+    add_schedules(made, no_client)
+    return made

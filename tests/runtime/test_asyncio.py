@@ -587,6 +587,25 @@ def test_a_critical_section_binds_its_own_coroutine_and_not_those_beside_it() ->
     ]
 
 
+def test_a_section_that_dropped_code_asks_for_binds_nobody_else() -> None:
+    def dropped(context):
+        try:
+            yield context.wait_for_external_event("never")
+        finally:
+            context.lock([EntityId("Account", "a")])
+
+    def parent(context):
+        return (yield context.call_sub_orchestrator("child"))
+
+    def child(context):
+        return "child"
+
+    started = run(dropped)
+    started.start("dropped")
+    started.live.close()
+    assert Run(registry_of(parent, child)).run("parent").output == "child"
+
+
 def test_coroutines_that_only_let_each_other_go_first_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "MOST_CALLBACKS", 1000)
 

@@ -207,7 +207,6 @@ def test_custom_status_is_published_and_limited() -> None:
 
     started = run(orchestrator)
     assert started.start("orchestrator").custom_status == '{"step":1}'
-    assert started.live.custom_status == '{"step":1}'
     assert started.complete(0).custom_status == "null"
 
 
@@ -392,11 +391,11 @@ def test_what_the_worker_reads() -> None:
         yield context.call_activity("a", 5)
 
     empty = Orchestration("i", "e", registry_of(orchestrator), Settings(), CONVERTER)
-    assert (empty.status, empty.name, empty.input, empty.history_length) == (Status.Pending, "", None, 0)
+    assert (empty.status, empty.name) == (Status.Pending, "")
     started = run(orchestrator)
     started.start("orchestrator", [1])
     live = started.live
-    assert (live.status, live.name, live.input, live.history_length) == (Status.Running, "orchestrator", "[1]", 3)
+    assert (live.status, live.name) == (Status.Running, "orchestrator")
     assert live.decision(0).input == "5"  # type: ignore[attr-defined]
     assert live.decided_by([17])
     assert not live.decided_by([])

@@ -27,9 +27,9 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from tests.runtime.harness import CONVERTER, START, Run, registry_of
 from tests.runtime.record_golden import GOLDEN, record, without_traces
-from tests.runtime.samples import FUNCTIONS, SAMPLES
+from tests.runtime.samples import SAMPLES, registry
 
-REGISTRY = registry_of(*FUNCTIONS)
+REGISTRY = registry()
 
 
 def golden(name: str) -> list[list[Event]]:

@@ -1,12 +1,8 @@
-"""The code of `docs/http-calls.md` is one app and its tests, and they pass; its settings can be used."""
+"""The settings of `docs/http-calls.md` can be used, and its limits are those that there are."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 from azure_durable_py.addresses import FORBIDDEN_BY_DEFAULT
@@ -17,24 +13,6 @@ from tests.showing import blocks
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "http-calls.md").read_text(encoding="utf-8")
-
-
-def test_the_tests_of_the_page_pass(tmp_path: Path):
-    app, *tests = blocks(PAGE, "python")
-    (tmp_path / "function_app.py").write_text(app, encoding="utf-8")
-    (tmp_path / "test_app.py").write_text("\n\n".join(tests), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio", "."],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    shown = len(re.findall(r"^def test_", "\n".join(tests), re.MULTILINE))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{shown} passed" in done.stdout
 
 
 def test_the_settings_of_the_page_can_be_used():

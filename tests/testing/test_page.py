@@ -13,7 +13,15 @@ import pytest
 from tests.showing import blocks
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = ("testing-your-app.md", "asyncio.md", "rewind.md", "migrating.md")
+PAGES = (
+    "testing-your-app.md",
+    "asyncio.md",
+    "rewind.md",
+    "migrating.md",
+    "schedules.md",
+    "http-calls.md",
+    "versions.md",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
+from azure_durable_py.times import from_iso
+
 Constraint = Callable[[str], bool]
 _NUMBER = r"\s*[-+]?\d+\s*"
 
@@ -84,11 +86,11 @@ def _is_guid(value: str) -> bool:
 
 
 def _is_datetime(value: str) -> bool:
-    text = re.sub(r"[zZ]$", "+00:00", value.strip())
+    text = value.strip()
     for form in (None, "%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%Y/%m/%d"):
         try:
             if form is None:
-                datetime.fromisoformat(text)
+                from_iso(text)
             else:
                 datetime.strptime(text, form)  # noqa: DTZ007 - only whether it can be read matters
         except ValueError:

@@ -149,7 +149,7 @@ class ChildCalls(Calls):
         decode = self._decoder(ref, expected_type, lambda registry: _registered(registry, name))
 
         def schedule() -> DecisionTask[Any]:
-            refuse_child(CriticalSection.current(), name)
+            refuse_child(CriticalSection.current(self._generation), name)
             task: DecisionTask[Any] = DecisionTask(f"sub-orchestration {name!r}", decode)
             now = self._generation.now
             carried = self._generation.default_version if version is None else version

@@ -54,7 +54,7 @@ class EntityCalls(Calls):
     def _call(
         self, entity_id: EntityId, operation: str, value: Any, decode: Callable[[Value], Any]
     ) -> DecisionTask[Any]:
-        entity, section = str(entity_id), CriticalSection.current()
+        entity, section = str(entity_id), CriticalSection.current(self._generation)
         if section is not None:
             section.admit_call(entity)
         inside = section.name if section is not None and section.is_held else None
@@ -78,7 +78,7 @@ class EntityCalls(Calls):
         :raises SerializationError: `operationInput` is not JSON.
         :raises OrchestratorError: the entity is locked by this orchestration.
         """
-        section = CriticalSection.current()
+        section = CriticalSection.current(self._generation)
         if section is not None:
             section.admit_signal(str(entityId))
         text, now = self._serialize(operationInput), self._generation.now
@@ -138,7 +138,7 @@ class EntityCalls(Calls):
 
         :raises OrchestratorError: no entities, something else than entity ids, or inside a critical section.
         """
-        if CriticalSection.current() is not None:
+        if CriticalSection.current(self._generation) is not None:
             raise OrchestratorError(
                 "Critical sections cannot be nested. Lock all entities at once: context.lock([a, b, ...])."
             )
@@ -151,6 +151,7 @@ class EntityCalls(Calls):
             section_name(generation.execution_id, generation.number, generation.attempt, self._sections),
             tuple(sorted({str(entity) for entity in ids})),
             self._release_lock,
+            generation,
         )
         section.begin()
         return LockTask(section, self._request_lock)

@@ -68,11 +68,11 @@ class NetworkTransport:
         # It takes long to import, and few apps need it.
         from aiohttp import ClientError, InvalidURL
 
-        headers = HttpHeaders({name: value for name, value in request.headers.items() if name.lower() not in _OURS})
+        headers = request.headers.without(_OURS)
         if request.token_source is not None:
             _check_secure(request)
             token = await self._tokens.token(request.token_source.resource)
-            headers = HttpHeaders({**_without(headers, "authorization"), "Authorization": f"Bearer {token}"})
+            headers = HttpHeaders({**headers.without({"authorization"}), "Authorization": f"Bearer {token}"})
         try:
             return await self._follow(_Hop(request.method, request.uri, headers, request.body), request)
         except HttpRequestError:
@@ -168,10 +168,6 @@ def _url(uri: str) -> URL:
 
     # As it was given: an address may be signed. What is not allowed in one is encoded.
     return URL(uri, encoded=re.fullmatch(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+", uri) is not None)
-
-
-def _without(headers: HttpHeaders, name: str) -> dict[str, Any]:
-    return {given: value for given, value in headers.items() if given.lower() != name}
 
 
 def _check_secure(request: DurableHttpRequest) -> None:

@@ -134,7 +134,7 @@ class OrchestrationKind:
 
     def is_unfinished(self, state: InstanceState, now: datetime) -> bool:
         del now
-        return state.is_rewound
+        return self.upkeep.is_unfinished(state)
 
     def is_vain(self, header: Header, state: InstanceState) -> bool:
         del header, state

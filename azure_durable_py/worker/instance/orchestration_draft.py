@@ -9,7 +9,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Collection, Iterable
 
-from azure_durable_py.failures import FailureDetails
+from azure_durable_py.failures import sub_orchestration_terminated
 from azure_durable_py.history.codec import decode_event, encode_event, may_refer_to_rows, payload_refs
 from azure_durable_py.history.events import (
     ContinuedAsNew,
@@ -50,14 +50,19 @@ from azure_durable_py.taskhub.outgoing import (
 )
 from azure_durable_py.taskhub.payloads import decode_ref, encode_ref, payload_rows, to_blobs
 from azure_durable_py.taskhub.protocol import Columns, CorruptRowError
-from azure_durable_py.taskhub.state import ActivityGroup, InstanceState, OutboxMessage, PageRef, SendGroup
+from azure_durable_py.taskhub.state import (
+    SPARE_BYTES,
+    ActivityGroup,
+    InstanceState,
+    OutboxMessage,
+    PageRef,
+    SendGroup,
+)
 from azure_durable_py.worker.instance.header_draft import HeaderDraft
 from azure_durable_py.worker.instance.inbox import completed_task
 
 SEAL_CHARS = 65_536
 """The tail is sealed into a page when its events take more characters than this."""
-SPARE_BYTES = 20_000
-"""What a turn after which others will come leaves free in the header: room to say that the next one did not fit."""
 
 
 class OrchestrationUpkeep:
@@ -226,11 +231,7 @@ class OrchestrationDraft:
             result: Value = self._spill.value(turn.output)
             answer = SubOrchestrationCompleted(self._now, parent.task_id, result)
         else:
-            failure = turn.failure or FailureDetails(
-                message=f"Sub-orchestration {self._sender.name!r} ({self._sender.instance_id}) was terminated.",
-                error_type="azure_durable_py.errors.OrchestrationTerminatedError",
-                base_types=("azure_durable_py.errors.DurableError", "Exception"),
-            )
+            failure = turn.failure or sub_orchestration_terminated(self._sender.name, self._sender.instance_id)
             answer = SubOrchestrationFailed(self._now, parent.task_id, failure)
         number = self._sender.number(LAST_DECISION)
         event = InboxEvent(answer, self._sender.incarnation, number, self._now, Target.answering(parent))

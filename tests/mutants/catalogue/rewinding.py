@@ -77,8 +77,8 @@ MUTANTS = (
         "rewound_and_not_run",
         "A rewound instance waits for something to arrive.",
         "worker/instance/kinds.py",
-        "        return state.is_rewound\n",
-        "        return False\n",
+        "return self.upkeep.is_unfinished(state)",
+        "return False",
         (f"{_WORKER}::test_a_failed_activity_runs_again_and_what_succeeded_does_not",),
     ),
     Mutant(
