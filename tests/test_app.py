@@ -287,9 +287,7 @@ def test_names_of_the_engines_own_functions_are_refused(app: DFApp) -> None:
     @app.activity_trigger(input_name="request", activity="builtin::HttpActivity")
     def mine(request: dict[str, str]) -> None: ...
 
-    with pytest.raises(
-        RegistrationError, match=r"mine .* 'builtin::HttpActivity', but names .* kept for"
-    ):
+    with pytest.raises(RegistrationError, match=r"mine .* 'builtin::HttpActivity', but names .* kept for"):
         _ = app.registry
 
 
