@@ -118,6 +118,18 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
         with naming(f"input of orchestrator {definition.name!r}, {place_of(definition.function)}"):
             return self._generation.decoder(definition.input_type)(text)
 
+    # --- no part of the interface, but read by apps written for azure-functions-durable -----------
+
+    @property
+    def _input(self) -> str | None:
+        """The JSON text of the input; None: there is none."""
+        text = self._generation.start.input
+        return text if isinstance(text, str) else None
+
+    @property
+    def _instance_id(self) -> str:
+        return self.instance_id
+
     # --- ids ------------------------------------------------------------------------------------
 
     def new_uuid(self) -> str:

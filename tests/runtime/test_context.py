@@ -154,6 +154,19 @@ def test_an_instance_started_without_input_gets_none() -> None:
     assert started.turn.output == "null"
 
 
+def test_apps_that_read_the_input_as_text_and_the_id_by_their_private_names_find_them() -> None:
+    def orchestrator(context):
+        return [context._input, context._instance_id]
+
+    assert run(orchestrator).run("orchestrator", {"url": "a", "sizes": [1, 2]}).output == [
+        '{"url":"a","sizes":[1,2]}',
+        "instance",
+    ]
+    started = run(orchestrator)
+    started.advance(ExecutionStarted(START, "orchestrator"))
+    assert started.output == [None, "instance"]
+
+
 def test_results_are_built_by_annotation_when_an_activity_is_called_by_reference() -> None:
     def activity(order: Order) -> list[Order]:
         return [order]

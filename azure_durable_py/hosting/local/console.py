@@ -39,6 +39,7 @@ def banner(served: Served, color: bool) -> str:
     ]
     rows += [(function.name, "timerTrigger") for function in served.functions.timers]
     rows += [(name, trigger) for trigger, names in served.durable.items() for name in names]
+    rows += [(name, "disabled by an app setting") for name in served.functions.disabled]
     lines = ["", "Functions:", "", *_table(rows, color)]
     if served.functions.left_out:
         left_out = [(left.name, f"{left.trigger}: {left.reason}") for left in served.functions.left_out]

@@ -1,4 +1,4 @@
-"""Sorts the ordinary functions of an app: which the local host runs, and how, and which it leaves to `func`.
+"""Sorts the ordinary functions of an app: which the local host runs, and how, and which it does not, and why.
 
 Owns that judgement, made once when the app is loaded.
 """
@@ -54,7 +54,7 @@ class TimerFunction:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A function that the local host does not run, and why."""
+    """A function that only the Functions host can run, and why."""
 
     name: str
     trigger: str
@@ -68,10 +68,13 @@ class Functions:
     http: tuple[HttpFunction, ...]
     timers: tuple[TimerFunction, ...]
     left_out: tuple[LeftOut, ...]
+    disabled: tuple[str, ...] = ()
 
 
 def sort_functions(app: DFApp, route_prefix: str, app_settings: Mapping[str, str]) -> Functions:
     """Sort the functions of an app.
+
+    One that an app setting `AzureWebJobs.<name>.Disabled` turns off, as the Functions host has it, is only named.
 
     :param route_prefix: stands before every route; may be empty.
     :raises RegistrationError: a route, schedule or parameter is declared wrongly.
@@ -80,11 +83,14 @@ def sort_functions(app: DFApp, route_prefix: str, app_settings: Mapping[str, str
     http: list[HttpFunction] = []
     timers: list[TimerFunction] = []
     left_out: list[LeftOut] = []
+    disabled: list[str] = []
     for function in app.user_functions():
         trigger = function.get_trigger()
         other = _other_binding(function)
         name = str(function.get_function_name())
-        if isinstance(trigger, HttpTrigger) and other is None:
+        if _is_disabled(name, app_settings):
+            disabled.append(name)
+        elif isinstance(trigger, HttpTrigger) and other is None:
             http.append(_http(app, function, trigger, route_prefix))
         elif isinstance(trigger, TimerTrigger) and other is None:
             timers.append(_timer(app, function, trigger, app_settings))
@@ -92,7 +98,14 @@ def sort_functions(app: DFApp, route_prefix: str, app_settings: Mapping[str, str
             supported = isinstance(trigger, (HttpTrigger, TimerTrigger))
             needed = f"its {other} binding" if supported else "its trigger"
             left_out.append(LeftOut(name, str(getattr(trigger, "type", "")), f"{needed} needs the Functions host"))
-    return Functions(tuple(http), tuple(timers), tuple(left_out))
+    return Functions(tuple(http), tuple(timers), tuple(left_out), tuple(disabled))
+
+
+def _is_disabled(name: str, app_settings: Mapping[str, str]) -> bool:
+    # Names of settings have no case; where a variable may have no dot, it has two underscores.
+    names = {f"azurewebjobs.{name}.disabled".lower(), f"azurewebjobs__{name}__disabled".lower()}
+    said = [value for setting, value in app_settings.items() if setting.lower() in names]
+    return any(value.strip().lower() in ("1", "true") for value in said)
 
 
 def _other_binding(function: Function) -> str | None:

@@ -248,6 +248,18 @@ async def test_the_banner_tells_what_is_served_and_where(host: LocalHost, app_di
     assert "\x1b[" in banner(served, color=True)
 
 
+async def test_a_function_that_the_settings_turn_off_is_told_and_does_not_run(app_dir: Path) -> None:
+    settings = {"Values": {"OTHER_HUB": "OtherHub", "AzureWebJobs.on_start.Disabled": "true"}}
+    (app_dir / "local.settings.json").write_text(json.dumps(settings))
+    host = LocalHost(Options(app_dir, port=0, storage="memory"), {})
+    try:
+        served = await host.start()
+    finally:
+        await host.stop()
+    assert "on_start:    disabled by an app setting" in banner(served, color=False)
+    assert "TIMER_RAN" not in os.environ
+
+
 async def test_work_survives_a_restart_on_a_file(app_dir: Path) -> None:
     for attempt in range(2):
         host = LocalHost(Options(app_dir, port=0, storage="sqlite"), {})

@@ -333,6 +333,37 @@ def test_functions_that_need_the_functions_host_are_told_apart(app: DFApp) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "disabled"),
+    [
+        ("AzureWebJobs.nightly.Disabled", "true", ("nightly",)),
+        ("AzureWebJobs__nightly__Disabled", "1", ("nightly",)),
+        ("AZUREWEBJOBS.NIGHTLY.DISABLED", " True ", ("nightly",)),
+        ("AzureWebJobs.nightly.Disabled", "false", ()),
+        ("AzureWebJobs.night.Disabled", "true", ()),
+    ],
+)
+def test_an_app_setting_turns_a_function_off(app: DFApp, setting: str, value: str, disabled: tuple[str, ...]) -> None:
+    @app.timer_trigger(arg_name="timer", schedule="0 0 0 * * *")
+    def nightly(timer: func.TimerRequest) -> None: ...
+
+    @app.route(route="x")
+    def x(req: func.HttpRequest) -> str:
+        return "x"
+
+    functions = sort_functions(app, "api", {setting: value})
+    assert functions.disabled == disabled
+    assert tuple(function.name for function in functions.timers) == (() if disabled else ("nightly",))
+    assert [function.name for function in functions.http] == ["x"]
+
+
+def test_a_function_that_is_turned_off_need_not_be_declared_well(app: DFApp) -> None:
+    @app.timer_trigger(arg_name="timer", schedule="%NOT_SET_HERE%")
+    def nightly(timer: func.TimerRequest) -> None: ...
+
+    assert sort_functions(app, "api", {"AzureWebJobs.nightly.Disabled": "true"}).timers == ()
+
+
 def test_a_missing_request_parameter_is_refused(app: DFApp) -> None:
     @app.route(route="x")
     def x(request: func.HttpRequest) -> str:
