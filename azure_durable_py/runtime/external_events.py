@@ -100,13 +100,17 @@ class ExternalEvents:
 
     def raise_event(self, event: EventRaised) -> None:
         """Hand an event to the oldest wait, or buffer it."""
-        name = event.name.lower()
-        self._arrivals += 1
-        task = self._oldest(name)
+        task = self._oldest(event.name.lower())
         if task is None:
-            self._buffers.setdefault(name, deque()).append((self._arrivals, event))
+            self.keep(event)
         else:
+            self._arrivals += 1
             self._give(task, self._arrivals, event)
+
+    def keep(self, event: EventRaised) -> None:
+        """Buffer an event, whoever waits."""
+        self._arrivals += 1
+        self._buffers.setdefault(event.name.lower(), deque()).append((self._arrivals, event))
 
     def enqueue(self, task: EventTask[Any]) -> None:
         """Let a wait take a buffered event, else the next one."""

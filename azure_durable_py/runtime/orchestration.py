@@ -394,7 +394,9 @@ class Orchestration:
 
     def _deliver(self, event: Event) -> None:
         if isinstance(event, EventRaised):
-            self._generation.events.raise_event(event)
+            # Code that goes on no more takes no event: what arrives now is for the next generation.
+            events = self._generation.events
+            (events.raise_event if self._leaving is None else events.keep)(event)
         elif isinstance(event, Answer) and self._decisions.expects(event):
             self._decisions.answer(event)
 
