@@ -167,9 +167,14 @@ class Driver:
         task, self.awaiting = self.awaiting, None
         if task is None:
             return False
-        task.drop_if_unwanted()
-        self._loop.call_soon(self._step, cancellation(message), context=self._between)
+        task.is_awaited = False
+        task.abandon()
+        self._loop.call_soon(self._cancel, message, context=self._between)
         return True
+
+    def _cancel(self, message: Any) -> None:
+        # Asked for twice, it is cancelled once.
+        self._step(cast("MainTask", self._main).go_on() or cancellation(message))
 
     def _step(self, error: BaseException | None) -> None:
         """Take a step as a callback of the event loop, which would keep its errors to itself."""
@@ -193,6 +198,7 @@ class Driver:
             return
         if isinstance(yielded, Task):
             self.awaiting = cast("Task[Any]", yielded)
+            self.awaiting.is_awaited = True
             self.awaiting.want()
 
     def _waits_for(self, yielded: Any) -> bool:

@@ -5,7 +5,7 @@ in order of arrival, the oldest wait first. It never looks into the data of an e
 
 A wait that code has dropped (it lost in a `task_any`) takes no event. If code shows interest
 in it again - awaits it, or asks whether it is completed - it takes the oldest event that
-nobody has taken.
+nobody has taken. A wait that was dropped before code looked at its event gives it back.
 """
 
 from __future__ import annotations
@@ -60,6 +60,16 @@ class EventTask(AtomicTask[T]):
     def cancel(self) -> bool:
         """Stop waiting; later events go to other waits. False, without effect, if it is completed."""
         return self._cancel()
+
+    def abandon(self) -> None:
+        """Code that waited for the event, or was about to, was cancelled: one that it never saw is given back."""
+        super().abandon()
+        if self.arrival is not None:
+            arrival, self.arrival = self.arrival, None
+            event = self._events.unseen(arrival)
+            if event is not None:
+                self._state, self._value, self._error, self._dropped = TaskState.RUNNING, None, None, True
+                self._events.give_back(arrival, event)
 
     def waits(self) -> bool:
         """Whether it takes the next event of its name."""
@@ -125,6 +135,20 @@ class ExternalEvents:
             return False
         self._give(task, *buffer.popleft())
         return True
+
+    def give_back(self, arrival: int, event: EventRaised) -> None:
+        """Hand an event on that its wait did not look at."""
+        self.consumed(arrival)
+        task = self._oldest(event.name.lower())
+        if task is None:
+            buffer = self._buffers.setdefault(event.name.lower(), deque())
+            buffer.insert(sum(earlier < arrival for earlier, _ in buffer), (arrival, event))
+        else:
+            self._give(task, arrival, event)
+
+    def unseen(self, arrival: int) -> EventRaised | None:
+        """The event of this number, if a wait has it and code has not looked at it."""
+        return self._unseen.get(arrival)
 
     def consumed(self, arrival: int) -> None:
         """Code has seen this event."""
