@@ -273,6 +273,16 @@ def _without_own_frames(error: BaseException) -> BaseException:
     return error.with_traceback(trace)
 
 
+def checked_output(value: Any) -> Any:
+    """What a function returned.
+
+    :raises OrchestratorError: something that was to be awaited.
+    """
+    if isinstance(value, Task) or asyncio.isfuture(value) or inspect.iscoroutine(value):
+        raise OrchestratorError(f"The orchestrator returned {_short(value)}, not its result: await or yield it first.")
+    return value
+
+
 _FORBIDDEN_AWAIT = (
     "An orchestrator may wait only for tasks of its context and, if it is `async def`, for what asyncio makes of them. "
     "Do I/O in an activity."

@@ -36,7 +36,7 @@ from azure_durable_py.registry import Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.decisions import Decisions, Halt
 from azure_durable_py.runtime.determinism import Recorded, describe_end, difference
-from azure_durable_py.runtime.driver import Driver, Raised, Returned
+from azure_durable_py.runtime.driver import Driver, Raised, Returned, checked_output
 from azure_durable_py.runtime.event_loop import OrchestrationLoop
 from azure_durable_py.runtime.generation import Continuation, Generation, GenerationWorld
 from azure_durable_py.runtime.tasks import ParentTask, Task
@@ -428,7 +428,7 @@ class Orchestration:
 
     def _complete(self, value: Any) -> None:
         try:
-            text = self._text(value)
+            text = self._text(checked_output(value))
         except Halt:
             raise
         except BaseException as error:  # noqa: BLE001 - the value's own conversion to JSON is user code

@@ -889,6 +889,16 @@ def test_an_event_behind_the_continuation_is_carried_over_though_a_coroutine_wai
     assert started.output == 3
 
 
+@pytest.mark.parametrize(
+    "make", [lambda context: asyncio.create_task(asyncio.sleep(1)), lambda context: context.call_activity("double")]
+)
+def test_what_was_to_be_awaited_is_no_output(make: Any) -> None:
+    async def orchestrator(context):
+        return make(context)
+
+    assert "not its result: await or yield it first" in failure_of(orchestrator)
+
+
 def test_an_error_that_nobody_awaits_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async def orchestrator(context):
         async def failing() -> None:
