@@ -145,6 +145,8 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         """What stands for the orchestrator function as a task, if it is a coroutine."""
         self.is_beside = False
         """Whether code runs that is not the orchestrator function itself."""
+        self.within: asyncio.AbstractEventLoop | None = None
+        """The event loop whose turn this is, while this one runs."""
         self.waits = 0
         """How many callbacks and coroutines wait for timers and tasks of the engine."""
 
@@ -178,6 +180,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         loop = running_loop()
         if loop is self:
             return None
+        self.within = loop
         outer = Outer(loop, None if loop is None else _swap_current_task(loop, None), sys.get_asyncgen_hooks())
         _set_running_loop(self)
         sys.set_asyncgen_hooks(None, self._close_generator)
@@ -189,6 +192,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         if outer is None:
             return
         self._leave_main()
+        self.within = None
         sys.set_asyncgen_hooks(*outer.hooks)
         _set_running_loop(outer.loop)
         if outer.loop is not None:
