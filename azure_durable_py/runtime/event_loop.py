@@ -389,8 +389,11 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         """Tell an error that nobody waits for."""
         if self._handler is None or self._closed:
             self.default_exception_handler(context)
-        else:
+            return
+        try:
             self._handler(self, context)
+        except Exception as error:  # noqa: BLE001 - as the loops of asyncio do
+            self.default_exception_handler({"message": "Error in the exception handler", "exception": error})
 
 
 def _later(moment: datetime, seconds: float) -> datetime | None:

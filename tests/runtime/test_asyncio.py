@@ -921,6 +921,22 @@ def test_an_error_that_nobody_awaits_is_logged_once(caplog: pytest.LogCaptureFix
     assert told == ["lost", "invalid literal for int() with base 10: 'none'"]
 
 
+def test_an_exception_handler_that_fails_is_logged_and_the_orchestration_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def orchestrator(context):
+        def handler(_loop: Any, _context: Any) -> None:
+            raise RuntimeError("the handler is broken")
+
+        asyncio.get_running_loop().set_exception_handler(handler)
+        asyncio.get_running_loop().call_soon(int, "none")
+        return await context.call_activity("double", 2)
+
+    with caplog.at_level(logging.ERROR):
+        assert output_of(orchestrator) == 4
+    assert "Error in the exception handler" in caplog.text
+
+
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_no_error_of_a_task_ends_the_process(error: type[BaseException]) -> None:
     async def orchestrator(context):
