@@ -23,7 +23,7 @@ class FailureDetails:
 
     @classmethod
     def from_exception(cls, error: BaseException) -> FailureDetails:
-        """Record an exception with its traceback and its chain of causes.
+        """Record an exception with its traceback and its chain of causes; the cause of a group is its first member.
 
         Never raises, whatever the exception does when it is looked at. At most `MAX_FAILURE_CHAIN` inner
         failures are kept, each once, and `MAX_FAILURE_CHARS` characters of each text.
@@ -101,6 +101,10 @@ def _cause_of(error: BaseException) -> tuple[FailureDetails | None, BaseExceptio
         carried: object = getattr(error, "details", None)
         if isinstance(carried, FailureDetails):
             return carried, None
+        # Of a group of exceptions, the first is what set off the others.
+        members: object = getattr(error, "exceptions", None)
+        if isinstance(members, tuple) and members and isinstance(members[0], BaseException):
+            return None, members[0]
         return None, error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     except BaseException:  # noqa: BLE001 - attributes of user classes may be code that raises anything
         return None, None

@@ -11,7 +11,9 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-LEAVES = 5
+from azure_durable_py.retry_policy import RetryOptions
+
+LEAVES = 7
 DEEPEST = 3
 
 
@@ -44,9 +46,9 @@ class Program:
         return self._told
 
     async def _part(self, depth: int, name: str) -> None:
-        leaves = (self._sleep, self._call, self._fail, self._lock_, self._shield)
+        leaves = (self._sleep, self._call, self._fail, self._lock_, self._shield, self._retry, self._listen)
         assert len(leaves) == LEAVES
-        inner = (self._gather, self._time_out, self._as_completed, self._wait, self._limit)
+        inner = (self._gather, self._time_out, self._as_completed, self._wait, self._limit, self._cut)
         await self._dice.choice(leaves if depth == DEEPEST else leaves + inner)(depth + 1, name)
         self._told.append(name)
 
@@ -68,6 +70,24 @@ class Program:
 
     async def _shield(self, depth: int, name: str) -> None:
         await asyncio.shield(self._context.call_activity(self._activity, name))
+
+    async def _retry(self, depth: int, name: str) -> None:
+        try:
+            await self._context.call_activity_with_retry("fail", RetryOptions(3000, 3), name)
+        except Exception as error:  # noqa: BLE001 - whichever it is, it is told
+            self._told.append(f"{type(error).__name__} at last")
+
+    async def _listen(self, depth: int, name: str) -> None:
+        try:
+            await asyncio.wait_for(self._context.wait_for_external_event("never"), self._dice.randrange(3))
+        except asyncio.TimeoutError:
+            self._told.append(f"{name} heard nothing")
+
+    async def _cut(self, depth: int, name: str) -> None:
+        task = asyncio.create_task(self._part(depth, f"{name}x"))
+        await asyncio.sleep(self._dice.randrange(8))
+        self._told.append(task.cancel())
+        await asyncio.wait([task])
 
     async def _gather(self, depth: int, name: str) -> None:
         await asyncio.gather(*(self._part(depth, f"{name}{number}") for number in range(self._dice.randrange(1, 4))))

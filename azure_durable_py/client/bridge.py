@@ -72,7 +72,9 @@ class LoopBridge:
             )
         if self._loop is None or self._loop.is_closed():
             raise RuntimeError(_CLOSED)
-        if _running_loop() is self._loop:
+        running = _running_loop()
+        # The event loop of an orchestration runs within that of its worker.
+        if self._loop in (running, getattr(running, "within", None)):
             raise RuntimeError(
                 "A sync client cannot be used on the event loop that does its work: the call would wait for itself. "
                 "Use DurableOrchestrationClient, and await what it does, in an `async def` function."

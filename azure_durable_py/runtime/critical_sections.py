@@ -185,6 +185,9 @@ class LockTask(ParentTask[CriticalSection]):
             self._section.release()
         return cancelled
 
+    def _stop(self) -> None:
+        self.cancel()
+
     def _next(self) -> None:
         entity = self._left.pop()
         self._section.asked.append(entity)

@@ -168,9 +168,14 @@ class Driver:
         task, self.awaiting = self.awaiting, None
         if task is None:
             return False
-        task.drop_if_unwanted()
-        self._loop.call_soon(self._step, cancellation(message), context=self._between)
+        task.is_awaited = False
+        task.abandon()
+        self._loop.call_soon(self._cancel, message, context=self._between)
         return True
+
+    def _cancel(self, message: Any) -> None:
+        # Asked for twice, it is cancelled once.
+        self._step(cast("MainTask", self._main).go_on() or cancellation(message))
 
     def _step(self, error: BaseException | None) -> None:
         """Take a step as a callback of the event loop, which would keep its errors to itself."""
@@ -194,6 +199,7 @@ class Driver:
             return
         if isinstance(yielded, Task):
             self.awaiting = cast("Task[Any]", yielded)
+            self.awaiting.is_awaited = True
             self.awaiting.want()
 
     def _waits_for(self, yielded: Any) -> bool:
@@ -266,6 +272,16 @@ def _without_own_frames(error: BaseException) -> BaseException:
     while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     return error.with_traceback(trace)
+
+
+def checked_output(value: Any) -> Any:
+    """What a function returned.
+
+    :raises OrchestratorError: something that was to be awaited.
+    """
+    if isinstance(value, Task) or asyncio.isfuture(value) or inspect.iscoroutine(value):
+        raise OrchestratorError(f"The orchestrator returned {_short(value)}, not its result: await or yield it first.")
+    return value
 
 
 _FORBIDDEN_AWAIT = (

@@ -52,6 +52,16 @@ class DurableTimer(Protocol):
         ...
 
 
+class Abandonable:
+    """A task of the engine, as far as its event loop knows it."""
+
+    __slots__ = ()
+
+    def abandon(self) -> None:
+        """Code that waited for this task, or was about to, was cancelled."""
+        raise NotImplementedError
+
+
 class World(Protocol):
     """What an orchestration lets its event loop know and decide."""
 
@@ -135,6 +145,8 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         """What stands for the orchestrator function as a task, if it is a coroutine."""
         self.is_beside = False
         """Whether code runs that is not the orchestrator function itself."""
+        self.within: asyncio.AbstractEventLoop | None = None
+        """The event loop whose turn this is, while this one runs."""
         self.waits = 0
         """How many callbacks and coroutines wait for timers and tasks of the engine."""
 
@@ -168,6 +180,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         loop = running_loop()
         if loop is self:
             return None
+        self.within = loop
         outer = Outer(loop, None if loop is None else _swap_current_task(loop, None), sys.get_asyncgen_hooks())
         _set_running_loop(self)
         sys.set_asyncgen_hooks(None, self._close_generator)
@@ -179,6 +192,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         if outer is None:
             return
         self._leave_main()
+        self.within = None
         sys.set_asyncgen_hooks(*outer.hooks)
         _set_running_loop(outer.loop)
         if outer.loop is not None:
@@ -288,9 +302,13 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
     def create_task(self, coro: Any, *, name: str | None = None, context: Any = None, **options: Any) -> Any:
         """Run a coroutine beside the orchestrator function, as part of the same orchestration.
 
+        A task of the engine may stand for the coroutine that awaits it.
+
         :raises OrchestratorError: a foreign `as_completed` asks for it, which would begin coroutines in no order.
         """
         _refuse_unordered(coro)
+        if isinstance(coro, Abandonable):
+            coro = _wrap_awaitable(coro)
         number = self._next_number()
         if context is not None:
             options["context"] = context
@@ -306,6 +324,9 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         task._log_destroy_pending = False
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
+        awaited = _wrapped_in(coro)
+        if awaited is not None:
+            task.add_done_callback(functools.partial(_abandon_if_cancelled, awaited))
         task.set_name(f"Task-{number - self._first_number}" if name is None else name)
         return task
 
@@ -368,8 +389,11 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         """Tell an error that nobody waits for."""
         if self._handler is None or self._closed:
             self.default_exception_handler(context)
-        else:
+            return
+        try:
             self._handler(self, context)
+        except Exception as error:  # noqa: BLE001 - as the loops of asyncio do
+            self.default_exception_handler({"message": "Error in the exception handler", "exception": error})
 
 
 def _later(moment: datetime, seconds: float) -> datetime | None:
@@ -432,6 +456,25 @@ def _swap_current_task(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
     Before Python 3.12 each loop has a current task of its own, which another loop does not disturb.
     """
     return None if _swap is None else _swap(loop, task)
+
+
+async def _wrap_awaitable(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def _abandon_if_cancelled(awaited: Abandonable, task: asyncio.Future[Any]) -> None:
+    # Cancelled before its first step, a coroutine never knows.
+    if task.cancelled():
+        awaited.abandon()
+
+
+def _wrapped_in(coroutine: Any) -> Abandonable | None:
+    """The task of the engine that a coroutine awaits and nothing else: made here, or by `asyncio.ensure_future`."""
+    frame: FrameType | None = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+    if frame is None or frame.f_code.co_name != _wrap_awaitable.__name__:
+        return None
+    awaited = frame.f_locals.get("awaitable")
+    return awaited if isinstance(awaited, Abandonable) else None
 
 
 _unordered = asyncio_tasks.as_completed

@@ -5,7 +5,7 @@ in order of arrival, the oldest wait first. It never looks into the data of an e
 
 A wait that code has dropped (it lost in a `task_any`) takes no event. If code shows interest
 in it again - awaits it, or asks whether it is completed - it takes the oldest event that
-nobody has taken.
+nobody has taken. A wait that was dropped before code looked at its event gives it back.
 """
 
 from __future__ import annotations
@@ -61,6 +61,16 @@ class EventTask(AtomicTask[T]):
         """Stop waiting; later events go to other waits. False, without effect, if it is completed."""
         return self._cancel()
 
+    def abandon(self) -> None:
+        """Code that waited for the event, or was about to, was cancelled: one that it never saw is given back."""
+        super().abandon()
+        if self.arrival is not None:
+            arrival, self.arrival = self.arrival, None
+            event = self._events.unseen(arrival)
+            if event is not None:
+                self._state, self._value, self._error, self._dropped = TaskState.RUNNING, None, None, True
+                self._events.give_back(arrival, event)
+
     def waits(self) -> bool:
         """Whether it takes the next event of its name."""
         return self._state is TaskState.RUNNING and not self._dropped
@@ -100,13 +110,17 @@ class ExternalEvents:
 
     def raise_event(self, event: EventRaised) -> None:
         """Hand an event to the oldest wait, or buffer it."""
-        name = event.name.lower()
-        self._arrivals += 1
-        task = self._oldest(name)
+        task = self._oldest(event.name.lower())
         if task is None:
-            self._buffers.setdefault(name, deque()).append((self._arrivals, event))
+            self.keep(event)
         else:
+            self._arrivals += 1
             self._give(task, self._arrivals, event)
+
+    def keep(self, event: EventRaised) -> None:
+        """Buffer an event, whoever waits."""
+        self._arrivals += 1
+        self._buffers.setdefault(event.name.lower(), deque()).append((self._arrivals, event))
 
     def enqueue(self, task: EventTask[Any]) -> None:
         """Let a wait take a buffered event, else the next one."""
@@ -121,6 +135,20 @@ class ExternalEvents:
             return False
         self._give(task, *buffer.popleft())
         return True
+
+    def give_back(self, arrival: int, event: EventRaised) -> None:
+        """Hand an event on that its wait did not look at."""
+        self.consumed(arrival)
+        task = self._oldest(event.name.lower())
+        if task is None:
+            buffer = self._buffers.setdefault(event.name.lower(), deque())
+            buffer.insert(sum(earlier < arrival for earlier, _ in buffer), (arrival, event))
+        else:
+            self._give(task, arrival, event)
+
+    def unseen(self, arrival: int) -> EventRaised | None:
+        """The event of this number, if a wait has it and code has not looked at it."""
+        return self._unseen.get(arrival)
 
     def consumed(self, arrival: int) -> None:
         """Code has seen this event."""

@@ -82,6 +82,9 @@ class HttpTask(ParentTask[DurableHttpResponse]):
             self._leave()
         return cancelled
 
+    def _stop(self) -> None:
+        self.cancel()
+
     def child_done(self, child: Task[Any]) -> None:
         """A request was answered or has failed, a pause is over, or the time is up."""
         if self.is_completed:

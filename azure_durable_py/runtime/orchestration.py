@@ -36,7 +36,7 @@ from azure_durable_py.registry import Registry
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.decisions import Decisions, Halt
 from azure_durable_py.runtime.determinism import Recorded, describe_end, difference
-from azure_durable_py.runtime.driver import Driver, Raised, Returned
+from azure_durable_py.runtime.driver import Driver, Raised, Returned, checked_output
 from azure_durable_py.runtime.event_loop import OrchestrationLoop
 from azure_durable_py.runtime.generation import Continuation, Generation, GenerationWorld
 from azure_durable_py.runtime.tasks import ParentTask, Task
@@ -373,7 +373,9 @@ class Orchestration:
 
     def _deliver(self, event: Event) -> None:
         if isinstance(event, EventRaised):
-            self._generation.events.raise_event(event)
+            # Code that goes on no more takes no event: what arrives now is for the next generation.
+            events = self._generation.events
+            (events.raise_event if self._leaving is None else events.keep)(event)
         elif isinstance(event, Answer) and self._decisions.expects(event):
             self._decisions.answer(event)
 
@@ -405,7 +407,7 @@ class Orchestration:
 
     def _complete(self, value: Any) -> None:
         try:
-            text = self._text(value)
+            text = self._text(checked_output(value))
         except Halt:
             raise
         except BaseException as error:  # noqa: BLE001 - the value's own conversion to JSON is user code

@@ -63,6 +63,9 @@ class RetryTask(ParentTask[T]):
             self._pause.cancel()
         return cancelled
 
+    def _stop(self) -> None:
+        self.cancel()
+
     def _try(self) -> None:
         self._pause = None
         self._count += 1

@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from azure_durable_py.errors import OrchestratorError, TaskCanceledError
 from azure_durable_py.history.events import Value
-from azure_durable_py.runtime.event_loop import OrchestrationLoop, running_loop
+from azure_durable_py.runtime.event_loop import Abandonable, OrchestrationLoop, running_loop
 
 T = TypeVar("T")
 
@@ -36,10 +36,10 @@ class TaskState(Enum):
     CANCELED = 3
 
 
-class Task(Generic[T]):
+class Task(Abandonable, Generic[T]):
     """Something that an orchestrator waits for: `yield` it in a generator, `await` it in a coroutine."""
 
-    __slots__ = ("_dropped", "_error", "_order", "_parents", "_state", "_value")
+    __slots__ = ("_dropped", "_error", "_order", "_parents", "_state", "_value", "is_awaited")
 
     def __init__(self, order: int = 0) -> None:
         self._order = order
@@ -48,6 +48,8 @@ class Task(Generic[T]):
         self._error: BaseException | None = None
         self._parents: dict[ParentTask[Any], None] = {}
         self._dropped = False
+        self.is_awaited = False
+        """Whether the orchestrator function itself waits for it."""
 
     def __hash__(self) -> int:
         # By address, sets of tasks would be walked in another order on every replay.
@@ -67,6 +69,10 @@ class Task(Generic[T]):
             loop.waits += 1
             try:
                 yield from future
+            except asyncio.CancelledError:
+                self.detach(watch)
+                self.abandon()
+                raise
             finally:
                 loop.waits -= 1
                 self.detach(watch)
@@ -231,6 +237,15 @@ class Task(Generic[T]):
         if self._state is TaskState.RUNNING and all(parent.dropped for parent in self._parents):
             self._dropped = True
 
+    def abandon(self) -> None:
+        """Code that waited for this task, or was about to, was cancelled. If nobody else waits, it ends its steps."""
+        self.drop_if_unwanted()
+        if self._dropped and not self.is_awaited:
+            self._stop()
+
+    def _stop(self) -> None:
+        """Take no more steps of one's own."""
+
     @property
     def dropped(self) -> bool:
         """Whether code waited for this task and then went on without it."""
@@ -320,6 +335,10 @@ class CompositeTask(ParentTask[T]):
         if self._dropped:
             for child in self._open:
                 child.drop_if_unwanted()
+
+    def _stop(self) -> None:
+        for child in tuple(self._open):
+            child.abandon()
 
     def _release(self) -> None:
         left = tuple(self._open)

@@ -27,6 +27,7 @@ from azure_durable_py.ids import EntityId
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from tests.client.playing import Playing
 from tests.client.write_sync_client import LEFT_OUT, TARGET, generated
+from tests.runtime.harness import run
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -198,6 +199,17 @@ def test_closing_ends_the_waits_of_other_threads(tmp_path: Path) -> None:
         for wait in waits:
             with pytest.raises(RuntimeError, match="This client is closed"):
                 wait.result(10)
+
+
+async def test_an_orchestrator_on_the_loop_that_does_the_work_does_not_wait_for_itself() -> None:
+    bridge = LoopBridge(asyncio.get_running_loop())
+
+    async def orchestrator(context):
+        bridge.run(asyncio.sleep(0))
+
+    failure = run(orchestrator).run("orchestrator").turn.failure
+    assert failure is not None
+    assert "would wait for itself" in failure.message
 
 
 def test_a_wait_ends_when_the_loop_of_the_host_ends() -> None:

@@ -9,15 +9,27 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from azure_durable_py.durable_http import HTTP_ACTIVITY, DurableHttpResponse
 from azure_durable_py.errors import NonDeterminismError, OrchestratorError
-from azure_durable_py.history.events import EntityLockGranted, EntityLockRequested, Event, TaskScheduled, TimerCreated
+from azure_durable_py.history.events import (
+    EntityLockGranted,
+    EntityLockReleased,
+    EntityLockRequested,
+    Event,
+    EventRaised,
+    TaskCompleted,
+    TaskScheduled,
+    TimerCreated,
+)
 from azure_durable_py.ids import EntityId
+from azure_durable_py.retry_policy import RetryOptions
 from azure_durable_py.runtime import driver, event_loop
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from tests.programs import program
@@ -616,6 +628,218 @@ def test_coroutines_that_only_let_each_other_go_first_are_stopped(monkeypatch: p
     assert "took 1000 steps" in failure_of(orchestrator)
 
 
+# --- cancelled, with what it waited for ------------------------------------------------------------------
+
+
+async def cut_off_by_wait_for(wait: Callable[[], Awaitable[Any]], seconds: float) -> None:
+    async def child() -> None:
+        await wait()
+
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(child(), seconds)
+
+
+async def cut_off_in_a_gather(wait: Callable[[], Awaitable[Any]], seconds: float) -> None:
+    gathered = asyncio.gather(wait(), asyncio.sleep(3600))
+    await asyncio.sleep(seconds)
+    gathered.cancel()
+    with suppress(asyncio.CancelledError):
+        await gathered
+
+
+async def cut_off_itself(wait: Callable[[], Awaitable[Any]], seconds: float) -> None:
+    main: Any = asyncio.current_task()
+    asyncio.get_running_loop().call_later(seconds, main.cancel)
+    with suppress(asyncio.CancelledError):
+        await wait()
+
+
+cut_off = pytest.mark.parametrize("cut", [cut_off_by_wait_for, cut_off_in_a_gather, cut_off_itself])
+
+
+@cut_off
+def test_a_call_that_is_tried_again_is_not_when_nobody_waits_any_more(cut: Any) -> None:
+    async def orchestrator(context):
+        await cut(lambda: context.call_activity_with_retry("fail", RetryOptions(10_000, 9)), 15)
+        await context.wait_for_external_event("never")
+
+    ended = finished(orchestrator)
+    assert sum(isinstance(decision, TaskScheduled) for decision in ended.decisions) == 2
+    assert not ended.turn.timers
+
+
+@cut_off
+def test_calls_that_are_tried_again_are_not_when_nobody_waits_for_all_of_them(cut: Any) -> None:
+    async def orchestrator(context):
+        options = RetryOptions(10_000, 9)
+        kept = context.call_activity_with_retry("fail", RetryOptions(10_000, 3))
+        both = context.task_all([kept, context.wait_for_external_event("x")])
+        await cut(
+            lambda: context.task_any([kept, context.task_all([context.call_activity_with_retry("fail", options)])]), 15
+        )
+        await both
+
+    ended = finished(orchestrator)
+    assert sum(isinstance(decision, TaskScheduled) for decision in ended.decisions) == 3 + 2
+
+
+@cut_off
+def test_an_http_call_is_not_looked_for_when_nobody_waits_any_more(cut: Any) -> None:
+    async def orchestrator(context):
+        await cut(lambda: context.call_http("POST", "http://example.com/"), 45)
+        await context.wait_for_external_event("never")
+
+    not_yet = DurableHttpResponse(202, {"Location": "https://example.com/there"})
+    ended = run(orchestrator, {HTTP_ACTIVITY: lambda _: not_yet}).run("orchestrator")
+    assert sum(isinstance(decision, TaskScheduled) for decision in ended.decisions) == 2
+    assert not ended.turn.timers
+
+
+@cut_off
+def test_locks_that_nobody_waits_for_any_more_are_given_back(cut: Any) -> None:
+    async def orchestrator(context):
+        async def locks() -> None:
+            async with context.lock([EntityId("Account", "a"), EntityId("Account", "b")]):
+                raise AssertionError
+
+        await cut(locks, 5)
+        await context.call_entity(EntityId("Account", "b"), "get")
+        async with context.lock([EntityId("Account", "a")]):
+            return "locked"
+
+    started = run(orchestrator, ACTIVITIES)
+    started.start("orchestrator")
+    started.advance(*granted(started))
+    started.wait(5 * SECOND)
+    asked = [decision for decision in started.decisions if isinstance(decision, EntityLockRequested)]
+    released = [decision for decision in started.decisions if isinstance(decision, EntityLockReleased)]
+    assert [lock.instance_id for lock in asked] == ["@account@a", "@account@b"]
+    assert [(lock.instance_id, lock.section) for lock in released] == [
+        (lock.instance_id, lock.section) for lock in asked
+    ]
+    started.step()
+    started.advance(*granted(started))
+    assert started.output == "locked"
+
+
+@cut_off
+@pytest.mark.parametrize("arrives", ["before", "after"])
+@pytest.mark.parametrize("seconds", [0, 5])
+def test_no_event_is_lost_with_a_wait_that_is_cancelled(cut: Any, arrives: str, seconds: int) -> None:
+    async def orchestrator(context):
+        await context.call_activity("double", 1)
+        if seconds or arrives == "after" or cut is cut_off_by_wait_for:  # The others see it before they are cut off.
+            await cut(lambda: context.wait_for_external_event("other" if seconds else "e"), seconds)
+        return await context.wait_for_external_event("e")
+
+    started = run(orchestrator, ACTIVITIES)
+    started.start("orchestrator")
+    if arrives == "before":
+        started.raise_event("e", 1)
+    started.go_on()
+    if arrives == "after":
+        started.raise_event("e", 1)
+    assert started.output == 1
+
+
+def test_a_wait_that_is_cancelled_before_it_begins_takes_no_event() -> None:
+    async def orchestrator(context):
+        polls = 0
+        while True:
+            try:
+                return [polls > 0, await asyncio.wait_for(context.wait_for_external_event("e"), 0)]
+            except asyncio.TimeoutError:
+                polls += 1
+            if polls > 2:
+                return await context.wait_for_external_event("e")
+            await context.call_activity("double", 1)
+
+    started = run(orchestrator, ACTIVITIES)
+    started.start("orchestrator")
+    started.raise_event("e", "kept")
+    started.go_on()
+    assert "kept" in started.output
+
+
+def test_an_event_that_is_given_back_goes_to_the_oldest_wait_and_before_later_events() -> None:
+    async def orchestrator(context):
+        waits = [asyncio.ensure_future(context.wait_for_external_event("e")) for _ in range(3)]
+        await context.call_activity("double", 1)
+        return [await wait for wait in waits]
+
+    async def buffered(context):
+        await context.call_activity("double", 1)
+        cancelled = [asyncio.ensure_future(context.wait_for_external_event("e")) for _ in range(2)]
+        for task in cancelled:
+            task.cancel()
+        third = context.wait_for_external_event("e")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return [await third, await context.wait_for_external_event("e"), await context.wait_for_external_event("e")]
+
+    for function in (orchestrator, buffered):
+        started = run(function, ACTIVITIES)
+        started.start(function.__name__)
+        for number in range(3):
+            started.raise_event("e", number)
+        started.go_on()
+        assert sorted(started.output) == [0, 1, 2]
+
+
+def test_what_somebody_else_waits_for_goes_on() -> None:
+    async def orchestrator(context):
+        call = context.call_activity_with_retry("fail", RetryOptions(10_000, 3))
+        cancelled = asyncio.ensure_future(call)
+        asyncio.get_running_loop().call_later(5, cancelled.cancel)
+        try:
+            await call
+        except Exception as error:  # noqa: BLE001 - of whichever type, it is told
+            return type(error).__name__
+
+    assert output_of(orchestrator) == "TaskFailedError"
+
+
+def test_a_cancellation_that_is_asked_for_twice_comes_once() -> None:
+    async def orchestrator(context):
+        main: Any = asyncio.current_task()
+
+        async def cancel_twice() -> None:
+            main.cancel()
+            main.cancel()
+
+        told: list[str] = []
+        for wait in (lambda: context.wait_for_external_event("never"), lambda: asyncio.sleep(3600)):
+            task = asyncio.create_task(cancel_twice())
+            for _ in range(2):
+                try:
+                    await wait() if task is not None else await context.call_activity("double", 1)
+                    told.append("went on")
+                except asyncio.CancelledError:
+                    told.append("cancelled")
+                    task = None
+        return told
+
+    assert output_of(orchestrator) == ["cancelled", "went on", "cancelled", "went on"]
+
+
+def test_a_task_of_the_context_may_be_made_a_task_of_asyncio() -> None:
+    async def orchestrator(context):
+        task: Any = asyncio.create_task(context.call_activity("double", 1))
+        return [type(task).__name__, await task]
+
+    assert output_of(orchestrator)[1] == 2
+
+
+@has_groups
+def test_a_group_takes_tasks_of_the_context() -> None:
+    async def orchestrator(context):
+        async with asyncio.TaskGroup() as group:
+            tasks: Any = [group.create_task(context.call_activity("double", number)) for number in range(3)]
+        return [task.result() for task in tasks]
+
+    assert output_of(orchestrator) == [0, 2, 4]
+
+
 # --- ends ----------------------------------------------------------------------------------------------------
 
 
@@ -667,6 +891,33 @@ def test_continue_as_new_in_a_task_ends_the_generation() -> None:
     assert ended.now == START + 3 * SECOND
 
 
+def test_an_event_behind_the_continuation_is_carried_over_though_a_coroutine_waits_for_it() -> None:
+    async def orchestrator(context):
+        if context.get_input() == "again":
+            return await context.wait_for_external_event("e")
+
+        async def child() -> None:
+            await context.call_activity("double", 1)
+            context.continue_as_new("again")
+
+        return await asyncio.gather(child(), context.wait_for_external_event("e"))
+
+    started = run(orchestrator, ACTIVITIES)
+    started.start("orchestrator")
+    started.advance(TaskCompleted(START, 0, "2"), EventRaised(START, "e", "3"))
+    assert started.output == 3
+
+
+@pytest.mark.parametrize(
+    "make", [lambda context: asyncio.create_task(asyncio.sleep(1)), lambda context: context.call_activity("double")]
+)
+def test_what_was_to_be_awaited_is_no_output(make: Any) -> None:
+    async def orchestrator(context):
+        return make(context)
+
+    assert "not its result: await or yield it first" in failure_of(orchestrator)
+
+
 def test_an_error_that_nobody_awaits_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async def orchestrator(context):
         async def failing() -> None:
@@ -687,6 +938,22 @@ def test_an_error_that_nobody_awaits_is_logged_once(caplog: pytest.LogCaptureFix
         cold.close()
     told = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
     assert told == ["lost", "invalid literal for int() with base 10: 'none'"]
+
+
+def test_an_exception_handler_that_fails_is_logged_and_the_orchestration_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def orchestrator(context):
+        def handler(_loop: Any, _context: Any) -> None:
+            raise RuntimeError("the handler is broken")
+
+        asyncio.get_running_loop().set_exception_handler(handler)
+        asyncio.get_running_loop().call_soon(int, "none")
+        return await context.call_activity("double", 2)
+
+    with caplog.at_level(logging.ERROR):
+        assert output_of(orchestrator) == 4
+    assert "Error in the exception handler" in caplog.text
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])

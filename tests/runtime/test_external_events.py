@@ -208,6 +208,22 @@ def test_an_event_that_code_never_looked_at_is_carried_over() -> None:
     assert started.output == 1
 
 
+def test_an_event_behind_the_continuation_is_carried_over_though_a_composite_waits_for_it() -> None:
+    def orchestrator(context):
+        wait = context.wait_for_external_event("e")
+        if context.get_input() == "again":
+            return (yield wait)
+        either = context.task_any([wait, context.wait_for_external_event("other")])
+        yield context.call_activity("a")
+        context.continue_as_new("again")
+        yield either
+
+    started = run(orchestrator)
+    started.start("orchestrator")
+    started.advance(TaskCompleted(START, 0, "1"), EventRaised(START, "e", "2"))
+    assert started.output == 2
+
+
 def test_continue_as_new_takes_effect_at_the_next_await_and_changes_the_version() -> None:
     async def orchestrator(context):
         if context.get_input() == 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -94,6 +96,38 @@ def test_of_retries_only_the_last_is_void() -> None:
     assert it.fail(2, NO).status is Status.Failed
     assert [event.id for event in it.rewind().reopened] == [2]
     assert it.complete(2, "done").status is Status.Completed
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="TaskGroup came with Python 3.11")
+def test_a_failure_that_ended_a_group_is_void_though_the_group_decided_something_since() -> None:
+    broken = True
+
+    def reserve(number: int) -> int:
+        if broken and number == 1:
+            raise ValueError("out of stock")
+        return number
+
+    async def orchestrator(context):
+        async def book(number: int) -> int:
+            try:
+                reserved = await context.call_activity("reserve", number)
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                await context.call_activity("release", number)
+                raise
+            return reserved
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(book(number)) for number in range(3)]
+        return [task.result() for task in tasks]
+
+    ended = run(orchestrator, {"reserve": reserve, "release": lambda _: None}).run("orchestrator")
+    assert ended.turn.failure is not None
+    assert ended.turn.failure.is_caused_by(ValueError)
+    assert ended.turn.failure.is_caused_by(TaskFailedError)
+    broken = False
+    ended.rewind()
+    assert ended.go_on().output == [0, 1, 2]
 
 
 def test_what_was_caught_and_followed_by_something_else_stays() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from azure_durable_py.ids import EntityId
@@ -54,12 +55,24 @@ async def juggles(context: DurableOrchestrationContext) -> Any:
                 context.signal_entity(EntityId("tally", "missed"), "add", 1)
         return heard
 
+    async def hold() -> None:
+        async with context.lock([EntityId("tally", "juggled"), EntityId("tally", "missed")]):
+            await asyncio.sleep(1)
+
+    async def grab(patience: float) -> None:
+        """A lock that was given up and left behind would be in the way of the last one."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(hold(), patience)
+
     throwing = [asyncio.create_task(throw(number)) for number in range(6)]
+    grabbing = [asyncio.create_task(grab(patience)) for patience in (0, 0.5, 1.5, 3)]
     listening = asyncio.create_task(listen())
     child = asyncio.ensure_future(context.call_sub_orchestrator("fan_out", 3))
     total = sum([await caught.get() for _ in throwing])
     await asyncio.wait([*throwing, child])
     total += child.result() + await listening
+    await asyncio.gather(*grabbing)
+    await hold()
     if rounds:
         context.continue_as_new(rounds - 1)
     return total
