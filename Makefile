@@ -3,6 +3,7 @@
 #   PYTHON       the interpreter to build the virtual environment with (3.10 or newer)
 #   VENV         where the virtual environment lives
 #   PYTEST_ARGS, RUN_ARGS, BENCH_ARGS   more arguments for the command behind the target
+#   TEST_JOBS    how many processes `make test` takes (0: its own, as a debugger wants it)
 #   STORES, INSTANCES, KILLS, STOPS, SEED   what `make chaos` does: on which stores, how much, and which run
 #   SEEDS, SCENARIOS, JOBS, TABLES      what to simulate, in how many processes, whether to show coverage in full
 #   MUTANTS, JOBS   which bugs `make mutants` plants (names or parts of names, all by default), and how many at once
@@ -15,6 +16,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+TEST_JOBS ?= 2
 RUN_ARGS ?=
 BENCH_ARGS ?=
 STORES ?= sqlite,azurite
@@ -52,7 +54,7 @@ run: $(VENV_READY) ## start the sample app on the embedded task hub
 
 .PHONY: test
 test: $(VENV_READY) $(NODE_READY) ## run the whole test suite
-	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) $(PYTEST_ARGS)
 
 .PHONY: smoke
 smoke: $(VENV_READY) ## run the quick part of the suite that means something on every system (docs/testing.md)

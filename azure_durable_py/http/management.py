@@ -304,17 +304,24 @@ class ManagementApi:
 
 
 def status_json(status: DurableOrchestrationStatus) -> dict[str, Any]:
-    """A status as the management API shows it; times are UTC to the second."""
-    shown = status.to_json()
-    shown["runtimeStatus"] = shown["runtimeStatus"] or "Unknown"
-    shown["createdTime"] = shown_time(status.created_time)
-    shown["lastUpdatedTime"] = shown_time(status.last_updated_time)
+    """A status as the management API shows it, in the order of the .NET extension; times are UTC to the second."""
+    told = status.to_json()
+    told["runtimeStatus"] = told["runtimeStatus"] or "Unknown"
+    told["createdTime"] = shown_time(status.created_time)
+    told["lastUpdatedTime"] = shown_time(status.last_updated_time)
+    history = told.pop("history")
+    shown = {name: told.pop(name) for name in _FIRST} | told
     if status.version is not None:
         shown["version"] = status.version
-    history = shown.pop("history")
     if history is not None:
         shown["historyEvents"] = history
     return shown
+
+
+_FIRST = (
+    *("name", "instanceId", "runtimeStatus", "input", "customStatus", "output"),
+    *("createdTime", "lastUpdatedTime"),
+)
 
 
 def _segments(path: str) -> list[str]:
