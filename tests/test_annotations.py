@@ -146,7 +146,7 @@ def test_a_type_that_json_carries_lets_every_value_pass_as_it_came(annotation: A
         (bytes, "aGk=", b"hi"),
         (PurePosixPath, "/a", PurePosixPath("/a")),
         (set, [1, 2], {1, 2}),
-        (frozenset[str], ["a", 1], frozenset({"a", 1})),
+        (frozenset[str], [1], frozenset({1})),
         (tuple, [1, "a"], (1, "a")),
         (typing.Tuple, [1, "a"], (1, "a")),
         (tuple[int, str], ["a", 1], ("a", 1)),
