@@ -271,13 +271,13 @@ class Orchestration:
     # --- replay -----------------------------------------------------------------------------------
 
     def _replay(self, turn: RecordedTurn) -> None:
-        position, events = turn.position, turn.events
+        position, events, arrived = turn.position, turn.events, turn.arrived
         recorded = [Recorded(position + at, event) for at, event in enumerate(events) if isinstance(event, Decision)]
         recorded_end = next((event for event in events if isinstance(event, ENDS)), None)
         self._generation.attempt = turn.attempt
-        self._decisions.begin(events[0].timestamp, recorded, position + 1 + len(turn.arrived))
+        self._decisions.begin(events[0].timestamp, recorded, position + 1 + len(arrived))
         if self._decisions.error is None:
-            self._run(turn.inputs)
+            self._run([*turn.retained, *arrived] if turn.retained else arrived)
             self._decisions.end()
         self._generation.history.extend(events)
         self._compare_end(recorded_end, position + len(events))
