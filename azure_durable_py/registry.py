@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from azure_durable_py.errors import FunctionNotFoundError, RegistrationError
 from azure_durable_py.serialization.annotations import demanded
+from azure_durable_py.serialization.decode import return_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +138,21 @@ class Registry:
         self.orchestrators: Definitions[OrchestratorDefinition] = Definitions("orchestrator")
         self.activities: Definitions[ActivityDefinition] = Definitions("activity")
         self.entities: Definitions[EntityDefinition] = Definitions("entity")
+        self._results: dict[Callable[..., Any], Any] = {}
 
     def expected(self, annotation: Any) -> Any:
         """What values are built as where code has this annotation, and nobody has asked for a type."""
         return annotation if self.strict_types else demanded(annotation)
+
+    def expected_result(self, function: Callable[..., Any]) -> Any:
+        """What values are built as that a function returned, where nobody has asked for a type."""
+        # Every call of it asks, also in a replay, and to read an annotation takes longer than all else of a call.
+        if function not in self._results:
+            annotation = return_type(function)
+            if annotation is None:
+                return None  # It may name what is not there yet.
+            self._results[function] = self.expected(annotation)
+        return self._results[function]
 
     def kinds(self) -> Mapping[str, list[str]]:
         """The registered names by kind, for listings."""

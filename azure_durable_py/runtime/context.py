@@ -115,7 +115,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
         text, definition = self._generation.start.input, self._generation.definition
         if expected_type is not None or definition is None or definition.input_type is None:
             return self._generation.decoder(expected_type)(text)
-        with naming(f"input of orchestrator {definition.name!r}, {place_of(definition.function)}"):
+        with naming(lambda: f"input of orchestrator {definition.name!r}, {place_of(definition.function)}"):
             return self._generation.decoder(definition.input_type)(text)
 
     # --- no part of the interface, but read by apps written for azure-functions-durable -----------

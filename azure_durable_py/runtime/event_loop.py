@@ -8,7 +8,7 @@ history. Callbacks run in the order in which they became ready, the time is that
 is a durable timer, which is a decision like any other. So code takes the same steps on every replay.
 
 The loop never runs by itself: the driver takes callbacks from it, one by one, for as long as there are any. It is the
-running loop of its thread only meanwhile (`enter`, `leave`); the loop of the worker, whose turn this is, then goes on.
+running loop of its thread only meanwhile (`run_within`); the loop of the worker, whose turn this is, then goes on.
 
 Two things of asyncio would differ from one run to the next: the order of sets, which follows the addresses of what they
 hold, and the names of tasks, which count over the whole process. Tasks and futures of this loop hash and count by
@@ -32,7 +32,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from types import CodeType, FrameType
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from azure_durable_py.errors import OrchestratorError
 
@@ -83,14 +83,6 @@ class World(Protocol):
     def timer(self, fire_at: datetime, fired: Callable[[], None]) -> DurableTimer:
         """Decide a durable timer."""
         ...
-
-
-class Outer(NamedTuple):
-    """The event loop that runs in a thread but for an orchestration, its current task, its asynchronous generators."""
-
-    loop: asyncio.AbstractEventLoop | None
-    task: Any
-    hooks: Any
 
 
 class OrchestrationFuture(asyncio.Future[T]):
@@ -172,31 +164,29 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
             self.is_beside = False
             self.enter_main()
 
-    def enter(self) -> Outer | None:
-        """Become the running event loop of this thread, if it is not; returns what `leave` is to be given.
+    def run_within(self, code: Callable[[], T]) -> T:
+        """Run code with this loop as the running one of its thread, whichever that is otherwise.
 
-        Between the two a stretch of user code may be interrupted, but neither of them.
+        A stretch of user code in it may be interrupted, but not what leads in and out.
         """
-        loop = running_loop()
-        if loop is self:
-            return None
-        self.within = loop
-        outer = Outer(loop, None if loop is None else _swap_current_task(loop, None), sys.get_asyncgen_hooks())
+        outer = running_loop()
+        if outer is self:
+            return code()
+        task = None if outer is None else _swap_current_task(outer, None)
+        hooks = sys.get_asyncgen_hooks()
+        self.within = outer
         _set_running_loop(self)
         sys.set_asyncgen_hooks(None, self._close_generator)
         self.enter_main()
-        return outer
-
-    def leave(self, outer: Outer | None) -> None:
-        """Give the thread back to the loop that ran before, if this one was not running already."""
-        if outer is None:
-            return
-        self._leave_main()
-        self.within = None
-        sys.set_asyncgen_hooks(*outer.hooks)
-        _set_running_loop(outer.loop)
-        if outer.loop is not None:
-            _swap_current_task(outer.loop, outer.task)
+        try:
+            return code()
+        finally:
+            self._leave_main()
+            self.within = None
+            sys.set_asyncgen_hooks(*hooks)
+            _set_running_loop(outer)
+            if outer is not None:
+                _swap_current_task(outer, task)
 
     def enter_main(self) -> None:
         """Have the orchestrator function the current task, which it is unless a callback runs."""

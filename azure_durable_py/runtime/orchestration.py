@@ -125,12 +125,7 @@ class Orchestration:
         if history and not isinstance(history[0], OrchestratorStarted):
             raise ValueError("A history begins with OrchestratorStarted.")
         found = standing(history, attempt)
-        outer = self._loop.enter()
-        try:
-            for turn in found.turns:
-                self._replay(turn)
-        finally:
-            self._loop.leave(outer)
+        self._loop.run_within(lambda: self._replay_all(found.turns))
         self._retained = found.retained
         self._generation.attempt = found.attempt
 
@@ -202,11 +197,8 @@ class Orchestration:
         retained, self._retained = self._retained, None
         self._decisions.begin(now, None, 0)
         inputs = [*(retained or ()), *events]
-        outer = self._loop.enter()
-        try:
-            applied = self._run(inputs if self._decisions.error is None else _terminations(inputs))
-        finally:
-            self._loop.leave(outer)
+        told = inputs if self._decisions.error is None else _terminations(inputs)
+        applied = self._loop.run_within(lambda: self._run(told))
         if self._decisions.error is not None:
             self._give_up(self._decisions.error)
             # What it was not shown any more is kept, for a rewind to show it.
@@ -240,13 +232,11 @@ class Orchestration:
     def _close(self, *, quietly: bool) -> None:
         self._decisions.closed = True
         if self._driver is not None:
-            outer = self._loop.enter()
+            drop = partial(self._driver.close, quietly=quietly)
             try:
-                self._code_runner(partial(self._driver.close, quietly=quietly))
+                self._loop.run_within(lambda: self._code_runner(drop))
             except TurnTimeoutError:
                 return  # It is dropped all the same.
-            finally:
-                self._loop.leave(outer)
 
     def _turn(self, events: tuple[Event, ...], reopened: tuple[Decision, ...] = ()) -> Turn:
         end = self._end
@@ -269,6 +259,10 @@ class Orchestration:
         return {task_id: timers[task_id] for task_id in timers if task_id not in self._held_ids}
 
     # --- replay -----------------------------------------------------------------------------------
+
+    def _replay_all(self, turns: Iterable[RecordedTurn]) -> None:
+        for turn in turns:
+            self._replay(turn)
 
     def _replay(self, turn: RecordedTurn) -> None:
         position, events, arrived = turn.position, turn.events, turn.arrived

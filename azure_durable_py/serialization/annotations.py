@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import types
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import PurePath
@@ -66,15 +66,16 @@ def optional(expected_type: Any) -> Any:
 
 
 @contextmanager
-def naming(place: str) -> Generator[None]:
+def naming(place: Callable[[], str]) -> Generator[None]:
     """Put before an error of the block what had the annotation.
 
+    :param place: asked for it when there is an error.
     :raises SerializationError: as the block does.
     """
     try:
         yield
     except SerializationError as error:
-        raise SerializationError(f"{place}: {error}") from error.__cause__
+        raise SerializationError(f"{place()}: {error}") from error.__cause__
 
 
 def _union(arms: Iterable[Any]) -> Any:

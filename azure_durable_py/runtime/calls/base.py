@@ -14,7 +14,6 @@ from azure_durable_py.runtime.generation import Generation
 from azure_durable_py.runtime.retry import RetryTask
 from azure_durable_py.runtime.tasks import Task, TimerTask
 from azure_durable_py.serialization.annotations import naming
-from azure_durable_py.serialization.decode import return_type
 
 
 class Calls:
@@ -35,14 +34,14 @@ class Calls:
             return self._generation.decoder(expected_type)
         registry = self._generation.registry
         function: Any = registered(registry) or ref
-        return self._annotated(return_type(function), lambda: f"what {place_of(function)} returned")
+        return self._annotated(registry.expected_result(function), lambda: f"what {place_of(function)} returned")
 
-    def _annotated(self, annotation: Any, what: Callable[[], str]) -> Callable[[Value], Any]:
+    def _annotated(self, demand: Any, what: Callable[[], str]) -> Callable[[Value], Any]:
         """Decodes as an annotation demands; `what` had it, for errors."""
-        decode = self._generation.decoder(self._generation.registry.expected(annotation))
+        decode = self._generation.decoder(demand)
 
         def decode_annotated(value: Value) -> Any:
-            with naming(what()):
+            with naming(what):
                 return decode(value)
 
         return decode_annotated

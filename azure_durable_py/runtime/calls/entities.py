@@ -121,7 +121,8 @@ class EntityCalls(Calls):
         return EntityProxy(EntityId(name, key), cls, self._signal)
 
     def _call_method(self, entity_id: EntityId, operation: str, value: Any, result_type: Any) -> Task[Any]:
-        decode = self._annotated(result_type, lambda: f"what operation {operation!r} of entity {entity_id} returned")
+        demand = self._generation.registry.expected(result_type)
+        decode = self._annotated(demand, lambda: f"what operation {operation!r} of entity {entity_id} returned")
         return self._call(entity_id, operation, value, decode)
 
     def _signal(self, entity_id: EntityId, operation: str, value: Any, _result_type: Any) -> Task[None]:

@@ -116,7 +116,7 @@ class EntityClass:
     ) -> tuple[Any, list[Any]]:
         arguments: list[Any] = []
         if method.takes_input:
-            with naming(f"input of operation {method.name!r}, {place_of(method.function)}"):
+            with naming(lambda: f"input of operation {method.name!r}, {place_of(method.function)}"):
                 value = context.get_input(optional(expected(method.input_type)))
             if value is not None or method.needs_input:
                 arguments.append(value)

@@ -116,7 +116,9 @@ class ActivityRunner:
 
     def _input(self, definition: ActivityDefinition, text: str) -> Any:
         with naming(
-            f"parameter {definition.input_name!r} of activity {definition.name!r}, {place_of(definition.function)}"
+            lambda: (
+                f"parameter {definition.input_name!r} of activity {definition.name!r}, {place_of(definition.function)}"
+            )
         ):
             return self._converter.deserialize(text, definition.input_type)
 
