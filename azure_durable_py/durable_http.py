@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
-from urllib.parse import urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 from azure_durable_py.constants import HTTP_ACTION_NAME
 from azure_durable_py.errors import HttpRefusedError
@@ -241,6 +241,15 @@ def check_address(uri: Any) -> str:
     if not usable or re.search(r"[\x00-\x20\x7f\\]", text):
         raise ValueError(f"the address is {shown_address(text)!r}; it is to be an absolute http or https URL")
     return text
+
+
+def check_location(base: str, location: str) -> str:
+    """The absolute http or https address that a `Location` leads to.
+
+    :param base: the address that answered.
+    :raises ValueError: it leads to none. The message shows nothing of it that may be secret.
+    """
+    return check_address(urldefrag(urljoin(base, location.strip())).url)
 
 
 def check_headers(headers: Any) -> HttpHeaders:

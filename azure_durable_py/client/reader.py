@@ -6,11 +6,10 @@ Owns the way from header columns to a `DurableOrchestrationStatus`. It changes n
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from azure_durable_py.client.arguments import status_names
 from azure_durable_py.client.export import ExportedInstance
@@ -25,7 +24,7 @@ from azure_durable_py.shape import ShapeError
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.columns import UNKNOWN_TIME
 from azure_durable_py.taskhub.damage import Found, look_at
-from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.hub import TaskHub, decode_tags
 from azure_durable_py.taskhub.payloads import decode_ref
 from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, Header, InstanceQuery, Listed, Page
 from azure_durable_py.taskhub.reading import read_events, read_history, read_pages, read_value
@@ -267,9 +266,3 @@ def _known(moment: datetime) -> datetime | None:
 def has_tags(columns: Columns, wanted: Mapping[str, str] | None) -> bool:
     """Whether an instance carries all of these tags."""
     return not wanted or wanted.items() <= decode_tags(columns.tags).items()
-
-
-def decode_tags(text: str | None) -> dict[str, str]:
-    """The tags behind the text of a column."""
-    tags: dict[str, Any] = json.loads(text) if text else {}
-    return {str(name): str(value) for name, value in tags.items()}

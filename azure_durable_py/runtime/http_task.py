@@ -13,13 +13,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urldefrag, urljoin
 
 from azure_durable_py.durable_http import (
     DurableHttpRequest,
     DurableHttpResponse,
     HttpHeaders,
-    check_address,
+    check_location,
     origin_of_address,
     shown_address,
     without_body_headers,
@@ -112,7 +111,7 @@ class HttpTask(ParentTask[DurableHttpResponse]):
             if location:
                 try:
                     base = response.uri or self._place or self._request.uri
-                    self._place = check_address(urldefrag(urljoin(base, location.strip())).url)
+                    self._place = check_location(base, location)
                 except ValueError as error:
                     self._end(self._misled(location, error))
                     return

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from azure_durable_py.clock import Clock, Ids
 from azure_durable_py.errors import (
@@ -333,6 +333,12 @@ def new_header(request: StartRequest, turn_id: str) -> tuple[Header, list[BlobRo
 def encode_tags(tags: dict[str, str] | None) -> str | None:
     """Tags as the JSON text of a column."""
     return json.dumps(tags, ensure_ascii=False, separators=(",", ":")) if tags else None
+
+
+def decode_tags(text: str | None) -> dict[str, str]:
+    """The tags behind the text of a column."""
+    tags: dict[str, Any] = json.loads(text) if text else {}
+    return {str(name): str(value) for name, value in tags.items()}
 
 
 def _shown(why: str) -> str:

@@ -10,7 +10,6 @@ point.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -34,7 +33,7 @@ from azure_durable_py.history.events import (
 )
 from azure_durable_py.history.rewinding import Cut, standing, where_to_rewind
 from azure_durable_py.status import OrchestrationRuntimeStatus
-from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.hub import TaskHub, decode_tags
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.naming import chunk_keys, page_key
@@ -208,7 +207,7 @@ def _cut(header: Header, history: Sequence[Event]) -> Cut:
 def _start(columns: Columns, parent: ParentInstance | None) -> ExecutionStarted:
     """The start of an instance that failed before it was written down."""
     value = columns.input if columns.input_payload is None else decode_ref(columns.input_payload)
-    tags = json.loads(columns.tags) if columns.tags else None
+    tags = decode_tags(columns.tags) or None
     return ExecutionStarted(columns.created_time, columns.name, value, columns.version, parent, tags)
 
 

@@ -10,15 +10,16 @@ import io
 import re
 import socket
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from azure_durable_py.addresses import AddressRules
 from azure_durable_py.durable_http import (
     DurableHttpRequest,
     DurableHttpResponse,
     HttpHeaders,
-    check_address,
+    check_location,
     header_lines,
+    origin_of_address,
     shown_address,
     without_body_headers,
     without_credentials,
@@ -150,7 +151,7 @@ class _Hop:
         if answer.status not in _REDIRECTS or not location:
             return None
         try:
-            uri = check_address(urldefrag(urljoin(self.uri, location.strip())).url)
+            uri = check_location(self.uri, location)
         except ValueError:
             return None
         if urlsplit(self.uri).scheme == "https" and urlsplit(uri).scheme == "http":
@@ -158,7 +159,7 @@ class _Hop:
         method, headers, body = self.method, self.headers, self.body
         if (answer.status == 303 and method != "HEAD") or (answer.status in (301, 302) and method == "POST"):
             method, headers, body = "GET", without_body_headers(headers), None
-        if _url(uri).origin() != _url(self.uri).origin():
+        if origin_of_address(uri) != origin_of_address(self.uri):
             headers = without_credentials(headers)
         return _Hop(method, uri, headers, body)
 

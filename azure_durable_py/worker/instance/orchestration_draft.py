@@ -31,6 +31,7 @@ from azure_durable_py.history.events import (
 )
 from azure_durable_py.runtime.orchestration import Turn
 from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.hub import decode_tags
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.naming import chunk_keys, page_key
@@ -258,7 +259,9 @@ class OrchestrationDraft:
         self._throw_away(stored, last)
         state, columns = self._state, self._draft.columns
         version = last.new_version or columns.version
-        started = ExecutionStarted(self._now, columns.name, last.input, version, state.parent, _tags(columns))
+        started = ExecutionStarted(
+            self._now, columns.name, last.input, version, state.parent, decode_tags(columns.tags) or None
+        )
         pending = [encode_event(event) for event in (started, *last.carried)]
         state.pending = pending
         if sum(map(len, pending)) > SEAL_CHARS:
@@ -324,7 +327,3 @@ def _call_in(message: OutboxMessage) -> tuple[int, str, str] | None:
 
 def _json_text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
-
-
-def _tags(columns: Columns) -> dict[str, str] | None:
-    return json.loads(columns.tags) if columns.tags else None

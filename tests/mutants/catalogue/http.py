@@ -33,7 +33,7 @@ MUTANTS = (
         "redirects_bring_credentials_everywhere",
         "A redirect to another origin brings credentials along.",
         "worker/http/transport.py",
-        "if _url(uri).origin() != _url(self.uri).origin():",
+        "if origin_of_address(uri) != origin_of_address(self.uri):",
         "if False:",
         ("tests/worker/test_http_requests.py::test_another_origin_gets_no_credentials_and_never_again",),
     ),
