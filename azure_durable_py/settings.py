@@ -103,11 +103,11 @@ class Settings:
 
 def default_hub_name(app_settings: Mapping[str, str]) -> str:
     """The hub of an app whose host.json names none: its site name made valid, else `TestHubName`."""
-    return _made_valid(app_settings.get("WEBSITE_SITE_NAME", ""))
+    return hub_name_from(app_settings.get("WEBSITE_SITE_NAME", ""))
 
 
-def _made_valid(name: str) -> str:
-    """What a name comes to where names of hubs have 3 to 45 letters and digits, a letter first."""
+def hub_name_from(name: str) -> str:
+    """The name of a hub that is called after something: 3 to 45 letters and digits, a letter first."""
     left = re.sub(r"[^A-Za-z0-9]", "", name)
     if not left:
         return DEFAULT_HUB
@@ -184,7 +184,7 @@ def _without_backend(durable: Mapping[str, Any], backend: str, app_settings: Map
     name = durable.get(key)
     if isinstance(name, str):
         name = expand(name, app_settings, f"extensions.durableTask.{key}")
-        kept[key] = _made_valid(name)
+        kept[key] = hub_name_from(name)
         hint = "" if kept[key] == name else f" There is no hub {name!r} there, but {kept[key]!r}."
     logger.warning(
         "host.json: extensions.durableTask.storageProvider is for %s, which azure_durable_py does not use: the task "

@@ -46,6 +46,12 @@ def test_the_wheel_holds_every_module_and_the_typing_marker(shipped: list[str]):
     assert modules | {"azure_durable_py/py.typed"} <= set(shipped)
 
 
+def test_the_wheel_holds_every_file_of_the_templates(shipped: list[str]):
+    templates = [path for path in (ROOT / "azure_durable_py" / "cli" / "templates").rglob("*") if path.is_file()]
+    assert len(templates) > 10
+    assert {path.relative_to(ROOT).as_posix() for path in templates} <= set(shipped)
+
+
 def test_the_wheel_holds_nothing_but_the_package(shipped: list[str]):
     assert {name.partition("/")[0] for name in shipped} == {
         "azure_durable_py",
@@ -76,6 +82,8 @@ def test_the_source_distribution_holds_the_tests_and_everything_that_they_look_a
     tests = [path for path in (ROOT / "tests").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert [path for path in tests if not (unpacked / path.relative_to(ROOT)).exists()] == []
     source = "".join(path.read_text(encoding="utf-8") for path in tests if path.suffix == ".py")
+    templates = ROOT / "azure_durable_py" / "cli" / "templates"
+    assert [path for path in templates.rglob("*") if not (unpacked / path.relative_to(ROOT)).exists()] == []
     named = set(re.findall(r'\bROOT / "([\w.-]+)"', source))
     assert {"Makefile", "host.json"} <= named
     assert {name for name in named if not (unpacked / name).exists()} == {"node_modules"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from azure_durable_py.cli.export import export
+from azure_durable_py.cli.init import init
 from azure_durable_py.cli.repair import repair
 from azure_durable_py.cli.show import show
 from azure_durable_py.cli.start import start
@@ -19,6 +20,7 @@ def cli() -> None:
     """Durable Functions in Python: run an app and look after its task hub."""
 
 
+cli.add_command(init)
 cli.add_command(start)
 cli.add_command(export)
 cli.add_command(repair)
