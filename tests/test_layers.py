@@ -51,6 +51,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "status",
             "times",
             "token_sources",
+            "trace_context",
         }
     ),
     frozenset({"shape"}),

@@ -6,6 +6,7 @@ the header's output column. It holds no behaviour of operations.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,11 +18,14 @@ from azure_durable_py.history.events import MAX_CHUNKS
 from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, Header, Kind
 from azure_durable_py.taskhub.state import InstanceState, PageRef
+from azure_durable_py.trace_context import TraceContext
 
 EXISTS = "Running"
 """Runtime status of an entity that has a state."""
 EMPTY = "Pending"
 """Runtime status of an entity without a state: its header only remembers what it has taken."""
+MOST_TRACES = 50
+"""Of how many kept events the spans are remembered: all of those are in the header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class EntityState:
 
     What arrives while another section holds the lock is the backlog, in order: `front`, then the
     sealed `pages`, then `tail` (encoded events). `waiters` are the sections in the backlog that wait
-    for the lock, with their instance ids. `scheduled` are signals to come, by timer id.
+    for the lock, with their instance ids. `scheduled` are signals to come, by timer id. `traces` are the spans that
+    asked for what is kept, by `trace_key` of its text; not of more than `MOST_TRACES`.
     """
 
     last_operation: datetime | None = None
@@ -50,6 +55,16 @@ class EntityState:
     pages: list[PageRef] = field(default_factory=lambda: [])
     tail: list[str] = field(default_factory=lambda: [])
     scheduled: dict[int, str] = field(default_factory=lambda: {})
+    traces: dict[str, TraceContext] = field(default_factory=lambda: {})
+
+    def keep_trace(self, text: str, trace: TraceContext | None) -> None:
+        """Remember which span asked for an event that is kept."""
+        if trace is not None and len(self.traces) < MOST_TRACES:
+            self.traces[trace_key(text)] = trace
+
+    def take_trace(self, text: str) -> TraceContext | None:
+        """The span that asked for an event that is kept no longer, if it is known."""
+        return self.traces.pop(trace_key(text), None) if self.traces else None
 
     @property
     def backlog_size(self) -> int:
@@ -79,6 +94,7 @@ class EntityState:
             "pages": [[page.key, page.chunks, page.events] for page in self.pages],
             "tail": self.tail,
             "scheduled": [list(item) for item in self.scheduled.items()],
+            "traces": {key: trace.encode() for key, trace in self.traces.items()},
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -98,6 +114,7 @@ class EntityState:
                 pages=[PageRef(*page) for page in data.get("pages", shape.items(_PAGE), [])],
                 tail=data.get("tail", _TEXTS, []),
                 scheduled=dict(data.get("scheduled", shape.items(shape.row(_NUMBER, shape.text)), [])),
+                traces={key: trace for key, trace in data.get("traces", _TRACES, {}).items() if trace is not None},
             )
         except ShapeError as error:
             raise CorruptRowError(f"the entity in a header cannot be read: {error}") from error
@@ -107,6 +124,11 @@ def is_runnable(state: InstanceState) -> bool:
     """Whether requests that an entity held back can run now."""
     data = state.entity or {}
     return "holder" not in data and any(name in data for name in ("front", "pages", "tail"))
+
+
+def trace_key(text: str) -> str:
+    """What stands for a kept event beside it: events of a version before have no place for their trace."""
+    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=6).hexdigest()
 
 
 def _time(moment: datetime | None) -> str | None:
@@ -123,6 +145,7 @@ _TEXTS = shape.items(shape.text)
 _MOMENT = shape.optional(shape.time)
 _HOLDER_ROW = shape.row(shape.text, shape.instance_id, shape.text, shape.time)
 _PAGE = shape.row(shape.blob_key, _CHUNKS, _NUMBER)
+_TRACES = shape.mapping(shape.text, TraceContext.decode)
 _SUMMARY = shape.row(_MOMENT, _NUMBER, shape.optional(shape.text))
 
 

@@ -156,6 +156,7 @@ async def _start_or_refuse_child(hub: TaskHub, sender: Sender, start: StartChild
         input=text,
         version=start.version,
         parent=start.parent,
+        trace=start.trace,
     )
     stranger = await hub.start(request)
     while stranger is not None:
@@ -182,6 +183,7 @@ async def _start_if_free(hub: TaskHub, sender: Sender, start: StartNew) -> None:
         input=text,
         version=start.version,
         start_at=start.start_at,
+        trace=start.trace,
     )
     stranger = await hub.start(request)
     while stranger is not None:

@@ -48,6 +48,7 @@ from azure_durable_py.taskhub.protocol import (
 )
 from azure_durable_py.taskhub.state import Alarm, InstanceState
 from azure_durable_py.taskhub.wrapping import Checked, Repeating, repeat
+from azure_durable_py.trace_context import TraceContext
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 _Result = TypeVar("_Result")
@@ -59,7 +60,7 @@ _MOST_WITH_HEADER = MAX_COMMIT_BYTES - 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """A new orchestration instance as it is to be inserted. `input` is JSON text."""
+    """A new orchestration instance as it is to be inserted. `input` is JSON text, `trace` the span that starts it."""
 
     instance_id: str
     execution_id: str
@@ -70,6 +71,7 @@ class StartRequest:
     tags: dict[str, str] | None = None
     parent: ParentInstance | None = None
     start_at: datetime | None = None
+    trace: TraceContext | None = None
 
 
 class TaskHub:
@@ -311,6 +313,7 @@ def new_header(request: StartRequest, turn_id: str) -> tuple[Header, list[BlobRo
         start_at=request.start_at,
         alarm=None if request.start_at is None else Alarm("", request.start_at),
         pending=[encode_event(started)],
+        trace=request.trace,
     )
     columns = Columns(
         kind=Kind.orchestration,

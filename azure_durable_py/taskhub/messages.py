@@ -20,6 +20,7 @@ from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.taskhub.naming import inbox_key
 from azure_durable_py.taskhub.protocol import InboxRow
 from azure_durable_py.taskhub.upgrades import Record, fields_of, stamped
+from azure_durable_py.trace_context import TRACE, TraceContext, encode_trace
 
 
 class MalformedMessageError(DurableError):
@@ -50,7 +51,7 @@ class InboxEvent:
     `sender` and `sequence` make it unique (PROTOCOL R10, R12). A sender that begins with
     `CLIENT_SENDER` is a client: its sequence counts what it sent to this target, and may
     arrive in any order. All other senders are instances (`{instance id}:{incarnation}`), whose
-    events arrive in sequence. `control` sorts it before all ordinary events (R15).
+    events arrive in sequence. `control` sorts it before all ordinary events (R15). `trace` is the span that sent it.
     """
 
     event: Event
@@ -59,6 +60,7 @@ class InboxEvent:
     sent_at: datetime
     target: Target = ANY
     control: bool = False
+    trace: TraceContext | None = None
 
     @property
     def key(self) -> str:
@@ -77,6 +79,7 @@ class InboxEvent:
                     "sentAt": encode_time(self.sent_at),
                     "target": [self.target.execution_id, self.target.generation, self.target.attempt],
                     "control": self.control,
+                    **encode_trace(self.trace),
                 },
             )
         ).encode()
@@ -101,6 +104,7 @@ class InboxEvent:
                 sent_at=data.read("sentAt", shape.time),
                 target=Target(*data.read("target", _TARGET)),
                 control=data.read("control", shape.flag),
+                trace=data.get(TRACE, TraceContext.decode, None),
             )
         except ShapeError as error:
             raise MalformedMessageError(f"not an inbox event of this hub: {error}") from error
@@ -181,7 +185,8 @@ class WorkItem:
 
     `id` is unique to the putting of it and never changes when it is put back. A large `input`
     is a reference into the payload rows of the instance's partition. `ready_at`: when the activity was
-    decided. `tries`: how often it was begun before it was put, by processes that did not end it.
+    decided. `tries`: how often it was begun before it was put, by processes that did not end it. `trace` is the span
+    of the call.
     """
 
     id: str
@@ -194,6 +199,7 @@ class WorkItem:
     input: Value = None
     ready_at: datetime | None = None
     tries: int = 0
+    trace: TraceContext | None = None
     again: int = 0
     tag: str = ""
     poisoned: int = 0
@@ -223,6 +229,7 @@ class WorkItem:
                     "input": encode_value(self.input),
                     "readyAt": None if self.ready_at is None else encode_time(self.ready_at),
                     "tries": self.tries,
+                    **encode_trace(self.trace),
                     **_again(self),
                 },
             )
@@ -248,6 +255,7 @@ class WorkItem:
                 input=data.read("input", decode_value),
                 ready_at=data.get("readyAt", shape.optional(shape.time), None),
                 tries=data.get("tries", _COUNT, 0),
+                trace=data.get(TRACE, TraceContext.decode, None),
                 again=data.get("again", _COUNT, 0),
                 tag=data.get("tag", _TAG, ""),
                 poisoned=data.get("poisoned", _COUNT, 0),

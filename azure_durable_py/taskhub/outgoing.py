@@ -55,6 +55,7 @@ from azure_durable_py.taskhub.numbering import number_of
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.taskhub.state import InstanceState, OutboxMessage, SendKind
 from azure_durable_py.taskhub.upgrades import Record, fields_of, stamped
+from azure_durable_py.trace_context import TRACE, TraceContext, encode_trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,12 @@ class Sender:
     execution_id: str
     generation: int
     attempt: int
+    trace: TraceContext | None = None
 
     @classmethod
     def of(cls, instance_id: str, name: str, state: InstanceState) -> Sender:
         """The sender that a header's state stands for."""
-        return cls(instance_id, name, state.execution_id, state.generation, state.attempt)
+        return cls(instance_id, name, state.execution_id, state.generation, state.attempt, state.trace)
 
     @property
     def incarnation(self) -> str:
@@ -80,6 +82,14 @@ class Sender:
     def number(self, decision: int) -> int:
         """The number of what decision `decision` of this attempt sends: grows over generations and attempts."""
         return number_of(self.generation, self.attempt, decision)
+
+    def task(self, decision: int, attempt: int | None = None) -> TraceContext | None:
+        """The span of what a decision hands over.
+
+        :param attempt: which decided it; None: this one.
+        """
+        attempt = self.attempt if attempt is None else attempt
+        return self.trace and self.trace.task(self.execution_id, self.generation, attempt, decision)
 
     @property
     def target(self) -> Target:
@@ -117,6 +127,7 @@ class StartChild:
     input: Value
     version: str | None
     parent: ParentInstance
+    trace: TraceContext | None = None
 
     @property
     def target(self) -> str:
@@ -136,6 +147,7 @@ class StartChild:
             "input": encode_value(self.input),
             "version": self.version,
             "parent": encode_parent(self.parent),
+            **encode_trace(self.trace),
         }
 
     def encode(self) -> str:
@@ -158,6 +170,7 @@ class StartChild:
             data.read("input", decode_value),
             data.read("version", _VERSION),
             parent,
+            data.get(TRACE, TraceContext.decode, None),
         )
 
 
@@ -214,6 +227,7 @@ class StartNew:
     version: str | None
     sent_at: datetime
     start_at: datetime | None = None
+    trace: TraceContext | None = None
 
     @property
     def target(self) -> str:
@@ -230,6 +244,7 @@ class StartNew:
             "version": self.version,
             "sentAt": encode_time(self.sent_at),
             "startAt": None if self.start_at is None else encode_time(self.start_at),
+            **encode_trace(self.trace),
         }
         return json.dumps(stamped(Record.outbox_start, fields))
 
@@ -248,6 +263,7 @@ class StartNew:
             data.read("version", _VERSION),
             data.read("sentAt", shape.time),
             data.read("startAt", shape.optional(shape.time)),
+            data.get(TRACE, TraceContext.decode, None),
         )
 
 
@@ -280,12 +296,19 @@ def outgoing_of(sender: Sender, decision: Event, committed_at: datetime) -> Outg
                 sent_at=committed_at,
             )
             start = StartChild(
-                sender.number(task_id), decision.instance_id, decision.name, decision.input, decision.version, parent
+                sender.number(task_id),
+                decision.instance_id,
+                decision.name,
+                decision.input,
+                decision.version,
+                parent,
+                sender.task(task_id, decision.attempt),
             )
             return start if decision.attempt == sender.attempt else ResumeChild(start, decision.attempt)
         case EventSent(id=task_id):
             raised = EventRaised(committed_at, decision.name, decision.data)
-            event = InboxEvent(raised, sender.incarnation, sender.number(task_id), committed_at)
+            trace = sender.task(task_id)
+            event = InboxEvent(raised, sender.incarnation, sender.number(task_id), committed_at, trace=trace)
             return Deliver(event.sequence, decision.instance_id, event)
         case EntityOperationCalled():
             caller = _caller(sender, decision.id)
@@ -314,7 +337,8 @@ def _caller(sender: Sender, task_id: int) -> EntityCaller:
 
 def _to_entity(sender: Sender, decision: int, entity: str, event: Event) -> Deliver:
     number = sender.number(decision)
-    return Deliver(number, entity, InboxEvent(event, sender.incarnation, number, event.timestamp))
+    trace = sender.task(decision) if isinstance(event, OperationArrived) else None
+    return Deliver(number, entity, InboxEvent(event, sender.incarnation, number, event.timestamp, trace=trace))
 
 
 def is_send(decision: Event) -> TypeGuard[Decision]:

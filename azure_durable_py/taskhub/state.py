@@ -24,6 +24,7 @@ from azure_durable_py.taskhub.idset import MAX_IDS, IdSet
 from azure_durable_py.taskhub.payloads import MAX_STATE_BYTES, compact_json, pack, unpack
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, CorruptRowError
 from azure_durable_py.taskhub.upgrades import Record
+from azure_durable_py.trace_context import TRACE, TraceContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,8 @@ class InstanceState:
     not released. `senders` are the numbers taken of other instances, the last heard of last; those that left the
     header are in `sender_pages`; nothing that was taken was sent after `latest_sent`. `garbage` are rows of this
     partition that may be deleted with any later commit.
-    `entity` is the JSON-ready state of an entity (see the entity modules).
+    `entity` is the JSON-ready state of an entity (see the entity modules). `trace` is the span that started it, if
+    the start was traced.
     """
 
     execution_id: str
@@ -192,6 +194,7 @@ class InstanceState:
     locks: list[tuple[str, str]] = field(default_factory=lambda: [])
     garbage: list[str] = field(default_factory=lambda: [])
     entity: dict[str, Any] | None = None
+    trace: TraceContext | None = None
 
     def copy(self) -> InstanceState:
         """An independent copy, for a turn that may come to nothing."""
@@ -281,6 +284,7 @@ class InstanceState:
             "locks": self.locks,
             "garbage": self.garbage,
             "entity": self.entity,
+            TRACE: None if self.trace is None else self.trace.encode(),
         }
         head = compact_json({name: value for name, value in state.items() if value or name == "executionId"})
         text = f"[{head},[{','.join(self.tail)}]]"
@@ -332,6 +336,7 @@ class InstanceState:
                 locks=data.get("locks", _LOCKS, []),
                 garbage=data.get("garbage", _KEYS, []),
                 entity=data.get("entity", _ENTITY, None),
+                trace=data.get(TRACE, TraceContext.decode, None),
             )
             _check_totals(state)
             return state

@@ -41,7 +41,7 @@ from azure_durable_py.history.events import (
     TimerCreated,
     TimerFired,
 )
-from azure_durable_py.taskhub.entity_state import EntityState, LockHolder, Summary
+from azure_durable_py.taskhub.entity_state import EntityState, LockHolder, Summary, trace_key
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.messages import Cause, Doorbell, InboxEvent, Target, WorkItem
 from azure_durable_py.taskhub.naming import (
@@ -81,6 +81,7 @@ from azure_durable_py.taskhub.state import (
     SendGroup,
 )
 from azure_durable_py.times import UTC
+from azure_durable_py.trace_context import TraceContext
 
 AT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
 LATER = AT + timedelta(days=1)
@@ -89,6 +90,7 @@ PARENT = ParentInstance("order-16", "e0", 1, 0, 7, "Orders", AT)
 CALLER = EntityCaller("order-17", "e1", 2, 0, 9)
 LARGE = PayloadRef(payload_key("turn1", 0), 20_000, 1)
 SECTION = "order-17:e1:3"
+TRACE = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", sampled=True, state="vendor=1")
 
 
 # --- events ------------------------------------------------------------------------------------------
@@ -142,13 +144,18 @@ ARRIVALS: dict[str, tuple[Event, bool]] = {
     "lock-request": (LockRequestArrived(AT, SECTION, CALLER), False),
     "lock-granted": (EntityLockGranted(AT, 9, "@stock@tea", SECTION), False),
     "lock-release": (LockReleaseArrived(AT, SECTION), False),
+    "signal-traced": (OperationArrived(AT, "note", "1"), False),
 }
+
+
+TRACED = {"signal-traced"}
 
 
 def arrival(name: str) -> InboxEvent:
     """An inbox event."""
     event, control = ARRIVALS[name]
-    return InboxEvent(event, "order-16:e0", (2 << 32) | 3, AT, Target("e1", 2, 0), control)
+    trace = TRACE if name in TRACED else None
+    return InboxEvent(event, "order-16:e0", (2 << 32) | 3, AT, Target("e1", 2, 0), control, trace)
 
 
 # --- what is sent ------------------------------------------------------------------------------------
@@ -174,7 +181,8 @@ DOORBELLS: dict[str, Doorbell] = {
 }
 WORK_ITEMS: dict[str, WorkItem] = {
     "small": WorkItem("w1", "order-17", "e1", 2, 0, 3, "charge", "17.5", AT, 1),
-    "large": WorkItem("w2", "order-17", "e1", 2, 0, 4, "charge", LARGE, AT, 0, 2, "x2", 1),
+    "large": WorkItem("w2", "order-17", "e1", 2, 0, 4, "charge", LARGE, AT, again=2, tag="x2", poisoned=1),
+    "traced": WorkItem("w3", "order-17", "e1", 2, 0, 3, "charge", "17.5", AT, trace=TRACE),
 }
 
 
@@ -188,6 +196,12 @@ ENTITY = EntityState(
     pages=[PageRef(backlog_key("turn5"), 1, 5)],
     tail=[encode_event(OperationArrived(AT, "take", "1", CALLER))],
     scheduled={4: encode_event(OperationArrived(AT, "note", "1", signal_time=LATER))},
+)
+_KEPT = encode_event(OperationArrived(AT, "note", "1"))
+TRACED_ENTITY = EntityState(last_operation=AT, tail=[_KEPT], traces={trace_key(_KEPT): TRACE})
+TRACED_STARTS: tuple[Send, ...] = (
+    StartChild(1, "order-17:3", "Ship", "1", "2.0", PARENT, TRACE),
+    StartNew(2, "audit-1", "e9", "Audit", "1", None, AT, trace=TRACE),
 )
 STATES: dict[str, InstanceState] = {
     "orchestration": InstanceState(
@@ -219,6 +233,8 @@ STATES: dict[str, InstanceState] = {
     ),
     "large-start": InstanceState("e1", AT, pending=PayloadRef(payload_key("turn3", 0), 70_000, 1)),
     "entity": InstanceState("e2", AT, sequence=12, timers={4: LATER}, entity=ENTITY.to_json()),
+    "traced": InstanceState("e1", AT, trace=TRACE, messages=[to_message(send) for send in TRACED_STARTS]),
+    "entity-traced": InstanceState("e2", AT, entity=TRACED_ENTITY.to_json()),
 }
 COLUMNS: dict[str, Columns] = {
     "orchestration": Columns(

@@ -112,6 +112,7 @@ class WorkItems:
             input=spill.value(activity.input),
             ready_at=offer.ready_at,
             tries=offer.tries,
+            trace=sender.task(activity.task_id),
         )
 
         async def put() -> None:
