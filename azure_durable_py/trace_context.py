@@ -45,9 +45,7 @@ class TraceContext:
 
         :param headers: by name, whatever the case.
         """
-        found = {
-            name.lower(): value for name, value in headers.items() if name.lower() in ("traceparent", "tracestate")
-        }
+        found = {name.lower(): value for name, value in headers.items()}
         return cls.of_texts(found.get("traceparent"), found.get("tracestate"))
 
     @classmethod

@@ -199,10 +199,10 @@ class WorkItem:
     input: Value = None
     ready_at: datetime | None = None
     tries: int = 0
-    trace: TraceContext | None = None
     again: int = 0
     tag: str = ""
     poisoned: int = 0
+    trace: TraceContext | None = None
 
     @property
     def subject(self) -> str:

@@ -181,7 +181,7 @@ DOORBELLS: dict[str, Doorbell] = {
 }
 WORK_ITEMS: dict[str, WorkItem] = {
     "small": WorkItem("w1", "order-17", "e1", 2, 0, 3, "charge", "17.5", AT, 1),
-    "large": WorkItem("w2", "order-17", "e1", 2, 0, 4, "charge", LARGE, AT, again=2, tag="x2", poisoned=1),
+    "large": WorkItem("w2", "order-17", "e1", 2, 0, 4, "charge", LARGE, AT, 0, 2, "x2", 1),
     "traced": WorkItem("w3", "order-17", "e1", 2, 0, 3, "charge", "17.5", AT, trace=TRACE),
 }
 
