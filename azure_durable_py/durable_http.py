@@ -299,6 +299,18 @@ def shown_address(uri: str) -> str:
     return f"{shown}{'?...' if parts.query else ''}"[:300]
 
 
+def shown_request(text: str) -> str | None:
+    """The input of an HTTP call, as JSON for whoever may see a status: method and address.
+
+    Headers, query and body may hold what opens doors, and are left out. None: it cannot be read.
+    """
+    try:
+        request: dict[str, str] = json.loads(text)
+        return json.dumps({"method": request["method"], "uri": shown_address(request["uri"])})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 # Who is not the one that was called gets none of these.
 _CREDENTIALS = frozenset(
     {

@@ -8,12 +8,11 @@ event that says so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from azure_durable_py.client.status import plain
-from azure_durable_py.durable_http import HTTP_ACTIVITY, shown_address
+from azure_durable_py.durable_http import HTTP_ACTIVITY, shown_request
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import encode_time
 from azure_durable_py.history.events import (
@@ -93,7 +92,7 @@ class _View:
     def _question(self, event: Event) -> dict[str, Any]:
         match event:
             case TaskScheduled(name=name, input=value):
-                return {"FunctionName": name} | self._input(_without_secrets(value) if name == HTTP_ACTIVITY else value)
+                return {"FunctionName": name} | self._input(_shown_input(name, value))
             case SubOrchestrationCreated(name=name, input=value, instance_id=instance_id):
                 return {"FunctionName": name, "InstanceId": instance_id} | self._input(value)
             case EntityOperationCalled(instance_id=instance_id, operation=operation, input=value):
@@ -155,13 +154,10 @@ def _questions(events: Sequence[Event]) -> dict[int, int]:
     return found
 
 
-def _without_secrets(value: Value) -> str | None:
-    """The input of an HTTP call for whoever may see a status: headers, query and body may hold what opens doors."""
-    try:
-        request: dict[str, str] = json.loads(value) if isinstance(value, str) else {}
-        return json.dumps({"method": request["method"], "uri": shown_address(request["uri"])})
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+def _shown_input(activity: str, value: Value) -> Value:
+    if activity != HTTP_ACTIVITY:
+        return value
+    return shown_request(value) if isinstance(value, str) else None
 
 
 def _failed(failure: FailureDetails | None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class Relative:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`ancestors` from the root down to the parent; `me` with what is below. `left_out` children were over the limit."""
+    """`ancestors` from the root down to the parent; `me` with what is below; `left_out` were over the limit."""
 
     ancestors: tuple[Relative, ...]
     me: Relative

@@ -23,7 +23,8 @@ class QueueBacklog:
 @dataclass(frozen=True, slots=True)
 class HubOverview:
     """`counts` is the number of orchestrations by runtime status, `Damaged` among them, of the `counted` first ones;
-    `complete` tells whether these are all. `entities` likewise. `stuck` are ids of instances that show no life."""
+    `complete` tells whether these are all. `entities` likewise. `stuck` are ids of instances that show no life.
+    """
 
     name: str
     storage: str

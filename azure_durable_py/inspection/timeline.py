@@ -1,79 +1,31 @@
 """What an orchestration did and when: its history as steps with a beginning, an end and an outcome.
 
-Owns the joining of decisions with their answers, and of the attempts of one call. Replays and turns are not steps.
+Replays and turns are not steps. How events become steps is told in `joining`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.history.events import Value
+from azure_durable_py.history.events import ExecutionCompleted
+from azure_durable_py.inspection.joining import Joined, join
+from azure_durable_py.inspection.looking import Look, look_closely
+from azure_durable_py.inspection.steps import Step, StepKind, StepOutcome
 from azure_durable_py.taskhub.hub import TaskHub
 
-
-class StepKind(str, Enum):
-    """What a step is."""
-
-    activity = "activity"
-    http = "http"
-    timer = "timer"
-    retry_delay = "retry_delay"
-    event = "event"
-    event_sent = "event_sent"
-    sub_orchestration = "sub_orchestration"
-    entity_call = "entity_call"
-    entity_signal = "entity_signal"
-    lock = "lock"
-    control = "control"
-
-
-class Outcome(str, Enum):
-    """How a step ended, or that it has not."""
-
-    open = "open"
-    completed = "completed"
-    failed = "failed"
-    void = "void"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that an orchestration asked for, was told, or did.
-
-    `began` is when it was decided (of an external event: when it arrived), `ended` when its answer was taken up; what
-    has no length (a signal, an event, suspend and resume) ends when it begins. `due` is when a timer fires. `target`
-    is the instance that it concerns: a child, an entity, the receiver of an event. `attempt` counts from 1 and
-    `retry_of` names the task of the first attempt. `detail` is for people: a reason, the address of a request.
-    `outcome` is `void` for what a rewind made void.
-    """
-
-    kind: StepKind
-    name: str
-    task_id: int | None
-    began: datetime
-    ended: datetime | None
-    outcome: Outcome
-    target: str | None = None
-    due: datetime | None = None
-    attempt: int = 1
-    retry_of: int | None = None
-    input: Value = None
-    result: Value = None
-    failure: FailureDetails | None = None
-    detail: str | None = None
+__all__ = ["Step", "StepKind", "StepOutcome", "Timeline", "read_timeline"]
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """The steps of the newest generation of an orchestration, in the order in which they began.
 
-    `generation` counts from 0: of one above 0 the steps before `continue_as_new` are not kept. `began` is when this
-    generation began; `ended` is None while it runs. `events` is how many events the history has. `left_out` counts
-    steps that were not asked for (see `read_timeline`). `problem` tells why there are no steps, where the history
-    cannot be read.
+    What it waits for by the name of an event comes last: its place changes when more begins. `generation` counts from
+    0: of one above 0 the steps before `continue_as_new` are not kept. `began` is when this generation began; `ended`
+    is None while it runs. `events` is how many events the history has. `left_out` counts steps that were not asked for
+    (see `read_timeline`). `problem` tells why there are no steps, where the history cannot be read.
     """
 
     instance_id: str
@@ -89,13 +41,45 @@ class Timeline:
     problem: str | None = None
 
 
-async def read_timeline(
-    hub: TaskHub, instance_id: str, *, skip: int = 0, limit: int | None = None
-) -> Timeline | None:
+async def read_timeline(hub: TaskHub, instance_id: str, *, skip: int = 0, limit: int | None = None) -> Timeline | None:
     """The timeline of an orchestration; None: there is none of this id.
+
+    It takes one read of the header, and one for each row of its history. It never fails for what is damaged.
 
     :param skip: how many steps to leave out at the beginning.
     :param limit: how many steps to give at most (None: all).
     :raises StorageError: storage refuses, or gives no answer.
     """
-    raise NotImplementedError
+    seen = await look_closely(hub, instance_id)
+    return None if seen is None else timeline_of(seen, skip=skip, limit=limit)
+
+
+def timeline_of(seen: Look, *, skip: int = 0, limit: int | None = None) -> Timeline:
+    """The timeline behind what was seen of an orchestration (see `read_timeline`)."""
+    columns = seen.header.columns
+    found = joined_of(seen)
+    shown = found.steps[skip : None if limit is None else skip + limit]
+    problem = seen.problem or seen.damage or seen.newer
+    return Timeline(
+        instance_id=seen.header.instance_id,
+        name=columns.name,
+        runtime_status=columns.runtime_status,
+        generation=columns.generation,
+        began=found.began or columns.created_time,
+        ended=found.ended or columns.completed_time,
+        events=len(seen.events),
+        steps=shown,
+        left_out=len(found.steps) - len(shown),
+        failure=found.failure or _failure_in_tail(seen),
+        problem=problem or None,
+    )
+
+
+def joined_of(seen: Look) -> Joined:
+    """The history that was seen of an orchestration, as steps."""
+    return join(seen.events, () if seen.state is None else seen.state.timers)
+
+
+def _failure_in_tail(seen: Look) -> FailureDetails | None:
+    """How an instance failed whose older history cannot be read: the newest of it is in the header."""
+    return next((event.failure for event in reversed(seen.tail) if isinstance(event, ExecutionCompleted)), None)

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.life import NEEDY, QUIET, is_in_need
 from azure_durable_py.taskhub.messages import Cause
-from azure_durable_py.taskhub.protocol import Columns, InstanceQuery, Kind
+from azure_durable_py.taskhub.protocol import InstanceQuery
 
 logger = logging.getLogger("azure_durable_py.worker")
-QUIET = timedelta(minutes=10)
-OVERDUE = timedelta(minutes=5)
-ACTIVE = tuple(status.value for status in OrchestrationRuntimeStatus if not status.is_terminal)
 
 
 async def ring_lifeless(hub: TaskHub, *, quiet: timedelta = QUIET) -> int:
@@ -33,21 +30,13 @@ async def ring_lifeless(hub: TaskHub, *, quiet: timedelta = QUIET) -> int:
     Returns how many were rung.
     """
     rung: set[str] = set()
-    for query in _QUERIES:
+    for query in NEEDY:
         await _ring_needy(hub, query, quiet, rung)
     for instance_id in await hub.reliable.instances_with_inbox(hub.clock.now() - quiet):
         await _ring(hub, instance_id, rung)
     if rung:
         logger.info("Rang %d instances that showed no life.", len(rung))
     return len(rung)
-
-
-_QUERIES = (
-    InstanceQuery(with_outbox=True, with_values=False, page_size=1000),
-    InstanceQuery(runtime_status=ACTIVE, with_values=False, page_size=1000),
-    # An entity without an outbox waits for nothing but its inbox.
-    InstanceQuery(kind=Kind.entity, with_outbox=True, with_values=False, page_size=1000),
-)
 
 
 async def _ring_needy(hub: TaskHub, query: InstanceQuery, quiet: timedelta, rung: set[str]) -> None:
@@ -59,7 +48,7 @@ async def _ring_needy(hub: TaskHub, query: InstanceQuery, quiet: timedelta, rung
                 logger.error(
                     "Instance %r is not looked at, as its header is damaged: %s", listed.instance_id, listed.damaged
                 )
-            elif _is_in_need(listed.columns, hub.clock.now(), quiet):
+            elif is_in_need(listed.columns, hub.clock.now(), quiet):
                 await _ring(hub, listed.instance_id, rung)
         token = page.continuation_token
         if token is None:
@@ -70,13 +59,3 @@ async def _ring(hub: TaskHub, instance_id: str, rung: set[str]) -> None:
     if instance_id not in rung:
         await hub.retry(lambda: hub.ring(instance_id, "no sign of life", Cause.repair))
         rung.add(instance_id)
-
-
-def _is_in_need(columns: Columns, now: datetime, quiet: timedelta) -> bool:
-    if now - columns.last_updated_time < quiet:
-        return False
-    if columns.has_outbox:
-        return True
-    if columns.wake_time is not None:
-        return now - columns.wake_time > OVERDUE
-    return columns.runtime_status == OrchestrationRuntimeStatus.Pending.value

@@ -20,7 +20,7 @@ from azure_durable_py.taskhub.protocol import Header, InstanceQuery, Kind
 from azure_durable_py.taskhub.reading import read_value
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.taskhub.upgrades import Record, record_of
-from azure_durable_py.worker.lifeless import ACTIVE
+from azure_durable_py.taskhub.life import ACTIVE
 from tests.chaos.app import FIRST_BALANCE
 from tests.chaos.effects import BEGIN, Note
 from tests.chaos.place import Row
