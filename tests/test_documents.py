@@ -141,9 +141,10 @@ def test_make_has_what_a_page_has_it_make(page: Path):
 
 @each_page
 def test_options_that_a_page_names_exist(page: Path):
-    for command, rest in re.findall(r"azure-durable (\w+)((?: [^`\n|]*)?)", _without_output(TEXTS[page])):
-        known = cli.commands.get(command)
-        assert known is not None, f"there is no `azure-durable {command}`"
+    for words, rest in re.findall(
+        r"azure-durable (?=[a-z])((?:[a-z]+(?:-[a-z]+)*(?: |\b))+)([^`\n|]*)", _without_output(TEXTS[page])
+    ):
+        command, known = _command(words)
         options = {
             option for parameter in known.params if isinstance(parameter, click.Option) for option in parameter.opts
         }
@@ -153,6 +154,19 @@ def test_options_that_a_page_names_exist(page: Path):
         source = (ROOT / module.replace(".", "/") / "__main__.py").read_text(encoding="utf-8")
         for option in re.findall(r"(?<!\S)(--[a-z]+)", rest):
             assert f'"{option}"' in source, f"`python -m {module}` has no {option}"
+
+
+def _command(words: str) -> tuple[str, click.Command]:
+    """The command that words begin with, and its name; what comes after it are its arguments."""
+    found: click.Command = cli
+    name = ""
+    for word in words.split():
+        if not isinstance(found, click.Group):
+            break
+        inner = found.get_command(click.Context(found), word)
+        assert inner is not None, f"there is no `azure-durable {name}{word}`"
+        found, name = inner, f"{name}{word} "
+    return name.strip(), found
 
 
 def test_the_workflows_make_what_there_is():

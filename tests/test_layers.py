@@ -63,10 +63,11 @@ RESERVED = {
     "azure.storage": ("taskhub.azure",),
     "azure.data": ("taskhub.azure",),
     "azure.identity": ("taskhub.azure", "worker.http"),
-    "aiohttp": ("taskhub.azure", "hosting.local", "worker.http"),
+    "aiohttp": ("taskhub.azure", "hosting.local", "worker.http", "cli.remote"),
     "azure.functions": ("app", "bindings", "hosting"),
     "sqlite3": ("taskhub",),
     "click": ("cli",),
+    "rich": ("cli",),
 }
 # A turn is a pure function: nothing that waits, talks or reads a clock belongs in the runtime.
 IMPURE = ("asyncio", "threading", "socket", "time", "random", "aiohttp", "sqlite3")

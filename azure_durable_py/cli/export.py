@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections.abc import Generator
@@ -13,8 +12,15 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from azure_durable_py.cli.examples import examples
+from azure_durable_py.cli.exits import CommandError, as_command_error
+from azure_durable_py.cli.moments import MOMENT
+from azure_durable_py.cli.output import write_line
+from azure_durable_py.cli.running import run
+from azure_durable_py.cli.target import HubTarget, about_hub
+from azure_durable_py.cli.text import escaped
+from azure_durable_py.cli.values import STATUSES, TAG, every
 from azure_durable_py.errors import DurableError
-from azure_durable_py.times import from_iso
 
 if TYPE_CHECKING:
     from azure_durable_py.client.export import ExportedInstance
@@ -22,63 +28,48 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_REPORTS = 2.0
 
 
-def _moment(text: str) -> datetime:
-    try:
-        return from_iso(text)
-    except ValueError:
-        wanted = "2026-01-31 or 2026-01-31T08:30:00Z (without a zone: UTC)"
-        raise click.BadParameter(f"{text!r} is no time such as {wanted}.") from None
-
-
-def _tag(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise click.BadParameter(f"{text!r} is no tag: give NAME=VALUE.")
-    return name, value
-
-
-@click.command()
-@click.argument("app_dir", type=click.Path(path_type=Path), default=Path())
-@click.option("--storage", metavar="X", help="Where the task hub is, as for `azure-durable start`.")
+@click.command(
+    epilog=examples(
+        "azure-durable export --output 2026-01.jsonl --completed-before 2026-02-01",
+        "azure-durable export --runtime-status Failed --created-after 7d ./my-app",
+    )
+)
+@about_hub()
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Where to write (default: to stdout).")
-@click.option("--created-after", type=_moment, metavar="TIME", help="Created then or later.")
-@click.option("--created-before", type=_moment, metavar="TIME", help="Created then or earlier.")
-@click.option("--completed-after", type=_moment, metavar="TIME", help="Finished then or later.")
-@click.option("--completed-before", type=_moment, metavar="TIME", help="Finished then or earlier.")
-@click.option("--runtime-status", multiple=True, metavar="STATUS", help="Completed, Failed, Terminated ...")
+@click.option("--created-after", type=MOMENT, metavar="TIME", help="Created then or later.")
+@click.option("--created-before", type=MOMENT, metavar="TIME", help="Created then or earlier.")
+@click.option("--completed-after", type=MOMENT, metavar="TIME", help="Finished then or later.")
+@click.option("--completed-before", type=MOMENT, metavar="TIME", help="Finished then or earlier.")
+@click.option("--runtime-status", multiple=True, type=STATUSES, metavar="STATUS", help="Completed, Failed ...")
 @click.option("--prefix", metavar="TEXT", help="The instance id begins with this.")
 @click.option("--name", "names", multiple=True, help="Of this orchestrator.")
 @click.option(
-    "--tag", "tags", multiple=True, type=_tag, metavar="NAME=VALUE", help="It has this tag; with several, all of them."
+    "--tag", "tags", multiple=True, type=TAG, metavar="NAME=VALUE", help="It has this tag; with several, all of them."
 )
 def export(
-    app_dir: Path,
-    storage: str | None,
+    target: HubTarget,
     output: Path | None,
     created_after: datetime | None,
     created_before: datetime | None,
     completed_after: datetime | None,
     completed_before: datetime | None,
-    runtime_status: tuple[str, ...],
+    runtime_status: tuple[tuple[str, ...], ...],
     prefix: str | None,
     names: tuple[str, ...],
     tags: tuple[tuple[str, str], ...],
 ) -> None:
-    """Export the finished instances of the app in APP_DIR (default: here): a line of JSON for each, with its history.
+    """Export finished instances with their histories, as lines of JSON.
 
     --runtime-status and --name may be given several times, and take any of them; with several of --tag, an instance
     has all of them. A FILE has its name when it is whole; while it grows it is FILE.part.
     """
-    from azure_durable_py.client.client import DurableOrchestrationClient
 
-    directory = app_dir.resolve()
-
-    async def run(stream: IO[str], report: _Report) -> None:
-        async with DurableOrchestrationClient.from_app_settings(directory, storage=storage) as client:
+    async def write(stream: IO[str], report: _Report) -> None:
+        async with target.open_client() as client:
             instances = client.export_history(
                 created_after,
                 created_before,
-                runtime_status,
+                every(runtime_status) or None,
                 prefix,
                 names=names,
                 tags=dict(tags),
@@ -93,13 +84,15 @@ def export(
     report = _Report()
     try:
         with _opened(output) as stream:
-            asyncio.run(run(stream, report))
+            run(write(stream, report))
     except DurableError as error:
-        raise click.ClickException(f"{error} ({report.count} instances were exported before.)") from error
+        known = as_command_error(error)
+        assert known is not None
+        raise CommandError(f"{error} ({report.count} instances were exported before.)", known.code) from error
     except BrokenPipeError:
         raise  # Who reads has had enough: click ends without a word.
     except OSError as error:
-        raise click.ClickException(f"{output or 'stdout'} cannot be written: {error}.") from error
+        raise CommandError(f"{output or 'stdout'} cannot be written: {error}.") from error
     report.end()
 
 
@@ -116,7 +109,8 @@ class _Report:
         self.count += 1
         if instance.status.damaged:
             self._damaged += 1
-            click.echo(f"Instance {instance.status.instance_id!r} is damaged: {instance.status.damaged}", err=True)
+            told = f"Instance {instance.status.instance_id!r} is damaged: {instance.status.damaged}"
+            write_line(sys.stderr, escaped(told))
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _SECONDS_BETWEEN_REPORTS
             click.echo(f"{self.count} instances ...", err=True)

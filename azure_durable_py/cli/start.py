@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from azure_durable_py.errors import DurableError
+from azure_durable_py.cli.examples import examples
 from azure_durable_py.hosting.local import DEFAULT_PORT
 
 
-@click.command()
+@click.command(epilog=examples("azure-durable start", "azure-durable start --port 7072 --storage memory ./my-app"))
 @click.argument("app_dir", type=click.Path(path_type=Path), default=Path())
 @click.option("--port", type=click.IntRange(0, 65535), help=f"Port of the HTTP server (default {DEFAULT_PORT}).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -57,9 +57,6 @@ def start(
     from azure_durable_py.stand_in import install_as_durable_functions
 
     configure_logging(logging.DEBUG if verbose else logging.INFO)
-    try:
-        if as_durable_functions:
-            install_as_durable_functions()
-        run(Options(app_dir, host, port, storage, grace))
-    except DurableError as error:
-        raise click.ClickException(str(error)) from error
+    if as_durable_functions:
+        install_as_durable_functions()
+    run(Options(app_dir, host, port, storage, grace))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -37,25 +38,31 @@ async def opened(
         await hub.close()
 
 
-def open_hub(app_dir: Path, storage: str | None, environ: Mapping[str, str]) -> AbstractAsyncContextManager[TaskHub]:
+def open_hub(
+    app_dir: Path, storage: str | None, environ: Mapping[str, str], hub_name: str | None = None
+) -> AbstractAsyncContextManager[TaskHub]:
     """The task hub that the app in a directory works on, open while the context lasts.
 
     :param storage: as for `azure-durable start`.
+    :param hub_name: another hub in the same storage.
     :raises SettingsError: a setting or the storage cannot be used (when entered).
     :raises StorageError: the hub cannot be opened (when entered).
     """
-    return opened(lambda: of_app(app_dir, storage, environ), lambda hub, _: hub)
+    return opened(lambda: of_app(app_dir, storage, environ, hub_name), lambda hub, _: hub)
 
 
-def of_app(app_dir: Path, storage: str | None, environ: Mapping[str, str]) -> Place:
+def of_app(app_dir: Path, storage: str | None, environ: Mapping[str, str], hub_name: str | None = None) -> Place:
     """Where the app in a directory has its hub, as `azure-durable start` would find it.
 
     :param storage: as for `azure-durable start`.
+    :param hub_name: another hub in the same storage (default: the app's own).
     :raises SettingsError: a setting or the storage cannot be used.
     """
     if not app_dir.is_dir():
         raise SettingsError(f"There is no directory {app_dir} to read the settings of an app from.")
     settings, values = read_app(app_dir, environ)
+    if hub_name is not None:
+        settings = replace(settings, hub_name=hub_name)
     return _open(storage or default_storage(settings, values), settings, values, app_dir)
 
 

@@ -84,8 +84,8 @@ def test_options_select(app_dir: Path, options: list[str], expected: list[str]) 
     [
         (["--created-after", "yesterday"], 2, "'yesterday' is no time"),
         (["--tag", "shop"], 2, "'shop' is no tag"),
-        (["--runtime-status", "Running"], 1, "Only finished instances"),
-        (["--runtime-status", "Done"], 1, "'Done' is not a runtime status"),
+        (["--runtime-status", "Running"], 2, "Only finished instances"),
+        (["--runtime-status", "Done"], 2, "'Done' is not a runtime status"),
         (["--storage", "Nowhere"], 1, "There is no storage 'Nowhere'"),
         (["--output", "/no/such/directory/out.jsonl"], 1, "cannot be written"),
     ],
@@ -114,7 +114,7 @@ def test_a_damaged_instance_is_told_of_and_exported(app_dir: Path) -> None:
 
 def test_what_was_written_before_an_error_has_not_the_name_of_a_whole_file(app_dir: Path) -> None:
     target = app_dir / "out.jsonl"
-    assert export(app_dir, "--output", str(target), "--runtime-status", "Running").exit_code == 1
+    assert export(app_dir, "--output", str(target), "--runtime-status", "Running").exit_code == 2
     assert not target.exists()
 
 

@@ -99,6 +99,14 @@ async def _etag(hub: TaskHub) -> str:
 
 
 def test_an_instance_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
+    asyncio.run(put(tmp_path))
+    result = CliRunner().invoke(cli, ["show", "order-18", str(tmp_path)])
+    assert result.exit_code == 3
+    assert result.output == f"Error: There is no instance 'order-18' in the task hub of {tmp_path}.\n"
+
+
+def test_looking_makes_no_hub(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["show", "order-17", str(tmp_path)])
-    assert result.exit_code == 1
-    assert "There is no instance 'order-17' in the task hub of " in result.output
+    assert result.exit_code == 3
+    assert f"There is no task hub in {tmp_path}" in result.output
+    assert list(tmp_path.iterdir()) == []

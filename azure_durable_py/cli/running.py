@@ -1,0 +1,30 @@
+"""Runs what a command does on the event loop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from azure_durable_py.cli.text import one_line
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Do the work of a command, and tell on stderr what the engine warns of meanwhile."""
+    import asyncio
+
+    if not logging.root.handlers:
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.WARNING)
+        handler.setFormatter(_WarningFormatter())
+        logging.root.addHandler(handler)
+    return asyncio.run(work)
+
+
+class _WarningFormatter(logging.Formatter):
+    """What went wrong, in one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.capitalize()}: {one_line(record.getMessage())}"

@@ -1,0 +1,168 @@
+"""What all commands share: the list of them, how quickly it is there, how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from azure_durable_py.cli.commands import COMMANDS, cli
+from azure_durable_py.cli.exits import MEANINGS, CommandError, ExitCode, as_command_error
+from azure_durable_py.errors import InstanceNotFoundError, InvalidRequestError, SettingsError, StorageUnavailableError
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def commands(group: click.Group = cli, path: str = "azure-durable") -> Iterator[tuple[str, click.Command]]:
+    """Every command, those of groups too, with the words that call it."""
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        assert command is not None
+        yield f"{path} {name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+
+
+ALL = dict(commands())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], []], ids=["help", "version", "nothing"])
+def test_help_and_version_import_next_to_nothing(arguments: list[str]) -> None:
+    code = (
+        "import sys, json; from azure_durable_py.cli.commands import cli\n"
+        f"try: cli({arguments!r})\nexcept SystemExit: pass\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    modules = json.loads(done.stdout.splitlines()[-1])
+    assert [name for name in modules if name.split(".")[0] in ("asyncio", "rich", "aiohttp", "azure", "sqlite3")] == []
+    ours = [name for name in modules if name.startswith("azure_durable_py")]
+    assert len(ours) <= 8, ours
+    assert len(modules) <= 220
+
+
+def test_the_help_of_a_command_imports_nothing_of_the_engine() -> None:
+    code = (
+        "import sys, json; from azure_durable_py.cli.commands import cli\n"
+        "try: cli(['export', '--help'])\nexcept SystemExit: pass\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    modules = json.loads(done.stdout.splitlines()[-1])
+    assert [name for name in modules if name.split(".")[0] in ("asyncio", "rich", "aiohttp", "azure", "sqlite3")] == []
+    assert "azure_durable_py.taskhub" not in modules
+
+
+@pytest.mark.parametrize("path", [path for path in ALL if path.count(" ") == 1])
+def test_the_list_says_of_a_command_what_its_own_help_begins_with(path: str) -> None:
+    listed = {entry.name: entry.help for entries in COMMANDS.values() for entry in entries}
+    said = (ALL[path].help or "").split("\n\n", 1)[0].replace("\n", " ")
+    assert said.startswith(listed[path.split()[1]].rstrip("."))
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_the_help_of_a_command_shows_examples(path: str) -> None:
+    command = ALL[path]
+    if isinstance(command, click.Group):
+        pytest.skip("a group has no examples of its own")
+    result = CliRunner().invoke(cli, [*path.split()[1:], "--help"])
+    assert result.exit_code == 0
+    lines = [line.strip() for line in result.output.splitlines()]
+    assert "Examples:" in lines
+    assert [line for line in lines if line.startswith(path)]
+
+
+def test_the_help_tells_every_exit_code() -> None:
+    output = CliRunner().invoke(cli, ["--help"]).output
+    assert list(MEANINGS) == list(ExitCode)
+    for code, meaning in MEANINGS.items():
+        assert f"{code.value}  {meaning}" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["lsit"], "Error: There is no command 'lsit'. See `azure-durable --help`.\n"),
+        (["shwo"], "Error: There is no command 'shwo'. Did you mean show? See `azure-durable --help`.\n"),
+        (["show"], "Error: INSTANCE_ID is missing: the id of the instance. See `azure-durable show --help`.\n"),
+        (["show", "a", ".", "b"], "Error: There is an argument too many: 'b'. See `azure-durable show --help`.\n"),
+        (
+            ["repair", "--storage", "a", "--connection-string-setting", "b"],
+            (
+                "Error: --storage and --connection-string-setting say the same: give one of them. "
+                "See `azure-durable repair --help`.\n"
+            ),
+        ),
+        (
+            ["repair", "--url", "http://localhost:7071"],
+            (
+                "Error: This needs the task hub itself, which a host's URL does not give. "
+                "Leave out --url, and name the app's directory or --storage.\n"
+            ),
+        ),
+        (
+            ["repair", "--storage", "memory"],
+            (
+                "Error: A task hub in memory is inside the process of its host. "
+                "Ask that host: --url http://127.0.0.1:7071\n"
+            ),
+        ),
+    ],
+    ids=["unknown", "near", "missing", "too-many", "twice", "url", "memory"],
+)
+def test_wrong_usage_is_one_line_with_the_mend(arguments: list[str], line: str) -> None:
+    result = CliRunner().invoke(cli, arguments, prog_name="azure-durable")
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", line)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InstanceNotFoundError("x"), ExitCode.not_found),
+        (InvalidRequestError("x"), ExitCode.wrong_usage),
+        (SettingsError("x"), ExitCode.did_not_work),
+        (StorageUnavailableError("x"), ExitCode.did_not_work),
+        (TimeoutError("x"), ExitCode.timed_out),
+        (click.UsageError("x"), ExitCode.wrong_usage),
+        (CommandError("x", ExitCode.instance_failed), ExitCode.instance_failed),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value.name,
+)
+def test_an_error_has_its_exit_code(error: Exception, code: ExitCode) -> None:
+    told = as_command_error(error)
+    assert told is not None
+    assert told.code is code
+
+
+def test_a_defect_is_not_made_a_message() -> None:
+    assert as_command_error(KeyError("x")) is None
+
+
+def test_an_error_steers_no_terminal_whatever_it_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    CommandError("There is no \x1b[31m\rsuch\u202e thing.").show()
+    assert capsys.readouterr().err == "Error: There is no \\x1b[31m\\rsuch\\u202e thing.\n"
+
+
+def test_an_option_of_core_tools_names_the_hub_too(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["show", "--id", "a", str(tmp_path), "--task-hub-name", "OtherHub"])
+    assert result.exit_code == 3
+    assert f"{tmp_path / '.azure-durable' / 'OtherHub.db'}" in result.stderr
+
+
+def test_without_the_extra_the_mend_is_named() -> None:
+    code = (
+        "import sys; sys.modules['click'] = None\n"
+        "from azure_durable_py.cli.main import main\nsys.argv = ['azure-durable', '--help']\nmain()"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=False)
+    assert done.returncode == 1
+    assert "pip install 'azure-durable-py[local]'" in done.stderr
