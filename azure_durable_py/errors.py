@@ -79,6 +79,10 @@ class InstanceNotFailedError(DurableError):
     """Only an instance that has failed can be rewound, and this one has not."""
 
 
+class KeyNotFoundError(DurableError):
+    """The task hub has no key of this name."""
+
+
 class RewindNotPossibleError(DurableError):
     """The instance failed where it cannot go on from: inside a critical section, whose locks are gone."""
 

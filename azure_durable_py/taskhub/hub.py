@@ -26,6 +26,7 @@ from azure_durable_py.history.codec import encode_event, encode_time
 from azure_durable_py.history.events import ExecutionStarted, ParentInstance, PayloadRef
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.columns import DamagedHeaderError
+from azure_durable_py.taskhub.keys import HubKeys
 from azure_durable_py.taskhub.messages import Cause, Doorbell, InboxEvent
 from azure_durable_py.taskhub.naming import staged_message, staged_start
 from azure_durable_py.taskhub.patience import Patience
@@ -88,6 +89,7 @@ class TaskHub:
         self.store = Checked(store)
         self.reliable = Repeating(self.store, self.ids)
         """The same store, which repeats calls while it gives no answer."""
+        self.keys = HubKeys(self.store, self.reliable, self.clock, lambda: self.info)
         self._listeners: list[Callable[[str, float], None]] = []
         self._info: HubInfo | None = None
 
@@ -110,6 +112,7 @@ class TaskHub:
     async def close(self) -> None:
         """Release the store's connections."""
         self._info = None
+        self.keys.forget()
         await self.store.close()
 
     # --- queues --------------------------------------------------------------------------------

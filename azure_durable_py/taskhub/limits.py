@@ -64,6 +64,14 @@ def check_id(instance_id: str) -> None:
     _utf8(instance_id, "An instance id")
 
 
+def check_keyring(body: bytes, expected: str | None) -> None:  # noqa: ARG001 - takes what its call takes
+    """Refuse keys of the hub that no store can keep.
+
+    :raises UnstorableError: they are too large.
+    """
+    _check_body(len(body), MAX_BODY_BYTES, "The keys of the hub")
+
+
 def check_keys(keys: Collection[str], *, blobs: bool = False) -> None:
     """Refuse keys that are not inbox keys (or, with `blobs`, RowKeys of blob rows)."""
     pattern = _BLOB_KEY if blobs else _KEY

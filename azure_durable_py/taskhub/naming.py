@@ -41,6 +41,8 @@ _WITH_NAMES = tuple(kind for kind in RowKind if kind is not RowKind.header)
 
 MARKER_PARTITION = "$hub"
 MARKER_KEY = "marker"
+KEYRING_KEY = "keys"
+"""Of the row beside the marker that holds the keys of the hub."""
 HEADER_KEY = RowKind.header.value
 
 

@@ -194,6 +194,14 @@ class QueueMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredKeys:
+    """The keys of the hub as one record, opaque to the store: at most `MAX_BODY_BYTES`; keep it out of logs."""
+
+    body: bytes = field(repr=False)
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
 class HubInfo:
     """What the marker row of the hub says. `signing_key` signs management URLs; keep it out of logs."""
 
@@ -259,6 +267,19 @@ class TaskHubStore(Protocol):
 
     async def delete_hub(self) -> None:
         """Delete the table and the queues, with everything in them. Idempotent."""
+        ...
+
+    async def load_keys(self) -> StoredKeys | None:
+        """The keys of the hub; None while nobody has made any."""
+        ...
+
+    async def save_keys(self, body: bytes, expected: str | None) -> str:
+        """Write the keys of the hub; returns their new ETag.
+
+        :param expected: the ETag of those that are replaced; None: there are none yet.
+        :raises ConcurrencyConflictError: theirs is another ETag, there are some, or there are none any more.
+        :raises UnstorableError: they are over `MAX_BODY_BYTES`.
+        """
         ...
 
     # --- one partition -----------------------------------------------------------------------

@@ -33,6 +33,7 @@ class Record(str, Enum):
     payload = "payload"
     senders = "page of senders"
     backlog = "page of a backlog"
+    keyring = "keyring"
 
 
 VERSIONS: dict[Record, int] = {**dict.fromkeys(Record, 1), Record.header: 2, Record.history: 2}

@@ -36,6 +36,8 @@ class StoreWrapper:
         self.inner = inner
         self.instance_queue = inner.instance_queue
         self.delete_hub = self.around("delete_hub", inner.delete_hub)
+        self.load_keys = self.around("load_keys", inner.load_keys)
+        self.save_keys = self.around("save_keys", inner.save_keys)
         self.load = self.around("load", inner.load)
         self.load_header = self.around("load_header", inner.load_header)
         self.commit = self.around("commit", inner.commit)
@@ -94,6 +96,7 @@ class Checked(StoreWrapper):
     def __init__(self, inner: TaskHubStore) -> None:
         super().__init__(inner)
         # Typed: a check takes what its call takes.
+        self.save_keys = _checked(limits.check_keyring, self.save_keys)
         self.load = _checked(limits.check_id, self.load)
         self.load_header = _checked(limits.check_id, self.load_header)
         self.commit = _checked(limits.check_commit, self.commit)

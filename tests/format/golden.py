@@ -18,6 +18,7 @@ from azure_durable_py.history.codec import decode_event, encode_event
 from azure_durable_py.taskhub.azure import rows
 from azure_durable_py.taskhub.azure.tables import _marker_row
 from azure_durable_py.taskhub.columns import read_columns
+from azure_durable_py.taskhub.keyring import Keyring
 from azure_durable_py.taskhub.messages import Doorbell, InboxEvent, WorkItem
 from azure_durable_py.taskhub.naming import chunk_keys
 from azure_durable_py.taskhub.outgoing import Deliver, from_message, to_message
@@ -250,6 +251,7 @@ GOLDEN: dict[str, Golden] = {
     "payload": _rows(Record.payload, "30-payload-turn1-0000", '"tea"' * 10_000, str, '"tea"' * 10_000),
     "senders": _rows(Record.senders, "50-senders-turn4", '{"order-1:e1": 3}', json.loads, {"order-1:e1": 3}),
     "backlog": _rows(Record.backlog, "60-backlog-turn5", "\n".join(samples.ENTITY.tail), str, samples.ENTITY.tail[0]),
+    "keyring": _record(Record.keyring, "json", samples.KEYRING.encode, Keyring.decode, samples.KEYRING),
     "marker": Golden(FORMAT_VERSION, "json", _marker, _read_marker, _MARKER, _FORMAT),
     "keys": Golden(FORMAT_VERSION, "json", lambda: _pretty(samples.KEYS), json.loads, samples.KEYS, _FORMAT),
     "schema-azure": Golden(FORMAT_VERSION, "json", _azure_schema, json.loads, json.loads(_azure_schema()), _FORMAT),

@@ -43,6 +43,7 @@ from azure_durable_py.history.events import (
 )
 from azure_durable_py.taskhub.entity_state import EntityState, LockHolder, Summary, trace_key
 from azure_durable_py.taskhub.idset import IdSet
+from azure_durable_py.taskhub.keyring import Key, KeyName, Keyring, Revocation, SigningKey
 from azure_durable_py.taskhub.messages import Cause, Doorbell, InboxEvent, Target, WorkItem
 from azure_durable_py.taskhub.naming import (
     BEHIND_ALL,
@@ -295,3 +296,19 @@ KEYS: dict[str, str | list[str]] = {
     "queue of order-17 among them": QueueNames("MyHub", 3).of_instance("order-17"),
     "poison queues": [poison_queue(queue) for queue in QueueNames("MyHub", 1).all],
 }
+
+# --- the keys of a hub -------------------------------------------------------------------------------
+
+KEYRING = Keyring(
+    keys={
+        KeyName.parse("master"): Key("the-master-key-of-a-sample-hub", AT),
+        KeyName.parse("host/default"): Key("a-host-key-of-a-sample-hub", AT),
+        KeyName.parse("system/durabletask_extension"): Key("the-system-key-of-a-sample-hub", AT),
+        KeyName.parse("function/order/default"): Key("a-function-key-of-a-sample-hub", LATER),
+    },
+    signing=(
+        SigningKey("5a6b7c8d", bytes(range(32, 64)), LATER),
+        SigningKey("hub", bytes(range(32)), AT, LATER + timedelta(days=7)),
+    ),
+    revoked={"order-17": Revocation(AT, LATER)},
+)

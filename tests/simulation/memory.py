@@ -33,6 +33,7 @@ from azure_durable_py.taskhub.protocol import (
     Loaded,
     Page,
     QueueMessage,
+    StoredKeys,
 )
 
 
@@ -100,6 +101,7 @@ class Place:
         self.hubs: dict[str, HubInfo] = {}
         self.partitions: dict[str, dict[str, Partition]] = {}
         self.queues: dict[str, Queue] = {}
+        self.keys: dict[str, StoredKeys] = {}
         self.messages_made = 0
 
 
@@ -173,8 +175,20 @@ class MemoryStore:
     async def delete_hub(self) -> None:
         self.place.hubs.pop(self._hub, None)
         self.place.partitions.pop(self._hub, None)
+        self.place.keys.pop(self._hub, None)
         for queue in self._queues.all:
             self.place.queues.pop(queue, None)
+
+    async def load_keys(self) -> StoredKeys | None:
+        self._open_partitions()
+        return self.place.keys.get(self._hub)
+
+    async def save_keys(self, body: bytes, expected: str | None) -> str:
+        found = await self.load_keys()
+        if (None if found is None else found.etag) != expected:
+            raise ConcurrencyConflictError("The keys were changed since they were read.")
+        stored = self.place.keys[self._hub] = StoredKeys(body, self._ids.new())
+        return stored.etag
 
     def _of(self, instance_id: str) -> Partition:
         partitions = self._open_partitions()

@@ -33,6 +33,7 @@ from azure_durable_py.taskhub.protocol import (
     InboxRow,
     InstanceQuery,
     Kind,
+    StoredKeys,
     TaskHubStore,
 )
 from azure_durable_py.times import UTC
@@ -196,6 +197,64 @@ async def test_the_description_names_the_hub_and_no_secret(store: TaskHubStore, 
     assert hub_name in store.description
     assert "AccountKey" not in store.description
     assert "Eby8" not in store.description
+
+
+# --- the keys of the hub ---------------------------------------------------------------------------------
+
+
+async def test_a_hub_has_no_keys_until_somebody_makes_some(store: TaskHubStore):
+    assert await store.load_keys() is None
+    etag = await store.save_keys(b"one", None)
+    assert await store.load_keys() == StoredKeys(b"one", etag)
+
+
+async def test_keys_are_replaced_by_who_knows_them(store: TaskHubStore):
+    with pytest.raises(ConcurrencyConflictError):
+        await store.save_keys(b"one", "W/\"datetime'2026-01-01T00%3A00%3A00Z'\"")
+    first = await store.save_keys(b"one", None)
+    with pytest.raises(ConcurrencyConflictError):
+        await store.save_keys(b"two", None)
+    second = await store.save_keys(b"two", first)
+    with pytest.raises(ConcurrencyConflictError):
+        await store.save_keys(b"three", first)
+    assert await store.load_keys() == StoredKeys(b"two", second)
+
+
+async def test_of_many_that_make_keys_at_once_one_does(store_factory: StoreFactory):
+    stores = [await store_factory() for _ in range(4)]
+    made = await asyncio.gather(
+        *(each.save_keys(b"%d" % number, None) for number, each in enumerate(stores)), return_exceptions=True
+    )
+    [winner] = [number for number, etag in enumerate(made) if isinstance(etag, str)]
+    assert all(isinstance(other, ConcurrencyConflictError) for other in made if not isinstance(other, str))
+    found = [await each.load_keys() for each in stores]
+    assert {keys.body for keys in found if keys is not None} == {b"%d" % winner}
+
+
+async def test_keys_are_of_no_instance(store: TaskHubStore):
+    await store.save_keys(b"secret", None)
+    await insert(store, "one")
+    assert await listed_ids(store) == {"one"}
+    assert await store.instances_with_inbox(datetime(2100, 1, 1, tzinfo=UTC)) == []
+    assert await store.blob_keys("one") == await store.blob_keys("$hub") == {}
+
+
+async def test_keys_go_with_the_hub(store: TaskHubStore):
+    await store.save_keys(b"secret", None)
+    await store.delete_hub()
+    await store.open()
+    assert await store.load_keys() is None
+
+
+async def test_large_keys_are_kept_and_larger_ones_refused(store: TaskHubStore):
+    etag = await store.save_keys(b"k" * MAX_BODY_BYTES, None)
+    assert await store.load_keys() == StoredKeys(b"k" * MAX_BODY_BYTES, etag)
+    with pytest.raises(UnstorableError):
+        await store.save_keys(b"k" * (MAX_BODY_BYTES + 1), etag)
+
+
+def test_stored_keys_do_not_show_themselves():
+    assert "secret" not in repr(StoredKeys(b"secret", "1"))
 
 
 # --- headers -----------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from azure_durable_py.errors import HubFormatError
 from azure_durable_py.history.events import EventRaised, PayloadRef
 from azure_durable_py.taskhub import marker, upgrades
 from azure_durable_py.taskhub.azure import AzureStore, StorageConnection
+from azure_durable_py.taskhub.keyring import Keyring
 from azure_durable_py.taskhub.marker import check_marker
 from azure_durable_py.taskhub.messages import (
     Cause,
@@ -39,6 +40,7 @@ ITEM = WorkItem("w1", "one", "e1", 0, 0, 3, "hello")
 EVENT = InboxEvent(EventRaised(T0, "go", "1"), "client:x", 0, T0)
 START = StartNew(2, "new", "e9", "New", PayloadRef("30-payload-x-0000", 9, 1), None, T0)
 STATE = InstanceState("e1", T0)
+RING = Keyring.first(b"k" * 32, T0)
 
 
 @pytest.fixture
@@ -76,6 +78,8 @@ def _pair(record: Record) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
             return lambda: to_message(START), from_message
         case Record.header:
             return STATE.encode, InstanceState.decode
+        case Record.keyring:
+            return RING.encode, Keyring.decode
         case _:
             return _page(record)
 

@@ -15,8 +15,8 @@ from typing import Any
 from azure_durable_py import shape
 from azure_durable_py.taskhub import columns
 from azure_durable_py.taskhub.limits import prefix_range
-from azure_durable_py.taskhub.naming import HEADER_KEY, INBOX_PREFIX
-from azure_durable_py.taskhub.protocol import BlobRow, Columns, Header, InboxRow, Listed
+from azure_durable_py.taskhub.naming import HEADER_KEY, INBOX_PREFIX, KEYRING_KEY, MARKER_PARTITION
+from azure_durable_py.taskhub.protocol import BlobRow, Columns, Header, InboxRow, Listed, StoredKeys
 from azure_durable_py.times import UTC
 
 _PROPERTY_BYTES = 65_536
@@ -162,6 +162,17 @@ def blob_row(instance_id: str, row: BlobRow) -> Row:
 def blob_of(row: Mapping[str, Any]) -> BlobRow:
     """The history page or payload chunk that a row holds."""
     return BlobRow(row["RowKey"], _join(row), _timestamp(row))
+
+
+def keys_row(body: bytes) -> Row:
+    """The row of the keys of the hub."""
+    return {"PartitionKey": MARKER_PARTITION, "RowKey": KEYRING_KEY, **_split(body)}
+
+
+def keys_of(row: Mapping[str, Any]) -> StoredKeys:
+    """The keys of the hub that a row holds."""
+    metadata: Mapping[str, Any] = getattr(row, "metadata", {})
+    return StoredKeys(_join(row), metadata["etag"])
 
 
 def taken_at(row: Mapping[str, Any]) -> datetime:

@@ -23,6 +23,7 @@ from azure_durable_py.taskhub.protocol import (
     Loaded,
     Page,
     QueueMessage,
+    StoredKeys,
 )
 
 
@@ -112,6 +113,14 @@ class AzureStore:
     async def delete_hub(self) -> None:
         """Delete the table and the queues, with everything in them."""
         await asyncio.gather(self._queues.delete(), self._table.delete())
+
+    async def load_keys(self) -> StoredKeys | None:
+        """The keys of the hub; None while nobody has made any."""
+        return await self._table.load_keys()
+
+    async def save_keys(self, body: bytes, expected: str | None) -> str:
+        """Write the keys of the hub; returns their new ETag."""
+        return await self._table.save_keys(body, expected)
 
     @property
     def _table(self) -> HubTable:

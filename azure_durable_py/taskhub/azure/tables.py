@@ -19,7 +19,14 @@ from azure.data.tables.aio import TableClient
 from azure_durable_py.errors import ConcurrencyConflictError, DurableError, HubFormatError
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.azure import answers, listing, rows
-from azure_durable_py.taskhub.naming import END_OF_INBOX, HEADER_KEY, INBOX_PREFIX, MARKER_KEY, MARKER_PARTITION
+from azure_durable_py.taskhub.naming import (
+    END_OF_INBOX,
+    HEADER_KEY,
+    INBOX_PREFIX,
+    KEYRING_KEY,
+    MARKER_KEY,
+    MARKER_PARTITION,
+)
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     BlobRow,
@@ -30,6 +37,7 @@ from azure_durable_py.taskhub.protocol import (
     InstanceQuery,
     Loaded,
     Page,
+    StoredKeys,
 )
 from azure_durable_py.times import UTC
 
@@ -96,6 +104,27 @@ class HubTable:
                 f"The marker row of {self._where} ({MARKER_PARTITION}/{MARKER_KEY}) is damaged: {error!r}. "
                 "Restore it, or choose another extensions.durableTask.hubName in host.json."
             ) from error
+
+    async def load_keys(self) -> StoredKeys | None:
+        """The keys of the hub, by a point read."""
+        row = await self._read(MARKER_PARTITION, KEYRING_KEY)
+        return None if row is None else rows.keys_of(row)
+
+    async def save_keys(self, body: bytes, expected: str | None) -> str:
+        """Write the keys of the hub, if those that are replaced are the ones expected."""
+        row = rows.keys_row(body)
+
+        async def write() -> Mapping[str, Any]:
+            if expected is None:
+                return await self._client.create_entity(row)
+            return await self._client.update_entity(row, **_REPLACE, **_if_match(expected))
+
+        try:
+            return str((await self._with_table(write))["etag"])
+        except answers.TROUBLE as error:
+            if answers.status(error) in (404, 409, 412) and answers.code(error) in _CONFLICTS:
+                raise ConcurrencyConflictError("The keys of the task hub were changed since they were read.") from error
+            raise self._translate(error, "Writing the keys") from error
 
     async def _create(self, marker: HubInfo) -> None:
         row = _marker_row(marker)

@@ -1,10 +1,11 @@
-"""The statements on the rows of one instance: its header, its inbox, its blobs.
+"""The statements on the rows of one instance: its header, its inbox, its blobs; and on the keys of the hub.
 
 Every function takes part in a transaction of its caller.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +13,8 @@ from datetime import datetime
 from azure_durable_py.errors import ConcurrencyConflictError
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.columns import body_of
-from azure_durable_py.taskhub.protocol import BlobRow, Commit, Header, InboxRow, Loaded
+from azure_durable_py.taskhub.naming import KEYRING_KEY
+from azure_durable_py.taskhub.protocol import BlobRow, Commit, Header, InboxRow, Loaded, StoredKeys
 from azure_durable_py.taskhub.sqlite.values import COLUMNS, taken, to_header, to_row
 from azure_durable_py.times import UTC
 
@@ -32,6 +34,8 @@ _LIST_BLOBS = (
     "SELECT key, body, taken FROM blobs WHERE hub = ? AND instance_id = ? AND key >= ? AND key < ? ORDER BY key"
 )
 _SELECT_BLOB_KEYS = "SELECT key, taken FROM blobs WHERE hub = ? AND instance_id = ? ORDER BY key"
+_OF_NO_INSTANCE = ""
+"""Beside the rows of all instances, whose ids are not empty. Who deletes the hub deletes what is there, too."""
 _DELETE_BLOB = "DELETE FROM blobs WHERE hub = ? AND instance_id = ? AND key = ?"
 
 
@@ -120,3 +124,29 @@ def blob_keys(db: sqlite3.Connection, hub: str, instance_id: str) -> dict[str, d
 def delete_blobs(db: sqlite3.Connection, hub: str, instance_id: str, keys: Sequence[str]) -> None:
     """Delete blob rows."""
     db.executemany(_DELETE_BLOB, [(hub, instance_id, key) for key in keys])
+
+
+# --- the keys of the hub -----------------------------------------------------------------------------
+
+
+def load_keys(db: sqlite3.Connection, hub: str) -> StoredKeys | None:
+    """The keys of the hub, if there are any."""
+    row = db.execute(_SELECT_BLOB, (hub, _OF_NO_INSTANCE, KEYRING_KEY)).fetchone()
+    return None if row is None else _stored(body_of(row[0]))
+
+
+def save_keys(db: sqlite3.Connection, hub: str, body: bytes, expected: str | None, now: int) -> str:
+    """Write the keys of the hub; returns their ETag.
+
+    :raises ConcurrencyConflictError: there are others than expected; nothing was written.
+    """
+    found = load_keys(db, hub)
+    if (None if found is None else found.etag) != expected:
+        raise ConcurrencyConflictError("The keys of the task hub were changed since they were read.")
+    put_blobs(db, hub, _OF_NO_INSTANCE, [BlobRow(KEYRING_KEY, body)], now)
+    return _stored(body).etag
+
+
+def _stored(body: bytes) -> StoredKeys:
+    # What keys are, tells them from others: no two rings are alike, and nothing comes of replacing a like one.
+    return StoredKeys(body, hashlib.sha256(body).hexdigest())

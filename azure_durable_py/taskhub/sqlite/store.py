@@ -25,6 +25,7 @@ from azure_durable_py.taskhub.protocol import (
     Loaded,
     Page,
     QueueMessage,
+    StoredKeys,
 )
 from azure_durable_py.taskhub.sqlite import listing, partition, queues
 from azure_durable_py.taskhub.sqlite.database import open_file, open_memory
@@ -130,6 +131,14 @@ class SqliteStore:
         for table in ("hubs", "instances", "inbox", "blobs"):
             db.execute(f"DELETE FROM {table} WHERE hub = ?", (self._hub,))  # noqa: S608
         db.executemany("DELETE FROM messages WHERE queue = ?", [(queue,) for queue in self._queues.all])
+
+    async def load_keys(self) -> StoredKeys | None:
+        """The keys of the hub; None while nobody has made any."""
+        return await self._open.read(lambda db: partition.load_keys(db, self._hub))
+
+    async def save_keys(self, body: bytes, expected: str | None) -> str:
+        """Write the keys of the hub; returns their new ETag."""
+        return await self._open.write(lambda db: partition.save_keys(db, self._hub, body, expected, self._micros()))
 
     @property
     def _open(self) -> Inline | Threaded:
