@@ -16,6 +16,20 @@ from azure_durable_py.hosting.local import DEFAULT_PORT
 @click.option("--port", type=click.IntRange(0, 65535), help=f"Port of the HTTP server (default {DEFAULT_PORT}).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
+    "--certfile",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Serve https with the certificate in this PEM file, and those that it was signed with. It is read again when "
+    "it changes.",
+)
+@click.option(
+    "--keyfile",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="PEM file with the key of the certificate, if --certfile has it not. The setting "
+    "AZURE_DURABLE_KEYFILE_PASSWORD opens one that is encrypted.",
+)
+@click.option(
     "--storage",
     metavar="X",
     help="Where the task hub is: sqlite[:PATH], memory, azurite, or the name of an app setting that holds a "
@@ -39,6 +53,8 @@ def start(
     app_dir: Path,
     port: int | None,
     host: str,
+    certfile: Path | None,
+    keyfile: Path | None,
     storage: str | None,
     grace: float,
     as_durable_functions: bool,
@@ -59,4 +75,4 @@ def start(
     configure_logging(logging.DEBUG if verbose else logging.INFO)
     if as_durable_functions:
         install_as_durable_functions()
-    run(Options(app_dir, host, port, storage, grace))
+    run(Options(app_dir, host, port, storage, grace, certfile, keyfile))

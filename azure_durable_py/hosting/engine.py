@@ -5,6 +5,7 @@ Owns their life. Who is allowed to call them over HTTP is the business of the ho
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from azure_durable_py.http.signing import UrlSigner
 from azure_durable_py.http.urls import SignedUrls
 from azure_durable_py.http.wire import Request
 from azure_durable_py.settings import Settings, expand
+from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.taskhub.wrapping import OpenedWhenUsed
@@ -26,6 +28,8 @@ from azure_durable_py.worker.intake.protocol import Intake
 from azure_durable_py.worker.supervision import Health
 from azure_durable_py.worker.worker import Worker
 
+_PROBE_ID = "storage-probe"
+"""An instance id that is looked up to see whether storage answers; whether there is one does not matter."""
 OpenStore = Callable[[str | None, Settings], TaskHubStore]
 """Makes the store of another hub: from the name of a connection (None: where the app's own is) and settings."""
 
@@ -112,6 +116,21 @@ class Engine:
         :param trusted: the host vouches for the caller, who then needs no key.
         """
         return await self._opened.management.handle(request, trusted=trusted)
+
+    def refusal(self, request: Request, *, trusted: bool) -> HttpAnswer | None:
+        """The answer to a request that is refused whatever its body is; None: its body is needed.
+
+        :param trusted: the host vouches for the caller.
+        """
+        return self._opened.management.refusal(request, trusted=trusted)
+
+    async def ask_storage(self) -> None:
+        """One cheap call to the storage of the app's own hub.
+
+        :raises StorageError: it does not answer, or refuses.
+        """
+        with contextlib.suppress(DamagedHeaderError):
+            await self.hub.store.load_header(_PROBE_ID)
 
     @property
     def health(self) -> Health | None:

@@ -126,6 +126,19 @@ class ManagementApi:
             logger.exception("%s %s failed.", request.method, request.path)
             return error_answer(500, "The request failed; the host's log tells why.")
 
+    def refusal(self, request: Request, *, trusted: bool) -> HttpAnswer | None:
+        """The answer to a request that is refused whatever its body is; None: its body is needed.
+
+        So nothing needs to be read from a caller who may not call.
+
+        :param trusted: the host vouches for the caller.
+        """
+        try:
+            self._admit(request, *self._find(request), trusted=trusted)
+        except RefusedError as refused:
+            return error_answer(refused.status, str(refused), refused.headers)
+        return None
+
     # --- admission -------------------------------------------------------------------------------
 
     def _find(self, request: Request) -> tuple[ManagementRoute, dict[str, str]]:

@@ -31,18 +31,15 @@ class HttpOut(func.Out[Any]):
         return self._value
 
 
-async def to_function_request(request: web.Request, route_params: Mapping[str, str]) -> func.HttpRequest:
-    """The request as a function sees it. Values of repeated headers and parameters are joined by commas.
-
-    :raises web.HTTPRequestEntityTooLarge: the body is over the server's limit.
-    """
+def to_function_request(request: web.BaseRequest, route_params: Mapping[str, str], body: bytes) -> func.HttpRequest:
+    """The request as a function sees it. Values of repeated headers and parameters are joined by commas."""
     return func.HttpRequest(
         request.method,
         str(request.url),
         headers=_joined(request.headers),
         params=_joined(request.query),
         route_params=dict(route_params),
-        body=await request.read(),
+        body=body,
     )
 
 
@@ -77,12 +74,11 @@ def _from_http_response(result: func.HttpResponse) -> web.Response:
     return web.Response(status=result.status_code, headers=headers, body=result.get_body())
 
 
-async def to_management_request(request: web.Request, path: str, base_url: str) -> Request:
-    """The request as the management API takes it.
+def to_management_request(request: web.BaseRequest, path: str, base_url: str) -> Request:
+    """The request as the management API takes it, still without its body.
 
     :param path: what follows its mount, still percent-encoded.
     :param base_url: the absolute URL of the mount, as the caller used it.
-    :raises web.HTTPRequestEntityTooLarge: the body is over the server's limit.
     """
     return Request(
         method=request.method,
@@ -90,7 +86,6 @@ async def to_management_request(request: web.Request, path: str, base_url: str) 
         base_url=base_url,
         query={name: request.query.getall(name) for name in request.query},
         headers=_joined(request.headers),
-        body=await request.read(),
     )
 
 

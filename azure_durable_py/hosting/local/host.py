@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,18 @@ from azure.functions.timer import TimerRequest
 from azure_durable_py.app.invocation import InvocationContext
 from azure_durable_py.appsettings import app_settings, read_host_json, read_local_settings, route_prefix
 from azure_durable_py.clock import Clock
-from azure_durable_py.errors import StorageUnavailableError
+from azure_durable_py.errors import SettingsError, StorageUnavailableError
 from azure_durable_py.hosting.engine import Engine
 from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local import DEFAULT_PORT
 from azure_durable_py.hosting.local.console import Served
 from azure_durable_py.hosting.local.functions import TimerFunction, sort_functions
+from azure_durable_py.hosting.local.health import Phase, StorageProbe
+from azure_durable_py.hosting.local.limits import HttpLimits
 from azure_durable_py.hosting.local.loading import check_app_dir, load_app
-from azure_durable_py.hosting.local.server import WEBHOOKS, HttpServer
+from azure_durable_py.hosting.local.server import WEBHOOKS, HttpServer, ServerSettings
 from azure_durable_py.hosting.local.timers import TimerMemory, Timers
+from azure_durable_py.hosting.local.tls import PASSWORD_SETTING, Certificate, CertificateFiles
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.storage import data_dir, default_storage, open_store
 
@@ -37,6 +40,7 @@ class Options:
     """What the command line says. None in `port` or `storage`: as the app's settings say, else the default.
 
     `grace`: seconds for requests and timers under way when the host stops, and as many again for the worker.
+    `certfile`: serve https with this certificate, whose key is in `keyfile`, or in the same file.
     """
 
     app_dir: Path
@@ -44,6 +48,8 @@ class Options:
     port: int | None = None
     storage: str | None = None
     grace: float = 10.0
+    certfile: Path | None = None
+    keyfile: Path | None = None
 
 
 class LocalHost:
@@ -67,6 +73,8 @@ class LocalHost:
         host_json = read_host_json(self._app_dir, self._app_settings)
         self.settings = Settings.from_host_json(host_json, self._app_settings)
         self._route_prefix = route_prefix(host_json)
+        limits = HttpLimits.from_host_json(host_json)
+        certificate = _certificate(options, self._app_settings)
         self._storage = options.storage or default_storage(self.settings, self._app_settings)
         self._store = open_store(self._storage, self.settings, self._app_settings, self._app_dir)
         # User code finds its files where Core Tools would have started it.
@@ -88,35 +96,56 @@ class LocalHost:
             self._functions.http,
             self._invoker,
             self.engine.manage,
+            ServerSettings(
+                route_prefix=self._route_prefix,
+                directory=self._app_dir,
+                local=self._local,
+                app_settings=self._app_settings,
+                grace=options.grace,
+                limits=limits,
+                certificate=certificate,
+            ),
+            refuse=self.engine.refusal,
             health=lambda: self.engine.health,
-            route_prefix=self._route_prefix,
-            directory=self._app_dir,
-            local=self._local,
-            app_settings=self._app_settings,
-            grace=options.grace,
+            probe=StorageProbe(self.engine.ask_storage),
         )
         memory = TimerMemory(None if self._storage == "memory" else data_dir(self._app_dir) / "timers.json")
         self._timers = Timers(self._functions.timers, self._call_timer, memory, Clock())
 
-    async def start(self) -> Served:
-        """Open the task hub, listen, and begin to work; returns what is served and where.
+    async def listen(self) -> None:
+        """Listen, and answer probes, which are told that the host is not ready. Idempotent.
 
+        :raises SettingsError: the port or address cannot be used.
+        """
+        if self._server.origin is None:
+            port = self._options.port
+            port = port if port is not None else self._local.port or DEFAULT_PORT
+            await self._server.start(self._options.host, port)
+
+    async def start(self) -> Served:
+        """Listen, open the task hub, and begin to work; returns what is served and where.
+
+        :raises StorageUnavailableError: the task hub cannot be opened now. This may be tried again; until then, or
+            until `stop`, probes are answered.
         :raises StorageError: the task hub cannot be opened.
         :raises SettingsError: the port or address cannot be used.
         """
         try:
+            await self.listen()
             await self._open_hub()
-            port = self._options.port
-            port = port if port is not None else self._local.port or DEFAULT_PORT
-            origin = await self._server.start(self._options.host, port)
             await self.engine.start()
+            self._server.health.phase = Phase.working
             self._timers.start()
+        except StorageUnavailableError as error:
+            self._server.health.why_not_open = str(error)
+            await self.engine.stop(0.0)
+            raise
         except BaseException:
             await self.stop()
             raise
         return Served(
             app_dir=str(self._app_dir),
-            origin=origin,
+            origin=self._server.origin or "",
             webhooks=WEBHOOKS,
             storage=self._store.description,
             functions=self._functions,
@@ -148,3 +177,13 @@ class LocalHost:
             await self._invoker.call(function.call, arguments)
         except Exception:
             logger.exception("Timer function %r failed.", function.name)
+
+
+def _certificate(options: Options, app_settings: Mapping[str, str]) -> Certificate | None:
+    if options.certfile is None:
+        if options.keyfile is not None:
+            raise SettingsError("--keyfile is given without --certfile: name the file of the certificate, too.")
+        return None
+    # Before the app is loaded: its directory becomes the current one.
+    files = (options.certfile.absolute(), None if options.keyfile is None else options.keyfile.absolute())
+    return Certificate(CertificateFiles(*files, app_settings.get(PASSWORD_SETTING)))

@@ -44,16 +44,20 @@ def run(options: Options) -> None:
 async def _serve(host: LocalHost, longest_stop: float) -> None:
     stopping = asyncio.Event()
     _on_signals(stopping.set, longest_stop)
-    served = await _start(host, stopping)
-    if served is None:
-        return
-    print(banner(served, wants_color(sys.stdout)), flush=True)  # noqa: T201 - told to the person who started it
-    await stopping.wait()
-    await host.stop()
+    try:
+        served = await _start(host, stopping)
+        if served is not None:
+            print(banner(served, wants_color(sys.stdout)), flush=True)  # noqa: T201 - told to the person who started it
+            await stopping.wait()
+    finally:
+        await host.stop()
 
 
 async def _start(host: LocalHost, stopping: asyncio.Event) -> Served | None:
-    """Start the host, waiting for storage that does not answer yet. None: it was told to stop meanwhile."""
+    """Start the host, waiting for storage that does not answer yet, while probes are told that it is not ready.
+
+    None: it was told to stop meanwhile.
+    """
     pause = FIRST_PAUSE
     while not stopping.is_set():
         try:

@@ -1,16 +1,19 @@
 """Serves HTTP functions and the management API.
 
-Owns the listening socket, the way from a request to a function and back, and who counts as a
-local caller. Keys of functions are not asked for, as with Core Tools.
+Owns the way from a request to a function and back, and who counts as a local caller. Keys of functions are not asked
+for, as with Core Tools. What the server takes, and for how long, is the business of the modules beside: `listening`,
+`connections`, `bodies`, `throttle`; `health` answers probes.
 """
 
 from __future__ import annotations
 
-import errno
+import asyncio
+import contextlib
 import ipaddress
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -22,6 +25,8 @@ from azure_durable_py.appsettings import LocalSettings
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import SettingsError
 from azure_durable_py.hosting.invoker import Invoker
+from azure_durable_py.hosting.local.bodies import ALL_BODIES, BodyReader, BodyRefusedError
+from azure_durable_py.hosting.local.connections import Connections
 from azure_durable_py.hosting.local.conversion import (
     HttpOut,
     from_answer,
@@ -30,7 +35,23 @@ from azure_durable_py.hosting.local.conversion import (
     to_web_response,
 )
 from azure_durable_py.hosting.local.functions import HttpFunction
+from azure_durable_py.hosting.local.health import (
+    LIVENESS,
+    MOST_LAG,
+    READINESS,
+    HostHealth,
+    LoopLag,
+    Phase,
+    Report,
+    StorageProbe,
+)
+from azure_durable_py.hosting.local.limits import HttpLimits
+from azure_durable_py.hosting.local.listening import Listener
+from azure_durable_py.hosting.local.protocol import HttpProtocols
 from azure_durable_py.hosting.local.routes import Endpoint, Router
+from azure_durable_py.hosting.local.throttle import Throttle, TooBusyError
+from azure_durable_py.hosting.local.tls import Certificate
+from azure_durable_py.http.management import MAX_STRANGERS_BODY
 from azure_durable_py.http.wire import Request, error_answer
 from azure_durable_py.worker.supervision import Health
 
@@ -42,6 +63,7 @@ HEALTH = "/runtime/health"
 DEFAULT_BODY_LIMIT = 100 * 1024 * 1024
 _BODY_LIMIT = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
 _ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised, not bound
+_PROBES = (HEALTH, LIVENESS, READINESS)
 
 
 class Manage(Protocol):
@@ -55,19 +77,43 @@ class Manage(Protocol):
         ...
 
 
+class Refuse(Protocol):
+    """Tells before the body of a request is read whether it would be refused."""
+
+    def __call__(self, request: Request, *, trusted: bool) -> HttpAnswer | None:
+        """The refusal; None: the body is wanted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How the server serves.
+
+    `route_prefix`: host.json's `extensions.http.routePrefix`; `directory`: the app's, for invocation contexts; `local`:
+    CORS of local.settings.json; `app_settings`: `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT` bounds bodies, in bytes; `grace`:
+    seconds for which stopping waits for requests under way; `certificate`: None serves plain HTTP.
+    """
+
+    route_prefix: str
+    directory: Path
+    local: LocalSettings
+    app_settings: Mapping[str, str]
+    grace: float
+    limits: HttpLimits = field(default_factory=HttpLimits)
+    certificate: Certificate | None = None
+
+
 class HttpServer:
     """The HTTP side of the local host.
 
     :param functions: what to serve.
     :param invoker: calls them.
     :param manage: answers requests to the management API.
+    :param settings: how to serve.
+    :param refuse: says which of these need not be read.
     :param health: how the worker is doing; None while there is none.
-    :param route_prefix: host.json's `extensions.http.routePrefix`.
-    :param directory: the app's, for invocation contexts.
-    :param local: CORS of local.settings.json.
-    :param app_settings: `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT` bounds bodies, in bytes.
-    :param grace: seconds for which stopping waits for requests under way.
-    :raises SettingsError: that setting is not a number.
+    :param probe: asks storage whether it answers.
+    :raises SettingsError: a setting is not a number.
     """
 
     def __init__(
@@ -75,25 +121,32 @@ class HttpServer:
         functions: Sequence[HttpFunction],
         invoker: Invoker,
         manage: Manage,
+        settings: ServerSettings,
         *,
+        refuse: Refuse | None = None,
         health: Callable[[], Health | None] = lambda: None,
-        route_prefix: str,
-        directory: Path,
-        local: LocalSettings,
-        app_settings: Mapping[str, str],
-        grace: float,
+        probe: StorageProbe | None = None,
     ) -> None:
         self._router = Router([Endpoint(function.route, function.methods, function) for function in functions])
         self._invoker = invoker
         self._manage = manage
-        self._health = health
-        prefix = route_prefix.strip("/")
+        self._refuse = refuse
+        self._worker_health = health
+        self._settings = settings
+        self._lag = LoopLag()
+        self._probe = probe or StorageProbe(_nothing)
+        self.health = HostHealth(health, self._probe, self._lag)
+        prefix = settings.route_prefix.strip("/")
         self._mounts = (f"/{prefix}/durabletask" if prefix else "/durabletask", WEBHOOKS)
-        self._directory = directory
-        self._local = local
-        self._body_limit = _body_limit(app_settings)
-        self._grace = grace
-        self._runner: web.AppRunner | None = None
+        self._body_limit = _body_limit(settings.app_settings)
+        self._bodies = BodyReader(max(ALL_BODIES, 2 * self._body_limit))
+        self.connections = Connections(settings.limits)
+        self._throttle = Throttle(settings.limits, self._is_busy)
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._protocols: HttpProtocols | None = None
+        self._listener: Listener | None = None
+        self._keeping: list[asyncio.Task[None]] = []
         self._origin: str | None = None
 
     @property
@@ -101,49 +154,93 @@ class HttpServer:
         """Where it listens, such as `http://127.0.0.1:7071`; None before it does."""
         return self._origin
 
+    # --- life ----------------------------------------------------------------------------------------------
+
     async def start(self, host: str, port: int) -> str:
         """Listen; returns the server's origin, such as `http://127.0.0.1:7071`.
+
+        Until `health.phase` says that the host works, only probes are answered.
 
         :param port: 0 lets the system choose.
         :raises SettingsError: the port is taken, or the address is not this machine's.
         """
-        application = web.Application(client_max_size=self._body_limit)
-        application.router.add_route("*", "/{path:.*}", self._serve)
-        runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=self._grace)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            await runner.cleanup()
-            raise _cannot_listen(host, port, error) from error
-        self._runner = runner
+        certificate = self._settings.certificate
+        protocols = HttpProtocols(self._serve, self.connections, self._settings.limits.keep_alive_timeout)
+        listener = Listener(protocols, self.connections, None if certificate is None else certificate.context)
+        port = await listener.open(host, port)
+        self._protocols, self._listener = protocols, listener
+        kept = [self.connections.keep(), self._lag.keep(), *([certificate.keep()] if certificate else [])]
+        self._keeping = [asyncio.create_task(work) for work in kept]
         shown = "localhost" if host in _ANY_ADDRESS else f"[{host}]" if ":" in host else host
-        self._origin = f"http://{shown}:{runner.addresses[0][1]}"
+        self._origin = f"{'http' if certificate is None else 'https'}://{shown}:{port}"
         return self._origin
 
     async def stop(self) -> None:
-        """Accept nothing more, and let requests under way end. Idempotent."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        """Take nothing more, and let requests under way end; probes are told so meanwhile. Idempotent."""
+        self.health.phase = Phase.stopping
+        if self._protocols is None or self._listener is None:
+            return
+        protocols, listener = self._protocols, self._listener
+        self._protocols = self._listener = None
+        until = time.monotonic() + self._settings.grace
+        if self._under_way:
+            self._idle.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), self._settings.grace)
+        await listener.close()
+        await protocols.end(max(0.5, until - time.monotonic()))
+        for task in self._keeping:
+            task.cancel()
+        await asyncio.gather(*self._keeping, return_exceptions=True)
+        await self._probe.close()
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    def _is_busy(self) -> bool:
+        connections = self.connections
+        return self._lag.worst > MOST_LAG or len(connections) > 0.8 * connections.most
+
+    # --- one request ---------------------------------------------------------------------------------------
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         begun = time.monotonic()
-        response = _preflight(request, self._local) or await self._answer(request)
-        _add_cors(request, response, self._local)
+        is_probe = request.raw_path in _PROBES
+        with self.connections.serving(request.protocol):
+            self._under_way += not is_probe
+            try:
+                response = await self._answered(request)
+            finally:
+                self._under_way -= not is_probe
+                if not self._under_way:
+                    self._idle.set()
         spent = (time.monotonic() - begun) * 1000
         # A probe comes every few seconds.
-        level = logging.DEBUG if request.path == HEALTH else logging.INFO
-        logger.log(level, "%s %s -> %d (%.0f ms)", request.method, request.path, response.status, spent)
+        level = logging.DEBUG if is_probe else logging.INFO
+        path = _printable(request.raw_path.partition("?")[0])
+        logger.log(level, "%s %s -> %d (%.0f ms)", _printable(request.method), path, response.status, spent)
         return response
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            problem = _problem(request)
+            if problem is not None:
+                return _refusal(400, problem)
+            response = _preflight(request, self._settings.local) or await self._answer(request)
+            _add_cors(request, response, self._settings.local)
+        except BodyRefusedError as refused:
+            return _refusal(refused.status, str(refused))
+        except Exception:
+            logger.exception("%s %s failed.", _printable(request.method), _printable(request.raw_path[:200]))
+            return _refusal(500, "The request failed; the host's log tells why.")
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
+        if path in _PROBES and request.method in ("GET", "HEAD"):
+            return await self._answer_probe(request, path)
+        if self.health.phase is not Phase.working:
+            return self._not_working()
         for mount in self._mounts:
-            if path.lower() == mount or path.lower().startswith(f"{mount.lower()}/"):
+            if path.lower() == mount.lower() or path.lower().startswith(f"{mount.lower()}/"):
                 return await self._answer_management(request, path[: len(mount)], path[len(mount) :])
-        if path == HEALTH and request.method in ("GET", "HEAD"):
-            return _health_response(self._health())
         found = self._router.find(request.method, path)
         if found is not None:
             return await self._call(found[0], request, found[1])
@@ -151,25 +248,52 @@ class HttpServer:
             return web.Response(text="The function app is up and running.\n")
         return web.Response(status=404, text=f"No function serves {request.method} {request.path}.\n")
 
-    async def _answer_management(self, request: web.Request, mount: str, path: str) -> web.Response:
-        try:
-            asked = await to_management_request(request, path, f"{request.scheme}://{request.host}{mount}")
-        except web.HTTPRequestEntityTooLarge as error:
-            return from_answer(error_answer(413, error.text or ""))
-        return from_answer(await self._manage(asked, trusted=is_local_caller(request)))
+    async def _answer_probe(self, request: web.BaseRequest, path: str) -> web.Response:
+        if path == HEALTH:
+            return _health_response(self._worker_health())
+        report = self.health.live() if path == LIVENESS else await self.health.ready()
+        return _report_response(report, detailed=is_local_caller(request))
 
-    async def _call(self, function: HttpFunction, request: web.Request, params: Mapping[str, str]) -> web.Response:
+    def _not_working(self) -> web.Response:
+        if self.health.phase is Phase.stopping:
+            response = _refusal(503, "The host is stopping.")
+            response.force_close()
+            return response
+        return _refusal(503, "The host is starting: its task hub is not open yet.")
+
+    async def _answer_management(self, request: web.BaseRequest, mount: str, path: str) -> web.Response:
+        trusted = is_local_caller(request)
+        asked = to_management_request(request, path, f"{request.scheme}://{request.host}{mount}")
+        if request.can_read_body:
+            refusal = None if self._refuse is None else self._refuse(asked, trusted=trusted)
+            if refusal is not None:
+                return from_answer(refusal)
+            limit = self._body_limit if trusted else min(self._body_limit, MAX_STRANGERS_BODY)
+            try:
+                asked = replace(asked, body=await self._bodies.read(request, limit))
+            except BodyRefusedError as refused:
+                return from_answer(error_answer(refused.status, str(refused)))
+        return from_answer(await self._manage(asked, trusted=trusted))
+
+    async def _call(self, function: HttpFunction, request: web.BaseRequest, params: Mapping[str, str]) -> web.Response:
         try:
-            arguments: dict[str, Any] = {function.request_name: await to_function_request(request, params)}
-        except web.HTTPRequestEntityTooLarge:
-            return web.Response(status=413, text=f"The request's body is over the limit of {self._body_limit} bytes.\n")
+            async with self._throttle.slot():
+                body = await self._bodies.read(request, self._body_limit)
+                return await self._run(function, request, params, body)
+        except TooBusyError:
+            return web.Response(status=429, headers={"Retry-After": "1"}, text="Too many requests at the moment.\n")
+
+    async def _run(
+        self, function: HttpFunction, request: web.BaseRequest, params: Mapping[str, str], body: bytes
+    ) -> web.Response:
+        arguments: dict[str, Any] = {function.request_name: to_function_request(request, params, body)}
         out = HttpOut()
         if function.out_name is not None:
             arguments[function.out_name] = out
         if function.takes_context:
-            headers = request.headers
+            headers, directory = request.headers, str(self._settings.directory)
             arguments["context"] = InvocationContext(
-                function.name, str(self._directory), headers.get("traceparent", ""), headers.get("tracestate", "")
+                function.name, directory, headers.get("traceparent", ""), headers.get("tracestate", "")
             )
         try:
             result = await self._invoker.call(function.call, arguments)
@@ -179,7 +303,7 @@ class HttpServer:
             return web.Response(status=500, text=f"Function {function.name!r} failed; the host's log tells why.\n")
 
 
-def is_local_caller(request: web.Request) -> bool:
+def is_local_caller(request: web.BaseRequest) -> bool:
     """Whether a request comes from a program on this machine that a person started.
 
     A page in a browser and a proxy on this machine also connect from a loopback address: a
@@ -205,7 +329,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _preflight(request: web.Request, local: LocalSettings) -> web.Response | None:
+def _preflight(request: web.BaseRequest, local: LocalSettings) -> web.Response | None:
     wanted = request.headers.get("Access-Control-Request-Method")
     if not local.cors or request.method != "OPTIONS" or wanted is None:
         return None
@@ -216,7 +340,7 @@ def _preflight(request: web.Request, local: LocalSettings) -> web.Response | Non
     return web.Response(status=204, headers=headers)
 
 
-def _add_cors(request: web.Request, response: web.StreamResponse, local: LocalSettings) -> None:
+def _add_cors(request: web.BaseRequest, response: web.StreamResponse, local: LocalSettings) -> None:
     origin = request.headers.get("Origin")
     if origin is None or not ("*" in local.cors or origin in local.cors):
         return
@@ -224,15 +348,6 @@ def _add_cors(request: web.Request, response: web.StreamResponse, local: LocalSe
         response.headers["Access-Control-Allow-Credentials"] = "true"
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers.add("Vary", "Origin")
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
-    if error.errno == errno.EADDRINUSE:
-        return SettingsError(f"Port {port} on {host} is in use. Stop what uses it, or choose another with --port.")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return SettingsError(f"Port {port} on {host} may not be used by this user. Choose one above 1023 with --port.")
-    reason = error.strerror or str(error)
-    return SettingsError(f"The host cannot listen on {host}, port {port}: {reason}. See --host and --port.")
 
 
 def _health_response(health: Health | None) -> web.Response:
@@ -249,6 +364,34 @@ def _health_response(health: Health | None) -> web.Response:
     healthy = health.is_healthy
     body = {"status": "healthy" if healthy else "unhealthy", "tasks": tasks}
     return web.json_response(body, status=200 if healthy else 503)
+
+
+def _report_response(report: Report, *, detailed: bool) -> web.Response:
+    headers = {"Cache-Control": "no-store"}
+    return web.json_response(report.to_json(detailed=detailed), status=200 if report.ok else 503, headers=headers)
+
+
+def _refusal(status: int, message: str) -> web.Response:
+    headers = {"Retry-After": "5"} if status == 503 else None
+    return web.Response(status=status, text=f"{message}\n", headers=headers)
+
+
+def _problem(request: web.BaseRequest) -> str | None:
+    """What is wrong with a request that cannot be understood at all."""
+    try:
+        _ = urlsplit(f"//{request.host}").port, request.url, request.path, request.query
+    except ValueError:
+        return "The address of the request, or its Host header, cannot be read."
+    return None
+
+
+def _printable(text: str) -> str:
+    """A text of a caller for the log: characters that a terminal obeys are shown, not sent."""
+    return "".join(char if char.isascii() and char.isprintable() else ascii(char)[1:-1] for char in text[:2000])
+
+
+async def _nothing() -> None:
+    """There is no storage to ask."""
 
 
 def _body_limit(app_settings: Mapping[str, str]) -> int:

@@ -301,6 +301,7 @@ async def test_storage_that_does_not_answer_is_told_with_the_next_step(app_dir: 
     host = LocalHost(Options(app_dir, port=0, storage="Nowhere"), {"Nowhere": connection})
     with pytest.raises(StorageUnavailableError, match=r"does not answer .*npx azurite.*--storage sqlite"):
         await host.start()
+    await host.stop()
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from types import FrameType
+
 import pytest
 
 from azure_durable_py.errors import RegistrationError
 from azure_durable_py.hosting.local.routes import Endpoint, Route, Router, split_path
+
+TraceFunction = Callable[[FrameType, str, object], object]
 
 
 def match(template: str, path: str) -> dict[str, str] | None:
@@ -35,7 +41,17 @@ def match(template: str, path: str) -> dict[str, str] | None:
         ("files/{*rest}", "/files", {}),
         ("files/{**rest}", "/files/x", {"rest": "x"}),
         ("{year:int}-{month:int}", "/2024-05", {"year": "2024", "month": "05"}),
-        ("{name}.{ext}", "/a.b.txt", {"name": "a", "ext": "b.txt"}),
+        ("{name}.{ext}", "/a.b.txt", {"name": "a.b", "ext": "txt"}),
+        ("{name}.{ext}", "/.txt", None),
+        ("{name}.{ext}", "/a.", None),
+        ("{name}.{ext}", "/a..", {"name": "a", "ext": "."}),
+        ("v{major}.{minor}x", "/V1.2.3X", {"major": "1.2", "minor": "3"}),
+        ("v{major}.{minor}x", "/v1.2", None),
+        ("v{major}", "/v", None),
+        ("v{major}", "/wv1", None),
+        ("{stem}-end", "/a-end-end", {"stem": "a-end"}),
+        ("{stem}-end", "/a-end-ends", None),
+        ("{a}-{b}", "/\u0130-x", {"a": "\u0130", "b": "x"}),
         ("{{x}}", "/{x}", {}),
         (r"ssn/{n:regex(^\d{{3}}-\d{{2}}$)}", "/ssn/123-45", {"n": "123-45"}),
         (r"ssn/{n:regex(^\d{{3}}-\d{{2}}$)}", "/ssn/123-456", None),
@@ -88,6 +104,7 @@ def test_constraints_hold_or_the_route_does_not_match(constraint: str, good: lis
         ("{*rest}/x", "must end with its catch-all"),
         ("{a?}/b", "a required segment behind optional 'a'"),
         ("x-{a?}", "only part of a segment"),
+        ("{a}{b}", "nothing between two parameters"),
         ("{a:number}", "a constraint 'number' that does not exist"),
         ("{a:length(x)}", "takes 1 or 2 whole number"),
         ("{a:range(1)}", "takes 2 whole number"),
@@ -98,6 +115,31 @@ def test_constraints_hold_or_the_route_does_not_match(constraint: str, good: lis
 def test_malformed_templates_are_refused(template: str, problem: str) -> None:
     with pytest.raises(RegistrationError, match=f"of my function .*{problem}"):
         Route(template, "my function")
+
+
+def steps(template: str, path: str) -> int:
+    """How many lines of Python it takes to match a path."""
+    route, counted = Route(template, "f"), 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> TraceFunction:
+        nonlocal counted
+        counted += event == "line"
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        route.match([path])
+    finally:
+        sys.settrace(before)
+    return counted
+
+
+@pytest.mark.parametrize("template", ["{a}-{b}-{c}.json", "{a}-{b}-{c}-{d}-{e}x", "-{a}--{b}-"])
+@pytest.mark.parametrize("shape", ["-", "-a", "--.json"])
+def test_no_path_costs_more_than_its_length(template: str, shape: str) -> None:
+    once, twice = steps(template, shape * 500), steps(template, shape * 1000)
+    assert 0 < once < twice <= 2 * once + 10
 
 
 def test_the_most_specific_route_wins() -> None:

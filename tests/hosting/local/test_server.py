@@ -20,7 +20,9 @@ from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import RegistrationError, SettingsError
 from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local.functions import sort_functions
-from azure_durable_py.hosting.local.server import HttpServer
+from azure_durable_py.hosting.local.health import Phase
+from azure_durable_py.hosting.local.limits import HttpLimits
+from azure_durable_py.hosting.local.server import HttpServer, ServerSettings
 from azure_durable_py.http.wire import Request, value_answer
 
 
@@ -50,7 +52,12 @@ def app() -> DFApp:
 async def serve(app: DFApp, tmp_path: Path) -> AsyncIterator[Serve]:
     running: list[tuple[HttpServer, aiohttp.ClientSession]] = []
 
-    async def start(prefix: str = "api", local: LocalSettings | None = None, **settings: str) -> Served:
+    async def start(
+        prefix: str = "api",
+        local: LocalSettings | None = None,
+        limits: HttpLimits = HttpLimits(),  # noqa: B008 - frozen
+        **settings: str,
+    ) -> Served:
         managed: list[Request] = []
 
         async def manage(request: Request, *, trusted: bool) -> HttpAnswer:
@@ -62,12 +69,9 @@ async def serve(app: DFApp, tmp_path: Path) -> AsyncIterator[Serve]:
             sort_functions(app, prefix, settings).http,
             invoker,
             manage,
-            route_prefix=prefix,
-            directory=tmp_path,
-            local=local or LocalSettings(),
-            app_settings=settings,
-            grace=10,
+            ServerSettings(prefix, tmp_path, local or LocalSettings(), settings, grace=10, limits=limits),
         )
+        server.health.phase = Phase.working
         session = aiohttp.ClientSession()
         running.append((server, session))
         return Served(await server.start("127.0.0.1", 0), session, server, managed)
