@@ -2,109 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 
-from azure_durable_py.failures import FailureDetails
-from azure_durable_py.inspection.timeline import StepKind
-from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.inspection.evidence import Evidence, gather
+from azure_durable_py.inspection.findings import failure_of, findings_of
+from azure_durable_py.inspection.report import (
+    DamagedRow,
+    Finding,
+    InboxEntry,
+    Inspection,
+    OutboxEntry,
+    Waiting,
+)
+from azure_durable_py.inspection.rows import backlog_entries
+from azure_durable_py.taskhub.columns import UNKNOWN_TIME
+from azure_durable_py.taskhub.hub import TaskHub, decode_tags
+from azure_durable_py.taskhub.protocol import Columns, Kind
 
+__all__ = ["DamagedRow", "Finding", "InboxEntry", "Inspection", "OutboxEntry", "Waiting", "inspect_instance"]
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Something that an instance waits for. `name` is that of the activity, event, child or entity operation."""
-
-    kind: StepKind
-    name: str
-    since: datetime
-    due: datetime | None = None
-    task_id: int | None = None
-    target: str | None = None
-    attempt: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxEntry:
-    """Something committed and not yet handed over. `what` is `activity`, `start`, `event`, `signal`, `answer` ..."""
-
-    what: str
-    name: str
-    target: str | None
-    since: datetime | None
-    guard: str
-
-
-@dataclass(frozen=True, slots=True)
-class InboxEntry:
-    """Something that has arrived, and that no turn has taken up yet."""
-
-    key: str
-    what: str
-    name: str | None
-    sender: str
-    sent_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class DamagedRow:
-    """A row that cannot be read: it is in quarantine, or it is the header or the history itself."""
-
-    key: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something worth to know. `text` is what is seen, `mend` what to do about it (or None, where nothing is)."""
-
-    level: Literal["info", "warning", "error"]
-    text: str
-    mend: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """What there is to be said of one instance. `kind` is `orchestration` or `entity`; texts of values are JSON.
-
-    `custom_status`, `input` and `output` are None where there is none, or where it is large: then `large` names it.
-    `lock` is, of an entity, who holds it. `findings` are the most severe first; none: it is as it should be.
-    """
-
-    instance_id: str
-    kind: str
-    name: str
-    runtime_status: str
-    created_time: datetime | None
-    last_updated_time: datetime | None
-    completed_time: datetime | None = None
-    execution_id: str = ""
-    generation: int = 0
-    attempt: int = 0
-    version: str | None = None
-    tags: dict[str, str] = field(default_factory=lambda: {})
-    parent_instance_id: str | None = None
-    custom_status: str | None = None
-    input: str | None = None
-    output: str | None = None
-    large: tuple[str, ...] = ()
-    failure: FailureDetails | None = None
-    start_at: datetime | None = None
-    next_wake: datetime | None = None
-    lock: str | None = None
-    waits: tuple[Waiting, ...] = ()
-    outbox: tuple[OutboxEntry, ...] = ()
-    inbox: tuple[InboxEntry, ...] = ()
-    inbox_goes_on: bool = False
-    damaged: tuple[DamagedRow, ...] = ()
-    findings: tuple[Finding, ...] = ()
+MOST_SHOWN = 100
+"""Entries of each list that are given."""
 
 
 async def inspect_instance(hub: TaskHub, instance_id: str) -> Inspection | None:
     """Look at an instance (an orchestration, or an entity as `@name@key`) without changing anything.
 
-    Never fails for what is damaged: it says so.
+    Never fails for what is damaged: it says so. It reads the header with the beginning of the inbox, the reasons of
+    what is in quarantine, and the history; where something is late, also up to three instances that it waits for, and
+    the counts of the queues. Values in payload rows are not read.
 
     :raises StorageError: storage refuses, or gives no answer.
     """
-    raise NotImplementedError
+    found = await gather(hub, instance_id)
+    return None if found is None else inspection_of(found)
+
+
+def inspection_of(found: Evidence) -> Inspection:
+    """What the evidence comes to (see `inspect_instance`)."""
+    header, state, entity = found.look.header, found.look.state, found.entity
+    columns = header.columns
+    is_entity = columns.kind is Kind.entity
+    large = [name for name, payload in _payloads(columns) if payload is not None]
+    suspended = found.joined.suspended if columns.runtime_status == "Suspended" else None
+    return Inspection(
+        instance_id=header.instance_id,
+        kind=columns.kind.value,
+        name=columns.name,
+        runtime_status=columns.runtime_status,
+        created_time=_known(columns.created_time),
+        last_updated_time=_known(columns.last_updated_time),
+        completed_time=columns.completed_time,
+        execution_id=columns.execution_id,
+        generation=columns.generation,
+        attempt=0 if state is None else state.attempt,
+        version=columns.version,
+        tags=decode_tags(columns.tags),
+        parent_instance_id=columns.parent_instance_id,
+        # That of an entity is the summary of it that listings show.
+        custom_status=None if is_entity else columns.custom_status,
+        input=columns.input,
+        output=columns.output,
+        large=tuple(large),
+        failure=failure_of(found) if columns.runtime_status == "Failed" else None,
+        start_at=None if state is None else state.start_at,
+        next_wake=columns.wake_time,
+        suspended_since=None if suspended is None else suspended.timestamp,
+        lock=entity.holder.instance_id if entity is not None and entity.holder is not None else None,
+        waits=found.waits[:MOST_SHOWN],
+        waits_left_out=max(0, len(found.waits) - MOST_SHOWN),
+        outbox=found.outbox[:MOST_SHOWN],
+        outbox_left_out=max(0, len(found.outbox) - MOST_SHOWN),
+        inbox=found.inbox[:MOST_SHOWN],
+        inbox_size=len(found.inbox),
+        inbox_goes_on=found.look.more,
+        backlog=() if entity is None else tuple(backlog_entries(entity))[:MOST_SHOWN],
+        backlog_size=0 if entity is None else entity.backlog_size,
+        damaged=found.damaged[:MOST_SHOWN],
+        findings=findings_of(found),
+    )
+
+
+def _payloads(columns: Columns) -> tuple[tuple[str, str | None], ...]:
+    return (("input", columns.input_payload), ("output", columns.output_payload))
+
+
+def _known(moment: datetime) -> datetime | None:
+    return None if moment == UNKNOWN_TIME else moment

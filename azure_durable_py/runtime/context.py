@@ -173,7 +173,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
         :param name: the name of the event.
         :param expected_type: the type to build from the data.
         """
-        return self._generation.events.wait(name, self._generation.decoder(expected_type))
+        return self._generation.events.wait(name, self._generation.decoder(expected_type), self._generation.now)
 
     def send_event(self, instance_id: str, name: str, data: Any = None) -> Task[None]:
         """Send an external event to another orchestration. There is nothing to wait for.

@@ -13,24 +13,31 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 from azure_durable_py.history.events import EventRaised, Value
 from azure_durable_py.runtime.tasks import AtomicTask, TaskState
 
 T = TypeVar("T")
+MOST_NAMES = 50
+"""Names of events that are told of one instance."""
 
 
 class EventTask(AtomicTask[T]):
     """Waits for one external event; its result is the event's data."""
 
-    __slots__ = ("_decode", "_events", "arrival", "name", "queued")
+    __slots__ = ("_decode", "_events", "arrival", "given_name", "name", "queued", "since")
 
-    def __init__(self, events: ExternalEvents, name: str, number: int, decode: Callable[[Value], T]) -> None:
+    def __init__(
+        self, events: ExternalEvents, name: str, number: int, decode: Callable[[Value], T], since: datetime | None
+    ) -> None:
         super().__init__(number)
         self._events = events
         self._decode = decode
-        self.name = name
+        self.given_name = name
+        self.name = name.lower()
+        self.since = since
         self.arrival: int | None = None
         self.queued = False
 
@@ -101,10 +108,13 @@ class ExternalEvents:
         self._waiting: dict[str, list[tuple[int, EventTask[Any]]]] = {}
         self._unseen: dict[int, EventRaised] = {}
 
-    def wait(self, name: str, decode: Callable[[Value], T]) -> EventTask[T]:
-        """A new wait; it is completed at once if an event is buffered."""
+    def wait(self, name: str, decode: Callable[[Value], T], since: datetime | None = None) -> EventTask[T]:
+        """A new wait; it is completed at once if an event is buffered.
+
+        :param since: replay time, for people who ask how long it waits.
+        """
         self._waits += 1
-        task = EventTask(self, name.lower(), self._waits, decode)
+        task = EventTask(self, name, self._waits, decode, since)
         self.enqueue(task)
         return task
 
@@ -135,6 +145,21 @@ class ExternalEvents:
             return False
         self._give(task, *buffer.popleft())
         return True
+
+    def awaited(self) -> dict[str, datetime]:
+        """The names of the events that would be taken if they came now, as code wrote them, and since when.
+
+        The oldest wait for a name speaks for all of them; of many names only some are told.
+        """
+        found: dict[str, datetime] = {}
+        for waiting in self._waiting.values():
+            while waiting and not waiting[0][1].waits():
+                heapq.heappop(waiting)[1].queued = False
+            if waiting and waiting[0][1].since is not None:
+                found[waiting[0][1].given_name] = waiting[0][1].since
+            if len(found) == MOST_NAMES:
+                break
+        return found
 
     def give_back(self, arrival: int, event: EventRaised) -> None:
         """Hand an event on that its wait did not look at."""

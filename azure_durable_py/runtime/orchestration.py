@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -73,6 +73,7 @@ class Turn:
     of the timers that are neither fired nor cancelled, by task id; `children` the
     sub-orchestrations that have not answered, by task id. `reopened` is what was decided before
     a rewind that this turn is the first after, and has no answer: it is to be done again.
+    `awaited` are the names of the external events that it waits for, and since when.
     """
 
     events: tuple[Event, ...]
@@ -83,6 +84,7 @@ class Turn:
     timers: Mapping[int, datetime]
     children: Mapping[int, SubOrchestrationCreated]
     reopened: tuple[Decision, ...] = ()
+    awaited: Mapping[str, datetime] = field(default_factory=lambda: {})
 
 
 class Orchestration:
@@ -251,6 +253,7 @@ class Orchestration:
             timers=MappingProxyType({} if end is not None else self._open_timers()),
             children=MappingProxyType(dict(self._decisions.children)),
             reopened=reopened,
+            awaited=MappingProxyType({} if end is not None else self._generation.events.awaited()),
         )
 
     def _open_timers(self) -> dict[int, datetime]:

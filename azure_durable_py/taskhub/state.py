@@ -158,7 +158,8 @@ class InstanceState:
     due. `activities` each name their guard; `sends` and `messages` together are the queue of sends,
     under the one guard `queue_guard`, last added to at `queued_at`. `arming` and `alarm`: who sees to
     it that the instance is woken for its earliest timer. `timers` (task id to fire time) and `children`
-    (task ids) are the open ones. `tail` are the newest history events, encoded; `pages` the sealed older ones.
+    (task ids) are the open ones. `awaited` are the names of external events that it waits for, with since when: for
+    people, nothing is decided by it. `tail` are the newest history events, encoded; `pages` the sealed older ones.
     `locks` are the entities (instance id, critical section) that this generation asked for their lock and has
     not released. `senders` are the numbers taken of other instances, the last heard of last; those that left the
     header are in `sender_pages`; nothing that was taken was sent after `latest_sent`. `garbage` are rows of this
@@ -189,6 +190,7 @@ class InstanceState:
     clients: dict[str, ClientMemory] = field(default_factory=lambda: {})
     timers: dict[int, datetime] = field(default_factory=lambda: {})
     children: IdSet = field(default_factory=IdSet)
+    awaited: dict[str, datetime] = field(default_factory=lambda: {})
     pages: list[PageRef] = field(default_factory=lambda: [])
     tail: list[str] = field(default_factory=lambda: [])
     locks: list[tuple[str, str]] = field(default_factory=lambda: [])
@@ -210,6 +212,7 @@ class InstanceState:
             clients={name: ClientMemory(memory.seen.copy(), memory.last) for name, memory in self.clients.items()},
             timers=dict(self.timers),
             children=self.children.copy(),
+            awaited=dict(self.awaited),
             pages=list(self.pages),
             tail=list(self.tail),
             locks=list(self.locks),
@@ -280,6 +283,7 @@ class InstanceState:
             "clients": {name: [c.seen.to_json(), encode_time(c.last)] for name, c in self.clients.items()},
             "timers": [[encode_time(fire_at), ids.to_json()] for fire_at, ids in _by_time(self.timers).items()],
             "children": self.children.to_json(),
+            "awaited": [[name, encode_time(since)] for name, since in self.awaited.items()],
             "pages": [[page.key, page.chunks, page.events, page.payloads] for page in self.pages],
             "locks": self.locks,
             "garbage": self.garbage,
@@ -331,6 +335,7 @@ class InstanceState:
                 clients=data.get("clients", _CLIENTS, {}),
                 timers=data.get("timers", _timers, {}),
                 children=data.get("children", IdSet.from_json, IdSet()),
+                awaited=dict(data.get("awaited", _AWAITED, [])),
                 pages=[PageRef(*page) for page in data.get("pages", _PAGES, [])],
                 tail=[compact_json(event) for event in tail],
                 locks=data.get("locks", _LOCKS, []),
@@ -445,6 +450,7 @@ _SENDER_PAGES = shape.items(shape.row(shape.blob_key, shape.whole(1, MAX_CHUNKS)
 _MEMORY = shape.row(_seen, shape.time)
 _CLIENTS = shape.mapping(shape.text, _memory)
 _TIMERS = shape.items(shape.row(shape.time, IdSet.from_json))
+_AWAITED = shape.items(shape.row(shape.text, shape.time))
 _PAGE = shape.row(shape.blob_key, shape.whole(1, MAX_CHUNKS), _NUMBER, _KEYS)
 _PAGES = shape.items(_page)
 _LOCKS = shape.items(shape.row(shape.text, shape.text))

@@ -15,12 +15,12 @@ from typing import Any
 from azure_durable_py.ids import EntityId
 from azure_durable_py.taskhub.entity_state import EntityState, is_entity
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.life import ACTIVE
 from azure_durable_py.taskhub.payloads import decode_ref, unpack
 from azure_durable_py.taskhub.protocol import Header, InstanceQuery, Kind
 from azure_durable_py.taskhub.reading import read_value
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.taskhub.upgrades import Record, record_of
-from azure_durable_py.taskhub.life import ACTIVE
 from tests.chaos.app import FIRST_BALANCE
 from tests.chaos.effects import BEGIN, Note
 from tests.chaos.place import Row

@@ -234,6 +234,7 @@ STATES: dict[str, InstanceState] = {
     ),
     "large-start": InstanceState("e1", AT, pending=PayloadRef(payload_key("turn3", 0), 70_000, 1)),
     "entity": InstanceState("e2", AT, sequence=12, timers={4: LATER}, entity=ENTITY.to_json()),
+    "waiting": InstanceState("e1", AT, awaited={"Approval": AT}),
     "traced": InstanceState("e1", AT, trace=TRACE, messages=[to_message(send) for send in TRACED_STARTS]),
     "entity-traced": InstanceState("e2", AT, entity=TRACED_ENTITY.to_json()),
 }

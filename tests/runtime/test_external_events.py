@@ -267,3 +267,21 @@ def test_events_behind_the_completion_in_one_turn_are_dropped_but_answers_too() 
     assert not any(isinstance(event, EventRaised) for event in turn.events)
     late = started.live.advance((TaskCompleted(START, 0, "1"),), START)
     assert late.events == ()
+
+
+def test_what_is_waited_for_is_told_by_its_name_and_since_when() -> None:
+    def orchestrator(context):
+        yield context.wait_for_external_event("First")
+        timer = context.create_timer(timedelta(seconds=1))
+        lost = context.wait_for_external_event("Lost")
+        again = [context.wait_for_external_event(name) for name in ("Second", "second")]
+        yield context.task_any([lost, timer])
+        yield context.task_all(again)
+
+    started = run(orchestrator)
+    assert dict(started.start("orchestrator").awaited) == {"First": START}
+    later = started.raise_event("first")
+    assert list(later.awaited) == ["Lost", "Second"]
+    assert list(started.wait(timedelta(seconds=1)).awaited) == ["Second"]
+    assert list(started.raise_event("second").awaited) == ["second"]
+    assert dict(started.raise_event("second").awaited) == {}

@@ -66,6 +66,10 @@ SEAL_CHARS = 65_536
 """The tail is sealed into a page when its events take more characters than this."""
 
 
+MOST_NAME_CHARS = 200
+"""Characters kept of the name of an event that an instance waits for."""
+
+
 class OrchestrationUpkeep:
     """The headers of orchestrations: what they send has its rows in the history, which stay until it goes."""
 
@@ -104,6 +108,7 @@ class OrchestrationDraft:
         self._answer(stored)
         self._state.timers = dict(turn.timers)
         self._state.children = IdSet(turn.children)
+        self._state.awaited = {name[:MOST_NAME_CHARS]: since for name, since in turn.awaited.items()}
         last = stored[-1] if stored else None
         self._draft.spare = 0 if isinstance(last, ExecutionCompleted) else SPARE_BYTES
         self._draft.ended_generation = isinstance(last, (ExecutionCompleted, ContinuedAsNew))
