@@ -68,6 +68,7 @@ RESERVED = {
     "sqlite3": ("taskhub",),
     "click": ("cli",),
     "rich": ("cli",),
+    "watchfiles": ("hosting.local",),
 }
 # A turn is a pure function: nothing that waits, talks or reads a clock belongs in the runtime.
 IMPURE = ("asyncio", "threading", "socket", "time", "random", "aiohttp", "sqlite3")

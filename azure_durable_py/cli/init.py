@@ -8,17 +8,16 @@ from pathlib import Path
 
 import click
 
+from azure_durable_py.cli.examples import examples
 from azure_durable_py.cli.new_app import TEMPLATES, NewApp, make_app
-from azure_durable_py.errors import DurableError
 
 _WIDTH = max(map(len, TEMPLATES))
 _EPILOG = "\n".join(
     [
         "\b\nTemplates:",
         *(f"  {name.ljust(_WIDTH)}  {what}" for name, what in TEMPLATES.items()),
-        "\n\b\nExamples:",
-        "  azure-durable init shop",
-        "  azure-durable init approvals --template human-approval",
+        "",
+        examples("azure-durable init shop", "azure-durable init approvals --template human-approval"),
     ]
 )
 
@@ -34,10 +33,7 @@ def init(directory: Path, template: str, keep_existing: bool) -> None:
 
     Nothing is overwritten. If a file is in the way, nothing is written at all.
     """
-    try:
-        made = make_app(directory, template, keep_existing=keep_existing)
-    except DurableError as error:
-        raise click.ClickException(str(error)) from error
+    made = make_app(directory, template, keep_existing=keep_existing)
     click.echo(_told(made, directory))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 import click
@@ -11,7 +12,13 @@ from azure_durable_py.cli.examples import examples
 from azure_durable_py.hosting.local import DEFAULT_PORT
 
 
-@click.command(epilog=examples("azure-durable start", "azure-durable start --port 7072 --storage memory ./my-app"))
+@click.command(
+    epilog=examples(
+        "azure-durable start",
+        "azure-durable start --reload",
+        "azure-durable start --port 7072 --storage memory ./my-app",
+    )
+)
 @click.argument("app_dir", type=click.Path(path_type=Path), default=Path())
 @click.option("--port", type=click.IntRange(0, 65535), help=f"Port of the HTTP server (default {DEFAULT_PORT}).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -48,6 +55,10 @@ from azure_durable_py.hosting.local import DEFAULT_PORT
     is_flag=True,
     help="Serve `import azure.durable_functions` by this package, for an app that is not to be edited.",
 )
+@click.option(
+    "--reload", is_flag=True, help="Start the app again whenever its code or settings change. Instances lose nothing."
+)
+@click.option("--supervised", is_flag=True, hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 def start(
     app_dir: Path,
@@ -58,6 +69,8 @@ def start(
     storage: str | None,
     grace: float,
     as_durable_functions: bool,
+    reload: bool,
+    supervised: bool,
     verbose: bool,
 ) -> None:
     """Serve the function app in APP_DIR (default: here) until Ctrl+C.
@@ -73,6 +86,10 @@ def start(
     from azure_durable_py.stand_in import install_as_durable_functions
 
     configure_logging(logging.DEBUG if verbose else logging.INFO)
+    if reload:
+        from azure_durable_py.cli.reload import run_again_at_changes
+
+        sys.exit(run_again_at_changes(app_dir, host, port, storage))
     if as_durable_functions:
         install_as_durable_functions()
-    run(Options(app_dir, host, port, storage, grace, certfile, keyfile))
+    run(Options(app_dir, host, port, storage, grace, certfile, keyfile), supervised=supervised)

@@ -20,6 +20,7 @@ from azure_durable_py.cli.new_app import TEMPLATES
 from azure_durable_py.hosting.functions.hostjson import advice
 from azure_durable_py.taskhub.storage import default_storage
 from tests.e2e.host import Host, until
+from tests.showing import section, steps
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = [
@@ -57,6 +58,15 @@ def files(directory: Path) -> list[str]:
     return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
 
 
+def passes(app: Path) -> str:
+    """Run the tests of an app; gives what pytest prints."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=app, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
 @every_template
 def test_a_new_app_has_all_it_needs_and_tells_what_comes_next(tmp_path: Path, template: str) -> None:
     result = init(str(tmp_path / "shop"), "--template", template)
@@ -79,11 +89,7 @@ def test_a_new_app_has_all_it_needs_and_tells_what_comes_next(tmp_path: Path, te
 @every_template
 def test_the_tests_of_a_new_app_pass(tmp_path: Path, template: str) -> None:
     app = make(tmp_path / "shop", template)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=app, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
+    assert " passed" in passes(app)
 
 
 @every_template
@@ -131,6 +137,24 @@ def served(tmp_path: Path, template: str, folder: str = "shop") -> Host:
     host = Host(make(tmp_path / folder, template), "sqlite")
     host.start()
     return host
+
+
+def test_the_first_steps_print_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, tested, _, asked = steps(section((ROOT / "docs" / "start.md").read_text(encoding="utf-8"), "A new app"))
+    monkeypatch.chdir(tmp_path)
+    printed = init(*made.command.split()[2:]).output
+    assert made.matches(printed), printed
+    assert tested.command == "cd shop && pytest -q"
+    passed = passes(tmp_path / "shop")
+    assert tested.matches(passed), passed
+    host = Host(tmp_path / "shop", "sqlite")
+    host.start()
+    try:
+        command = asked.command.replace("localhost:7071", f"localhost:{host.port}")
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+        assert asked.matches(done.stdout.replace(f"localhost:{host.port}", "localhost:7071")), done.stdout
+    finally:
+        host.kill()
 
 
 def test_start_serves_hello_in_a_folder_with_an_odd_name(tmp_path: Path) -> None:
