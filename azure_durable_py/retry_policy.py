@@ -5,9 +5,22 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import timedelta
 
 from azure_durable_py.failures import FailureDetails
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """An attempt that failed, of a task with a retry policy: the `number`-th (from 1) of at most `most`.
+
+    `delay` is after what time the next one comes; None: there is none.
+    """
+
+    number: int
+    most: int
+    delay: timedelta | None
 
 
 class RetryPolicy:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 
 from azure_durable_py.errors import InstanceCompletedError, InstanceNotFoundError, StorageUnavailableError
 from azure_durable_py.history.events import Event
+from azure_durable_py.observer import MessageSent
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, Target
 from azure_durable_py.taskhub.protocol import Header
@@ -84,6 +85,7 @@ class Messenger:
                 f"Storage gave no answer for {GIVE_UP_SECONDS:g} s; whether {why} reached instance {instance_id!r} "
                 f"is unknown ({self._hub.store.description})."
             ) from None
+        self._hub.observer.sent(MessageSent(instance_id, target.execution_id, event))
 
     def _next(self, instance_id: str) -> tuple[str, int]:
         # A counter that was dropped must not begin again under its old name.

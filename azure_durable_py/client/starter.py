@@ -13,6 +13,7 @@ from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy, default
 from azure_durable_py.client.messenger import MAX_TARGETS, Messenger
 from azure_durable_py.errors import InstanceAlreadyExistsError, InstanceCompletedError, InstanceNotFoundError
 from azure_durable_py.history.events import ExecutionTerminated
+from azure_durable_py.observer import InstanceStarted
 from azure_durable_py.taskhub.damage import end_damaged
 from azure_durable_py.taskhub.handing_over import replace_finished
 from azure_durable_py.taskhub.hub import PENDING_RING_SECONDS, StartRequest, TaskHub
@@ -42,6 +43,21 @@ class Starter:
         :raises InstanceAlreadyExistsError: another one with this id is not to be replaced, or does not stop.
         :raises PayloadTooLargeError: the input is larger than the hub stores.
         """
+        if await self._is_started(request, policy):
+            self._hub.observer.started(
+                InstanceStarted(
+                    request.instance_id,
+                    request.execution_id,
+                    request.name,
+                    request.version,
+                    request.tags,
+                    request.created_at,
+                    request.start_at,
+                )
+            )
+
+    async def _is_started(self, request: StartRequest, policy: OrchestrationIdReusePolicy | None) -> bool:
+        """Start an instance. False: the one that has its id is left."""
         existing = await self._hub.start(request)
         while existing is not None:
             status = existing.columns.runtime_status
@@ -50,13 +66,14 @@ class Starter:
             if action != "terminate":
                 await self.ring_if_overdue(existing)
             if action == "ignore":
-                return
+                return False
             if action == "error":
                 raise _taken(existing, by_policy=asked is not None)
             if not existing.is_terminal:
                 await self._end(existing)
             # Only the one that was judged: another that has come in its place is judged anew.
             existing = await replace_finished(self._hub, request, existing.columns.execution_id)
+        return True
 
     async def ring_if_overdue(self, header: Header) -> None:
         """Ring an instance that should have begun long ago: its doorbell may be lost (PROTOCOL R8)."""

@@ -19,6 +19,7 @@ from azure_durable_py.http.management import ManagementApi
 from azure_durable_py.http.signing import UrlSigner
 from azure_durable_py.http.urls import SignedUrls
 from azure_durable_py.http.wire import Request
+from azure_durable_py.observer import NOBODY, Observer
 from azure_durable_py.settings import Settings, expand
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.hub import TaskHub
@@ -50,6 +51,7 @@ class Engine:
     :param other_store: makes the stores of other hubs that functions ask clients of.
     :param management_path: where the host serves the management API, like `/runtime/webhooks/durabletask`.
     :param origin: tells `scheme://host[:port]` under which the host is reached; None while it is not known.
+    :param observer: told what happens on the hubs.
     :param respond: makes what HTTP functions return (default: `azure.functions.HttpResponse`).
     """
 
@@ -63,10 +65,12 @@ class Engine:
         *,
         management_path: str,
         origin: Callable[[], str | None],
+        observer: Observer = NOBODY,
         respond: ResponseFactory | None = None,
     ) -> None:
         self.settings = settings
-        self.hub = TaskHub(store)
+        self.hub = TaskHub(store, observer=observer)
+        self._observer = observer
         self._app = app
         self._app_settings = app_settings
         self._other_store = other_store
@@ -172,7 +176,7 @@ class Engine:
         key = (hub_name.lower(), connection)
         if key not in self._others:
             settings = replace(self.settings, hub_name=hub_name)
-            hub = TaskHub(OpenedWhenUsed(self._other_store(connection or None, settings)))
+            hub = TaskHub(OpenedWhenUsed(self._other_store(connection or None, settings)), observer=self._observer)
             self._others[key] = DurableOrchestrationClient(hub, settings, respond=self._respond)
         return self._others[key]
 

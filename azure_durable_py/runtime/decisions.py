@@ -25,6 +25,7 @@ from azure_durable_py.history.events import (
     TaskFailed,
     TimerCreated,
 )
+from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.runtime.determinism import Recorded, calling_place, describe, difference, same_decision
 from azure_durable_py.runtime.failures import task_failed
 from azure_durable_py.runtime.tasks import DecisionTask, TimerTask
@@ -48,6 +49,8 @@ class Decisions:
         self.now: datetime | None = None
         self.timers: dict[int, datetime] = {}
         self.children: dict[int, SubOrchestrationCreated] = {}
+        self.failed_attempts: dict[int, FailedAttempt] = {}
+        """By task id, the attempts that failed in the current turn."""
         self.error: BaseException | None = None
         self.closed = False
 
@@ -65,6 +68,7 @@ class Decisions:
         self._recorded = None if recorded is None else deque(recorded)
         self._position = position
         self._made = 0
+        self.failed_attempts.clear()
 
     def end(self) -> None:
         """End a replayed turn: nothing recorded may be left.
@@ -173,6 +177,10 @@ class Decisions:
                 task.answer(result)
             case _:
                 task.answer(None)
+
+    def attempt_failed(self, task_id: int, attempt: FailedAttempt) -> None:
+        """A task failed that has a retry policy."""
+        self.failed_attempts[task_id] = attempt
 
     def timer(self, build: Callable[[int], TimerCreated]) -> TimerTask:
         """Decide a timer."""

@@ -33,6 +33,7 @@ from azure_durable_py.history.events import (
 )
 from azure_durable_py.history.rewinding import ENDS, RecordedTurn, standing
 from azure_durable_py.registry import Registry
+from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.decisions import Decisions, Halt
 from azure_durable_py.runtime.determinism import Recorded, describe_end, difference
@@ -73,7 +74,8 @@ class Turn:
     of the timers that are neither fired nor cancelled, by task id; `children` the
     sub-orchestrations that have not answered, by task id. `reopened` is what was decided before
     a rewind that this turn is the first after, and has no answer: it is to be done again.
-    `awaited` are the names of the external events that it waits for, and since when.
+    `awaited` are the names of the external events that it waits for, and since when. `failed_attempts` are,
+    by task id, the failures that a retry policy dealt with.
     """
 
     events: tuple[Event, ...]
@@ -85,6 +87,7 @@ class Turn:
     children: Mapping[int, SubOrchestrationCreated]
     reopened: tuple[Decision, ...] = ()
     awaited: Mapping[str, datetime] = field(default_factory=lambda: {})
+    failed_attempts: Mapping[int, FailedAttempt] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Orchestration:
@@ -254,6 +257,7 @@ class Orchestration:
             children=MappingProxyType(dict(self._decisions.children)),
             reopened=reopened,
             awaited=MappingProxyType({} if end is not None else self._generation.events.awaited()),
+            failed_attempts=MappingProxyType(dict(self._decisions.failed_attempts)),
         )
 
     def _open_timers(self) -> dict[int, datetime]:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from azure_durable_py.errors import TaskFailedError
-from azure_durable_py.retry_policy import RetryPolicy
-from azure_durable_py.runtime.tasks import ParentTask, Task, TimerTask
+from azure_durable_py.retry_policy import FailedAttempt, RetryPolicy
+from azure_durable_py.runtime.tasks import DecisionTask, ParentTask, Task, TimerTask
 
 T = TypeVar("T")
 
@@ -19,9 +19,10 @@ class RetryTask(ParentTask[T]):
     :param attempt: schedules an attempt.
     :param delay: creates a timer after a duration; the text says what for.
     :param now: replay time.
+    :param failed: told of each attempt that fails, by its task.
     """
 
-    __slots__ = ("_attempt", "_begun", "_count", "_current", "_delay", "_now", "_pause", "_policy")
+    __slots__ = ("_attempt", "_begun", "_count", "_current", "_delay", "_failed", "_now", "_pause", "_policy")
 
     def __init__(
         self,
@@ -29,12 +30,14 @@ class RetryTask(ParentTask[T]):
         attempt: Callable[[], Task[T]],
         delay: Callable[[timedelta, str], TimerTask],
         now: Callable[[], datetime],
+        failed: Callable[[int, FailedAttempt], None],
     ) -> None:
         super().__init__()
         self._policy = policy
         self._attempt = attempt
         self._delay = delay
         self._now = now
+        self._failed = failed
         self._begun = now()
         self._count = 0
         self._current: Task[Any] | None = None
@@ -82,6 +85,9 @@ class RetryTask(ParentTask[T]):
             except Exception as broken:  # noqa: BLE001 - the predicate is user code; its error is the outcome
                 self.fail(broken)
                 return
+        if isinstance(self._current, DecisionTask):
+            attempt = FailedAttempt(self._count, self._policy.max_number_of_attempts, delay)
+            self._failed(self._current.id, attempt)
         if delay is None:
             self.fail(error)
         else:

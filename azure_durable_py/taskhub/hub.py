@@ -24,12 +24,13 @@ from azure_durable_py.errors import (
 )
 from azure_durable_py.history.codec import encode_event, encode_time
 from azure_durable_py.history.events import ExecutionStarted, ParentInstance, PayloadRef
+from azure_durable_py.observer import NOBODY, Observer, joined
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.keys import HubKeys
 from azure_durable_py.taskhub.messages import Cause, Doorbell, InboxEvent
 from azure_durable_py.taskhub.naming import staged_message, staged_start
-from azure_durable_py.taskhub.patience import Patience
+from azure_durable_py.taskhub.patience import FIRST_PAUSE, Patience
 from azure_durable_py.taskhub.payloads import Spill, encode_ref
 from azure_durable_py.taskhub.protocol import (
     MAX_COMMIT_BYTES,
@@ -48,7 +49,7 @@ from azure_durable_py.taskhub.protocol import (
     TaskHubStore,
 )
 from azure_durable_py.taskhub.state import Alarm, InstanceState
-from azure_durable_py.taskhub.wrapping import Checked, Repeating, repeat
+from azure_durable_py.taskhub.wrapping import Checked, Observed, Repeating, repeat
 from azure_durable_py.trace_context import TraceContext
 
 logger = logging.getLogger("azure_durable_py.taskhub")
@@ -81,13 +82,22 @@ class TaskHub:
     :param store: where the hub is kept. It is asked only for what keeps to the limits of the protocol (`Checked`).
     :param clock: tells UTC time.
     :param ids: source of unique ids and jitter.
+    :param observer: told what clients, workers and the store of this hub do; it cannot harm them, whatever it raises.
     """
 
-    def __init__(self, store: TaskHubStore, clock: Clock | None = None, ids: Ids | None = None) -> None:
+    def __init__(
+        self,
+        store: TaskHubStore,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        *,
+        observer: Observer = NOBODY,
+    ) -> None:
         self.clock = clock or Clock()
         self.ids = ids or Ids()
-        self.store = Checked(store)
-        self.reliable = Repeating(self.store, self.ids)
+        self.observer = joined(observer)
+        self.store = Checked(Observed(store, self.observer) if self.observer.watches_storage else store)
+        self.reliable = Repeating(self.store, self.ids, self.observer)
         """The same store, which repeats calls while it gives no answer."""
         self.keys = HubKeys(self.store, self.reliable, self.clock, lambda: self.info)
         self._listeners: list[Callable[[str, float], None]] = []
@@ -234,7 +244,7 @@ class TaskHub:
 
         :raises StorageUnavailableError: still no answer after `attempts` calls.
         """
-        return await repeat(call, self.ids, attempts=attempts)
+        return await repeat(call, self.ids, self.observer, "several calls", attempts=attempts)
 
     async def commit(self, commit: Commit) -> str:
         """Commit a header, resolving a lost answer by its turn id (PROTOCOL I2). Returns the new ETag.
@@ -253,6 +263,14 @@ class TaskHub:
                 return found.etag
             raise
 
+    def patience(self, what: str, first: float = FIRST_PAUSE) -> Patience:
+        """Waits for storage that refuses something.
+
+        :param what: what waits, for the log.
+        :param first: the first pause, in seconds.
+        """
+        return Patience(self.ids, what, self.observer, first)
+
     async def patiently(self, call: Callable[[], Awaitable[_Result]], what: str) -> _Result:
         """Repeat a call that may safely be repeated, for as long as storage refuses it or gives no answer.
 
@@ -261,7 +279,7 @@ class TaskHub:
 
         :param what: what waits, for the log: told when waiting begins, and when it ends.
         """
-        patience = Patience(self.ids, what, first=0.1)
+        patience = self.patience(what, first=0.1)
         while True:
             try:
                 result = await call()

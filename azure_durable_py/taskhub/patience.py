@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from azure_durable_py.clock import Ids
+from azure_durable_py.observer import Observer, StorageRetry
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 FIRST_PAUSE = 1.0
@@ -18,12 +19,14 @@ class Patience:
 
     :param ids: source of jitter.
     :param what: what waits, for the log.
+    :param observer: told of each wait.
     :param first: the first pause, in seconds.
     """
 
-    def __init__(self, ids: Ids, what: str, first: float = FIRST_PAUSE) -> None:
+    def __init__(self, ids: Ids, what: str, observer: Observer, first: float = FIRST_PAUSE) -> None:
         self._ids = ids
         self._what = what
+        self._observer = observer
         self._first = first
         self._pause = 0.0
 
@@ -32,7 +35,9 @@ class Patience:
         if not self._pause:
             logger.warning("%s is waiting for storage: %s", self._what, error)
         self._pause = min(max(self._first, 2 * self._pause), LONGEST_PAUSE)
-        await asyncio.sleep(self._ids.jitter(self._pause))
+        pause = self._ids.jitter(self._pause)
+        self._observer.retry(StorageRetry(self._what, error, pause))
+        await asyncio.sleep(pause)
 
     def over(self) -> None:
         """It went through."""

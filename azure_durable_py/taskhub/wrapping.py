@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from azure_durable_py.clock import Ids
 from azure_durable_py.errors import StorageUnavailableError
+from azure_durable_py.observer import Observer, StorageCall, StorageRetry
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.protocol import HubInfo, TaskHubStore
 
@@ -132,30 +133,35 @@ class Repeating(StoreWrapper):
     ends as a conflict. Who writes a header has `TaskHub.commit` resolve that; who deletes one looks whether it is gone.
 
     :param ids: source of jitter.
+    :param observer: told of each repetition.
     """
 
-    def __init__(self, inner: TaskHubStore, ids: Ids) -> None:
+    def __init__(self, inner: TaskHubStore, ids: Ids, observer: Observer) -> None:
         self._ids = ids
+        self._observer = observer
         super().__init__(inner)
 
     def around(self, name: str, call: Call[_P, _R]) -> Call[_P, _R]:
         """The call, repeated if that does no harm."""
         if name in _NOT_REPEATED:
             return call
-        ids = self._ids
+        ids, observer = self._ids, self._observer
 
         def repeated(*args: _P.args, **kwargs: _P.kwargs) -> CoroutineType[Any, Any, _R]:
-            return repeat(lambda: call(*args, **kwargs), ids)
+            return repeat(lambda: call(*args, **kwargs), ids, observer, name)
 
         return repeated
 
 
-async def repeat(call: Callable[[], Awaitable[_R]], ids: Ids, *, attempts: int = 8) -> _R:
+async def repeat(
+    call: Callable[[], Awaitable[_R]], ids: Ids, observer: Observer, what: str, *, attempts: int = 8
+) -> _R:
     """Repeat a call that may safely be repeated while storage gives no answer.
 
     Delays double from 0.1 seconds, up to 10 s, with jitter.
 
     :param ids: source of jitter.
+    :param observer: told of each repetition, of `what`.
     :raises StorageUnavailableError: still no answer after `attempts` calls.
     """
     delay = 0.1
@@ -166,9 +172,36 @@ async def repeat(call: Callable[[], Awaitable[_R]], ids: Ids, *, attempts: int =
             if left == 0:
                 raise
             logger.warning("Storage gave no answer (%s); trying again in %.1f s.", error, delay)
-            await asyncio.sleep(ids.jitter(delay))
+            pause = ids.jitter(delay)
+            observer.retry(StorageRetry(what, error, pause))
+            await asyncio.sleep(pause)
             delay = min(2 * delay, 10.0)
     raise AssertionError("unreachable")
+
+
+class Observed(StoreWrapper):
+    """A store whose calls are told to an observer."""
+
+    def __init__(self, inner: TaskHubStore, observer: Observer) -> None:
+        self._observer = observer
+        super().__init__(inner)
+
+    def around(self, name: str, call: Call[_P, _R]) -> Call[_P, _R]:
+        """The call, and how it went."""
+        observer = self._observer
+
+        async def observed(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            now = asyncio.get_running_loop().time
+            begun = now()
+            try:
+                result = await call(*args, **kwargs)
+            except BaseException as error:
+                observer.storage(StorageCall(name, now() - begun, error))
+                raise
+            observer.storage(StorageCall(name, now() - begun, None))
+            return result
+
+        return observed
 
 
 class OpenedWhenUsed(StoreWrapper):

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 from azure_durable_py.app import Blueprint, DFApp, PlainApp, adopted
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Clock, Ids, loop_clock
+from azure_durable_py.observer import NOBODY, Observer
 from azure_durable_py.registry import Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
@@ -102,6 +103,7 @@ class VirtualHub:
     :param workers: how many workers to start with.
     :param wrap: puts a store around the one in memory, for the client and all workers.
     :param http: answers the requests of `call_http`; None: they fail.
+    :param observer: told what the client and all workers do.
     """
 
     def __init__(
@@ -114,8 +116,10 @@ class VirtualHub:
         workers: int = 1,
         wrap: Wrap | None = None,
         http: AnswerHttp | None = None,
+        observer: Observer = NOBODY,
     ) -> None:
         self._http = http
+        self._observer = observer
         self._seed = seed
         self._begin_with = workers
         self._app = _app_of(app)
@@ -126,7 +130,7 @@ class VirtualHub:
         self.clock: Clock = loop_clock(epoch)
         self._memory = VirtualStore(self.settings, self.clock, self._ids("store"))
         self.store: TaskHubStore = self._memory if wrap is None else wrap(self._memory)
-        self.task_hub = TaskHub(self.store, self.clock, self._ids("client"))
+        self.task_hub = TaskHub(self.store, self.clock, self._ids("client"), observer=observer)
         self.registry = _registry_of(self._app)
         self.client: DurableOrchestrationClient = VirtualClient(
             self.task_hub, self.settings, self.registry, self._memory
@@ -189,7 +193,7 @@ class VirtualHub:
         self._names += 1
         name = f"worker {self._names}" if name is None else name
         store = self.store if wrap is None else wrap(self.store)
-        hub = TaskHub(store, clock or self.clock, self._ids(name))
+        hub = TaskHub(store, clock or self.clock, self._ids(name), observer=self._observer)
         await hub.open()
         registry = self._waits.observed(self.registry if app is None else _registry_of(_app_of(app)))
         chosen = self.settings if settings is None else _told_of_messages(settings)

@@ -13,6 +13,7 @@ import pytest
 
 from azure_durable_py.clock import Ids
 from azure_durable_py.errors import InvalidInstanceIdError, StorageUnavailableError
+from azure_durable_py.observer import NOBODY
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import TaskHubStore
@@ -132,7 +133,7 @@ async def test_a_refusal_is_raised_where_the_answer_is_awaited():
 def test_a_call_is_made_eight_times_before_it_fails_if_that_does_no_harm(name: str):
     async def main() -> int:
         store = Unanswered(memory())
-        call = getattr(Repeating(store, Ids(random.Random(1))), name)
+        call = getattr(Repeating(store, Ids(random.Random(1)), NOBODY), name)
         with pytest.raises(StorageUnavailableError):
             await call(*arguments_of(OF_A_STORE[name])[1:])
         return store.calls
@@ -147,7 +148,7 @@ def test_pauses_double(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Mon
     async def main() -> float:
         begun = asyncio.get_running_loop().time()
         with pytest.raises(StorageUnavailableError):
-            await Repeating(Unanswered(memory()), ids).load("x")
+            await Repeating(Unanswered(memory()), ids, NOBODY).load("x")
         return asyncio.get_running_loop().time() - begun
 
     with caplog.at_level(logging.WARNING, "azure_durable_py.taskhub"):

@@ -51,7 +51,7 @@ class Calls:
             raise OrchestratorError(
                 f"retry_options must be RetryOptions or a RetryPolicy, not {type(policy).__name__}."
             )
-        return RetryTask(policy, attempt, self._delay, lambda: self._generation.now)
+        return RetryTask(policy, attempt, self._delay, lambda: self._generation.now, self._decisions.attempt_failed)
 
     def _delay(self, duration: timedelta, reason: str) -> TimerTask:
         now = self._generation.now

@@ -9,6 +9,7 @@ from datetime import datetime
 from azure_durable_py.errors import DurableError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import TaskCompleted, TaskFailed
+from azure_durable_py.observer import ActivityRun
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.outgoing import RunActivity, Sender
 from azure_durable_py.taskhub.reading import read_value
@@ -60,17 +61,23 @@ class LocalRuns:
         loop = asyncio.get_running_loop()
         bound = None if self._bound is None else loop.call_later(self._bound, self._slow.add, activity.name)
         try:
-            event = await self.run(sender.instance_id, activity)
+            event = await self.run(sender, activity, offer.ready_at, offer.tries)
         finally:
             if bound is not None:
                 bound.cancel()
         job.finish(TaskResult(sender.target, activity.task_id, event))
 
-    async def run(self, instance_id: str, activity: RunActivity) -> TaskCompleted | TaskFailed:
+    async def run(
+        self, sender: Sender, activity: RunActivity, ready_at: datetime, tries: int
+    ) -> TaskCompleted | TaskFailed:
         """Run one activity to its answer.
 
+        :param sender: on whose behalf.
+        :param ready_at: when it was decided or put into the queue.
+        :param tries: how often it was begun by a process that did not end it, as far as is known.
         :raises NewerFormatError: its input is of a version to come.
         """
+        instance_id = sender.instance_id
         what = f"Activity {activity.name!r} of instance {instance_id!r}"
         try:
             text = await self._hub.patiently(lambda: read_value(self._hub.store, instance_id, activity.input), what)
@@ -78,4 +85,15 @@ class LocalRuns:
             raise
         except DurableError as error:
             return TaskFailed(self._hub.clock.now(), activity.task_id, FailureDetails.from_exception(error))
-        return await self._runner.run(activity.name, activity.task_id, text)
+        run = ActivityRun(
+            instance_id,
+            sender.execution_id,
+            sender.generation,
+            sender.attempt,
+            activity.task_id,
+            activity.name,
+            text,
+            ready_at,
+            tries,
+        )
+        return await self._runner.run(activity.name, activity.task_id, text, self._hub.observer.activity(run))

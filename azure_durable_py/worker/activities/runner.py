@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from azure_durable_py.errors import DurableError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import TaskCompleted, TaskFailed
+from azure_durable_py.observer import UNOBSERVED, Observation
 from azure_durable_py.registry import ActivityDefinition, Definitions, place_of
 from azure_durable_py.serialization.annotations import naming
 from azure_durable_py.serialization.converter import DataConverter
@@ -85,11 +86,23 @@ class ActivityRunner:
         self._now = now
         self._run_sync = run_sync
 
-    async def run(self, name: str, task_id: int, text: str | None) -> TaskCompleted | TaskFailed:
+    async def run(
+        self, name: str, task_id: int, text: str | None, observation: Observation = UNOBSERVED
+    ) -> TaskCompleted | TaskFailed:
         """Run one activity on the JSON text of its input.
 
+        :param observation: what is done around it.
         :raises asyncio.CancelledError: the worker is stopping.
         """
+        with observation:
+            event = await self._run(name, task_id, text)
+            if isinstance(event, TaskFailed):
+                observation.ended(None, event.failure)
+            else:
+                observation.ended(event.result if isinstance(event.result, str) else None, None)
+        return event
+
+    async def _run(self, name: str, task_id: int, text: str | None) -> TaskCompleted | TaskFailed:
         try:
             definition = self._activities.get(name)
             result = await self._call(definition, text)

@@ -14,7 +14,7 @@ from azure_durable_py.history.events import Event, TaskFailed
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import InboxEvent, Target, WorkItem
 from azure_durable_py.taskhub.naming import work_writer
-from azure_durable_py.taskhub.outgoing import RunActivity
+from azure_durable_py.taskhub.outgoing import RunActivity, Sender
 from azure_durable_py.taskhub.payloads import Spill
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.state import InstanceState
@@ -158,7 +158,9 @@ class WorkItems:
                     return
             failure = failure or self._given_up(item, delivery)
             if failure is None:
-                event = await self._runs.run(item.instance_id, RunActivity(item.task_id, item.name, item.input))
+                activity = RunActivity(item.task_id, item.name, item.input)
+                ready_at = item.ready_at or self._hub.clock.now()
+                event = await self._runs.run(_sender_of(item), activity, ready_at, item.tries + delivery.attempt - 1)
             else:
                 event = TaskFailed(self._hub.clock.now(), item.task_id, failure)
             await self._report(item, event, delivery, what)
@@ -215,6 +217,11 @@ class WorkItems:
             lambda: self._hub.deliver(item.instance_id, [inbox_event], f"result of {item.name}"), what
         )
         await delivery.settlement.ack()
+
+
+def _sender_of(item: WorkItem) -> Sender:
+    """On whose behalf a work item is run; its name is not known."""
+    return Sender(item.instance_id, "", item.execution_id, item.generation, item.attempt)
 
 
 async def _put_off(item: WorkItem, delivery: Delivery) -> None:

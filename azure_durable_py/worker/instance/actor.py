@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from azure_durable_py.errors import ConcurrencyConflictError, StorageError
 from azure_durable_py.taskhub.outgoing import Sender
-from azure_durable_py.taskhub.patience import Patience
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.taskhub.state import Alarm, Arming
 from azure_durable_py.taskhub.upgrades import NewerFormatError
@@ -130,7 +129,7 @@ class Actor:
     async def run(self) -> None:
         """Take steps until there has been nothing to do for a while."""
         it = self._instance
-        patience = Patience(self._context.hub.ids, f"Instance {self.instance_id!r}")
+        patience = self._context.hub.patience(f"Instance {self.instance_id!r}")
         while await self._wait():
             try:
                 async with it.kind.slots:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from azure_durable_py.errors import ConcurrencyConflictError, StorageError, StorageUnavailableError
-from azure_durable_py.taskhub.patience import Patience
 from azure_durable_py.taskhub.protocol import Commit, CorruptRowError, Header
 from azure_durable_py.taskhub.references import named_rows
 from azure_durable_py.taskhub.state import InstanceState
@@ -69,7 +68,7 @@ class Commits:
         try:
             return await store.commit(commit)
         except StorageUnavailableError as error:
-            patience = Patience(self._context.hub.ids, f"A commit of instance {self._instance_id!r}")
+            patience = self._context.hub.patience(f"A commit of instance {self._instance_id!r}")
             await patience.wait(error)
         while True:
             try:

@@ -19,6 +19,7 @@ from azure_durable_py.history.events import (
     LockRequestArrived,
     OperationArrived,
 )
+from azure_durable_py.observer import OperationDone
 from azure_durable_py.taskhub.entity_state import EntityState, LockHolder
 from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
@@ -27,7 +28,7 @@ from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.instance.backlog import Backlog
 from azure_durable_py.worker.instance.entity_draft import EntityDraft
 from azure_durable_py.worker.instance.entity_reader import EntityReader
-from azure_durable_py.worker.instance.header_draft import HeaderDraft
+from azure_durable_py.worker.instance.header_draft import HeaderDraft, OperationsRecord
 from azure_durable_py.worker.instance.inbox import accept
 from azure_durable_py.worker.instance.operations import Operations
 
@@ -83,6 +84,7 @@ class EntityTurn:
         self._operations = Operations(context, sender.instance_id, reader, header, given_up)
         self._bounds = Bounds(context, 1 if one_by_one else context.settings.max_entity_operation_batch_size)
         self._drained = False
+        self._done: list[OperationDone] = []
 
     async def run(self, rows: Sequence[InboxRow]) -> bool:
         """Take what there is, as far as the bounds of a turn allow. Tells whether anything changed."""
@@ -114,6 +116,7 @@ class EntityTurn:
         """Write the turn into the draft, under a guard."""
         self._backlog.seal()
         self._draft.record(self._entity, self._operations.before, self._operations.state, guard)
+        self._header.taken = OperationsRecord(tuple(self._done), self._operations.state is not None)
 
     @property
     def _is_full(self) -> bool:
@@ -186,6 +189,7 @@ class EntityTurn:
         self._bounds.operations += 1
         self._entity.last_operation = self._header.now
         outcome = await self._operations.run(event)
+        self._done.append(OperationDone(event.operation, event.caller, outcome.failure))
         self._draft.throw_away([event])
         self._draft.send(outcome.actions)
         if event.caller is not None:

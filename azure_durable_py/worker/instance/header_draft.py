@@ -8,10 +8,14 @@ commit, it does not perform it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from azure_durable_py.history.events import Event
+from azure_durable_py.observer import OperationDone
+from azure_durable_py.runtime.orchestration import Turn
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.numbering import decision_of, number_of
 from azure_durable_py.taskhub.outgoing import Outgoing, Send, to_message
@@ -39,6 +43,22 @@ class Upkeep(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """The turn of an orchestration that a draft records, and what tells the decisions of its generation."""
+
+    turn: Turn
+    decision: Callable[[int], Event]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationsRecord:
+    """The operations that a draft of an entity records, and whether the entity has a state after them."""
+
+    operations: tuple[OperationDone, ...]
+    exists: bool
+
+
 class HeaderDraft:
     """One commit of one instance in the making.
 
@@ -56,6 +76,8 @@ class HeaderDraft:
         self.turn_id = turn_id
         self.changed = False
         self.ended_generation = False
+        self.taken: TurnRecord | OperationsRecord | None = None
+        """What is to be told when it is true; None: it records no turn."""
         self.spare = 0
         """Bytes to leave free in the header."""
         self.outbox = OutboxChanges()

@@ -45,6 +45,11 @@ class Hand:
 class InstanceReader(Protocol):
     """The live function behind an instance, and what is read for it."""
 
+    @property
+    def replayed(self) -> int:
+        """How many events of the history were run again for the current turn."""
+        ...
+
     def forget(self) -> None:
         """The header was changed by another, or a turn came to nothing: begin from storage next time."""
         ...
@@ -148,7 +153,7 @@ class OrchestrationKind:
     async def fail(self, draft: HeaderDraft, hand: Hand, error: Exception) -> None:
         await read_decisions(self.reader, hand.header.instance_id, draft.state)
         turn = failed_turn(FailureDetails.from_exception(error), draft.now)
-        OrchestrationDraft(draft, hand.sender, hand.guard, self.reader.decision).record(turn)
+        OrchestrationDraft(draft, hand.sender, hand.guard, self.reader.decider()).record(turn)
 
 
 class EntityKind:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from azure_durable_py.errors import DurableError, StorageError
 from azure_durable_py.taskhub.handing_over import hand_over
 from azure_durable_py.taskhub.outgoing import Send, Sender
-from azure_durable_py.taskhub.patience import Patience
 from azure_durable_py.taskhub.state import Alarm, Arming
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.taskset import TaskSet
@@ -83,7 +82,7 @@ class Mailroom:
 
     async def _arm(self, arming: Arming) -> None:
         hub = self._context.hub
-        patience = Patience(self._context.hub.ids, f"The alarm of {self._instance_id}")
+        patience = self._context.hub.patience(f"The alarm of {self._instance_id}")
         while True:
             try:
                 async with self._context.sends:
@@ -95,7 +94,7 @@ class Mailroom:
         self._armed(arming, Alarm(doorbell.id, arming.due, tuple(message.handle)))
 
     async def _deliver(self, target: str, waiting: _Waiting) -> None:
-        patience = Patience(self._context.hub.ids, f"What {self._instance_id} sends to {target}")
+        patience = self._context.hub.patience(f"What {self._instance_id} sends to {target}")
         while batch := self._next(waiting):
             try:
                 async with self._context.sends:

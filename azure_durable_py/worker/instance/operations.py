@@ -7,6 +7,7 @@ import asyncio
 from azure_durable_py.errors import DurableError, FunctionNotFoundError, PayloadTooLargeError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import OperationArrived
+from azure_durable_py.observer import OperationRun
 from azure_durable_py.runtime.entities.live import DELETE, LiveEntity, Operation, Outcome
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.worker.context import WorkerContext
@@ -88,10 +89,16 @@ class Operations:
             return Outcome(None, FailureDetails.from_exception(error))
         assert isinstance(filled, OperationArrived)
         text = filled.input if isinstance(filled.input, str) else None
-        try:
-            return await self._perform(self._live.begin(event.operation, text, self._draft.now))
-        except PayloadTooLargeError as error:
-            return Outcome(None, FailureDetails.from_exception(error))
+        run = OperationRun(
+            self._instance_id, event.operation, text, event.caller, event.timestamp, due=event.signal_time
+        )
+        with self._context.hub.observer.operation(run) as watch:
+            try:
+                outcome = await self._perform(self._live.begin(event.operation, text, self._draft.now))
+            except PayloadTooLargeError as error:
+                outcome = Outcome(None, FailureDetails.from_exception(error))
+            watch.ended(outcome.result, outcome.failure)
+        return outcome
 
     async def _perform(self, operation: Operation) -> Outcome:
         what = f"entity {self._instance_id}"

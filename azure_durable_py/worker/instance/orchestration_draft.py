@@ -59,7 +59,7 @@ from azure_durable_py.taskhub.state import (
     PageRef,
     SendGroup,
 )
-from azure_durable_py.worker.instance.header_draft import HeaderDraft
+from azure_durable_py.worker.instance.header_draft import HeaderDraft, TurnRecord
 from azure_durable_py.worker.instance.inbox import completed_task
 
 SEAL_CHARS = 65_536
@@ -102,6 +102,7 @@ class OrchestrationDraft:
     def record(self, turn: Turn) -> None:
         """Write the turn down."""
         self._draft.changed = True
+        self._draft.taken = TurnRecord(turn, self._decision)
         self._state.turn_time = self._now
         self._state.pending = []
         stored = [self._spill.event(event) for event in turn.events]

@@ -5,7 +5,7 @@ Owns the reading of history and the joining of header and pure runtime. It commi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -37,6 +37,8 @@ class OrchestrationReader:
         self._instance_id = instance_id
         self._live: Orchestration | None = None
         self._decisions: dict[int, Event] | None = None
+        self.replayed = 0
+        """How many events the last `load` ran again."""
         self.senders = SenderMemory(context.hub.store, instance_id)
 
     def forget(self) -> None:
@@ -51,11 +53,13 @@ class OrchestrationReader:
 
         :raises CorruptRowError: the history cannot be read.
         """
+        self.replayed = 0
         if self._live is not None:
             return
         context = self._context
         events = await read_history(context.hub.store, self._instance_id, state)
         events = await read_events(context.hub.store, self._instance_id, events)
+        self.replayed = len(events)
         self._live = Orchestration(
             self._instance_id,
             state.execution_id,
@@ -123,12 +127,19 @@ class OrchestrationReader:
 
         :raises CorruptRowError: the history does not say.
         """
-        try:
-            if self._live is not None:
-                return self._live.decision(task_id)
-            return (self._decisions or {})[task_id]
-        except KeyError as error:
-            raise CorruptRowError(f"the history of {self._instance_id!r} has no decision {task_id}") from error
+        return self.decider()(task_id)
+
+    def decider(self) -> Callable[[int], Event]:
+        """What tells the decisions of this generation (see `decision`), also when the reader has forgotten it."""
+        live, decisions = self._live, self._decisions
+
+        def decision(task_id: int) -> Event:
+            try:
+                return live.decision(task_id) if live is not None else (decisions or {})[task_id]
+            except KeyError as error:
+                raise CorruptRowError(f"the history of {self._instance_id!r} has no decision {task_id}") from error
+
+        return decision
 
     def advance(self, events: Sequence[Event], now: datetime) -> Turn:
         """Take a turn."""

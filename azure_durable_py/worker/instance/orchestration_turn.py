@@ -85,7 +85,7 @@ class OrchestrationTurn:
     def record(self, guard: str) -> None:
         """Write the turn into the draft, under a guard."""
         assert self._turn is not None
-        OrchestrationDraft(self._draft, self._sender, guard, self._reader.decision).record(self._turn)
+        OrchestrationDraft(self._draft, self._sender, guard, self._reader.decider()).record(self._turn)
 
     async def _begin(
         self, header: Header, given_up: FailureDetails | None

@@ -24,6 +24,7 @@ from azure_durable_py.worker.instance.instance import Instance
 from azure_durable_py.worker.instance.kinds import Hand
 from azure_durable_py.worker.instance.results import LookAgainError
 from azure_durable_py.worker.instance.strays import is_wanted
+from azure_durable_py.worker.instance.telling import tell
 from azure_durable_py.worker.intake.delivery import Delivery
 
 logger = logging.getLogger("azure_durable_py.worker")
@@ -86,7 +87,8 @@ class Turns:
 
     async def _run_and_commit(self) -> None:
         it = self._it
-        _, state = it.current
+        before, state = it.current
+        begun = it.context.hub.clock.monotonic()
         draft = it.draft()
         it.fence(draft)
         guard = it.chosen()
@@ -104,6 +106,7 @@ class Turns:
         it.see_to_timers(draft, guard)
         if it.is_worth_a_commit(draft):
             draft = await self._commit(draft, guard)
+            tell(it.context.hub, before, state, draft, begun, it.kind.reader.replayed)
         else:
             it.results.forget_taken()
         it.guards.trust()

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable
 
 from azure_durable_py.errors import StorageError
+from azure_durable_py.observer import StorageRetry
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.worker.wakeup import Wakeup
@@ -140,7 +141,9 @@ class Pump:
             except StorageError as error:
                 logger.warning("Queue %s cannot be read: %s Trying again in %.0f s.", self._queue, error, pause)
                 failing = True
-                await asyncio.sleep(self._hub.ids.jitter(pause))
+                jittered = self._hub.ids.jitter(pause)
+                self._hub.observer.retry(StorageRetry(f"queue {self._queue}", error, jittered))
+                await asyncio.sleep(jittered)
                 pause = min(2 * pause, LONGEST_ERROR_PAUSE)
             else:
                 if failing:

@@ -1,0 +1,383 @@
+"""What the engine tells those who watch it: the log, traces, metrics.
+
+Owns what is told and when, and that no observer can harm the engine. An observer is told of what has become true: of
+a turn after its commit, of a start after it is stored. It hears of the past of a history never: what is replayed was
+told when it happened. It must not wait, and it decides nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType, TracebackType
+from typing import TypeVar
+
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.events import (
+    ContinuedAsNew,
+    Decision,
+    EntityCaller,
+    Event,
+    ExecutionCompleted,
+    ExecutionStarted,
+    OrchestratorStarted,
+    ParentInstance,
+    TimerFired,
+)
+from azure_durable_py.retry_policy import FailedAttempt
+
+logger = logging.getLogger("azure_durable_py.observer")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaken:
+    """A turn of an orchestration that is committed.
+
+    `events` are what it added to the history: what arrived, then what was decided, then the end if there is one.
+    `decision` gives what was decided under a task id of this generation, in whichever turn; it raises `KeyError` or
+    `CorruptRowError` where it cannot. `failed_attempts` tells, by task id, of the failures among `events` that a
+    retry policy deals with. `waits_for` are the names of the external events that code waits for now.
+
+    `status_before` and `status` are names of runtime statuses. `taken_at` is the time of the turn, `start_at` when a
+    delayed start was due. `seconds` is what it took, from the reading of the history to the commit; `replayed` is how
+    many events of the history were run again for it, `rewinds` how often the execution was rewound.
+    """
+
+    instance_id: str
+    execution_id: str
+    name: str
+    version: str | None
+    generation: int
+    rewinds: int
+    parent: ParentInstance | None
+    tags: str | None
+    created_at: datetime
+    start_at: datetime | None
+    status_before: str
+    status: str
+    taken_at: datetime
+    seconds: float
+    replayed: int
+    events: Sequence[Event]
+    decision: Callable[[int], Event]
+    failed_attempts: Mapping[int, FailedAttempt] = field(default_factory=lambda: MappingProxyType({}))
+    waits_for: tuple[str, ...] = ()
+
+    @property
+    def arrived(self) -> list[Event]:
+        """What it was told, in order."""
+        return [event for event in self.events if not isinstance(event, (OrchestratorStarted, Decision, *_ENDS))]
+
+    @property
+    def decided(self) -> list[Decision]:
+        """What it decided, in order."""
+        return [event for event in self.events if isinstance(event, Decision)]
+
+    @property
+    def end(self) -> ExecutionCompleted | ContinuedAsNew | None:
+        """How the generation ended, if it did."""
+        last = self.events[-1] if self.events else None
+        return last if isinstance(last, _ENDS) else None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the execution began with it."""
+        began = any(isinstance(event, ExecutionStarted) for event in self.events)
+        return began and not self.generation and not self.rewinds
+
+    @property
+    def ready_since(self) -> datetime:
+        """Since when there was something for it to do, by the clock of whoever sent that."""
+        times = [event.fire_at if isinstance(event, TimerFired) else event.timestamp for event in self.arrived]
+        ready = min(times, default=self.taken_at)
+        return ready if self.start_at is None else max(ready, self.start_at)
+
+
+_ENDS = (ExecutionCompleted, ContinuedAsNew)
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRun:
+    """An activity that is about to run. `input` is JSON text, `ready_at` when it was decided or put into the queue.
+
+    `tries` is how often it was begun by a process that did not end it. Which attempt of a retry policy it is, only
+    the orchestration knows: see `TurnTaken.failed_attempts`.
+    """
+
+    instance_id: str
+    execution_id: str
+    generation: int
+    rewinds: int
+    task_id: int
+    name: str
+    input: str | None
+    ready_at: datetime
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRun:
+    """An operation of an entity that is about to run. `caller` waits for its result; a signal has none.
+
+    `instance_id` is the entity's, `@name@key`. `sent_at` is when it was asked for, by the clock of who did; `due` when
+    a scheduled signal was to be delivered.
+    """
+
+    instance_id: str
+    operation: str
+    input: str | None
+    caller: EntityCaller | None
+    sent_at: datetime
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperationDone:
+    """An operation of an entity that was run, with how it ended. `failure` is None where it succeeded."""
+
+    operation: str
+    caller: EntityCaller | None
+    failure: FailureDetails | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityTurnTaken:
+    """A turn of an entity that is committed. `seconds` is what it took; `exists` whether it has a state after it."""
+
+    instance_id: str
+    name: str
+    taken_at: datetime
+    seconds: float
+    exists: bool
+    operations: Sequence[OperationDone]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceStarted:
+    """A client has stored the start of an instance. `start_at` is when it is to begin; None: now."""
+
+    instance_id: str
+    execution_id: str
+    name: str
+    version: str | None
+    tags: Mapping[str, str] | None
+    created_at: datetime
+    start_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSent:
+    """A client has stored a message for an instance: an external event, a signal, or what steers an orchestration.
+
+    `execution_id` is that of the execution it is for; None: whichever is there when it arrives.
+    """
+
+    instance_id: str
+    execution_id: str | None
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class StorageCall:
+    """A call of storage, by the name of the store's method. `error` is what it raised."""
+
+    name: str
+    seconds: float
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class StorageRetry:
+    """Something waits `pause` seconds before it asks storage again. `what` names it, for people."""
+
+    what: str
+    error: Exception
+    pause: float
+
+
+class Observation:
+    """What is done around the running of user code, as a context manager; here nothing.
+
+    Code runs between `__enter__` and `ended`, in the context (`contextvars`) that `__enter__` leaves.
+    """
+
+    def __enter__(self) -> Observation:  # noqa: PYI034 - `Self` came with Python 3.11
+        """User code is about to run."""
+        return self
+
+    def ended(self, result: str | None, failure: FailureDetails | None) -> None:
+        """It has come to its end: with a result (JSON text), or a failure. Not told if the worker stops meanwhile."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing more of it runs."""
+
+
+UNOBSERVED = Observation()
+
+
+class Observer:
+    """Is told what the engine does. Each method does nothing; override those of interest.
+
+    All are called on the event loop of the engine, and must return at once.
+    """
+
+    watches_storage: bool = False
+    """Whether to be told of every call of storage. Asked once, when a hub is made."""
+
+    def turn(self, taken: TurnTaken) -> None:
+        """A turn of an orchestration is committed."""
+
+    def entity_turn(self, taken: EntityTurnTaken) -> None:
+        """A turn of an entity is committed."""
+
+    def activity(self, run: ActivityRun) -> Observation:
+        """An activity is about to run. What it comes to is committed later, and may be run again if it is not."""
+        del run
+        return UNOBSERVED
+
+    def operation(self, run: OperationRun) -> Observation:
+        """An operation of an entity is about to run. As for activities."""
+        del run
+        return UNOBSERVED
+
+    def started(self, started: InstanceStarted) -> None:
+        """A client has started an instance. Of one that another instance started, the first turn alone tells."""
+
+    def sent(self, sent: MessageSent) -> None:
+        """A client has sent something to an instance."""
+
+    def storage(self, call: StorageCall) -> None:
+        """A call of storage has come to its end."""
+
+    def retry(self, retry: StorageRetry) -> None:
+        """Storage refused something, or gave no answer, and will be asked again."""
+
+
+NOBODY = Observer()
+"""The observer of a hub that nobody observes."""
+
+
+def joined(*observers: Observer | None) -> Observer:
+    """One observer for several, none of which can harm the engine or the others; None stands for nobody.
+
+    What an observer raises is logged, once for each observer and method.
+    """
+    guarded = [
+        each
+        for observer in observers
+        if observer is not None and observer is not NOBODY
+        for each in (observer.guarded if isinstance(observer, Joined) else [Guarded(observer)])
+    ]
+    return Joined(guarded) if guarded else NOBODY
+
+
+_Told = TypeVar("_Told")
+
+
+class Guarded:
+    """An observer that may raise what it likes."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+        self._failed: set[str] = set()
+
+    def tell(self, method: Callable[[_Told], None], what: _Told) -> None:
+        """Call a method of the observer."""
+        try:
+            method(what)
+        except Exception:  # noqa: BLE001 - reported, and else of no account
+            self.report(method.__name__)
+
+    def watch(self, method: Callable[[_Told], Observation], run: _Told) -> Observation:
+        """Ask the observer to watch something."""
+        try:
+            return method(run)
+        except Exception:  # noqa: BLE001 - as above
+            self.report(method.__name__)
+            return UNOBSERVED
+
+    def report(self, method: str) -> None:
+        """Say once that a method raised what is being handled."""
+        if method not in self._failed:
+            self._failed.add(method)
+            logger.exception(  # noqa: LOG004 - called where it is handled
+                "%s.%s has failed, which the engine does not mind; it is said once.",
+                type(self.observer).__qualname__,
+                method,
+            )
+
+
+class Joined(Observer):
+    """Several observers as one."""
+
+    def __init__(self, guarded: Sequence[Guarded]) -> None:
+        self.guarded = tuple(guarded)
+        self.watches_storage = any(each.observer.watches_storage for each in guarded)
+
+    def turn(self, taken: TurnTaken) -> None:
+        for each in self.guarded:
+            each.tell(each.observer.turn, taken)
+
+    def entity_turn(self, taken: EntityTurnTaken) -> None:
+        for each in self.guarded:
+            each.tell(each.observer.entity_turn, taken)
+
+    def activity(self, run: ActivityRun) -> Observation:
+        return _JoinedObservation([(each, each.watch(each.observer.activity, run)) for each in self.guarded])
+
+    def operation(self, run: OperationRun) -> Observation:
+        return _JoinedObservation([(each, each.watch(each.observer.operation, run)) for each in self.guarded])
+
+    def started(self, started: InstanceStarted) -> None:
+        for each in self.guarded:
+            each.tell(each.observer.started, started)
+
+    def sent(self, sent: MessageSent) -> None:
+        for each in self.guarded:
+            each.tell(each.observer.sent, sent)
+
+    def storage(self, call: StorageCall) -> None:
+        for each in self.guarded:
+            each.tell(each.observer.storage, call)
+
+    def retry(self, retry: StorageRetry) -> None:
+        for each in self.guarded:
+            each.tell(each.observer.retry, retry)
+
+
+class _JoinedObservation(Observation):
+    """Several watches as one: entered in order, left in reverse."""
+
+    def __init__(self, watches: Sequence[tuple[Guarded, Observation]]) -> None:
+        self._watches = [(owner, watch) for owner, watch in watches if watch is not UNOBSERVED]
+        self._entered: list[tuple[Guarded, Observation]] = []
+
+    def __enter__(self) -> Observation:
+        for owner, watch in self._watches:
+            try:
+                watch.__enter__()
+            except Exception:  # noqa: BLE001 - as for the methods of an observer
+                owner.report("__enter__")
+            else:
+                self._entered.append((owner, watch))
+        return self
+
+    def ended(self, result: str | None, failure: FailureDetails | None) -> None:
+        for owner, watch in self._entered:
+            try:
+                watch.ended(result, failure)
+            except Exception:  # noqa: BLE001 - as above
+                owner.report("ended")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for owner, watch in reversed(self._entered):
+            try:
+                watch.__exit__(kind, error, trace)
+            except Exception:  # noqa: BLE001 - as above
+                owner.report("__exit__")

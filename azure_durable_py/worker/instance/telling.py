@@ -1,0 +1,57 @@
+"""What observers are told of a turn, once its commit is true."""
+
+from __future__ import annotations
+
+from azure_durable_py.observer import NOBODY, EntityTurnTaken, TurnTaken
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.protocol import Header
+from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.worker.instance.header_draft import HeaderDraft, OperationsRecord, TurnRecord
+
+
+def tell(hub: TaskHub, before: Header, state: InstanceState, draft: HeaderDraft, begun: float, replayed: int) -> None:
+    """Tell of what a draft recorded, if that was a turn.
+
+    :param before: the header that the turn went on from, with its `state`.
+    :param begun: when the turn began, by the monotonic clock.
+    :param replayed: how many events of the history were run again for it.
+    """
+    taken = draft.taken
+    if taken is None or hub.observer is NOBODY:
+        return
+    seconds = hub.clock.monotonic() - begun
+    if isinstance(taken, TurnRecord):
+        hub.observer.turn(_turn_taken(taken, before, state, draft, seconds, replayed))
+    else:
+        hub.observer.entity_turn(_entity_turn_taken(taken, before, draft, seconds))
+
+
+def _turn_taken(
+    taken: TurnRecord, before: Header, state: InstanceState, draft: HeaderDraft, seconds: float, replayed: int
+) -> TurnTaken:
+    columns, turn = before.columns, taken.turn
+    return TurnTaken(
+        instance_id=before.instance_id,
+        execution_id=state.execution_id,
+        name=columns.name,
+        version=columns.version,
+        generation=state.generation,
+        rewinds=state.attempt,
+        parent=state.parent,
+        tags=columns.tags,
+        created_at=columns.created_time,
+        start_at=state.start_at,
+        status_before=columns.runtime_status,
+        status=draft.columns.runtime_status,
+        taken_at=draft.now,
+        seconds=seconds,
+        replayed=replayed,
+        events=turn.events,
+        decision=taken.decision,
+        failed_attempts=turn.failed_attempts,
+        waits_for=tuple(turn.awaited),
+    )
+
+
+def _entity_turn_taken(taken: OperationsRecord, before: Header, draft: HeaderDraft, seconds: float) -> EntityTurnTaken:
+    return EntityTurnTaken(before.instance_id, before.columns.name, draft.now, seconds, taken.exists, taken.operations)
