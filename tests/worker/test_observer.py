@@ -263,7 +263,7 @@ def test_a_turn_says_since_when_it_was_ready():
     assert abs(late.ready_since - (EPOCH + timedelta(hours=2))) < timedelta(seconds=1)
     assert abs(fired.ready_since - (EPOCH + timedelta(hours=1))) < timedelta(seconds=1)
     assert abs(raised.ready_since - (EPOCH + timedelta(hours=2))) < timedelta(seconds=1)
-    assert fired.waits_for == ("decision",)
+    assert fired.waits_for == ("Decision",)
     assert raised.waits_for == ()
 
 
