@@ -44,7 +44,7 @@ class CountingStore(StoreWrapper):
         """Count a call."""
         self.calls[name] += 1
         if name in _QUEUE:
-            self.queue_operations += len(self.instance_queues) + 1 if name == "message_counts" else 1
+            self.queue_operations += len(self.instance_queues) + 1 if name in _OF_EACH_QUEUE else 1
         elif name != "delete_hub":
             self.table_operations += _REQUESTS[name](args[1]) if name in _REQUESTS else 1
 
@@ -53,7 +53,8 @@ def _deletes(keys: Any) -> int:
     return -(-len(set(keys)) // MAX_TRANSACTION_ROWS)
 
 
-_QUEUE = ("put_message", "receive_messages", "extend_message", "delete_message", "message_counts")
+_OF_EACH_QUEUE = ("message_counts", "poison_counts")
+_QUEUE = ("put_message", "receive_messages", "extend_message", "delete_message", *_OF_EACH_QUEUE)
 _REQUESTS: dict[str, Callable[[Any], int]] = {
     "insert_inbox": lambda rows: 1 if rows else 0,
     "put_blobs": lambda rows: len(list(transactions(rows))),

@@ -394,6 +394,10 @@ class TaskHubStore(Protocol):
         """About how many messages each queue holds, invisible ones included, by queue name."""
         ...
 
+    async def poison_counts(self) -> dict[str, int]:
+        """The same of the poison queue of each. One that does not exist holds none, and is not created."""
+        ...
+
 
 class CorruptRowError(StorageError):
     """A row of the hub cannot be read: damaged, or written by something else."""

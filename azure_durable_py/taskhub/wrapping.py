@@ -58,6 +58,7 @@ class StoreWrapper:
         self.next_visible = self.around("next_visible", inner.next_visible)
         self.watch = inner.watch
         self.message_counts = self.around("message_counts", inner.message_counts)
+        self.poison_counts = self.around("poison_counts", inner.poison_counts)
 
     def around(self, name: str, call: Call[_P, _R]) -> Call[_P, _R]:
         """What callers get for a call of the inner store, by the name of its method: here the call itself."""

@@ -19,7 +19,7 @@ from azure_durable_py.clock import Clock, Ids
 from azure_durable_py.errors import ConcurrencyConflictError, StorageRejectedError
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.marker import check_marker
-from azure_durable_py.taskhub.naming import QueueNames
+from azure_durable_py.taskhub.naming import QueueNames, poison_queue
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     BlobRow,
@@ -370,6 +370,10 @@ class MemoryStore:
     async def message_counts(self) -> dict[str, int]:
         self._open_partitions()
         return {queue: len(self.queue(queue).messages) for queue in self._queues.all}
+
+    async def poison_counts(self) -> dict[str, int]:
+        self._open_partitions()
+        return {poison_queue(name): len(self.queue(poison_queue(name)).messages) for name in self._queues.all}
 
 
 # --- listing ---------------------------------------------------------------------------------------

@@ -376,6 +376,7 @@ CALLS: list[Callable[[AzureStore], Awaitable[Any]]] = [
     lambda store: store.extend_message(_held(store), 30),
     lambda store: store.delete_message(_held(store)),
     lambda store: store.message_counts(),
+    lambda store: store.poison_counts(),
     lambda store: store.delete_hub(),
     # A store that cannot be opened is closed: this comes last.
     lambda store: store.open(),
@@ -496,6 +497,7 @@ async def test_every_call_costs_the_requests_that_the_counting_store_counts(
     held = await store.extend_message(held, 0)
     await store.delete_message(await receive_one(store, store.activity_queue))
     await store.message_counts()
+    await store.poison_counts()
     assert sent == {"Queue": store.queue_operations, "Table": store.table_operations}
     assert store.calls["commit"] == 3
     store.reset()

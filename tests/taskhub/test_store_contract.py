@@ -19,6 +19,7 @@ from azure_durable_py.errors import (
     UnstorableError,
 )
 from azure_durable_py.history.events import PayloadRef
+from azure_durable_py.taskhub.naming import poison_queue
 from azure_durable_py.taskhub.payloads import encode_ref
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
@@ -171,6 +172,15 @@ async def test_deleting_the_hub_deletes_everything_and_can_be_repeated(store: Ta
     assert await store.load_header("x") is None
     assert await store.list_blobs("x", "20-") == ()
     assert await store.message_counts() == {store.instance_queues[0]: 0, store.activity_queue: 0}
+
+
+async def test_what_is_in_poison_queues_is_counted_and_none_is_made_for_it(store: TaskHubStore):
+    assert set((await store.poison_counts()).values()) == {0}
+    await store.put_message(poison_queue(store.activity_queue), "poison")
+    counts = await store.poison_counts()
+    assert counts == {poison_queue(store.instance_queues[0]): 0, poison_queue(store.activity_queue): 1}
+    assert set((await store.message_counts()).values()) == {0}
+    await store.delete_message(await receive_one(store, poison_queue(store.activity_queue)))
 
 
 async def test_a_hub_deleted_while_in_use_comes_back_empty(store: TaskHubStore, store_factory: StoreFactory):

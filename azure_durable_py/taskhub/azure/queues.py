@@ -19,6 +19,7 @@ from azure.storage.queue.aio import QueueClient
 from azure_durable_py.errors import DurableError
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.azure import answers
+from azure_durable_py.taskhub.naming import poison_queue
 from azure_durable_py.taskhub.protocol import QueueMessage
 
 logger = logging.getLogger(__name__)
@@ -125,11 +126,24 @@ class HubQueues:
         """About how many messages each queue holds."""
         return dict(zip(self._names, await asyncio.gather(*map(self._count, self._names)), strict=True))
 
-    async def _count(self, queue: str) -> int:
-        async def call() -> int:
-            return (await self._client(queue).get_queue_properties()).approximate_message_count or 0
+    async def poison_counts(self) -> dict[str, int]:
+        """About how many messages each poison queue holds; one that does not exist holds none."""
+        names = [poison_queue(name) for name in self._names]
+        return dict(zip(names, await asyncio.gather(*map(self._count_if_there, names)), strict=True))
 
-        return await self._call(queue, "Counting the messages of", call)
+    async def _count(self, queue: str) -> int:
+        return await self._call(queue, "Counting the messages of", lambda: self._messages(queue))
+
+    async def _count_if_there(self, queue: str) -> int:
+        try:
+            return await self._messages(queue)
+        except answers.TROUBLE as error:
+            if answers.is_gone(error):
+                return 0
+            raise self._translate(error, "Counting the messages of", queue) from error
+
+    async def _messages(self, queue: str) -> int:
+        return (await self._client(queue).get_queue_properties()).approximate_message_count or 0
 
     # --- texts ---------------------------------------------------------------------------------------
 

@@ -218,3 +218,7 @@ class AzureStore:
     async def message_counts(self) -> dict[str, int]:
         """About how many messages each queue holds."""
         return await self._queues.counts()
+
+    async def poison_counts(self) -> dict[str, int]:
+        """About how many messages each poison queue holds."""
+        return await self._queues.poison_counts()

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from azure_durable_py.clock import Clock, Ids
 from azure_durable_py.taskhub.marker import check_marker
-from azure_durable_py.taskhub.naming import QueueNames
+from azure_durable_py.taskhub.naming import QueueNames, poison_queue
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     BlobRow,
@@ -243,3 +243,8 @@ class SqliteStore:
     async def message_counts(self) -> dict[str, int]:
         """How many messages each queue holds."""
         return await self._open.read(lambda db: queues.count(db, self._queues.all))
+
+    async def poison_counts(self) -> dict[str, int]:
+        """How many messages each poison queue holds."""
+        names = [poison_queue(name) for name in self._queues.all]
+        return await self._open.read(lambda db: queues.count(db, names))
