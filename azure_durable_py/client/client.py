@@ -26,6 +26,7 @@ from azure_durable_py.client.arguments import (
     seconds,
 )
 from azure_durable_py.client.entities import EntityClient
+from azure_durable_py.client.executions import RecentExecutions
 from azure_durable_py.client.given import Given
 from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
 from azure_durable_py.client.links import (
@@ -108,6 +109,7 @@ class DurableOrchestrationClient(QueryClient, ResponseClient, EntityClient, meta
         self._urls = urls
         self._elsewhere = elsewhere
         self._respond = respond
+        self._executions = RecentExecutions(hub.clock)
         self._messenger = Messenger(hub)
         self._reader = Reader(hub, self._converter)
         self._purger = Purger(hub, self._reader)
@@ -267,7 +269,7 @@ class DurableOrchestrationClient(QueryClient, ResponseClient, EntityClient, meta
             tags=check_tags(tags),
             start_at=None if start_at is None else utc(start_at),
         )
-        await self._starter.start(request, id_reuse_policy)
+        self._executions.note(instance_id, await self._starter.start(request, id_reuse_policy))
         return instance_id
 
     async def restart(
@@ -303,7 +305,7 @@ class DurableOrchestrationClient(QueryClient, ResponseClient, EntityClient, meta
             version=status.version,
             tags=dict(status.tags) or None,
         )
-        await self._starter.start(request)
+        self._executions.note(request.instance_id, await self._starter.start(request))
         if wait_timeout is not None:
             await self.wait_for_completion(request.instance_id, wait_timeout)
         return request.instance_id

@@ -33,10 +33,13 @@ class HttpRequestLike(Protocol):
 class ManagementUrls(Protocol):
     """Makes the management URLs of instances."""
 
-    def payload(self, instance_id: str, origin: str | None = None) -> dict[str, str]:
+    def payload(
+        self, instance_id: str, origin: str | None = None, *, execution_id: str | None = None
+    ) -> dict[str, str]:
         """The management payload of an instance: `id` and the URLs by their names.
 
-        :param origin: `scheme://host[:port]` to use; None: the one that the host knows of.
+        :param origin: `scheme://host[:port]` that the caller used; None: the one that the host knows of.
+        :param execution_id: the execution that the URLs are for; None: the one that is there now.
         :raises InvalidRequestError: none is given and none is known.
         """
         ...

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from datetime import datetime
 
 from azure_durable_py.client.arguments import check_tags
+from azure_durable_py.client.executions import RecentExecutions
 from azure_durable_py.client.export import ExportedInstance
 from azure_durable_py.client.exporter import Exporter, Selection
 from azure_durable_py.client.messenger import Messenger
@@ -27,6 +28,7 @@ class QueryClient:
     _messenger: Messenger
     _reader: Reader
     _starter: Starter
+    _executions: RecentExecutions
 
     async def get_status(
         self,
@@ -44,6 +46,7 @@ class QueryClient:
         found = await self._reader.look_at(check_instance_id(instance_id))
         if found is None:
             return ABSENT
+        self._executions.note(instance_id, found.header.columns.execution_id)
         if not found.damage:
             await self._starter.ring_if_overdue(found.header)
         return await self._reader.status(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
+from azure_durable_py.client.executions import RecentExecutions
 from azure_durable_py.client.links import (
     HttpAnswer,
     HttpRequestLike,
@@ -28,6 +29,7 @@ class ResponseClient:
     _settings: Settings
     _waiter: Waiter
     _urls: ManagementUrls | None
+    _executions: RecentExecutions
     _respond: ResponseFactory | None
 
     def create_check_status_response(self, request: HttpRequestLike, instance_id: str) -> Any:
@@ -63,6 +65,9 @@ class ResponseClient:
     def get_client_response_links(self, request: HttpRequestLike | None, instance_id: str) -> dict[str, str]:
         """The management URLs of an instance by name, with the origin of a request.
 
+        They are good for one execution: the one that this client started or read within the last minute, else the one
+        that is there now. When the id is used again, they do not open what took its place.
+
         :raises InvalidRequestError: nothing serves management URLs here, or their origin is unknown.
         """
         if self._urls is None:
@@ -74,7 +79,12 @@ class ResponseClient:
         if request is not None:
             forwarded = self._settings.http_use_forwarded_host
             origin = origin_of(request.url, request.headers, use_forwarded=forwarded)
-        return self._urls.payload(check_instance_id(instance_id), origin)
+        execution_id = self.recent_execution(check_instance_id(instance_id))
+        return self._urls.payload(instance_id, origin, execution_id=execution_id)
+
+    def recent_execution(self, instance_id: str) -> str | None:
+        """The id of the execution of an instance that this client started or read within the last minute."""
+        return self._executions.of(instance_id)
 
     async def wait_for_completion_or_create_check_status_response(
         self,

@@ -36,14 +36,15 @@ class Starter:
         self._replace_running = replace_running
         self._rung: OrderedDict[str, float] = OrderedDict()
 
-    async def start(self, request: StartRequest, policy: OrchestrationIdReusePolicy | None = None) -> None:
-        """Start an instance, as far as the instance that has its id allows it.
+    async def start(self, request: StartRequest, policy: OrchestrationIdReusePolicy | None = None) -> str:
+        """Start an instance, as far as the instance that has its id allows it; returns the id of its execution.
 
         :param policy: what to do about that instance; None, or nothing said of its state: as host.json says.
         :raises InstanceAlreadyExistsError: another one with this id is not to be replaced, or does not stop.
         :raises PayloadTooLargeError: the input is larger than the hub stores.
         """
-        if await self._is_started(request, policy):
+        execution_id = await self._started(request, policy)
+        if execution_id == request.execution_id:
             self._hub.observer.started(
                 InstanceStarted(
                     request.instance_id,
@@ -55,9 +56,10 @@ class Starter:
                     request.start_at,
                 )
             )
+        return execution_id
 
-    async def _is_started(self, request: StartRequest, policy: OrchestrationIdReusePolicy | None) -> bool:
-        """Start an instance. False: the one that has its id is left."""
+    async def _started(self, request: StartRequest, policy: OrchestrationIdReusePolicy | None) -> str:
+        """Start an instance; returns the execution that there is then: another one if that is left."""
         existing = await self._hub.start(request)
         while existing is not None:
             status = existing.columns.runtime_status
@@ -66,14 +68,14 @@ class Starter:
             if action != "terminate":
                 await self.ring_if_overdue(existing)
             if action == "ignore":
-                return False
+                return existing.columns.execution_id
             if action == "error":
                 raise _taken(existing, by_policy=asked is not None)
             if not existing.is_terminal:
                 await self._end(existing)
             # Only the one that was judged: another that has come in its place is judged anew.
             existing = await replace_finished(self._hub, request, existing.columns.execution_id)
-        return True
+        return request.execution_id
 
     async def ring_if_overdue(self, header: Header) -> None:
         """Ring an instance that should have begun long ago: its doorbell may be lost (PROTOCOL R8)."""

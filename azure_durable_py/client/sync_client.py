@@ -510,6 +510,9 @@ class DurableOrchestrationSyncClient(SyncClientBase):
     def get_client_response_links(self, request: HttpRequestLike | None, instance_id: str) -> dict[str, str]:
         """The management URLs of an instance by name, with the origin of a request.
 
+        They are good for one execution: the one that this client started or read within the last minute, else the one
+        that is there now. When the id is used again, they do not open what took its place.
+
         :raises InvalidRequestError: nothing serves management URLs here, or their origin is unknown.
         """
         return self._client.get_client_response_links(request, instance_id)

@@ -53,6 +53,7 @@ class Engine:
     :param origin: tells `scheme://host[:port]` under which the host is reached; None while it is not known.
     :param observer: told what happens on the hubs.
     :param respond: makes what HTTP functions return (default: `azure.functions.HttpResponse`).
+    :param admitted_origin: tells which origin management URLs have for a caller who used one (default: that one).
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Engine:
         origin: Callable[[], str | None],
         observer: Observer = NOBODY,
         respond: ResponseFactory | None = None,
+        admitted_origin: Callable[[str], str] = lambda origin: origin,
     ) -> None:
         self.settings = settings
         self.hub = TaskHub(store, observer=observer)
@@ -76,6 +78,7 @@ class Engine:
         self._other_store = other_store
         self._management_path = management_path
         self._origin = origin
+        self._admitted_origin = admitted_origin
         self._respond: ResponseFactory = respond or to_http_response
         self._own: _Own | None = None
         self._others: dict[tuple[str, str], DurableOrchestrationClient] = {}
@@ -100,12 +103,13 @@ class Engine:
         """
         await self.hub.open()
         settings, hub = self.settings, self.hub
-        signer = UrlSigner(hub.info.signing_key, settings.hub_name, now=hub.clock.now, lifetime=settings.url_lifetime)
+        await hub.keys.current()
+        signer = UrlSigner(lambda: hub.keys.known, settings.hub_name, now=hub.clock.now, lifetime=settings.url_lifetime)
         client = DurableOrchestrationClient(
             hub,
             settings,
             registry=self._app.registry,
-            urls=SignedUrls(signer, path=self._management_path, origin=self._origin),
+            urls=SignedUrls(signer, path=self._management_path, origin=self._origin, admitted=self._admitted_origin),
             elsewhere=self._client_of,
             respond=self._respond,
         )

@@ -29,8 +29,9 @@ from azure_durable_py.errors import (
     UnstorableError,
 )
 from azure_durable_py.http.entities import EntityRoutes
+from azure_durable_py.http.guard import Guard, check_execution
 from azure_durable_py.http.routing import AdmittedCall, ManagementRoute, page_answer
-from azure_durable_py.http.signing import SignedOperation, UrlSigner
+from azure_durable_py.http.signing import Signature, SignedOperation, UrlSigner
 from azure_durable_py.http.urls import instance_url, management_payload
 from azure_durable_py.http.wire import (
     OutcomeWait,
@@ -75,6 +76,7 @@ class ManagementApi:
     def __init__(self, client: DurableOrchestrationClient, signer: UrlSigner) -> None:
         self._client = client
         self._signer = signer
+        self._guard = Guard(client.hub, signer)
         self._entities = EntityRoutes(client)
         self.routes: tuple[ManagementRoute, ...] = (
             ManagementRoute("POST", "orchestrators/{name}", None, self._start),
@@ -98,9 +100,9 @@ class ManagementApi:
     async def handle(self, request: Request, *, trusted: bool) -> HttpAnswer:
         """Answer a request; never raises an `Exception`.
 
-        A call is allowed if the host trusts the caller, if it brings the hub's system key (as
-        `code` or in the header `x-functions-key`), or if its URL is signed for this operation on this
-        instance. Starting, listing and purging by filter need trust or the system key.
+        A call is allowed if the host trusts the caller, if it brings a system key of the hub or its master key (as
+        `code` or in the header `x-functions-key`), or if its URL is signed for this operation on this execution
+        of this instance. Starting, listing and purging by filter need trust or such a key.
 
         :param trusted: the host vouches for the caller, for instance because it is a program on
             the same machine. Such callers need no key and have no limit on bodies.
@@ -108,7 +110,7 @@ class ManagementApi:
         route: ManagementRoute | None = None
         try:
             route, values = self._find(request)
-            call = self._admit(request, route, values, trusted=trusted)
+            call = await self._admit(request, route, values, trusted=trusted)
             return await route.handler(call)
         except RefusedError as refused:
             return error_answer(refused.status, str(refused), refused.headers)
@@ -154,40 +156,28 @@ class ManagementApi:
         routes = "; ".join(f"{route.method} {route.path}" for route in self.routes)
         raise RefusedError(404, f"There is nothing at {request.path[:200]!r}. The management API has: {routes}.")
 
-    def _admit(
+    async def _admit(
         self, request: Request, route: ManagementRoute, values: dict[str, str], *, trusted: bool
     ) -> AdmittedCall:
         parameters = Parameters(request.query)
+        signature = None
+        # Also to sign what is answered with the keys of today.
+        await self._client.hub.keys.current()
+        if not trusted:
+            if len(request.body) > MAX_STRANGERS_BODY:
+                raise RefusedError(413, f"The body has {len(request.body)} bytes; the limit is {MAX_STRANGERS_BODY}.")
+            signature = await self._guard.admit(request, route, values, parameters)
+        # Told to nobody who may not ask: it names the hub.
         hub = parameters.text("taskHub")
         if hub is not None and hub.lower() != self._client.task_hub_name.lower():
             raise RefusedError(
                 404,
                 f"This host serves task hub {self._client.task_hub_name!r}, not {hub[:80]!r}. Ask that hub's own host.",
             )
-        signed_until = None
-        if not trusted:
-            if len(request.body) > MAX_STRANGERS_BODY:
-                raise RefusedError(413, f"The body has {len(request.body)} bytes; the limit is {MAX_STRANGERS_BODY}.")
-            if not self._has_system_key(request, parameters):
-                signed_until = self._check_signature(route, values, parameters)
         headers = {name.lower(): value for name, value in request.headers.items()}
         forwarded = self._client.settings.http_use_forwarded_host
         base_url = origin_of(request.base_url, headers, use_forwarded=forwarded) + urlsplit(request.base_url).path
-        return AdmittedCall(request, values, parameters, base_url.rstrip("/"), signed_until)
-
-    def _has_system_key(self, request: Request, parameters: Parameters) -> bool:
-        given = [value for name, value in request.headers.items() if name.lower() == "x-functions-key"]
-        return any(self._signer.is_system_key(key) for key in (*given, *parameters.values.get("code", ())))
-
-    def _check_signature(self, route: ManagementRoute, values: dict[str, str], parameters: Parameters) -> int:
-        if route.operation is None:
-            raise RefusedError(
-                401, f"{route.method} {route.path} needs the system key of the task hub: add it as parameter 'code'."
-            )
-        refusal = self._signer.refusal(parameters.values, values["id"], route.operation)
-        if refusal is not None:
-            raise RefusedError(401, refusal)
-        return self._signer.expiry(parameters.values)
+        return AdmittedCall(request, values, parameters, base_url.rstrip("/"), signature)
 
     # --- starting --------------------------------------------------------------------------------
 
@@ -225,10 +215,12 @@ class ManagementApi:
         return HttpAnswer(202)
 
     def _accepted(self, call: AdmittedCall, instance_id: str) -> HttpAnswer:
-        if call.signed_until is None:
-            return accepted(management_payload(self._signer, call.base_url, instance_id))
+        execution_id = self._client.recent_execution(instance_id)
+        if call.signature is None:
+            return accepted(management_payload(self._signer, call.base_url, instance_id, execution_id))
         # A signature buys no rights that it does not have itself, and no more time: only a look.
-        query = self._signer.sign(instance_id, SignedOperation.status, until=call.signed_until)
+        until = call.signature.until
+        query = self._signer.sign(instance_id, SignedOperation.status, until=until, execution_id=execution_id)
         look = f"{instance_url(call.base_url, instance_id)}?{query}"
         return accepted({"id": instance_id, "statusQueryGetUri": look})
 
@@ -236,15 +228,19 @@ class ManagementApi:
 
     async def _status(self, call: AdmittedCall) -> HttpAnswer:
         fail = call.parameters.shown("returnInternalServerErrorOnFailure", False)
-        return await self._look(call, call.values["id"], failure_code=500 if fail else 200)
+        return await self._look(call, call.values["id"], failure_code=500 if fail else 200, signature=call.signature)
 
-    async def _look(self, call: AdmittedCall, instance_id: str, *, failure_code: int) -> HttpAnswer:
+    async def _look(
+        self, call: AdmittedCall, instance_id: str, *, failure_code: int, signature: Signature | None = None
+    ) -> HttpAnswer:
         show_history = call.parameters.shown("showHistory", False)
         show_output = call.parameters.shown("showHistoryOutput", False)
         show_input = call.parameters.shown("showInput", True)
         status = await self._client.get_status(instance_id, show_history, show_output, show_input)
         if not status:
             raise InstanceNotFoundError(f"There is no instance {instance_id!r} in this task hub.")
+        if signature is not None:
+            check_execution(signature, instance_id, status.execution_id, status.created_time)
         shown = status_json(status)
         if status.is_finished:
             failed = status.runtime_status is OrchestrationRuntimeStatus.Failed

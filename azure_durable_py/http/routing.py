@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from azure_durable_py.client.links import HttpAnswer
-from azure_durable_py.http.signing import SignedOperation
+from azure_durable_py.http.signing import Signature, SignedOperation
 from azure_durable_py.http.wire import Parameters, Request, value_answer
 
 TOKEN_HEADER = "x-ms-continuation-token"  # noqa: S105 - the name of a header
@@ -17,14 +17,14 @@ TOKEN_HEADER = "x-ms-continuation-token"  # noqa: S105 - the name of a header
 class AdmittedCall:
     """A request that found its route and may be answered.
 
-    `signed_until` is set where nothing but a signature allows the call: when that expires.
+    `signature` is set where nothing but that of its URL allows the call.
     """
 
     request: Request
     values: dict[str, str]
     parameters: Parameters
     base_url: str
-    signed_until: int | None
+    signature: Signature | None
 
     def header(self, name: str) -> str:
         """The value of a header of the request; empty if it has none."""

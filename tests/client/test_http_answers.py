@@ -26,7 +26,9 @@ class Asked:
 
 
 class Urls:
-    def payload(self, instance_id: str, origin: str | None = None) -> dict[str, str]:
+    def payload(
+        self, instance_id: str, origin: str | None = None, *, execution_id: str | None = None
+    ) -> dict[str, str]:
         return {"id": instance_id, "statusQueryGetUri": f"{origin or 'http://known'}/instances/{instance_id}"}
 
 

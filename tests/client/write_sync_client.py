@@ -22,8 +22,8 @@ PARTS = ("QueryClient", "ResponseClient", "EntityClient")
 """What the async client is made of, beside its own class."""
 SYNC_OF = {"ScheduleClient": "ScheduleSyncClient"}
 """What hangs on the async client, and what on the sync one."""
-LEFT_OUT = frozenset({"hub"})
-"""Only of use on the event loop."""
+LEFT_OUT = frozenset({"hub", "recent_execution"})
+"""Only of use on the event loop, or to a host."""
 WIDTH = 120
 
 HEAD = f'''"""The sync client, as tests/client/write_sync_client.py writes it: change the async one, and write anew."""

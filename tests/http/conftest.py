@@ -19,6 +19,7 @@ from azure_durable_py.http.wire import Request
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.keyring import KeyName
 from tests.client.playing import Playing, Wall, make_hub
 
 BASE = "http://localhost:7071/runtime/webhooks/durabletask"
@@ -31,6 +32,13 @@ class Caller:
     api: ManagementApi
     signer: UrlSigner
     client: DurableOrchestrationClient
+
+    @property
+    def system_key(self) -> str:
+        return self.key("system/durabletask_extension")
+
+    def key(self, name: str) -> str:
+        return self.client.hub.keys.known.key(KeyName.parse(name)).value
 
     async def __call__(
         self,
@@ -72,10 +80,11 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def call(hub: TaskHub, settings: Settings, wall: Wall) -> Caller:
+async def call(hub: TaskHub, settings: Settings, wall: Wall) -> Caller:
+    await hub.keys.current()
     registry = Registry()
     registry.orchestrators.add(OrchestratorDefinition("Hello", lambda context: None))
-    signer = UrlSigner(hub.info.signing_key, settings.hub_name, now=wall.now, lifetime=settings.url_lifetime)
+    signer = UrlSigner(lambda: hub.keys.known, settings.hub_name, now=wall.now, lifetime=settings.url_lifetime)
     urls = SignedUrls(signer, path="/runtime/webhooks/durabletask", origin=lambda: "http://localhost:7071")
     client = DurableOrchestrationClient(hub, settings, registry=registry, urls=urls)
     return Caller(ManagementApi(client, signer), signer, client)

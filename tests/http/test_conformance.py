@@ -318,7 +318,7 @@ async def _ask(hub: VirtualHub, row: Row) -> HttpAnswer:
 
 
 def _api(hub: VirtualHub) -> ManagementApi:
-    signer = UrlSigner(hub.task_hub.info.signing_key, "TestHub", now=hub.clock.now, lifetime=3600)
+    signer = UrlSigner(lambda: hub.task_hub.keys.known, "TestHub", now=hub.clock.now, lifetime=3600)
     return ManagementApi(hub.client, signer)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 
 from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
+from azure_durable_py.clock import Clock, Ids
 from azure_durable_py.errors import StorageRejectedError, StorageUnavailableError
 from azure_durable_py.history.events import (
     EntityLockRequested,
@@ -22,9 +25,13 @@ from azure_durable_py.history.events import (
 )
 from azure_durable_py.http import management
 from azure_durable_py.http.management import ManagementApi
+from azure_durable_py.http.signing import UrlSigner
 from azure_durable_py.http.wire import Request, parse_time
 from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub import keys
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.keyring import KeyName
+from azure_durable_py.taskhub.protocol import StoredKeys
 from azure_durable_py.times import UTC
 from tests.client.playing import START, Playing, Wall
 from tests.http.conftest import BASE, Caller, content
@@ -456,10 +463,168 @@ async def test_a_signed_restart_buys_a_look_and_no_more_time(call: Caller, wall:
 
 
 async def test_the_system_key_opens_everything(call: Caller):
-    key = call.signer.system_key
+    key = call.system_key
     assert (await call("POST", f"/orchestrators/Hello/one?code={key}", trusted=False)).status_code == 202
     assert (await call("GET", "/instances", headers={"X-Functions-Key": key}, trusted=False)).status_code == 200
     assert (await call("GET", f"/instances?code={key}x", trusted=False)).status_code == 401
+
+
+@pytest.mark.parametrize("place", ["header", "query"])
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("master", 200),
+        ("system/durabletask_extension", 200),
+        ("host/default", 401),
+        ("function/hello/default", 401),
+    ],
+)
+async def test_which_keys_open_the_management_api(call: Caller, name: str, place: str, status: int):
+    await call.client.hub.keys.ensure_functions(["hello"])
+    key = call.key(name)
+    if place == "header":
+        response = await call("GET", "/instances", headers={"X-Functions-Key": key}, trusted=False)
+    else:
+        response = await call("GET", f"/instances?code={key}", trusted=False)
+    assert response.status_code == status
+
+
+async def test_a_stranger_does_not_learn_the_name_of_the_hub(call: Caller):
+    await call("POST", "/orchestrators/Hello/one")
+    for url in ("/instances/one?taskHub=Guess", "/instances?taskHub=Guess", "/instances/one?taskHub=ClientHub"):
+        response = await call("GET", url, trusted=False)
+        assert response.status_code == 401
+        assert "ClientHub" not in json.dumps([dict(response.headers), content(response)])
+    assert (await call("GET", f"/instances?taskHub=Guess&code={call.system_key}", trusted=False)).status_code == 404
+
+
+# --- links and executions ------------------------------------------------------------------------------------
+
+_VERBS = {"statusQueryGetUri": "GET", "purgeHistoryDeleteUri": "DELETE"}
+
+
+async def _ask_all(call: Caller, payload: dict[str, str]) -> dict[str, int]:
+    return {
+        name: (
+            await call(_VERBS.get(name, "POST"), url.replace("{eventName}", "Go").replace("{text}", "x"), trusted=False)
+        ).status_code
+        for name, url in payload.items()
+        if name != "id"
+    }
+
+
+@pytest.mark.parametrize("how", ["purged and started", "replaced", "restarted"])
+@pytest.mark.parametrize("made", ["by the start", "by a look", "by the id alone", "by the request"])
+async def test_a_link_opens_no_other_execution_of_its_id(
+    call: Caller, worker: Playing, wall: Wall, how: str, made: str
+):
+    started = content(await call("POST", "/orchestrators/Hello/one"))
+    if made in ("by a look", "by the id alone"):
+        wall.forward(3600)
+    if made == "by a look":
+        await call.client.get_status("one")
+    payload = started if made == "by the start" else call.client.create_http_management_payload("one")
+    assert (await call("GET", payload["statusQueryGetUri"], trusted=False)).status_code == 202
+    await worker.set_status("one", "Completed")
+    # Links that name no execution are told apart by time, and clocks differ.
+    wall.forward(61 if made == "by the id alone" else 0)
+    if how == "purged and started":
+        await call("DELETE", "/instances/one")
+        assert set((await _ask_all(call, payload)).values()) <= {404, 400}
+    if how == "restarted":
+        await call("POST", "/instances/one/restart?restartWithNewInstanceId=false")
+    else:
+        await call("POST", "/orchestrators/Hello/one")
+    assert set((await _ask_all(call, payload)).values()) == {404}
+    new = call.client.create_http_management_payload("one")
+    assert (await call("GET", new["statusQueryGetUri"], trusted=False)).status_code == 202
+
+
+async def test_a_link_is_good_for_all_generations_and_attempts_of_its_execution(call: Caller, worker: Playing):
+    payload = content(await call("POST", "/orchestrators/Hello/one"))
+    await worker.fail("one", "boom")
+    assert (await call("GET", payload["statusQueryGetUri"], trusted=False)).status_code == 200
+    rewind = payload["rewindPostUri"].replace("{text}", "x")
+    assert (await call("POST", rewind, trusted=False)).status_code == 202
+    assert (await call("GET", payload["statusQueryGetUri"], trusted=False)).status_code == 202
+
+
+async def test_a_link_that_is_made_right_before_its_instance_is_good(call: Caller, wall: Wall):
+    payload = call.client.create_http_management_payload("one")
+    wall.forward(59)
+    await call("POST", "/orchestrators/Hello/one")
+    assert (await call("GET", payload["statusQueryGetUri"], trusted=False)).status_code == 202
+
+
+async def test_a_start_that_changes_nothing_hands_out_links_to_what_is_there(call: Caller):
+    await call("POST", "/orchestrators/Hello/one")
+    policy = OrchestrationIdReusePolicy("ignore")
+    await call.client.start_new("Hello", "one", id_reuse_policy=policy)
+    url = call.client.create_http_management_payload("one")["statusQueryGetUri"]
+    assert (await call("GET", url, trusted=False)).status_code == 202
+
+
+async def test_a_signed_restart_under_the_same_id_hands_out_a_look_at_the_new_execution(call: Caller, worker: Playing):
+    payload = content(await call("POST", "/orchestrators/Hello/one"))
+    await worker.set_status("one", "Completed")
+    restart = f"{payload['restartPostUri']}&restartWithNewInstanceId=false"
+    look = content(await call("POST", restart, trusted=False))["statusQueryGetUri"]
+    assert (await call("GET", look, trusted=False)).status_code == 202
+    assert (await call("GET", payload["statusQueryGetUri"], trusted=False)).status_code == 404
+    assert (await call("POST", restart, trusted=False)).status_code == 404
+
+
+# --- keys that change ----------------------------------------------------------------------------------------
+
+
+async def other_host(call: Caller, wall: Wall) -> Caller:
+    """Another host on the same hub: it has read the keys of its own accord."""
+    hub = TaskHub(call.client.hub.store, Clock(wall.now), Ids())
+    await hub.open()
+    await hub.keys.current()
+    signer = UrlSigner(lambda: hub.keys.known, "ClientHub", now=wall.now, lifetime=7 * 86400)
+    client = DurableOrchestrationClient(hub, call.client.settings)
+    return Caller(ManagementApi(client, signer), signer, client)
+
+
+async def test_a_new_signing_key_is_known_to_other_hosts_at_once(
+    call: Caller, wall: Wall, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(keys, "MISS_SECONDS", 0.0)
+    other = await other_host(call, wall)
+    old = content(await call("POST", "/orchestrators/Hello/one"))["statusQueryGetUri"]
+    await call.client.hub.keys.change(lambda ring: ring.with_new_signing_key(wall.now(), timedelta(days=7)))
+    new = call.client.create_http_management_payload("one")["statusQueryGetUri"]
+    for host in (call, other):
+        assert (await host("GET", old, trusted=False)).status_code == 202
+        assert (await host("GET", new, trusted=False)).status_code == 202
+    await call.client.hub.keys.change(lambda ring: ring.with_new_signing_key(wall.now(), timedelta(0)))
+    assert (await call("GET", new, trusted=False)).status_code == 401
+    newest = call.client.create_http_management_payload("one")["statusQueryGetUri"]
+    assert (await other("GET", newest, trusted=False)).status_code == 202
+    assert (await other("GET", new, trusted=False)).status_code == 401
+
+
+async def test_a_new_system_key_is_known_to_other_hosts_at_once(
+    call: Caller, wall: Wall, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(keys, "MISS_SECONDS", 0.0)
+    other, old = await other_host(call, wall), call.system_key
+    name = KeyName.parse("system/durabletask_extension")
+    await call.client.hub.keys.change(lambda ring: ring.with_key(name, "n" * 40, wall.now()))
+    assert (await other("GET", f"/instances?code={'n' * 40}", trusted=False)).status_code == 200
+    for host in (call, other):
+        assert (await host("GET", f"/instances?code={old}", trusted=False)).status_code == 401
+
+
+async def test_strangers_without_a_key_cost_no_reading_of_keys(call: Caller, monkeypatch: pytest.MonkeyPatch):
+    async def refuse() -> StoredKeys | None:
+        raise AssertionError("the keys were read")
+
+    monkeypatch.setattr(call.client.hub.store, "load_keys", refuse)
+    monkeypatch.setattr(keys, "MISS_SECONDS", 0.0)
+    assert (await call("GET", "/instances", trusted=False)).status_code == 401
+    assert (await call("GET", "/instances/one?sig=x&expires=9999999999", trusted=False)).status_code == 401
 
 
 async def test_a_wrong_key_does_not_spoil_a_signature(call: Caller):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from base64 import urlsafe_b64encode
 from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,8 +14,11 @@ from hypothesis import strategies as st
 
 from azure_durable_py.client.links import origin_of
 from azure_durable_py.errors import InvalidRequestError
-from azure_durable_py.http.signing import SignedOperation, UrlSigner
+from azure_durable_py.http import signing
+from azure_durable_py.http.signing import CLOCKS_APART, Signature, SignedOperation, UrlSigner
 from azure_durable_py.http.urls import SignedUrls, management_payload
+from azure_durable_py.taskhub.columns import UNKNOWN_TIME
+from azure_durable_py.taskhub.keyring import Keyring, Revocation
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 KEY = b"k" * 32
@@ -21,8 +27,9 @@ ids = st.text(min_size=1, max_size=40)
 operations = st.sampled_from(list(SignedOperation))
 
 
-def make(key: bytes = KEY, hub: str = "MyHub", now: datetime = NOW, lifetime: float = 3600.0) -> UrlSigner:
-    return UrlSigner(key, hub, now=lambda: now, lifetime=lifetime)
+def make(key: bytes | Keyring = KEY, hub: str = "MyHub", now: datetime = NOW, lifetime: float = 3600.0) -> UrlSigner:
+    ring = Keyring.first(key, NOW) if isinstance(key, bytes) else key
+    return UrlSigner(lambda: ring, hub, now=lambda: now, lifetime=lifetime)
 
 
 def signed(instance_id: str, operation: SignedOperation, signer: UrlSigner | None = None) -> dict[str, list[str]]:
@@ -44,8 +51,8 @@ def test_a_signature_fits_no_other_instance_or_operation(
 
 @given(ids, operations, st.data())
 def test_any_change_of_a_signature_is_refused(instance_id: str, operation: SignedOperation, data: st.DataObject):
-    query = signed(instance_id, operation)
-    name = data.draw(st.sampled_from(["expires", "sig"]))
+    query = parse_qs(make().sign(instance_id, operation, execution_id="e1"), strict_parsing=True)
+    name = data.draw(st.sampled_from(["expires", "issued", "kid", "execution", "sig"]))
     before = query[name][0]
     at = data.draw(st.integers(0, len(before) - 1))
     kind = data.draw(st.sampled_from(["replace", "insert", "delete"]))
@@ -92,12 +99,125 @@ def test_a_missing_or_repeated_part_is_refused(missing: str):
     assert "not signed" in str(make().refusal({**query, missing: query[missing] * 2}, "one", SignedOperation.status))
 
 
-def test_the_system_key_belongs_to_the_hub():
-    assert make().is_system_key(make(hub="myhub").system_key)
-    assert not make().is_system_key(make(hub="Other").system_key)
-    assert not make().is_system_key("")
-    assert not make().is_system_key("\udcff")
-    assert make().system_key not in repr(make())
+# --- keys come and go ------------------------------------------------------------------------------------
+
+OVERLAP = timedelta(days=7)
+
+
+def test_a_new_key_signs_and_the_old_one_verifies_until_it_retires():
+    before = signed("one", SignedOperation.status, make(lifetime=30 * 86400))
+    ring = Keyring.first(KEY, NOW).with_new_signing_key(NOW, OVERLAP)
+    assert make(ring).refusal(before, "one", SignedOperation.status) is None
+    after = signed("one", SignedOperation.status, make(ring, lifetime=30 * 86400))
+    assert after["kid"] == [ring.signer.id] != before["kid"]
+    late = make(ring, now=NOW + OVERLAP)
+    assert "no longer good" in str(late.refusal(before, "one", SignedOperation.status))
+    assert late.refusal(after, "one", SignedOperation.status) is None
+
+
+def test_without_an_overlap_all_links_end():
+    before = signed("one", SignedOperation.status)
+    ring = Keyring.first(KEY, NOW).with_new_signing_key(NOW, timedelta(0))
+    assert "no longer good" in str(make(ring).refusal(before, "one", SignedOperation.status))
+    assert not make(ring).knows(before)
+
+
+def test_a_link_cannot_name_another_key_than_its_own():
+    ring = Keyring.first(KEY, NOW).with_new_signing_key(NOW, OVERLAP)
+    query = signed("one", SignedOperation.status, make(ring))
+    assert "does not fit" in str(make(ring).refusal({**query, "kid": ["hub"]}, "one", SignedOperation.status))
+
+
+def test_links_of_one_instance_are_revoked():
+    one, two = (signed(name, SignedOperation.status) for name in ("one", "two"))
+    ring = Keyring.first(KEY, NOW).with_revocation("one", Revocation(NOW, NOW + OVERLAP))
+    assert "revoked" in str(make(ring).refusal(one, "one", SignedOperation.status))
+    assert make(ring).refusal(two, "two", SignedOperation.status) is None
+    later = signed("one", SignedOperation.status, make(ring, now=NOW + timedelta(milliseconds=1)))
+    assert make(ring).refusal(later, "one", SignedOperation.status) is None
+
+
+# --- links of versions before there were keys ------------------------------------------------------------
+
+
+def of_older_version(instance_id: str, operation: SignedOperation, expires: int) -> dict[str, list[str]]:
+    """A query as versions signed it that knew one key, and bound a link to an id."""
+
+    def mac(key: bytes, *parts: str) -> bytes:
+        message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+        return hmac.new(key, message, hashlib.sha256).digest()
+
+    digest = mac(mac(KEY, "management url"), "myhub", instance_id, operation.value, str(expires))
+    return {"taskhub": ["MyHub"], "expires": [str(expires)], "sig": [urlsafe_b64encode(digest).decode().rstrip("=")]}
+
+
+def test_links_of_older_versions_are_good_until_they_expire():
+    query = of_older_version("one", SignedOperation.status, int(NOW.timestamp()) + 60)
+    assert make().refusal(query, "one", SignedOperation.status) is None
+    assert make().accepted(query) == Signature(int(NOW.timestamp()) + 60)
+    late = make(now=NOW + timedelta(seconds=61))
+    assert "expired" in str(late.refusal(query, "one", SignedOperation.status))
+
+
+def test_links_of_older_versions_go_with_the_key_of_the_hub_and_with_a_revocation():
+    query = of_older_version("one", SignedOperation.status, int(NOW.timestamp()) + 60)
+    ring = Keyring.first(KEY, NOW)
+    rotated = ring.with_new_signing_key(NOW, timedelta(0))
+    assert "no longer good" in str(make(rotated).refusal(query, "one", SignedOperation.status))
+    revoked = ring.with_revocation("one", Revocation(NOW - OVERLAP, NOW + OVERLAP))
+    assert "revoked" in str(make(revoked).refusal(query, "one", SignedOperation.status))
+
+
+def test_a_link_of_today_does_not_pass_for_one_of_an_older_version():
+    query = signed("one", SignedOperation.status)
+    bare = {name: query[name] for name in ("taskHub", "expires", "sig")}
+    assert "does not fit" in str(make().refusal(bare, "one", SignedOperation.status))
+
+
+# --- one execution ---------------------------------------------------------------------------------------
+
+SOON = NOW + CLOCKS_APART
+
+
+@pytest.mark.parametrize(
+    ("made_for", "execution", "created", "fits"),
+    [
+        ("e1", "e1", NOW, True),
+        ("e1", "e1", NOW + OVERLAP, True),
+        ("e1", "e2", NOW, False),
+        ("e1", "e2", NOW - OVERLAP, False),
+        ("e1", "", NOW, True),
+        ("e1", None, NOW + OVERLAP, False),
+        ("e1", "", None, False),
+        (None, "e2", NOW - OVERLAP, True),
+        (None, "e2", SOON, True),
+        (None, "e2", SOON + timedelta(milliseconds=1), False),
+        (None, "e2", UNKNOWN_TIME, False),
+        (None, None, None, False),
+    ],
+)
+def test_which_execution_a_link_is_good_for(
+    made_for: str | None, execution: str | None, created: datetime | None, fits: bool
+):
+    query = parse_qs(make().sign("one", SignedOperation.status, execution_id=made_for), strict_parsing=True)
+    assert make().refusal(query, "one", SignedOperation.status) is None
+    assert make().accepted(query).fits(execution, created) is fits
+
+
+def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch):
+    compared: list[bytes] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(one)
+        return one == other
+
+    monkeypatch.setattr(signing.hmac, "compare_digest", compare)
+    query = signed("one", SignedOperation.status)
+    assert make().refusal(query, "one", SignedOperation.status) is None
+    assert compared == [query["sig"][0].encode()]
+
+
+# --- payloads --------------------------------------------------------------------------------------------
 
 
 def test_the_payload_has_all_urls_with_places_to_fill_in():
@@ -122,6 +242,9 @@ def test_urls_use_the_origin_given_or_that_of_the_host():
     assert known.payload("one")["statusQueryGetUri"].startswith(f"http://localhost:7071{path}/instances/one?")
     asked = urlsplit(known.payload("one", "https://example.org")["statusQueryGetUri"])
     assert (asked.scheme, asked.netloc) == ("https", "example.org")
+    stubborn = SignedUrls(make(), path=path, origin=lambda: None, admitted=lambda _: "https://public.example")
+    assert stubborn.payload("one", "http://evil.example")["statusQueryGetUri"].startswith("https://public.example/")
+    assert "execution=e1&" in known.payload("one", execution_id="e1")["terminatePostUri"]
     with pytest.raises(InvalidRequestError, match="get_client_response_links"):
         SignedUrls(make(), path=path, origin=lambda: None).payload("one")
 
