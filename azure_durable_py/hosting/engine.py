@@ -125,12 +125,12 @@ class Engine:
         """
         return await self._opened.management.handle(request, trusted=trusted)
 
-    def refusal(self, request: Request, *, trusted: bool) -> HttpAnswer | None:
+    async def refusal(self, request: Request, *, trusted: bool) -> HttpAnswer | None:
         """The answer to a request that is refused whatever its body is; None: its body is needed.
 
         :param trusted: the host vouches for the caller.
         """
-        return self._opened.management.refusal(request, trusted=trusted)
+        return await self._opened.management.refusal(request, trusted=trusted)
 
     async def ask_storage(self) -> None:
         """One cheap call to the storage of the app's own hub.

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from azure_durable_py.errors import InstanceNotFoundError
-from azure_durable_py.http.routing import ManagementRoute
-from azure_durable_py.http.signing import Signature, SignedOperation, UrlSigner
+from azure_durable_py.http.routing import AdmittedCall, ManagementRoute
+from azure_durable_py.http.signing import Signature, UrlSigner
 from azure_durable_py.http.wire import Parameters, RefusedError, Request
 from azure_durable_py.taskhub.hub import TaskHub
 
@@ -35,8 +35,9 @@ class Guard:
 
         A key that is not known may be a new one: then the hub's keys are read again.
 
+        For which execution a signature is, `check_execution` looks.
+
         :raises RefusedError: neither allows it.
-        :raises InstanceNotFoundError: its URL is signed, and for another execution than the one that is there.
         """
         ring = await self._hub.keys.current()
         given = _keys(request, parameters)
@@ -46,10 +47,18 @@ class Guard:
             found = self._look(route, values, parameters, given)
         if isinstance(found, str):
             raise RefusedError(401, found)
-        if found is not None and route.operation is not SignedOperation.status:
-            # Who looks at an instance sees in what was read whether it is the right one.
-            await self._check_execution(found, values["id"])
         return found
+
+    async def check_execution(self, call: AdmittedCall) -> None:
+        """Refuse a call whose URL is signed for another execution than the one that is there.
+
+        :raises InstanceNotFoundError: it is.
+        """
+        if call.signature is None:
+            return
+        header = await self._hub.salvage(call.values["id"])
+        if header is not None:
+            check_fit(call.signature, header.instance_id, header.columns.execution_id, header.columns.created_time)
 
     def _look(
         self, route: ManagementRoute, values: dict[str, str], parameters: Parameters, given: list[str]
@@ -64,13 +73,8 @@ class Guard:
         refusal = self._signer.refusal(parameters.values, values["id"], route.operation)
         return self._signer.accepted(parameters.values) if refusal is None else refusal
 
-    async def _check_execution(self, signature: Signature, instance_id: str) -> None:
-        header = await self._hub.salvage(instance_id)
-        if header is not None:
-            check_execution(signature, instance_id, header.columns.execution_id, header.columns.created_time)
 
-
-def check_execution(signature: Signature, instance_id: str, execution_id: str | None, created: datetime | None) -> None:
+def check_fit(signature: Signature, instance_id: str, execution_id: str | None, created: datetime | None) -> None:
     """Refuse a signed URL whose instance id was used again since.
 
     :param execution_id: of what is there now.

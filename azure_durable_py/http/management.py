@@ -29,7 +29,7 @@ from azure_durable_py.errors import (
     UnstorableError,
 )
 from azure_durable_py.http.entities import EntityRoutes
-from azure_durable_py.http.guard import Guard, check_execution
+from azure_durable_py.http.guard import Guard, check_fit
 from azure_durable_py.http.routing import AdmittedCall, ManagementRoute, page_answer
 from azure_durable_py.http.signing import Signature, SignedOperation, UrlSigner
 from azure_durable_py.http.urls import instance_url, management_payload
@@ -111,6 +111,9 @@ class ManagementApi:
         try:
             route, values = self._find(request)
             call = await self._admit(request, route, values, trusted=trusted)
+            if route.operation is not SignedOperation.status:
+                # Who looks at an instance sees in what was read whether it is the right one.
+                await self._guard.check_execution(call)
             return await route.handler(call)
         except RefusedError as refused:
             return error_answer(refused.status, str(refused), refused.headers)
@@ -128,7 +131,7 @@ class ManagementApi:
             logger.exception("%s %s failed.", request.method, request.path)
             return error_answer(500, "The request failed; the host's log tells why.")
 
-    def refusal(self, request: Request, *, trusted: bool) -> HttpAnswer | None:
+    async def refusal(self, request: Request, *, trusted: bool) -> HttpAnswer | None:
         """The answer to a request that is refused whatever its body is; None: its body is needed.
 
         So nothing needs to be read from a caller who may not call.
@@ -136,7 +139,7 @@ class ManagementApi:
         :param trusted: the host vouches for the caller.
         """
         try:
-            self._admit(request, *self._find(request), trusted=trusted)
+            await self._admit(request, *self._find(request), trusted=trusted)
         except RefusedError as refused:
             return error_answer(refused.status, str(refused), refused.headers)
         return None
@@ -240,7 +243,7 @@ class ManagementApi:
         if not status:
             raise InstanceNotFoundError(f"There is no instance {instance_id!r} in this task hub.")
         if signature is not None:
-            check_execution(signature, instance_id, status.execution_id, status.created_time)
+            check_fit(signature, instance_id, status.execution_id, status.created_time)
         shown = status_json(status)
         if status.is_finished:
             failed = status.runtime_status is OrchestrationRuntimeStatus.Failed

@@ -80,7 +80,7 @@ class Manage(Protocol):
 class Refuse(Protocol):
     """Tells before the body of a request is read whether it would be refused."""
 
-    def __call__(self, request: Request, *, trusted: bool) -> HttpAnswer | None:
+    async def __call__(self, request: Request, *, trusted: bool) -> HttpAnswer | None:
         """The refusal; None: the body is wanted."""
         ...
 
@@ -265,7 +265,7 @@ class HttpServer:
         trusted = is_local_caller(request)
         asked = to_management_request(request, path, f"{request.scheme}://{request.host}{mount}")
         if request.can_read_body:
-            refusal = None if self._refuse is None else self._refuse(asked, trusted=trusted)
+            refusal = None if self._refuse is None else await self._refuse(asked, trusted=trusted)
             if refusal is not None:
                 return from_answer(refusal)
             limit = self._body_limit if trusted else min(self._body_limit, MAX_STRANGERS_BODY)
