@@ -83,16 +83,20 @@ class Listener:
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await self._room()
             try:
                 accepted, address = await loop.sock_accept(listening)
             except OSError as error:
                 await self._recover(error)
                 continue
+            try:
+                await self._room()
+            except BaseException:
+                accepted.close()
+                raise
             self._begin(accepted, address)
 
     async def _room(self) -> None:
-        """Wait until there is room for another connection."""
+        """Wait until there is room for another connection: the system keeps those that come after it waiting."""
         while not self._connections.make_room():
             if (more := self._full.due()) is not None:
                 logger.warning(

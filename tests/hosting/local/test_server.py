@@ -5,81 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import azure.functions as func
 import pytest
 
 from azure_durable_py.app import DFApp
 from azure_durable_py.appsettings import LocalSettings
-from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import RegistrationError, SettingsError
-from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local.functions import sort_functions
-from azure_durable_py.hosting.local.health import Phase
-from azure_durable_py.hosting.local.limits import HttpLimits
-from azure_durable_py.hosting.local.server import HttpServer, ServerSettings
-from azure_durable_py.http.wire import Request, value_answer
-
-
-@dataclass
-class Served:
-    """A running server: `get("/path")` and friends return status, headers and body."""
-
-    origin: str
-    session: aiohttp.ClientSession
-    server: HttpServer
-    managed: list[Request] = field(default_factory=lambda: [])
-
-    async def ask(self, method: str, path: str, **kwargs: Any) -> tuple[int, Any, bytes]:
-        async with self.session.request(method, self.origin + path, **kwargs) as response:
-            return response.status, response.headers, await response.read()
-
-
-Serve = Callable[..., Awaitable[Served]]
-
-
-@pytest.fixture
-def app() -> DFApp:
-    return DFApp(http_auth_level=func.AuthLevel.FUNCTION)
-
-
-@pytest.fixture
-async def serve(app: DFApp, tmp_path: Path) -> AsyncIterator[Serve]:
-    running: list[tuple[HttpServer, aiohttp.ClientSession]] = []
-
-    async def start(
-        prefix: str = "api",
-        local: LocalSettings | None = None,
-        limits: HttpLimits = HttpLimits(),  # noqa: B008 - frozen
-        **settings: str,
-    ) -> Served:
-        managed: list[Request] = []
-
-        async def manage(request: Request, *, trusted: bool) -> HttpAnswer:
-            managed.append(request)
-            return value_answer(200, {"path": request.path, "trusted": trusted, "base": request.base_url})
-
-        invoker = Invoker(settings)
-        server = HttpServer(
-            sort_functions(app, prefix, settings).http,
-            invoker,
-            manage,
-            ServerSettings(prefix, tmp_path, local or LocalSettings(), settings, grace=10, limits=limits),
-        )
-        server.health.phase = Phase.working
-        session = aiohttp.ClientSession()
-        running.append((server, session))
-        return Served(await server.start("127.0.0.1", 0), session, server, managed)
-
-    yield start
-    for server, session in running:
-        await session.close()
-        await server.stop()
+from tests.hosting.local.serving import Serve
 
 
 async def test_a_request_reaches_the_function_with_all_its_parts(app: DFApp, serve: Serve) -> None:
