@@ -36,7 +36,7 @@ class BodyReader:
     """
 
     def __init__(self, room: int = ALL_BODIES, now: Callable[[], float] = time.monotonic) -> None:
-        self._room = room
+        self.room = room
         self._now = now
         self.held = 0
         """Bytes of bodies that are coming in."""
@@ -65,7 +65,7 @@ class BodyReader:
         return bytes(body)
 
     def _take(self, size: int) -> None:
-        if self.held + size > self._room:
+        if self.held + size > self.room:
             raise BodyRefusedError(503, "Too many bodies are coming in at the moment. Try again in a few seconds.")
         self.held += size
 

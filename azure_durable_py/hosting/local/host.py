@@ -112,6 +112,11 @@ class LocalHost:
         memory = TimerMemory(None if self._storage == "memory" else data_dir(self._app_dir) / "timers.json")
         self._timers = Timers(self._functions.timers, self._call_timer, memory, Clock())
 
+    @property
+    def origin(self) -> str | None:
+        """Where it listens; None before it does."""
+        return self._server.origin
+
     async def listen(self) -> None:
         """Listen, and answer probes, which are told that the host is not ready. Idempotent.
 

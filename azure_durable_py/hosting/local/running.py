@@ -41,7 +41,7 @@ async def _serve(host: LocalHost, longest_stop: float, end_of_input: EndOfInput 
     stopping = asyncio.Event()
     _on_orders(stopping, longest_stop, end_of_input)
     try:
-        served = await _start(host, stopping)
+        served = await start_patiently(host, stopping)
         if served is not None:
             print(banner(served, wants_color(sys.stdout)), flush=True)  # noqa: T201 - told to the person who started it
             await stopping.wait()
@@ -49,7 +49,7 @@ async def _serve(host: LocalHost, longest_stop: float, end_of_input: EndOfInput 
         await host.stop()
 
 
-async def _start(host: LocalHost, stopping: asyncio.Event) -> Served | None:
+async def start_patiently(host: LocalHost, stopping: asyncio.Event) -> Served | None:
     """Start the host, waiting for storage that does not answer yet, while probes are told that it is not ready.
 
     None: it was told to stop meanwhile.

@@ -127,7 +127,7 @@ class HttpServer:
         health: Callable[[], Health | None] = lambda: None,
         probe: StorageProbe | None = None,
     ) -> None:
-        self._router = Router([Endpoint(function.route, function.methods, function) for function in functions])
+        self.router = Router([Endpoint(function.route, function.methods, function) for function in functions])
         self._invoker = invoker
         self._manage = manage
         self._refuse = refuse
@@ -139,7 +139,7 @@ class HttpServer:
         prefix = settings.route_prefix.strip("/")
         self._mounts = (f"/{prefix}/durabletask" if prefix else "/durabletask", WEBHOOKS)
         self._body_limit = _body_limit(settings.app_settings)
-        self._bodies = BodyReader(max(ALL_BODIES, 2 * self._body_limit))
+        self.bodies = BodyReader(max(ALL_BODIES, 2 * self._body_limit))
         self.connections = Connections(settings.limits)
         self._throttle = Throttle(settings.limits, self._is_busy)
         self._under_way = 0
@@ -241,7 +241,7 @@ class HttpServer:
         for mount in self._mounts:
             if path.lower() == mount.lower() or path.lower().startswith(f"{mount.lower()}/"):
                 return await self._answer_management(request, path[: len(mount)], path[len(mount) :])
-        found = self._router.find(request.method, path)
+        found = self.router.find(request.method, path)
         if found is not None:
             return await self._call(found[0], request, found[1])
         if path == "/" and request.method in ("GET", "HEAD"):
@@ -270,7 +270,7 @@ class HttpServer:
                 return from_answer(refusal)
             limit = self._body_limit if trusted else min(self._body_limit, MAX_STRANGERS_BODY)
             try:
-                asked = replace(asked, body=await self._bodies.read(request, limit))
+                asked = replace(asked, body=await self.bodies.read(request, limit))
             except BodyRefusedError as refused:
                 return from_answer(error_answer(refused.status, str(refused)))
         return from_answer(await self._manage(asked, trusted=trusted))
@@ -278,7 +278,7 @@ class HttpServer:
     async def _call(self, function: HttpFunction, request: web.BaseRequest, params: Mapping[str, str]) -> web.Response:
         try:
             async with self._throttle.slot():
-                body = await self._bodies.read(request, self._body_limit)
+                body = await self.bodies.read(request, self._body_limit)
                 return await self._run(function, request, params, body)
         except TooBusyError:
             return web.Response(status=429, headers={"Retry-After": "1"}, text="Too many requests at the moment.\n")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import azure.functions as func
@@ -67,3 +65,14 @@ async def serve(app: DFApp, tmp_path: Path) -> AsyncIterator[Serve]:
     yield start
     for served in running:
         await served.close()
+
+
+@pytest.fixture
+def clean_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """For tests that load an app: what that changes in the process is taken back."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "function_app", raising=False)
+    yield
+    sys.modules.pop("function_app", None)
+    os.environ.pop("TIMER_RAN", None)

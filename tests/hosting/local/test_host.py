@@ -6,8 +6,7 @@ import asyncio
 import json
 import logging
 import os
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +91,7 @@ def on_start(timer: func.TimerRequest, context: func.Context) -> None:
 def on_message(m: func.QueueMessage) -> None: ...
 """
 
-
-@pytest.fixture(autouse=True)
-def clean_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "function_app", raising=False)
-    yield
-    sys.modules.pop("function_app", None)
-    os.environ.pop("TIMER_RAN", None)
+pytestmark = pytest.mark.usefixtures("clean_process")
 
 
 @pytest.fixture
