@@ -142,6 +142,9 @@ class ManagementApi:
             await self._admit(request, *self._find(request), trusted=trusted)
         except RefusedError as refused:
             return error_answer(refused.status, str(refused), refused.headers)
+        except DurableError:
+            # Whatever it is, `handle` comes to it again, and tells it.
+            return None
         return None
 
     # --- admission -------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ async def serve(app: DFApp, tmp_path: Path) -> AsyncIterator[Serve]:
             managed.append(request)
             return value_answer(200, {"path": request.path, "trusted": trusted, "base": request.base_url})
 
-        def refuse(request: Request, *, trusted: bool) -> HttpAnswer | None:
+        async def refuse(request: Request, *, trusted: bool) -> HttpAnswer | None:
             return None if trusted or request.query.get("code") == ["key"] else error_answer(401, "No key.")
 
         server = HttpServer(
