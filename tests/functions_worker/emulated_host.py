@@ -1,13 +1,19 @@
 """A stand-in for the Functions host, with its rules for queues, over a real queue service.
 
-What it keeps to, with times scaled down so that a test can wait for them:
+What it keeps to (host 4.1037, queue extension 5.3), with times scaled down so that a test can wait for them:
 
 - A message is invisible for a fixed time (10 minutes on Azure), renewed at half of it while its invocation runs.
-- Up to `batchSize` messages at a time; the next ones once no more than `newBatchThreshold` are in work.
-- An empty queue is asked ever less often, up to `maxPollingInterval`.
+- Up to `batchSize` messages at a time; the next ones once no more than `newBatchThreshold` are in work: by default half
+  a batch for each processor.
+- After a batch, the queue is asked again at once; when it is empty ever less often, up to `maxPollingInterval`.
 - Texts are Base64; one that is not goes to the poison queue.
-- An invocation that ends without an error deletes its message; an error makes it visible at once.
-- The fifth delivery that fails, or a sixth delivery, sends it to `<queue>-poison`, which expires after 7 days.
+- A function is told of its message as `trigger_metadata` says.
+- An invocation that ends without an error deletes its message; an error makes it visible after `visibilityTimeout`.
+- The delivery that fails as the last that `maxDequeueCount` allows, or one more, sends it to `<queue>-poison`, which
+  expires after 7 days.
+- A queue `...-poison` has no poison queue. A failed message there stays invisible for the rest of its time. One that
+  was delivered too often is skipped until it expires, before version 5.3.8 of the extension, and delivered after.
+- At shutdown it takes no more messages and waits for what runs; before version 5.3.4 those are not deleted any more.
 - A worker process that died is started again.
 
 It cannot prove what a Functions host does: it is these rules, and no more.
@@ -19,6 +25,7 @@ import asyncio
 import base64
 import binascii
 import json
+import math
 import random
 import re
 from collections.abc import Mapping
@@ -29,12 +36,18 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
+from azure_durable_py.settings import parse_duration
+from tests.functions_worker.trigger_metadata import trigger_metadata
 from tests.functions_worker.worker_process import InvocationError, WorkerProcess
 
 API_VERSION = "2021-12-02"
-MAX_DEQUEUE_COUNT = 5
-FIRST_PAUSE = 0.05
+FIRST_PAUSE = 0.1
+TEN_MINUTES = 600
 WEEK = 7 * 24 * 3600
+Version = tuple[int, int, int]
+DELIVERS_POISON_FOR_EVER: Version = (5, 3, 8)
+DELETES_AT_SHUTDOWN: Version = (5, 3, 4)
+NEWEST: Version = (5, 3, 8)
 
 
 class EmulatedHost:
@@ -45,8 +58,10 @@ class EmulatedHost:
     :param logs: a folder for the worker's log.
     :param name: tells instances apart in logs.
     :param visibility: seconds that stand for the 10 minutes of Azure.
-    :param max_pause: longest pause between two polls of an empty queue, in seconds.
+    :param max_pause: longest pause between two polls of an empty queue, in seconds; stands for maxPollingInterval.
     :param duplicates: share of messages that are delivered again after their invocation succeeded.
+    :param extension: the version of the queue extension.
+    :param processors: of the machine; an app on a consumption plan counts as on one.
     """
 
     def __init__(
@@ -60,22 +75,33 @@ class EmulatedHost:
         max_pause: float = 0.5,
         duplicates: float = 0.0,
         seed: int = 1,
+        extension: Version = NEWEST,
+        processors: int = 1,
     ) -> None:
         host_json = json.loads((directory / "host.json").read_text())
         queues = host_json.get("extensions", {}).get("queues", {})
         self._batch = queues.get("batchSize", 16)
-        self._threshold = queues.get("newBatchThreshold", self._batch // 2)
+        counted = 1 if settings.get("WEBSITE_SKU") == "Dynamic" else processors
+        self.threshold = queues.get("newBatchThreshold", self._batch // 2 * counted)
+        self._most_deliveries = queues.get("maxDequeueCount", 5)
+        # In whole seconds, as storage has it; what is not zero does not become zero.
+        release = parse_duration(queues.get("visibilityTimeout", "00:00:00")) or 0.0
+        self._release_after = math.ceil(release * visibility / TEN_MINUTES)
+        self._extension = extension
         self._base64 = queues.get("messageEncoding", "base64") == "base64"
         self._directory, self._settings = directory, settings
         self._log = logs / f"{name}.log"
         self._visibility, self._max_pause, self._duplicates = visibility, max_pause, duplicates
         self._chance = random.Random(seed)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._listeners: set[asyncio.Task[None]] = set()
+        self._in_work: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
         self._clients: dict[str, QueueClient] = {}
         self._restarting = asyncio.Lock()
         self.worker = WorkerProcess(directory, settings, self._log)
         self.failures: list[str] = []
         self.delivered = 0
+        self.skipped = 0
 
     async def start(self) -> None:
         """Start the worker and listen to the queues of its triggers."""
@@ -85,15 +111,27 @@ class EmulatedHost:
         for function, bindings in self.worker.functions.items():
             for binding in bindings:
                 if binding["type"] == "queueTrigger":
-                    self._spawn(self._listen(function, binding["name"], binding["queueName"]))
+                    self._listeners.add(
+                        asyncio.create_task(self._listen(function, binding["name"], binding["queueName"]))
+                    )
+
+    async def stop(self) -> None:
+        """Shut down in good order, as when an instance is taken away: take nothing more, and let what runs end."""
+        self._is_stopping = True
+        await _cancelled(self._listeners)
+        await asyncio.gather(*self._in_work)
+        await self._end()
 
     async def kill(self) -> None:
         """The whole instance is gone at once: nobody tells the queues."""
-        tasks = list(self._tasks)
-        for task in tasks:
+        for task in self._in_work:
             task.cancel()
+        await _cancelled(self._listeners)
+        await self._end()
+
+    async def _end(self) -> None:
         await self.worker.kill()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._in_work, return_exceptions=True)
         for client in self._clients.values():
             await client.close()
         self._clients.clear()
@@ -123,11 +161,6 @@ class EmulatedHost:
 
     # --- queues ----------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     def _client(self, queue: str) -> QueueClient:
         if queue not in self._clients:
             connection = self._settings["AzureWebJobsStorage"]
@@ -138,18 +171,19 @@ class EmulatedHost:
         in_work: set[asyncio.Task[None]] = set()
         pause = FIRST_PAUSE
         while True:
-            if len(in_work) > self._threshold:
+            while len(in_work) > self.threshold:
                 await asyncio.wait(in_work, return_when=asyncio.FIRST_COMPLETED)
-                continue
             messages = await self._receive(queue)
-            pause = FIRST_PAUSE if messages else min(2 * pause, self._max_pause)
             for message in messages:
                 task = asyncio.create_task(self._process(function, parameter, queue, message))
-                for tasks in (in_work, self._tasks):
+                for tasks in (in_work, self._in_work):
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
-            if len(messages) < self._batch:
-                await asyncio.sleep(pause)
+            if messages:
+                pause = FIRST_PAUSE
+                continue
+            await asyncio.sleep(pause * self._chance.uniform(0.8, 1.2))
+            pause = min(2 * pause, self._max_pause)
 
     async def _receive(self, queue: str) -> list[QueueMessage]:
         try:
@@ -163,8 +197,13 @@ class EmulatedHost:
     async def _process(self, function: str, parameter: str, queue: str, message: QueueMessage) -> None:
         text = self._decoded(message.content)
         count = message.dequeue_count or 0
-        if text is None or count > MAX_DEQUEUE_COUNT:
-            await self._poison(queue, message)
+        is_poison = queue.endswith("-poison")
+        too_often = count > self._most_deliveries and not (is_poison and self._extension >= DELIVERS_POISON_FOR_EVER)
+        if text is None or too_often:
+            if is_poison:
+                self.skipped += 1  # It is there until it expires.
+            else:
+                await self._poison(queue, message)
             return
         renewing = asyncio.create_task(self._renew(queue, message))
         try:
@@ -173,19 +212,21 @@ class EmulatedHost:
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
-        if failed and count >= MAX_DEQUEUE_COUNT:
+        if failed and is_poison:
+            return
+        if failed and count >= self._most_deliveries:
             await self._poison(queue, message)
-        elif failed or self._chance.random() < self._duplicates:
+        elif failed:
+            await self._settle(self._client(queue).update_message(message, visibility_timeout=self._release_after))
+        elif self._is_stopping and self._extension < DELETES_AT_SHUTDOWN:
+            return
+        elif self._chance.random() < self._duplicates:
             await self._settle(self._client(queue).update_message(message, visibility_timeout=0))
         else:
             await self._settle(self._client(queue).delete_message(message))
 
     async def _succeeds(self, function: str, parameter: str, text: str, message: QueueMessage) -> bool:
-        metadata = {
-            "Id": {"kind": "string", "value": message.id},
-            "DequeueCount": {"kind": "string", "value": str(message.dequeue_count)},
-            "PopReceipt": {"kind": "string", "value": message.pop_receipt},
-        }
+        metadata = trigger_metadata(text, message)
         worker = self.worker
         try:
             result = await worker.invoke(function, {parameter: {"kind": "string", "value": text}}, metadata)
@@ -236,6 +277,13 @@ class EmulatedHost:
             return base64.b64decode(text, validate=True).decode()
         except (binascii.Error, ValueError):
             return None
+
+
+async def _cancelled(tasks: set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    tasks.clear()
 
 
 def _methods(binding: Mapping[str, Any]) -> set[str]:

@@ -43,6 +43,8 @@ from azure_durable_py.taskhub.naming import chunk_keys
 from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES
 from azure_durable_py.taskhub.upgrades import NewerFormatError
+from tests.format.samples import DOORBELLS, WORK_ITEMS
+from tests.functions_worker.trigger_metadata import OF_THE_HOST
 from tests.taskhub.building import T0
 from tests.taskhub.mutating import damaged
 
@@ -234,3 +236,13 @@ def test_the_largest_set_of_ids_comes_back():
     numbers = IdSet.from_json([0, MAX_IDS - 1, 0xFFFFFFFF, 1])
     assert (len(numbers), 0xFFFFFFFF in numbers) == (MAX_IDS, True)
     assert IdSet.from_json(numbers.to_json()) == numbers
+
+
+# --- under a Functions host ------------------------------------------------------------------------------
+
+
+def test_no_message_says_of_itself_what_only_the_host_of_its_function_knows():
+    # A host puts each property of a message over what it knows itself, whatever its case. An id is a text either way.
+    keys = {key for message in (*DOORBELLS.values(), *WORK_ITEMS.values()) for key in json.loads(message.encode())}
+    assert {"instanceId", "input", "poisoned"} <= keys
+    assert {key.lower() for key in keys} & ({name.lower() for name in OF_THE_HOST} - {"id"}) == set()
