@@ -51,6 +51,23 @@ from azure_durable_py.hosting.local import DEFAULT_PORT
     help="How long to wait at Ctrl+C for what still runs.",
 )
 @click.option(
+    "--enable-auth",
+    is_flag=True,
+    help="Ask for the keys of HTTP functions on a loopback address too. On any other --host they are asked for anyway.",
+)
+@click.option(
+    "--trust-local/--no-trust-local",
+    default=None,
+    help="Let programs on this machine use the management API without a key. Default: on while they alone can reach "
+    "the host. Turn it off if anything on this machine forwards requests of others.",
+)
+@click.option(
+    "--public-url",
+    metavar="URL",
+    help="The origin under which others reach the host, such as https://app.example.com: links carry it. Default: the "
+    "setting AZURE_DURABLE_PUBLIC_URL, else the address that a caller used, if it is one of this machine's.",
+)
+@click.option(
     "--as-durable-functions",
     is_flag=True,
     help="Serve `import azure.durable_functions` by this package, for an app that is not to be edited.",
@@ -68,6 +85,9 @@ def start(
     keyfile: Path | None,
     storage: str | None,
     grace: float,
+    enable_auth: bool,
+    trust_local: bool | None,
+    public_url: str | None,
     as_durable_functions: bool,
     reload: bool,
     supervised: bool,
@@ -92,4 +112,5 @@ def start(
         sys.exit(run_again_at_changes(app_dir, host, port, storage))
     if as_durable_functions:
         install_as_durable_functions()
-    run(Options(app_dir, host, port, storage, grace, certfile, keyfile), supervised=supervised)
+    options = Options(app_dir, host, port, storage, grace, certfile, keyfile, enable_auth, trust_local, public_url)
+    run(options, supervised=supervised)

@@ -113,7 +113,7 @@ class Engine:
             elsewhere=self._client_of,
             respond=self._respond,
         )
-        self._own = _Own(client, ManagementApi(client, signer))
+        self._own = _Own(client, ManagementApi(client, signer, self._admitted_origin))
         for binding in self._app.client_bindings():
             await self.client_for(binding).hub.open()
         self._app.use_clients(self.client_for)

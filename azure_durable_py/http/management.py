@@ -6,6 +6,7 @@ Owns no web server: a host hands in a `Request` and sends the `HttpAnswer`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -71,10 +72,17 @@ class ManagementApi:
 
     :param client: does what is asked.
     :param signer: checks the signatures of URLs, and signs those in answers.
+    :param admitted: tells which origin URLs in answers have for a caller who used one (default: that one).
     """
 
-    def __init__(self, client: DurableOrchestrationClient, signer: UrlSigner) -> None:
+    def __init__(
+        self,
+        client: DurableOrchestrationClient,
+        signer: UrlSigner,
+        admitted: Callable[[str], str] = lambda origin: origin,
+    ) -> None:
         self._client = client
+        self._admitted = admitted
         self._signer = signer
         self._guard = Guard(client.hub, signer)
         self._entities = EntityRoutes(client)
@@ -182,7 +190,8 @@ class ManagementApi:
             )
         headers = {name.lower(): value for name, value in request.headers.items()}
         forwarded = self._client.settings.http_use_forwarded_host
-        base_url = origin_of(request.base_url, headers, use_forwarded=forwarded) + urlsplit(request.base_url).path
+        origin = self._admitted(origin_of(request.base_url, headers, use_forwarded=forwarded))
+        base_url = origin + urlsplit(request.base_url).path
         return AdmittedCall(request, values, parameters, base_url.rstrip("/"), signature)
 
     # --- starting --------------------------------------------------------------------------------

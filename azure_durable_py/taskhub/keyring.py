@@ -31,6 +31,7 @@ FIRST_SIGNING_KEY = "hub"
 MOST_REVOCATIONS = 1000
 _VALUE = re.compile(r"[!-~]{16,256}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_FUNCTION = re.compile(r"[^/\x00-\x20\x7f-\xa0]{1,256}")
 
 
 class KeyKind(str, Enum):
@@ -65,8 +66,10 @@ class KeyName:
             return MASTER
         if kind in ("host", "system", "signing") and len(rest) == 1 and _NAME.fullmatch(rest[0]):
             return KeyName(KeyKind(kind), rest[0])
-        if kind == "function" and 1 <= len(rest) <= 2 and all(_NAME.fullmatch(part) for part in rest):
-            return KeyName(KeyKind.function, rest[1] if len(rest) == 2 else DEFAULT, rest[0].lower())
+        if kind == "function" and 1 <= len(rest) <= 2:
+            function, name = rest if len(rest) == 2 else (*rest, DEFAULT)
+            if _FUNCTION.fullmatch(function) and _NAME.fullmatch(name):
+                return KeyName(KeyKind.function, name, function.lower())
         raise InvalidRequestError(
             f"{text[:100]!r} is no name of a key. Keys are named master, host/NAME, function/FUNCTION/NAME, "
             "system/NAME and signing/ID; a name has letters, digits and . _ - in it."
@@ -178,8 +181,11 @@ class Keyring:
         return replace(self, keys={**self.keys, name: Key(value, now)})
 
     def with_functions(self, functions: Iterable[str], now: datetime) -> Keyring:
-        """With a key `default` for each of these functions; the ring itself if all have one."""
-        names = [KeyName(KeyKind.function, DEFAULT, function.lower()) for function in functions]
+        """With a key `default` for each of these functions; the ring itself if all have one.
+
+        One whose name no key can have gets none: host keys open it.
+        """
+        names = [KeyName(KeyKind.function, DEFAULT, name.lower()) for name in functions if _FUNCTION.fullmatch(name)]
         missing = {name: Key(new_value(), now) for name in names if name not in self.keys}
         return replace(self, keys={**self.keys, **missing}) if missing else self
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from azure_durable_py.hosting.functions.conversion import to_management_request,
 from azure_durable_py.hosting.functions.hostjson import host_limits
 from azure_durable_py.http.wire import error_answer
 from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.keys import FRESH_SECONDS
 from azure_durable_py.taskhub.storage import open_store
 from azure_durable_py.worker.intake.invocations import Invocations
 
@@ -48,6 +50,7 @@ class FunctionsHost:
         self._invocations = Invocations(host_limits(host_json, app_settings))
         self._opening = asyncio.Lock()
         self._engine: Engine | None = None
+        self._keys_read_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self.remember_loop()
 
@@ -68,6 +71,9 @@ class FunctionsHost:
         async with self._opening:
             if self._engine is None:
                 self._engine = await self._open()
+        # Links are signed without waiting: with the keys of today, if they are read before.
+        await self._engine.hub.keys.current()
+        self._keys_read_at = time.monotonic()
         return self._engine
 
     def engine_from_thread(self) -> Engine:
@@ -75,7 +81,7 @@ class FunctionsHost:
 
         :raises StorageError: the task hub cannot be opened; the next call tries again.
         """
-        if self._engine is not None:
+        if self._engine is not None and time.monotonic() < self._keys_read_at + FRESH_SECONDS:
             return self._engine
         if self._loop is None:
             raise RegistrationError(

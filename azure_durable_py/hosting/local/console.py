@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from azure_durable_py.hosting.local.authorization import Access
 from azure_durable_py.hosting.local.functions import Functions
 
 _COLORS = {logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31;1"}
@@ -29,6 +30,8 @@ class Served:
     storage: str
     functions: Functions
     durable: Mapping[str, list[str]] = field(default_factory=lambda: {})
+    access: Access = field(default_factory=Access)
+    storage_is_shared: bool = True
 
 
 def banner(served: Served, color: bool) -> str:
@@ -48,12 +51,25 @@ def banner(served: Served, color: bool) -> str:
         "",
         f"App             {served.app_dir}",
         f"Storage         {served.storage}",
-        f"Management API  {served.origin}{served.webhooks}",
+        f"Management API  {served.origin}{served.webhooks}{'' if served.access.trusts_local else ' (asks for a key)'}",
+        *_about_keys(served),
         "",
         "Press Ctrl+C to stop.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _about_keys(served: Served) -> list[str]:
+    """How to get a key, where one is asked for."""
+    if served.access.trusts_local and not served.access.asks_for_keys:
+        return []
+    if served.storage_is_shared:
+        how = "azure-durable hub keys list; azure-durable hub keys show --name host/default"
+    else:
+        how = "those of a hub in memory cannot be seen from outside; use another --storage"
+    asked = "asked for by their level" if served.access.asks_for_keys else "not asked for"
+    return [f"Function keys   {asked}", f"Keys            {how}"]
 
 
 def wants_color(stream: TextIO) -> bool:

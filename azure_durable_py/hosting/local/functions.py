@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from azure.functions import AuthLevel
 from azure.functions.decorators.function_app import Function
 from azure.functions.decorators.http import HttpMethod, HttpOutput, HttpTrigger
 from azure.functions.decorators.timer import TimerTrigger
@@ -28,7 +29,10 @@ _ALL_METHODS = frozenset(method.value for method in HttpMethod)
 
 @dataclass(frozen=True, slots=True)
 class HttpFunction:
-    """An HTTP function: `call` takes the request as `request_name`; `out_name` takes the response, if any does."""
+    """An HTTP function: `call` takes the request as `request_name`; `out_name` takes the response, if any does.
+
+    `level`: which keys a request must bring.
+    """
 
     name: str
     call: Callable[..., Any]
@@ -37,6 +41,7 @@ class HttpFunction:
     route: Route
     methods: frozenset[str]
     takes_context: bool
+    level: AuthLevel = AuthLevel.FUNCTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,7 @@ def _http(app: DFApp, function: Function, trigger: HttpTrigger, route_prefix: st
         route=Route(template, place_of(user_function)),
         methods=methods,
         takes_context=_takes_context(user_function, trigger.name),
+        level=trigger.auth_level or AuthLevel.FUNCTION,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from azure.functions import AuthLevel
 from azure.functions.timer import TimerRequest
 
 from azure_durable_py.app.invocation import InvocationContext
@@ -21,11 +22,13 @@ from azure_durable_py.errors import SettingsError, StorageUnavailableError
 from azure_durable_py.hosting.engine import Engine
 from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local import DEFAULT_PORT
+from azure_durable_py.hosting.local.authorization import Access, FunctionGuard
 from azure_durable_py.hosting.local.console import Served
 from azure_durable_py.hosting.local.functions import TimerFunction, sort_functions
 from azure_durable_py.hosting.local.health import Phase, StorageProbe
 from azure_durable_py.hosting.local.limits import HttpLimits
 from azure_durable_py.hosting.local.loading import check_app_dir, load_app
+from azure_durable_py.hosting.local.origins import PUBLIC_URL_SETTING, read_public_url
 from azure_durable_py.hosting.local.server import WEBHOOKS, HttpServer, ServerSettings
 from azure_durable_py.hosting.local.timers import TimerMemory, Timers
 from azure_durable_py.hosting.local.tls import PASSWORD_SETTING, Certificate, CertificateFiles
@@ -41,6 +44,8 @@ class Options:
 
     `grace`: seconds for requests and timers under way when the host stops, and as many again for the worker.
     `certfile`: serve https with this certificate, whose key is in `keyfile`, or in the same file.
+    `enable_auth`: ask for keys of functions on a loopback address, too. `trust_local`: let programs of this machine use
+    the management API without a key; None: if they alone reach the host. `public_url`: the origin that links carry.
     """
 
     app_dir: Path
@@ -50,6 +55,9 @@ class Options:
     grace: float = 10.0
     certfile: Path | None = None
     keyfile: Path | None = None
+    enable_auth: bool = False
+    trust_local: bool | None = None
+    public_url: str | None = None
 
 
 class LocalHost:
@@ -75,6 +83,8 @@ class LocalHost:
         self._route_prefix = route_prefix(host_json)
         limits = HttpLimits.from_host_json(host_json)
         certificate = _certificate(options, self._app_settings)
+        self._access = Access.of(options.host, enable_auth=options.enable_auth, trust_local=options.trust_local)
+        public_url = _public_url(options, self._app_settings)
         self._storage = options.storage or default_storage(self.settings, self._app_settings)
         self._store = open_store(self._storage, self.settings, self._app_settings, self._app_dir)
         # User code finds its files where Core Tools would have started it.
@@ -90,7 +100,8 @@ class LocalHost:
             self._app_settings,
             lambda name, settings: open_store(name or self._storage, settings, self._app_settings, self._app_dir),
             management_path=WEBHOOKS,
-            origin=lambda: self._server.origin,
+            origin=lambda: self._server.origins.told,
+            admitted_origin=self._admitted_origin,
         )
         self._server = HttpServer(
             self._functions.http,
@@ -104,8 +115,12 @@ class LocalHost:
                 grace=options.grace,
                 limits=limits,
                 certificate=certificate,
+                access=self._access,
+                public_url=public_url,
+                believes_callers=self.settings.http_use_forwarded_host,
             ),
             refuse=self.engine.refusal,
+            guard=FunctionGuard(self.engine.hub.keys, self._access),
             health=lambda: self.engine.health,
             probe=StorageProbe(self.engine.ask_storage),
         )
@@ -138,6 +153,10 @@ class LocalHost:
         try:
             await self.listen()
             await self._open_hub()
+            if self._access.asks_for_keys:
+                await self.engine.hub.keys.ensure_functions(
+                    function.name for function in self._functions.http if function.level is AuthLevel.FUNCTION
+                )
             await self.engine.start()
             self._server.health.phase = Phase.working
             self._timers.start()
@@ -155,6 +174,8 @@ class LocalHost:
             storage=self._store.description,
             functions=self._functions,
             durable=self.registry.kinds(),
+            access=self._access,
+            storage_is_shared=self._storage != "memory",
         )
 
     async def stop(self) -> None:
@@ -173,15 +194,26 @@ class LocalHost:
                 "correct the connection, or use --storage sqlite."
             ) from error
 
+    def _admitted_origin(self, origin: str) -> str:
+        return self._server.origins.admitted(origin)
+
     async def _call_timer(self, function: TimerFunction, request: TimerRequest) -> None:
         arguments: dict[str, Any] = {function.timer_name: request}
         if function.takes_context:
             arguments["context"] = InvocationContext(function.name, str(self._app_dir))
+        await self.engine.hub.keys.current()
         logger.info("Timer function %r runs%s.", function.name, " (past due)" if request.past_due else "")
         try:
             await self._invoker.call(function.call, arguments)
         except Exception:
             logger.exception("Timer function %r failed.", function.name)
+
+
+def _public_url(options: Options, app_settings: Mapping[str, str]) -> str | None:
+    if options.public_url:
+        return read_public_url(options.public_url, "--public-url")
+    said = app_settings.get(PUBLIC_URL_SETTING)
+    return read_public_url(said, f"App setting {PUBLIC_URL_SETTING}") if said else None
 
 
 def _certificate(options: Options, app_settings: Mapping[str, str]) -> Certificate | None:

@@ -1,15 +1,13 @@
 """Serves HTTP functions and the management API.
 
-Owns the way from a request to a function and back, and who counts as a local caller. Keys of functions are not asked
-for, as with Core Tools. What the server takes, and for how long, is the business of the modules beside: `listening`,
-`connections`, `bodies`, `throttle`; `health` answers probes.
+Owns the way from a request to a function and back. Who may call is the business of `authorization`; what the server
+takes, and for how long, that of `listening`, `connections`, `bodies`, `throttle`; `health` answers probes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +23,7 @@ from azure_durable_py.appsettings import LocalSettings
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import SettingsError
 from azure_durable_py.hosting.invoker import Invoker
+from azure_durable_py.hosting.local.authorization import Access, FunctionGuard, is_local_caller
 from azure_durable_py.hosting.local.bodies import ALL_BODIES, BodyReader, BodyRefusedError
 from azure_durable_py.hosting.local.connections import Connections
 from azure_durable_py.hosting.local.conversion import (
@@ -47,6 +46,7 @@ from azure_durable_py.hosting.local.health import (
 )
 from azure_durable_py.hosting.local.limits import HttpLimits
 from azure_durable_py.hosting.local.listening import Listener
+from azure_durable_py.hosting.local.origins import Origins, host_problem
 from azure_durable_py.hosting.local.protocol import HttpProtocols
 from azure_durable_py.hosting.local.routes import Endpoint, Router
 from azure_durable_py.hosting.local.throttle import Throttle, TooBusyError
@@ -91,7 +91,8 @@ class ServerSettings:
 
     `route_prefix`: host.json's `extensions.http.routePrefix`; `directory`: the app's, for invocation contexts; `local`:
     CORS of local.settings.json; `app_settings`: `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT` bounds bodies, in bytes; `grace`:
-    seconds for which stopping waits for requests under way; `certificate`: None serves plain HTTP.
+    seconds for which stopping waits for requests under way; `certificate`: None serves plain HTTP; `access`: how far
+    callers are let in; `public_url`: the origin that callers elsewhere use, `believes_callers`: any that they use.
     """
 
     route_prefix: str
@@ -101,6 +102,9 @@ class ServerSettings:
     grace: float
     limits: HttpLimits = field(default_factory=HttpLimits)
     certificate: Certificate | None = None
+    access: Access = field(default_factory=Access)
+    public_url: str | None = None
+    believes_callers: bool = False
 
 
 class HttpServer:
@@ -111,6 +115,7 @@ class HttpServer:
     :param manage: answers requests to the management API.
     :param settings: how to serve.
     :param refuse: says which of these need not be read.
+    :param guard: admits callers to functions (default: everybody).
     :param health: how the worker is doing; None while there is none.
     :param probe: asks storage whether it answers.
     :raises SettingsError: a setting is not a number.
@@ -124,6 +129,7 @@ class HttpServer:
         settings: ServerSettings,
         *,
         refuse: Refuse | None = None,
+        guard: FunctionGuard | None = None,
         health: Callable[[], Health | None] = lambda: None,
         probe: StorageProbe | None = None,
     ) -> None:
@@ -131,6 +137,7 @@ class HttpServer:
         self._invoker = invoker
         self._manage = manage
         self._refuse = refuse
+        self._guard = guard
         self._worker_health = health
         self._settings = settings
         self._lag = LoopLag()
@@ -148,6 +155,7 @@ class HttpServer:
         self._listener: Listener | None = None
         self._keeping: list[asyncio.Task[None]] = []
         self._origin: str | None = None
+        self.origins = Origins(lambda: self._origin, public=settings.public_url, believed=settings.believes_callers)
 
     @property
     def origin(self) -> str | None:
@@ -220,9 +228,10 @@ class HttpServer:
 
     async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            problem = _problem(request)
+            problem = host_problem(request) or _problem(request)
             if problem is not None:
                 return _refusal(400, problem)
+            self.origins.meet(request)
             response = _preflight(request, self._settings.local) or await self._answer(request)
             _add_cors(request, response, self._settings.local)
         except BodyRefusedError as refused:
@@ -252,7 +261,7 @@ class HttpServer:
         if path == HEALTH:
             return _health_response(self._worker_health())
         report = self.health.live() if path == LIVENESS else await self.health.ready()
-        return _report_response(report, detailed=is_local_caller(request))
+        return _report_response(report, detailed=self._trusts(request))
 
     def _not_working(self) -> web.Response:
         if self.health.phase is Phase.stopping:
@@ -262,7 +271,7 @@ class HttpServer:
         return _refusal(503, "The host is starting: its task hub is not open yet.")
 
     async def _answer_management(self, request: web.BaseRequest, mount: str, path: str) -> web.Response:
-        trusted = is_local_caller(request)
+        trusted = self._trusts(request)
         asked = to_management_request(request, path, f"{request.scheme}://{request.host}{mount}")
         if request.can_read_body:
             refusal = None if self._refuse is None else await self._refuse(asked, trusted=trusted)
@@ -275,7 +284,12 @@ class HttpServer:
                 return from_answer(error_answer(refused.status, str(refused)))
         return from_answer(await self._manage(asked, trusted=trusted))
 
+    def _trusts(self, request: web.BaseRequest) -> bool:
+        return self._settings.access.trusts_local and is_local_caller(request)
+
     async def _call(self, function: HttpFunction, request: web.BaseRequest, params: Mapping[str, str]) -> web.Response:
+        if self._guard is not None and not await self._guard.admits(function.name, function.level, request):
+            return web.Response(status=401)
         try:
             async with self._throttle.slot():
                 body = await self.bodies.read(request, self._body_limit)
@@ -301,32 +315,6 @@ class HttpServer:
         except Exception:
             logger.exception("Function %r failed.", function.name)
             return web.Response(status=500, text=f"Function {function.name!r} failed; the host's log tells why.\n")
-
-
-def is_local_caller(request: web.BaseRequest) -> bool:
-    """Whether a request comes from a program on this machine that a person started.
-
-    A page in a browser and a proxy on this machine also connect from a loopback address: a
-    foreign `Origin` or `Host`, or a forwarding header, gives them away.
-    """
-    headers = request.headers
-    if any(name in headers for name in ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")):
-        return False
-    if not _is_loopback(request.remote or "") or not _is_loopback(urlsplit(f"//{request.host}").hostname or ""):
-        return False
-    origin = headers.get("Origin")
-    return (origin is None or origin == f"{request.scheme}://{request.host}") and headers.get(
-        "Sec-Fetch-Site", "none"
-    ) in ("none", "same-origin")
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _preflight(request: web.BaseRequest, local: LocalSettings) -> web.Response | None:

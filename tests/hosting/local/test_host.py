@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestServer
 from azure_durable_py.errors import RegistrationError, SettingsError, StorageUnavailableError
 from azure_durable_py.hosting.local.console import LineFormatter, banner, configure_logging
 from azure_durable_py.hosting.local.host import LocalHost, Options
+from azure_durable_py.taskhub.keyring import KeyName
 
 APP = """
 import azure.functions as func
@@ -330,3 +331,91 @@ def test_logging_that_the_app_set_up_is_left_alone(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(logging.root, "handlers", [mine])
     configure_logging(logging.INFO)
     assert logging.root.handlers == [mine]
+
+
+# --- who may call --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def reachable(app_dir: Path) -> AsyncIterator[LocalHost]:
+    options = Options(app_dir, host="0.0.0.0", port=0, storage="sqlite:hub.db", public_url="https://shop.example")
+    host = LocalHost(options, {})
+    yield host
+    await host.stop()
+
+
+async def test_a_host_that_others_reach_asks_for_keys(reachable: LocalHost) -> None:
+    served = await reachable.start()
+    ring = reachable.engine.hub.keys.known
+    key = ring.key(KeyName.parse("function/start_async")).value
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{served.origin}/v1/start-async") as response:
+            assert (response.status, await response.read()) == (401, b"")
+        async with session.get(f"{served.origin}/v1/other", headers={"x-functions-key": key}) as response:
+            assert response.status == 401
+        async with session.get(f"{served.origin}/v1/start-async", params={"code": key}) as response:
+            assert response.status == 202
+            look = (await response.json())["statusQueryGetUri"]
+        # However it is called, links carry the public origin; only they open the management API without a key.
+        assert look.startswith("https://shop.example/runtime/webhooks/durabletask/instances/")
+        path = look.removeprefix("https://shop.example")
+        async with session.get(f"{served.origin}{path}") as response:
+            assert response.status in (200, 202)
+        for url in (path.partition("?")[0], "/runtime/webhooks/durabletask/instances"):
+            async with session.get(f"{served.origin}{url}") as response:
+                assert response.status == 401
+        system = ring.key(KeyName.parse("system/durabletask_extension")).value
+        async with session.get(f"{served.origin}/v1/durabletask/instances", params={"code": system}) as response:
+            assert response.status == 200
+
+
+async def test_the_banner_tells_how_to_get_a_key_and_no_key(reachable: LocalHost) -> None:
+    served = await reachable.start()
+    text = banner(served, color=False)
+    assert "azure-durable hub keys" in text
+    assert "asks for a key" in text
+    ring = reachable.engine.hub.keys.known
+    assert not [name for name, key in ring.keys.items() if key.value in text]
+
+
+async def test_a_host_in_memory_that_asks_for_keys_says_that_nobody_has_them(app_dir: Path) -> None:
+    host = LocalHost(Options(app_dir, port=0, storage="memory", enable_auth=True), {})
+    served = await host.start()
+    text = banner(served, color=False)
+    await host.stop()
+    assert "cannot be seen from outside" in text
+    assert "hub keys" not in text
+
+
+async def test_a_host_that_only_this_machine_reaches_does_not_speak_of_keys(host: LocalHost) -> None:
+    text = banner(await host.start(), color=False)
+    assert "key" not in text.lower()
+
+
+async def test_links_do_not_go_where_a_caller_says(host: LocalHost) -> None:
+    served = await host.start()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{served.origin}/v1/start-async", headers={"Host": "evil.example"}) as response,
+    ):
+        assert response.status == 202
+        assert "evil" not in await response.text()
+        assert response.headers["Location"].startswith(served.origin)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"host": "0.0.0.0", "trust_local": True}, "--trust-local"),
+        ({"public_url": "shop.example"}, "--public-url"),
+    ],
+    ids=["trust", "url"],
+)
+def test_options_that_cannot_be_are_refused(app_dir: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        LocalHost(Options(app_dir, port=0, storage="memory", **options), {})
+
+
+def test_a_setting_may_say_the_public_url(app_dir: Path) -> None:
+    with pytest.raises(SettingsError, match="AZURE_DURABLE_PUBLIC_URL is 'nonsense'"):
+        LocalHost(Options(app_dir, storage="memory"), {"AZURE_DURABLE_PUBLIC_URL": "nonsense"})
