@@ -17,12 +17,30 @@ COMMANDS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("start", "start:start", "Serve the function app in APP_DIR (default: here) until Ctrl+C."),
     ),
     "Instances": (
-        CommandEntry("show", "show:show", "Show an instance as its rows have it: JSON, decoded, nothing left out."),
+        CommandEntry("list", "listing:list_instances", "List instances, the newest first."),
+        CommandEntry("show", "show:show", "Show an instance: what is wrong with it, what it waits for and since when"),
+        CommandEntry("history", "history:history", "Show what an orchestration did"),
+        CommandEntry("wait", "waiting:wait", "Wait until an instance has ended, and print what it came to."),
+        CommandEntry("start-new", "starting:start_new", "Start an orchestration, and print the id of the instance."),
+        CommandEntry("raise-event", "steering:raise_event", "Send an external event to an instance."),
+        CommandEntry("suspend", "steering:suspend", "Ask an instance to pause"),
+        CommandEntry("resume", "steering:resume", "Ask a suspended instance to go on."),
+        CommandEntry("terminate", "steering:terminate", "Ask an instance to end as Terminated."),
+        CommandEntry("rewind", "steering:rewind", "Have a failed instance go on from where it failed."),
+        CommandEntry("restart", "starting:restart", "Start an instance again with its name and input"),
+        CommandEntry("purge-history", "purging:purge_history", "Delete finished instances with their histories"),
+        CommandEntry("export", "export:export", "Export finished instances with their histories, as lines of JSON."),
+    ),
+    "Instances, as Core Tools list them": (
+        CommandEntry("get-instances", "listing:get_instances", "List instances page by page"),
+        CommandEntry("get-runtime-status", "status_verbs:get_runtime_status", "Show the status of an instance"),
+        CommandEntry("get-history", "status_verbs:get_history", "Show the history of an instance, event by event"),
     ),
     "Task hub": (
-        CommandEntry("export", "export:export", "Export finished instances with their histories, as lines of JSON."),
         CommandEntry("repair", "repair:repair", "Wake instances that are stuck because messages were lost."),
+        CommandEntry("delete-task-hub", "purging:delete_task_hub", "Delete the task hub"),
     ),
+    "Shell": (CommandEntry("completion", "completion:completion", "Print the completion script for a shell."),),
 }
 
 _EXITS = "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())

@@ -94,9 +94,17 @@ class Output:
             if kept:
                 self.rendered(self.rich_table(columns, kept))
             return
-        write_line(sys.stdout, "\t".join(columns))
+        self.row(columns)
         for row in kept:
-            write_line(sys.stdout, "\t".join(self.plain(cell) for cell in row))
+            self.row(row)
+
+    def row(self, cells: Sequence[Cell]) -> None:
+        """Print one row as a line, as programs get it."""
+        write_line(sys.stdout, "\t".join(self.plain(cell) for cell in cells))
+
+    def flush(self) -> None:
+        """Have who reads see now what was printed."""
+        sys.stdout.flush()
 
     def details(self, pairs: Iterable[tuple[str, Cell]], *, title: str = "") -> None:
         """Print names and their values, one a line; those that are None are left out."""
@@ -129,6 +137,15 @@ class Output:
     def line(self, text: str) -> None:
         """Print a sentence. It may quote what others wrote."""
         write_line(sys.stdout, escaped(text))
+
+    def styled(self, text: str, style: str) -> None:
+        """Print a sentence in a style of rich, which only terminals show."""
+        if not self.on_terminal:
+            self.line(text)
+            return
+        from rich.text import Text
+
+        self.rendered(Text(escaped(text), style=style))
 
     def block(self, text: str) -> None:
         """Print a text of several lines, such as a stack trace."""

@@ -293,6 +293,8 @@ class RemoteClient:
             )
         if told is None:
             raise CommandError(f"The host at {self.base} answered {answer.status}. {self._mend}")
+        if answer.status == 404 and "ExceptionType" not in answer.value:
+            raise CommandError(f"The host at {self.base} does not offer this: {told}")
         raise _ERRORS.get(answer.status, CommandError)(str(told))
 
     @property

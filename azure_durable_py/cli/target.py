@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from azure_durable_py.client.client import DurableOrchestrationClient
     from azure_durable_py.taskhub.hub import TaskHub
 
+HubClient: TypeAlias = "DurableOrchestrationClient | RemoteClient"
+"""What the API of a running host offers as well as the hub: both by the same names."""
 _Callback = TypeVar("_Callback", bound="Callable[..., Any]")
 CODE_VARIABLE = "AZURE_DURABLE_CODE"
 """The variable of the environment with the key for `--url`."""
@@ -49,7 +51,7 @@ class HubTarget:
     @property
     def description(self) -> str:
         """Where it is, for messages."""
-        return self.url or f"the task hub of {self.app_dir}"
+        return f"the task hub behind {self.url}" if self.url else f"the task hub of {self.app_dir}"
 
     @asynccontextmanager
     async def open_client(self, *, may_make: bool = False) -> AsyncGenerator[DurableOrchestrationClient, None]:
@@ -81,9 +83,7 @@ class HubTarget:
             yield client.hub
 
     @asynccontextmanager
-    async def connect(
-        self, *, may_make: bool = False
-    ) -> AsyncGenerator[DurableOrchestrationClient | RemoteClient, None]:
+    async def connect(self, *, may_make: bool = False) -> AsyncGenerator[HubClient, None]:
         """A client on the hub, or on a running host where `--url` was given; as `open_client` otherwise."""
         if self.url is None:
             async with self.open_client(may_make=may_make) as client:

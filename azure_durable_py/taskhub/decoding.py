@@ -1,4 +1,4 @@
-"""One instance as its rows have it, decoded for a person: `azure-durable show`.
+"""One instance as its rows have it, decoded for a person: `azure-durable show --raw`.
 
 Owns what is shown and in which words. It changes nothing, and shows what cannot be read with the reason in its place.
 """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,11 +13,13 @@ from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from azure_durable_py.cli.commands import COMMANDS, cli
 from azure_durable_py.cli.exits import MEANINGS, CommandError, ExitCode, as_command_error
 from azure_durable_py.errors import InstanceNotFoundError, InvalidRequestError, SettingsError, StorageUnavailableError
+from tests.cli.shop import environment
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -90,7 +94,7 @@ def test_the_help_tells_every_exit_code() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["lsit"], "Error: There is no command 'lsit'. See `azure-durable --help`.\n"),
+        (["frobnicate"], "Error: There is no command 'frobnicate'. See `azure-durable --help`.\n"),
         (["shwo"], "Error: There is no command 'shwo'. Did you mean show? See `azure-durable --help`.\n"),
         (["show"], "Error: INSTANCE_ID is missing: the id of the instance. See `azure-durable show --help`.\n"),
         (["show", "a", ".", "b"], "Error: There is an argument too many: 'b'. See `azure-durable show --help`.\n"),
@@ -166,3 +170,88 @@ def test_without_the_extra_the_mend_is_named() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=False)
     assert done.returncode == 1
     assert "pip install 'azure-durable-py[local]'" in done.stderr
+
+
+# --- examples and completion -----------------------------------------------------------------------------
+
+
+def shown_examples() -> list[tuple[str, str]]:
+    """Every example of every command's help, with the command that it belongs to."""
+    return [
+        (path, line.strip())
+        for path, command in ALL.items()
+        for line in (command.epilog or "").splitlines()
+        if line.strip().startswith("azure-durable ")
+    ]
+
+
+@pytest.mark.parametrize(("path", "example"), shown_examples())
+def test_an_example_is_understood_by_its_command(path: str, example: str, tmp_path: Path) -> None:
+    """Its words are those of the command, and the parser takes them. What they do is tested beside."""
+    words = shlex.split(example.partition(" > ")[0].partition(" | ")[0])
+    assert words[: len(path.split())] == path.split()
+    group, ctx = cli, click.Context(cli, info_name="azure-durable")
+    for word in path.split()[1:-1]:
+        inner = group.get_command(ctx, word)
+        assert isinstance(inner, click.Group)
+        group = inner
+    command = ALL[path]
+    (tmp_path / "order.json").write_text("{}")
+    with command.make_context(path, words[len(path.split()) :], parent=ctx) as made:
+        assert made.command is command
+
+
+def completions(words: str, incomplete: str) -> list[str]:
+    completing = ShellComplete(cli, {}, "azure-durable", "_AZURE_DURABLE_COMPLETE")
+    return [item.value for item in completing.get_completions(shlex.split(words), incomplete)]
+
+
+def test_commands_are_completed() -> None:
+    assert completions("", "re") == ["resume", "rewind", "restart", "repair"]
+
+
+def test_options_and_states_are_completed() -> None:
+    assert "--status" in completions("list", "--st")
+    assert completions("list --status", "s") == ["Suspended"]
+    assert completions("list --status", "Failed,co") == ["Failed,Completed", "Failed,ContinuedAsNew"]
+
+
+def test_ids_of_instances_are_completed(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AzureWebJobsStorage", raising=False)
+    monkeypatch.chdir(shop)
+    assert completions("show", "order-2") == ["order-2", "order-2-ship"]
+    assert completions("show --id", "order-2") == ["order-2", "order-2-ship"]
+    assert completions("raise-event", "reminder") == ["reminder-1"]
+
+
+def test_where_there_is_no_hub_nothing_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AzureWebJobsStorage", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert completions("show", "order-2") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_a_shell_completes_azure_durable(shell: str) -> None:
+    script = CliRunner().invoke(cli, ["completion", shell]).stdout
+    assert f"_AZURE_DURABLE_COMPLETE={shell}_complete" in script
+    assert "azure-durable" in script
+
+
+def test_bash_completes_with_the_script(shop: Path, tmp_path: Path) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("there is no bash")
+    script = tmp_path / "completion.bash"
+    script.write_text(CliRunner().invoke(cli, ["completion", "bash"]).stdout)
+    command = tmp_path / "azure-durable"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m azure_durable_py "$@"\n')
+    command.chmod(0o755)
+    typed = (
+        f'PATH="{tmp_path}:$PATH"; source {script}; COMP_WORDS=(azure-durable show order-1); COMP_CWORD=2; '
+        '_azure_durable_completion azure-durable; echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        [bash, "-c", typed], capture_output=True, text=True, cwd=shop, env=environment(), timeout=60, check=True
+    )
+    assert (done.stdout, done.stderr) == ("order-1 order-1-ship\n", "")

@@ -44,7 +44,7 @@ async def put(app_dir: Path, body: bytes | None = None, rows: list[InboxRow] | N
 
 
 def shown(app_dir: Path, *arguments: str) -> dict[str, Any]:
-    result = CliRunner().invoke(cli, ["show", "order-17", str(app_dir), *arguments])
+    result = CliRunner().invoke(cli, ["show", "order-17", "--raw", str(app_dir), *arguments])
     assert result.exit_code == 0, result.output
     found: dict[str, Any] = json.loads(result.output)
     return found

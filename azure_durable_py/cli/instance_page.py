@@ -1,0 +1,156 @@
+"""How `azure-durable show` and `wait` lay out what was found of an instance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from azure_durable_py.cli.output import Cell, Output, status_cell
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.inspection.instance import Inspection, Waiting
+
+_MOST_CHARS = 2_000
+"""Characters of a value that a terminal gets; other readers get all."""
+_ENGINE = re.compile(r"[\\/]azure_durable_py[\\/]")
+_KIND_WORDS = {
+    "retry_delay": "retry",
+    "event_sent": "event sent",
+    "sub_orchestration": "sub-orchestration",
+    "entity_call": "entity call",
+    "entity_signal": "signal",
+}
+
+
+def print_inspection(out: Output, found: Inspection) -> None:
+    """Print all of it, what matters most first."""
+    out.details(list(_facts(found)))
+    if found.findings:
+        out.heading("Findings")
+        out.table(
+            ("LEVEL", "WHAT", "WHAT TO DO"),
+            [(status_cell(one.level), one.text, one.mend) for one in found.findings],
+        )
+    if found.waits:
+        out.heading("Waits for")
+        out.table(("KIND", "NAME", "SINCE", "DUE", "MORE"), [_wait_row(wait) for wait in found.waits])
+        _rest(out, found.waits_left_out)
+    if found.outbox:
+        out.heading("Outbox: decided, and not yet known to be handed over")
+        out.table(
+            ("WHAT", "NAME", "TARGET", "SINCE"), [(one.what, one.name, one.target, one.since) for one in found.outbox]
+        )
+        _rest(out, found.outbox_left_out)
+    if found.inbox:
+        out.heading("Inbox: arrived, and not yet taken up")
+        out.table(
+            ("WHAT", "NAME", "SENDER", "SENT"), [(one.what, one.name, one.sender, one.sent_at) for one in found.inbox]
+        )
+        _rest(out, found.inbox_size - len(found.inbox), goes_on=found.inbox_goes_on)
+    if found.backlog:
+        out.heading("Held back until the lock is released")
+        out.table(("WHAT", "NAME", "SENDER"), [(one.what, one.name, one.sender) for one in found.backlog])
+        _rest(out, found.backlog_size - len(found.backlog))
+    if found.damaged:
+        out.heading("Rows that cannot be read")
+        out.table(("ROW", "WHY"), [(row.key, row.reason) for row in found.damaged])
+    if found.failure is not None:
+        print_failure(out, found.failure)
+    outcome = "State" if found.kind == "entity" else "Output"
+    for title, text, name in (
+        ("Input", found.input, "input"),
+        ("Custom status", found.custom_status, "custom_status"),
+        (outcome, found.output if found.failure is None else None, "output"),
+    ):
+        if text is not None or name in found.large:
+            out.heading(title)
+            _value(out, text)
+
+
+def print_failure(out: Output, failure: FailureDetails) -> None:
+    """Print how something failed, and behind it what led to that."""
+    link: FailureDetails | None = failure
+    title = "Failure"
+    while link is not None:
+        out.heading(title)
+        out.styled(failure_line(link), "red")
+        if link.stack_trace:
+            out.block(own_frames(link.stack_trace))
+        link, title = link.inner_failure, "Caused by"
+
+
+def failure_line(failure: FailureDetails) -> str:
+    """A failure in one line: its type, without the module, and its message."""
+    kind = failure.error_type.rpartition(".")[2]
+    return f"{kind}: {failure.message}" if kind else failure.message
+
+
+def own_frames(stack: str) -> str:
+    """The frames of a stack trace that are the user's, where there are any; its last line repeats the failure."""
+    frames: list[list[str]] = []
+    for line in stack.rstrip().splitlines():
+        if line.startswith('  File "'):
+            frames.append([line])
+        elif frames and line.startswith("    "):
+            frames[-1].append(line)
+    users = [frame for frame in frames if not _ENGINE.search(frame[0])]
+    return "\n".join(line for frame in users or frames for line in frame)
+
+
+def wait_text(wait: Waiting) -> str:
+    """What an instance waits for, in a few words."""
+    kind = kind_word(wait.kind.value)
+    text = kind if wait.name in ("", kind) else f"{kind} {wait.name}"
+    return text + (f" (attempt {wait.attempt})" if wait.attempt > 1 else "")
+
+
+def kind_word(kind: str) -> str:
+    """The word for a kind of step."""
+    return _KIND_WORDS.get(kind, kind)
+
+
+def _facts(found: Inspection) -> Iterator[tuple[str, Cell]]:
+    yield "Instance", found.instance_id
+    yield ("Entity" if found.kind == "entity" else "Orchestrator"), found.name
+    yield "Status", status_cell(found.runtime_status or "Damaged")
+    yield "Created", found.created_time
+    yield "Starts", found.start_at
+    yield "Changed", found.last_updated_time
+    yield "Finished", found.completed_time
+    yield "Suspended since", found.suspended_since
+    yield "Next timer", found.next_wake
+    yield "Version", found.version or None
+    yield "Tags", ", ".join(f"{name}={value}" for name, value in found.tags.items()) or None
+    yield "Parent", found.parent_instance_id
+    yield "Locked by", found.lock
+    yield "Execution", found.execution_id or None
+    yield "Generation", found.generation or None
+    yield "Rewound", {0: None, 1: "once"}.get(found.attempt, f"{found.attempt} times")
+
+
+def _wait_row(wait: Waiting) -> tuple[Cell, ...]:
+    more: list[str] = []
+    if wait.target is not None:
+        more.append(f"instance {wait.target}")
+    if wait.attempt > 1:
+        more.append(f"attempt {wait.attempt}")
+    if wait.detail:
+        more.append(wait.detail)
+    if wait.last_failure is not None:
+        more.append(f"the attempt before failed: {failure_line(wait.last_failure)}")
+    return kind_word(wait.kind.value), wait.name, wait.since, wait.due, "; ".join(more) or None
+
+
+def _value(out: Output, text: str | None) -> None:
+    if text is None:
+        out.line("(large; --raw names its rows, and `azure-durable get-runtime-status` prints it)")
+    elif out.on_terminal and len(text) > _MOST_CHARS:
+        out.line(f"{text[:_MOST_CHARS]} ... ({len(text)} characters; --json prints all)")
+    else:
+        out.line(text)
+
+
+def _rest(out: Output, count: int, *, goes_on: bool = False) -> None:
+    if count > 0:
+        out.line(f"... and {'at least ' if goes_on else ''}{count} more")
+    elif goes_on:
+        out.line("... and more")
