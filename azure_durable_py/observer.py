@@ -20,6 +20,7 @@ from azure_durable_py.history.events import (
     Decision,
     EntityCaller,
     Event,
+    EventRaised,
     ExecutionCompleted,
     ExecutionStarted,
     OrchestratorStarted,
@@ -27,6 +28,7 @@ from azure_durable_py.history.events import (
     TimerFired,
 )
 from azure_durable_py.retry_policy import FailedAttempt
+from azure_durable_py.trace_context import TraceContext
 
 logger = logging.getLogger("azure_durable_py.observer")
 
@@ -43,6 +45,10 @@ class TurnTaken:
     `status_before` and `status` are names of runtime statuses. `taken_at` is the time of the turn, `start_at` when a
     delayed start was due. `seconds` is what it took, from the reading of the history to the commit; `replayed` is how
     many events of the history were run again for it, `rewinds` how often the execution was rewound.
+
+    `trace` is the span that started it, if that was traced. `began_at` is the time of the first turn of this
+    generation, or of what goes on since it was rewound. `raised` are the external events that arrived, each with the
+    span that sent it, if that was traced. `unanswered` are the task ids of what was open when the generation ended.
     """
 
     instance_id: str
@@ -64,6 +70,10 @@ class TurnTaken:
     decision: Callable[[int], Event]
     failed_attempts: Mapping[int, FailedAttempt] = field(default_factory=lambda: MappingProxyType({}))
     waits_for: tuple[str, ...] = ()
+    trace: TraceContext | None = None
+    began_at: datetime | None = None
+    raised: Sequence[tuple[EventRaised, TraceContext | None]] = ()
+    unanswered: tuple[int, ...] = ()
 
     @property
     def arrived(self) -> list[Event]:
@@ -103,7 +113,7 @@ class ActivityRun:
     """An activity that is about to run. `input` is JSON text, `ready_at` when it was decided or put into the queue.
 
     `tries` is how often it was begun by a process that did not end it. Which attempt of a retry policy it is, only
-    the orchestration knows: see `TurnTaken.failed_attempts`.
+    the orchestration knows: see `TurnTaken.failed_attempts`. `trace` is the span of the call.
     """
 
     instance_id: str
@@ -115,6 +125,7 @@ class ActivityRun:
     input: str | None
     ready_at: datetime
     tries: int = 0
+    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +133,7 @@ class OperationRun:
     """An operation of an entity that is about to run. `caller` waits for its result; a signal has none.
 
     `instance_id` is the entity's, `@name@key`. `sent_at` is when it was asked for, by the clock of who did; `due` when
-    a scheduled signal was to be delivered.
+    a scheduled signal was to be delivered. `trace` is the span of the call or signal.
     """
 
     instance_id: str
@@ -131,6 +142,7 @@ class OperationRun:
     caller: EntityCaller | None
     sent_at: datetime
     due: datetime | None = None
+    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +192,24 @@ class MessageSent:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstTurn:
+    """An execution whose start nobody traced is about to take its first turn."""
+
+    instance_id: str
+    execution_id: str
+    name: str
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What there is at some moment: messages by queue, instances that this worker has in memory."""
+
+    queues: Mapping[str, int]
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
 class StorageCall:
     """A call of storage, by the name of the store's method. `error` is what it raised."""
 
@@ -203,9 +233,16 @@ class Observation:
     Code runs between `__enter__` and `ended`, in the context (`contextvars`) that `__enter__` leaves.
     """
 
+    trace: TraceContext | None = None
+    """The span of it, once it is entered: what is stored in what it starts or sends."""
+
     def __enter__(self) -> Observation:  # noqa: PYI034 - `Self` came with Python 3.11
         """User code is about to run."""
         return self
+
+    def sends(self, sending: InstanceStarted | MessageSent) -> TraceContext | None:
+        """An operation has asked for something to be sent; returns the span of that, if it is traced."""
+        del sending
 
     def ended(self, result: str | None, failure: FailureDetails | None) -> None:
         """It has come to its end: with a result (JSON text), or a failure. Not told if the worker stops meanwhile."""
@@ -244,6 +281,33 @@ class Observer:
         del run
         return UNOBSERVED
 
+    def within(self, place: TraceContext) -> Observation:
+        """The code of an orchestrator is about to run, which stands at this place of a trace."""
+        del place
+        return UNOBSERVED
+
+    def requested(self, by: TraceContext) -> Observation:
+        """What somebody outside asks for by HTTP is about to be done, who stands at this place of a trace."""
+        del by
+        return UNOBSERVED
+
+    def root(self, first: FirstTurn) -> TraceContext | None:
+        """The span that is to stand for a start that nobody traced; None: it is not traced from here on, either."""
+        del first
+
+    def sending(self, sending: InstanceStarted | MessageSent) -> Observation:
+        """A client is about to start something, or to send something."""
+        del sending
+        return UNOBSERVED
+
+    @property
+    def samples_every(self) -> float | None:
+        """Seconds between two samples; None: none are wanted. Asked once, when a worker starts."""
+        return None
+
+    def sampled(self, sample: Sample) -> None:
+        """What there is at this moment."""
+
     def started(self, started: InstanceStarted) -> None:
         """A client has started an instance. Of one that another instance started, the first turn alone tells."""
 
@@ -276,6 +340,7 @@ def joined(*observers: Observer | None) -> Observer:
 
 
 _Told = TypeVar("_Told")
+_Answer = TypeVar("_Answer")
 
 
 class Guarded:
@@ -294,11 +359,15 @@ class Guarded:
 
     def watch(self, method: Callable[[_Told], Observation], run: _Told) -> Observation:
         """Ask the observer to watch something."""
+        return self.ask(method, run) or UNOBSERVED
+
+    def ask(self, method: Callable[[_Told], _Answer | None], what: _Told) -> _Answer | None:
+        """Ask the observer for something."""
         try:
-            return method(run)
+            return method(what)
         except Exception:  # noqa: BLE001 - as above
             self.report(method.__name__)
-            return UNOBSERVED
+            return None
 
     def report(self, method: str) -> None:
         """Say once that a method raised what is being handled."""
@@ -332,6 +401,26 @@ class Joined(Observer):
     def operation(self, run: OperationRun) -> Observation:
         return _JoinedObservation([(each, each.watch(each.observer.operation, run)) for each in self.guarded])
 
+    def within(self, place: TraceContext) -> Observation:
+        return _JoinedObservation([(each, each.watch(each.observer.within, place)) for each in self.guarded])
+
+    def requested(self, by: TraceContext) -> Observation:
+        return _JoinedObservation([(each, each.watch(each.observer.requested, by)) for each in self.guarded])
+
+    def root(self, first: FirstTurn) -> TraceContext | None:
+        return next((found for each in self.guarded if (found := each.ask(each.observer.root, first))), None)
+
+    def sending(self, sending: InstanceStarted | MessageSent) -> Observation:
+        return _JoinedObservation([(each, each.watch(each.observer.sending, sending)) for each in self.guarded])
+
+    @property
+    def samples_every(self) -> float | None:
+        return min((wanted for each in self.guarded if (wanted := each.observer.samples_every)), default=None)
+
+    def sampled(self, sample: Sample) -> None:
+        for each in self.guarded:
+            each.tell(each.observer.sampled, sample)
+
     def started(self, started: InstanceStarted) -> None:
         for each in self.guarded:
             each.tell(each.observer.started, started)
@@ -364,7 +453,11 @@ class _JoinedObservation(Observation):
                 owner.report("__enter__")
             else:
                 self._entered.append((owner, watch))
+                self.trace = self.trace or watch.trace
         return self
+
+    def sends(self, sending: InstanceStarted | MessageSent) -> TraceContext | None:
+        return next((found for owner, watch in self._entered if (found := owner.ask(watch.sends, sending))), None)
 
     def ended(self, result: str | None, failure: FailureDetails | None) -> None:
         for owner, watch in self._entered:

@@ -33,6 +33,7 @@ class Settings:
     `max_turn_time`: for how long an orchestrator or an entity operation may keep the event loop; 0: for ever.
     `http_forbidden_addresses`, `http_allowed_addresses`: networks, addresses and host names as in `addresses`.
     `http_max_response_size` is in bytes.
+    `trace_values`: whether spans show inputs and outputs; `trace_replays`: whether each replay gets a span.
     `max_dequeue_count`: how often a message is delivered whose deliveries end with their process; then what it
     is about fails.
     """
@@ -66,6 +67,10 @@ class Settings:
     version_match_strategy: str = "CurrentOrOlder"
     version_failure_strategy: str = "Reject"
     url_lifetime: float = 7 * 24 * 3600.0
+    distributed_tracing: bool = True
+    tracing_version: str = "V2"
+    trace_values: bool = False
+    trace_replays: bool = False
 
     @classmethod
     def from_host_json(cls, host_json: Mapping[str, Any], app_settings: Mapping[str, str]) -> Settings:
@@ -294,6 +299,17 @@ def _choice(*choices: str) -> _Read:
     return read
 
 
+def _tracing_version(path: str, value: Any) -> str:
+    version = _choice("None", "V1", "V2")(path, value)
+    if version == "V1":
+        logger.warning(
+            "host.json: %s is V1, which azure_durable_py does not have: spans are written as by V2. Set it to V2, or "
+            "to None for no spans.",
+            path,
+        )
+    return version
+
+
 def _duration(low: float, high: float) -> _Read:
     def read(path: str, value: Any) -> float:
         seconds = parse_duration(value) if isinstance(value, str) else None
@@ -371,11 +387,12 @@ _STORAGE: Mapping[str, _Key] = {
 }
 
 _TRACING: Mapping[str, _Key] = {
-    # No spans are written; host.json of an app that comes from the .NET extension is accepted as it is.
-    "distributedTracingEnabled": _Key(None, _flag),
-    "traceInputsAndOutputs": _Key(None, _flag),
-    "traceReplayEvents": _Key(None, _flag),
-    "version": _Key(None, _choice("None", "V1", "V2")),
+    "distributedTracingEnabled": _Key("distributed_tracing", _flag),
+    "traceInputsAndOutputs": _Key("trace_values", _flag),
+    "traceReplayEvents": _Key("trace_replays", _flag),
+    "version": _Key("tracing_version", _tracing_version),
+    # Of the first version of distributed tracing, which the extension alone has.
+    "distributedTracingProtocol": _Key(None, _choice("HttpCorrelationProtocol", "W3CTraceContext")),
 }
 
 _QUEUES: Mapping[str, _Key] = {

@@ -82,6 +82,14 @@ class TraceContext:
 
     # --- the spans of an orchestration -----------------------------------------------------------------
 
+    @classmethod
+    def root(cls, execution_id: str, *, sampled: bool = True) -> TraceContext:
+        """The span that started an execution nobody traced the start of: it begins a trace."""
+        digits = hashlib.blake2b(
+            f"start {execution_id}".encode("utf-8", "backslashreplace"), digest_size=24
+        ).hexdigest()
+        return cls(digits[:32], digits[32:], sampled)
+
     def orchestration(self, execution_id: str, generation: int, attempt: int) -> TraceContext:
         """The span of a generation of the orchestration that this context began, as taken up by this attempt."""
         return self._derived("orchestration", execution_id, generation, attempt)

@@ -25,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"inspection"}),
     frozenset({"worker", "client"}),
     frozenset({"schedules"}),
+    frozenset({"telemetry"}),
     frozenset({"runtime", "taskhub"}),
     frozenset(
         {
@@ -67,6 +68,7 @@ RESERVED = {
     "azure.functions": ("app", "bindings", "hosting"),
     "sqlite3": ("taskhub",),
     "click": ("cli",),
+    "opentelemetry": ("telemetry",),
     "rich": ("cli",),
     "watchfiles": ("hosting.local",),
 }

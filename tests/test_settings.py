@@ -100,6 +100,10 @@ def test_every_key_sets_its_field() -> None:
         version_match_strategy="Strict",
         version_failure_strategy="Fail",
         url_lifetime=86400.0,
+        distributed_tracing=True,
+        tracing_version="V2",
+        trace_values=True,
+        trace_replays=True,
     )
 
 
@@ -114,17 +118,20 @@ def test_keys_without_effect_here_are_accepted_in_silence(caplog: pytest.LogCapt
     settings = read(
         {
             "entityMessageReorderWindowInMinutes": 30,
-            "tracing": {
-                "distributedTracingEnabled": True,
-                "version": "V2",
-                "traceInputsAndOutputs": True,
-                "traceReplayEvents": True,
-            },
+            "tracing": {"distributedTracingProtocol": "W3CTraceContext"},
             "storageProvider": {"partitionCount": 4},
         }
     )
     assert settings == Settings()
     assert caplog.records == []
+
+
+def test_the_first_version_of_tracing_is_said_not_to_be_there(caplog: pytest.LogCaptureFixture) -> None:
+    assert read({"tracing": {"version": "v1"}}) == Settings(tracing_version="V1")
+    assert caplog.messages == [
+        "host.json: extensions.durableTask.tracing.version is V1, which azure_durable_py does not have: "
+        + "spans are written as by V2. Set it to V2, or to None for no spans."
+    ]
 
 
 def test_keys_are_matched_regardless_of_case() -> None:

@@ -18,6 +18,7 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.taskhub.storage import default_storage, open_store, store_from_settings
+from azure_durable_py.telemetry import telemetry
 
 _Client = TypeVar("_Client")
 Place: TypeAlias = tuple[TaskHubStore, Settings]
@@ -30,7 +31,7 @@ async def opened(
 ) -> AsyncGenerator[_Client, None]:
     """A client on a hub of its own, open while the context lasts."""
     store, settings = find()
-    hub = TaskHub(store)
+    hub = TaskHub(store, observer=telemetry(settings))
     try:
         await hub.open()
         yield make_client(hub, settings)

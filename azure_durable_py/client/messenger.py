@@ -15,6 +15,7 @@ from azure_durable_py.observer import MessageSent
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, Target
 from azure_durable_py.taskhub.protocol import Header
+from azure_durable_py.trace_context import TraceContext
 
 GIVE_UP_SECONDS = 300.0
 """A receiver forgets a client's numbers some time after this (PROTOCOL R12): nothing is sent again later."""
@@ -72,8 +73,16 @@ class Messenger:
         await self._send(instance_id, event, Target(execution_id), control=False)
 
     async def _send(self, instance_id: str, event: Event, target: Target, *, control: bool) -> None:
+        sent = MessageSent(instance_id, target.execution_id, event)
+        with self._hub.observer.sending(sent) as sending:
+            await self._deliver(instance_id, event, target, sending.trace, control=control)
+        self._hub.observer.sent(sent)
+
+    async def _deliver(
+        self, instance_id: str, event: Event, target: Target, trace: TraceContext | None, *, control: bool
+    ) -> None:
         sender, sequence = self._next(instance_id)
-        message = InboxEvent(event, sender, sequence, event.timestamp, target, control)
+        message = InboxEvent(event, sender, sequence, event.timestamp, target, control, trace)
         why = type(event).__name__
         try:
             await asyncio.wait_for(
@@ -85,7 +94,6 @@ class Messenger:
                 f"Storage gave no answer for {GIVE_UP_SECONDS:g} s; whether {why} reached instance {instance_id!r} "
                 f"is unknown ({self._hub.store.description})."
             ) from None
-        self._hub.observer.sent(MessageSent(instance_id, target.execution_id, event))
 
     def _next(self, instance_id: str) -> tuple[str, int]:
         # A counter that was dropped must not begin again under its old name.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import replace
 from datetime import timedelta
 
 from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy, default_action
@@ -43,19 +44,19 @@ class Starter:
         :raises InstanceAlreadyExistsError: another one with this id is not to be replaced, or does not stop.
         :raises PayloadTooLargeError: the input is larger than the hub stores.
         """
-        execution_id = await self._started(request, policy)
+        started = InstanceStarted(
+            request.instance_id,
+            request.execution_id,
+            request.name,
+            request.version,
+            request.tags,
+            request.created_at,
+            request.start_at,
+        )
+        with self._hub.observer.sending(started) as sending:
+            execution_id = await self._started(replace(request, trace=sending.trace), policy)
         if execution_id == request.execution_id:
-            self._hub.observer.started(
-                InstanceStarted(
-                    request.instance_id,
-                    request.execution_id,
-                    request.name,
-                    request.version,
-                    request.tags,
-                    request.created_at,
-                    request.start_at,
-                )
-            )
+            self._hub.observer.started(started)
         return execution_id
 
     async def _started(self, request: StartRequest, policy: OrchestrationIdReusePolicy | None) -> str:

@@ -33,6 +33,7 @@ from azure_durable_py.http.entities import EntityRoutes
 from azure_durable_py.http.guard import Guard, check_fit
 from azure_durable_py.http.routing import AdmittedCall, ManagementRoute, page_answer
 from azure_durable_py.http.signing import Signature, SignedOperation, UrlSigner
+from azure_durable_py.http.tracing import requested
 from azure_durable_py.http.urls import instance_url, management_payload
 from azure_durable_py.http.wire import (
     OutcomeWait,
@@ -122,7 +123,8 @@ class ManagementApi:
             if route.operation is not SignedOperation.status:
                 # Who looks at an instance sees in what was read whether it is the right one.
                 await self._guard.check_execution(call)
-            return await route.handler(call)
+            with requested(self._client.hub.observer, request.headers):
+                return await route.handler(call)
         except RefusedError as refused:
             return error_answer(refused.status, str(refused), refused.headers)
         except InvalidInstanceIdError as error:

@@ -89,6 +89,10 @@ class Decisions:
         first = len(self._all) - self._made
         return [self._all[number] for number in sorted(self._tasks) if number < first]
 
+    def open_ids(self) -> tuple[int, ...]:
+        """The ids of all open tasks."""
+        return tuple(sorted(self._tasks))
+
     def forget_turn(self) -> None:
         """Take back the decisions of the current turn: nothing of them may leave."""
         for decision in self.made():

@@ -25,6 +25,7 @@ from azure_durable_py.history.events import (
     EventRaised,
     ExecutionCompleted,
     ExecutionResumed,
+    ExecutionRewound,
     ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
@@ -75,7 +76,8 @@ class Turn:
     sub-orchestrations that have not answered, by task id. `reopened` is what was decided before
     a rewind that this turn is the first after, and has no answer: it is to be done again.
     `awaited` are the names of the external events that it waits for, and since when. `failed_attempts` are,
-    by task id, the failures that a retry policy dealt with.
+    by task id, the failures that a retry policy dealt with. `began_at` is the time of the first turn of the generation,
+    or since it was rewound; `unanswered` are the ids of the tasks that were open when it ended.
     """
 
     events: tuple[Event, ...]
@@ -88,6 +90,8 @@ class Turn:
     reopened: tuple[Decision, ...] = ()
     awaited: Mapping[str, datetime] = field(default_factory=lambda: {})
     failed_attempts: Mapping[int, FailedAttempt] = field(default_factory=lambda: MappingProxyType({}))
+    began_at: datetime | None = None
+    unanswered: tuple[int, ...] = ()
 
 
 class Orchestration:
@@ -129,6 +133,8 @@ class Orchestration:
         self._end: ExecutionCompleted | ContinuedAsNew | None = None
         if history and not isinstance(history[0], OrchestratorStarted):
             raise ValueError("A history begins with OrchestratorStarted.")
+        self._unanswered: tuple[int, ...] = ()
+        self._began_at = _beginning(history, attempt)
         found = standing(history, attempt)
         self._loop.run_within(lambda: self._replay_all(found.turns))
         self._retained = found.retained
@@ -215,8 +221,10 @@ class Orchestration:
         known = set(map(id, retained or ()))
         new = [event for event in applied if id(event) not in known]
         turn: list[Event] = [OrchestratorStarted(now), *new, *self._decisions.made()]
+        self._began_at = self._began_at or now
         if self._end is not None:
             turn.append(self._end)
+            self._unanswered = self._decisions.open_ids()
             self._close(quietly=False)
         self._generation.history.extend(turn)
         return self._turn(tuple(turn), () if retained is None or self._end is not None else self._reopened())
@@ -258,6 +266,8 @@ class Orchestration:
             reopened=reopened,
             awaited=MappingProxyType({} if end is not None else self._generation.events.awaited()),
             failed_attempts=MappingProxyType(dict(self._decisions.failed_attempts)),
+            began_at=self._began_at,
+            unanswered=self._unanswered if events else (),
         )
 
     def _open_timers(self) -> dict[int, datetime]:
@@ -426,6 +436,15 @@ class Orchestration:
 
     def _text(self, value: Any) -> str:
         return self._generation.converter.serialize(value)
+
+
+def _beginning(history: Sequence[Event], attempt: int) -> datetime | None:
+    """When what still runs of a generation began: with its first turn, or when it was rewound."""
+    if attempt:
+        for event in reversed(history):
+            if isinstance(event, ExecutionRewound):
+                return event.timestamp
+    return history[0].timestamp if history else None
 
 
 _CONTROL = (ExecutionStarted, ExecutionTerminated, ExecutionSuspended, ExecutionResumed)

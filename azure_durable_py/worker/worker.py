@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from azure_durable_py.errors import StorageError
+from azure_durable_py.observer import Sample
 from azure_durable_py.registry import Registry
 from azure_durable_py.serialization.converter import BoundedConverter, DataConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
@@ -125,6 +126,9 @@ class Worker:
         self._renewing = begin(HOLDS, self._holder.run, essential=True)
         if self._repairs:
             self._loops.append(begin("repair", self._repair, longest_pause=REPAIR_EVERY.total_seconds()))
+        every = self._hub.observer.samples_every
+        if every is not None:
+            self._loops.append(begin("samples", lambda: self._sample(every)))
         self._loops += self._intake.start(Receiver(self._context, self._slots, self._ring))
 
     async def stop(self, grace: float = 10.0) -> None:
@@ -188,6 +192,19 @@ class Worker:
         self._supervisor.report("instances", f"the messages of {actor.instance_id!r} are put back", error)
         self._supervisor.health.resumed("instances")
         self._context.settling.start(actor.abandon(), f"give up {actor.instance_id}")
+
+    # --- samples -----------------------------------------------------------------------------------------
+
+    async def _sample(self, every: float) -> None:
+        """Tell an observer that wants it, each so many seconds, how much there is to do."""
+        while True:
+            try:
+                counts = await self._hub.store.message_counts()
+            except StorageError as error:
+                logger.debug("Messages in the queues could not be counted: %s", error)
+            else:
+                self._hub.observer.sampled(Sample(counts, len(self._actors)))
+            await asyncio.sleep(every)
 
     # --- repair ------------------------------------------------------------------------------------------
 

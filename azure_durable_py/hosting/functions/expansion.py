@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import azure.functions as func
 from azure.functions.decorators.function_app import Function
 
 from azure_durable_py.app import DFApp
@@ -25,6 +26,7 @@ from azure_durable_py.errors import RegistrationError
 from azure_durable_py.hosting.functions.host import FunctionsHost
 from azure_durable_py.hosting.functions.hostjson import advice
 from azure_durable_py.hosting.functions.triggers import management_functions, queue_functions
+from azure_durable_py.http.tracing import requested
 from azure_durable_py.registry import place_of
 
 logger = logging.getLogger(__name__)
@@ -92,6 +94,18 @@ def _filled(app: DFApp, host: FunctionsHost, function: Function) -> Function:
     return filled
 
 
+def _headers(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Which trace an invocation is a part of: by the host's context if the function takes it, else by its request."""
+    for value in arguments.values():
+        if isinstance(value, func.Context):
+            context = value.trace_context
+            return {"traceparent": context.trace_parent, "tracestate": context.trace_state}
+    for value in arguments.values():
+        if isinstance(value, func.HttpRequest):
+            return value.headers
+    return {}
+
+
 def _opening(host: FunctionsHost, function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of the same kind and signature that has the task hub opened first."""
     wrapper: Callable[..., Any]
@@ -99,16 +113,18 @@ def _opening(host: FunctionsHost, function: Callable[..., Any]) -> Callable[...,
 
         @functools.wraps(function)
         async def call_async(*args: Any, **kwargs: Any) -> Any:
-            await host.engine()
-            return await function(*args, **kwargs)
+            engine = await host.engine()
+            with requested(engine.hub.observer, _headers(kwargs)):
+                return await function(*args, **kwargs)
 
         wrapper = call_async
     else:
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            host.engine_from_thread()
-            return function(*args, **kwargs)
+            engine = host.engine_from_thread()
+            with requested(engine.hub.observer, _headers(kwargs)):
+                return function(*args, **kwargs)
 
         wrapper = call
     # On 3.14 `wraps` copies lazy annotations, of which there are none where they were set outright.

@@ -24,6 +24,7 @@ from azure_durable_py.http.wire import error_answer
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.keys import FRESH_SECONDS
 from azure_durable_py.taskhub.storage import open_store
+from azure_durable_py.telemetry import telemetry
 from azure_durable_py.worker.intake.invocations import Invocations
 
 logger = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ class FunctionsHost:
             lambda name, settings: open_store(name or connection, settings, self._app_settings, self._app_dir),
             management_path=self._management_path,
             origin=lambda: host_origin(self._app_settings),
+            observer=telemetry(self.settings),
             respond=to_worker_response,
         )
         try:

@@ -34,6 +34,7 @@ from azure_durable_py.hosting.local.timers import TimerMemory, Timers
 from azure_durable_py.hosting.local.tls import PASSWORD_SETTING, Certificate, CertificateFiles
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.storage import data_dir, default_storage, open_store
+from azure_durable_py.telemetry import telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class LocalHost:
             management_path=WEBHOOKS,
             origin=lambda: self._server.origins.told,
             admitted_origin=self._admitted_origin,
+            observer=telemetry(self.settings),
         )
         self._server = HttpServer(
             self._functions.http,
@@ -123,6 +125,7 @@ class LocalHost:
             guard=FunctionGuard(self.engine.hub.keys, self._access),
             health=lambda: self.engine.health,
             probe=StorageProbe(self.engine.ask_storage),
+            observer=self.engine.hub.observer,
         )
         memory = TimerMemory(None if self._storage == "memory" else data_dir(self._app_dir) / "timers.json")
         self._timers = Timers(self._functions.timers, self._call_timer, memory, Clock())

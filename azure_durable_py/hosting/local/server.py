@@ -52,7 +52,9 @@ from azure_durable_py.hosting.local.routes import Endpoint, Router
 from azure_durable_py.hosting.local.throttle import Throttle, TooBusyError
 from azure_durable_py.hosting.local.tls import Certificate
 from azure_durable_py.http.management import MAX_STRANGERS_BODY
+from azure_durable_py.http.tracing import requested
 from azure_durable_py.http.wire import Request, error_answer
+from azure_durable_py.observer import NOBODY, Observer
 from azure_durable_py.worker.supervision import Health
 
 logger = logging.getLogger(__name__)
@@ -118,6 +120,7 @@ class HttpServer:
     :param guard: admits callers to functions (default: everybody).
     :param health: how the worker is doing; None while there is none.
     :param probe: asks storage whether it answers.
+    :param observer: told of the traces that requests are a part of.
     :raises SettingsError: a setting is not a number.
     """
 
@@ -132,12 +135,14 @@ class HttpServer:
         guard: FunctionGuard | None = None,
         health: Callable[[], Health | None] = lambda: None,
         probe: StorageProbe | None = None,
+        observer: Observer = NOBODY,
     ) -> None:
         self.router = Router([Endpoint(function.route, function.methods, function) for function in functions])
         self._invoker = invoker
         self._manage = manage
         self._refuse = refuse
         self._guard = guard
+        self._observer = observer
         self._worker_health = health
         self._settings = settings
         self._lag = LoopLag()
@@ -310,7 +315,8 @@ class HttpServer:
                 function.name, directory, headers.get("traceparent", ""), headers.get("tracestate", "")
             )
         try:
-            result = await self._invoker.call(function.call, arguments)
+            with requested(self._observer, request.headers):
+                result = await self._invoker.call(function.call, arguments)
             return to_web_response(result if function.out_name is None else out.get())
         except Exception:
             logger.exception("Function %r failed.", function.name)

@@ -14,6 +14,7 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.outgoing import RunActivity, Sender
 from azure_durable_py.taskhub.reading import read_value
 from azure_durable_py.taskhub.upgrades import NewerFormatError
+from azure_durable_py.trace_context import TraceContext
 from azure_durable_py.worker.activities.runner import ActivityRunner
 from azure_durable_py.worker.context import ActivityJob, TaskResult
 
@@ -61,20 +62,22 @@ class LocalRuns:
         loop = asyncio.get_running_loop()
         bound = None if self._bound is None else loop.call_later(self._bound, self._slow.add, activity.name)
         try:
-            event = await self.run(sender, activity, offer.ready_at, offer.tries)
+            trace = sender.task(activity.task_id)
+            event = await self.run(sender, activity, offer.ready_at, offer.tries, trace)
         finally:
             if bound is not None:
                 bound.cancel()
         job.finish(TaskResult(sender.target, activity.task_id, event))
 
     async def run(
-        self, sender: Sender, activity: RunActivity, ready_at: datetime, tries: int
+        self, sender: Sender, activity: RunActivity, ready_at: datetime, tries: int, trace: TraceContext | None
     ) -> TaskCompleted | TaskFailed:
         """Run one activity to its answer.
 
         :param sender: on whose behalf.
         :param ready_at: when it was decided or put into the queue.
         :param tries: how often it was begun by a process that did not end it, as far as is known.
+        :param trace: the span of the call.
         :raises NewerFormatError: its input is of a version to come.
         """
         instance_id = sender.instance_id
@@ -95,5 +98,6 @@ class LocalRuns:
             text,
             ready_at,
             tries,
+            trace,
         )
         return await self._runner.run(activity.name, activity.task_id, text, self._hub.observer.activity(run))

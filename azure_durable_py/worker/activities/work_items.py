@@ -160,7 +160,8 @@ class WorkItems:
             if failure is None:
                 activity = RunActivity(item.task_id, item.name, item.input)
                 ready_at = item.ready_at or self._hub.clock.now()
-                event = await self._runs.run(_sender_of(item), activity, ready_at, item.tries + delivery.attempt - 1)
+                tries = item.tries + delivery.attempt - 1
+                event = await self._runs.run(_sender_of(item), activity, ready_at, tries, item.trace)
             else:
                 event = TaskFailed(self._hub.clock.now(), item.task_id, failure)
             await self._report(item, event, delivery, what)

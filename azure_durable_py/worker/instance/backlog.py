@@ -7,6 +7,7 @@ to which is added.
 from __future__ import annotations
 
 import logging
+from typing import TypeAlias
 
 from azure_durable_py.history.codec import decode_event, encode_event
 from azure_durable_py.history.events import Event
@@ -17,10 +18,14 @@ from azure_durable_py.taskhub.naming import backlog_key, chunk_keys
 from azure_durable_py.taskhub.payloads import to_blobs
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.taskhub.state import PageRef
+from azure_durable_py.trace_context import TraceContext
 from azure_durable_py.worker.instance.entity_reader import EntityReader
 from azure_durable_py.worker.instance.header_draft import HeaderDraft
 
 logger = logging.getLogger("azure_durable_py.worker")
+Kept: TypeAlias = tuple[Event | None, TraceContext | None]
+"""A request, if it can be read, and the span that asked for it, if that is known."""
+_NOTHING: Kept = (None, None)
 SEAL_CHARS = 65_536
 """The tail is sealed into a page when its events take more characters than this."""
 
@@ -39,16 +44,21 @@ class Backlog:
         self._draft = draft
         self._quarantined = 0
 
-    def hold(self, event: Event) -> None:
-        """Put a request at the end."""
-        self._entity.tail.append(encode_event(event))
+    def hold(self, event: Event, trace: TraceContext | None = None) -> None:
+        """Put a request at the end.
 
-    async def take(self) -> Event | None:
+        :param trace: the span that asked for it.
+        """
+        text = encode_event(event)
+        self._entity.tail.append(text)
+        self._entity.keep_trace(text, trace)
+
+    async def take(self) -> Kept:
         """Take the oldest request. None: there is none here, or it cannot be read; others may follow."""
         entity = self._entity
         if not entity.front:
             await self._open_page()
-        return self.decoded(entity.front.pop(0)) if entity.front else None
+        return self.decoded(entity.front.pop(0)) if entity.front else _NOTHING
 
     async def _open_page(self) -> None:
         entity = self._entity
@@ -63,16 +73,17 @@ class Backlog:
             return
         self._draft.state.garbage += chunk_keys(page.key, page.chunks)
 
-    def decoded(self, text: str) -> Event | None:
-        """A request that was kept; one that cannot be read is quarantined."""
+    def decoded(self, text: str) -> Kept:
+        """A request that was kept, with the span that asked for it; one that cannot be read is quarantined."""
+        trace = self._entity.take_trace(text)
         try:
-            return decode_event(text)
+            return decode_event(text), trace
         except ShapeError as error:
             self._quarantined += 1
             name = f"backlog-{self._draft.turn_id}-{self._quarantined:04d}"
             body = text.encode("utf-8", "surrogatepass")
             self._draft.rows.put(quarantine(self._instance_id, name, body, error))
-            return None
+            return _NOTHING
 
     def seal(self) -> None:
         """Move a long tail to rows."""

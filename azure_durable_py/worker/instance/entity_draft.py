@@ -18,6 +18,7 @@ from azure_durable_py.history.events import (
     PayloadRef,
     Value,
 )
+from azure_durable_py.observer import UNOBSERVED, InstanceStarted, MessageSent, Observation
 from azure_durable_py.runtime.entities.context import Action, SignalAction
 from azure_durable_py.runtime.entities.live import Outcome
 from azure_durable_py.shortening import shorten
@@ -65,20 +66,36 @@ class EntityDraft:
         self._wakes[number] = moment
         return number
 
-    def send(self, actions: Sequence[Action]) -> None:
-        """Send what an operation asked for."""
-        for send in [self._send_of(action) for action in actions]:
+    def send(self, actions: Sequence[Action], observation: Observation = UNOBSERVED) -> None:
+        """Send what an operation asked for.
+
+        :param observation: the operation as it is observed.
+        """
+        for send in [self._send_of(action, observation) for action in actions]:
             self._send(send)
 
-    def _send_of(self, action: Action) -> Send:
+    def _send_of(self, action: Action, observation: Observation) -> Send:
         number, now = self._number(), self._draft.now
         value = self._spill_message(number, action.input)
         if isinstance(action, SignalAction):
             signal = OperationArrived(now, action.operation, value, signal_time=action.signal_time)
-            return Deliver(number, str(action.entity_id), InboxEvent(signal, self._sender.incarnation, number, now))
+            target = str(action.entity_id)
+            trace = observation.sends(MessageSent(target, None, signal))
+            return Deliver(number, target, InboxEvent(signal, self._sender.incarnation, number, now, trace=trace))
         execution_id = self._context.hub.ids.new()
         version = action.version or self._context.settings.default_version
-        return StartNew(number, action.instance_id, execution_id, action.name, value, version, now, action.start_at)
+        started = InstanceStarted(action.instance_id, execution_id, action.name, version, None, now, action.start_at)
+        return StartNew(
+            number,
+            action.instance_id,
+            execution_id,
+            action.name,
+            value,
+            version,
+            now,
+            action.start_at,
+            observation.sends(started),
+        )
 
     def answer_call(self, caller: EntityCaller, outcome: Outcome) -> None:
         """Answer who called an operation."""

@@ -24,6 +24,7 @@ from azure_durable_py.taskhub.entity_state import EntityState, LockHolder
 from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
 from azure_durable_py.taskhub.upgrades import NewerFormatError
+from azure_durable_py.trace_context import TraceContext
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.instance.backlog import Backlog
 from azure_durable_py.worker.instance.entity_draft import EntityDraft
@@ -108,7 +109,7 @@ class EntityTurn:
             if not accepted.events:
                 self._header.state.garbage += accepted.spent
             for event in accepted.events:
-                await self._take(event.event)
+                await self._take(event.event, event.trace)
         self._header.consume(consumed, quarantined)
         return bool(consumed or self._bounds.operations or self._drained)
 
@@ -124,13 +125,14 @@ class EntityTurn:
 
     # --- what arrives -------------------------------------------------------------------------------
 
-    async def _take(self, event: Event) -> None:
+    async def _take(self, event: Event, trace: TraceContext | None) -> None:
         entity, now = self._entity, self._header.now
         match event:
             case OperationArrived(signal_time=moment) if moment is not None and moment > now:
-                entity.scheduled[self._draft.wake_at(moment)] = encode_event(event)
+                text = entity.scheduled[self._draft.wake_at(moment)] = encode_event(event)
+                entity.keep_trace(text, trace)
             case OperationArrived():
-                await self._admit(event)
+                await self._admit(event, trace)
             case LockRequestArrived():
                 entity.waiters[event.section] = event.caller.instance_id
                 self._backlog.hold(event)
@@ -147,12 +149,12 @@ class EntityTurn:
                     type(event).__name__,
                 )
 
-    async def _admit(self, event: OperationArrived) -> None:
+    async def _admit(self, event: OperationArrived, trace: TraceContext | None) -> None:
         holder = self._entity.holder
         if (holder is None and not self._entity.is_runnable) or (holder and holder.section == event.section):
-            await self._operate(event)
+            await self._operate(event, trace)
         else:
-            self._backlog.hold(event)
+            self._backlog.hold(event, trace)
 
     async def _take_due(self) -> None:
         """Take the scheduled signals that are due, earliest first."""
@@ -164,19 +166,21 @@ class EntityTurn:
             del state.timers[number]
             self._bounds.operations += 1
             text = self._entity.scheduled.pop(number, None)
-            event = None if text is None else self._backlog.decoded(text)
+            if text is None:
+                continue
+            event, trace = self._backlog.decoded(text)
             if isinstance(event, OperationArrived):
-                await self._admit(event)
+                await self._admit(event, trace)
 
     async def _drain(self) -> None:
         """Run what was held back, until the next lock is given."""
         while self._entity.is_runnable and not self._is_full:
             self._drained = True
-            event = await self._backlog.take()
+            event, trace = await self._backlog.take()
             if isinstance(event, LockRequestArrived):
                 self._grant(event)
             elif isinstance(event, OperationArrived):
-                await self._operate(event)
+                await self._operate(event, trace)
 
     def _grant(self, request: LockRequestArrived) -> None:
         if self._entity.waiters.pop(request.section, None) is None:
@@ -185,13 +189,13 @@ class EntityTurn:
         self._entity.holder = LockHolder(request.section, caller.instance_id, caller.execution_id, now)
         self._draft.answer(caller, EntityLockGranted(now, caller.task_id, self._instance_id, request.section))
 
-    async def _operate(self, event: OperationArrived) -> None:
+    async def _operate(self, event: OperationArrived, trace: TraceContext | None) -> None:
         self._bounds.operations += 1
         self._entity.last_operation = self._header.now
-        outcome = await self._operations.run(event)
+        outcome = await self._operations.run(event, trace)
         self._done.append(OperationDone(event.operation, event.caller, outcome.failure))
         self._draft.throw_away([event])
-        self._draft.send(outcome.actions)
+        self._draft.send(outcome.actions, self._operations.observation)
         if event.caller is not None:
             self._draft.answer_call(event.caller, outcome)
         elif outcome.failure is not None:

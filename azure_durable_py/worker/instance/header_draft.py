@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from azure_durable_py.history.events import Event
+from azure_durable_py.history.events import Event, EventRaised
 from azure_durable_py.observer import OperationDone
 from azure_durable_py.runtime.orchestration import Turn
 from azure_durable_py.taskhub.idset import IdSet
@@ -22,6 +22,7 @@ from azure_durable_py.taskhub.outgoing import Outgoing, Send, to_message
 from azure_durable_py.taskhub.payloads import Spill
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_BYTES, MAX_COMMIT_ROWS, BlobRow, Commit, Header
 from azure_durable_py.taskhub.state import ActivityGroup, Alarm, Arming, InstanceState, Mark, OutboxMessage, Rank
+from azure_durable_py.trace_context import TraceContext
 from azure_durable_py.worker.instance.inbox import forget_clients
 from azure_durable_py.worker.instance.sender_memory import move_senders
 
@@ -45,10 +46,14 @@ class Upkeep(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """The turn of an orchestration that a draft records, and what tells the decisions of its generation."""
+    """The turn of an orchestration that a draft records, and what tells the decisions of its generation.
+
+    `raised` are the external events that arrived, each with the span that sent it.
+    """
 
     turn: Turn
     decision: Callable[[int], Event]
+    raised: tuple[tuple[EventRaised, TraceContext | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

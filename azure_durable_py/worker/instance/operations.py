@@ -7,9 +7,10 @@ import asyncio
 from azure_durable_py.errors import DurableError, FunctionNotFoundError, PayloadTooLargeError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import OperationArrived
-from azure_durable_py.observer import OperationRun
+from azure_durable_py.observer import UNOBSERVED, Observation, OperationRun
 from azure_durable_py.runtime.entities.live import DELETE, LiveEntity, Operation, Outcome
 from azure_durable_py.taskhub.protocol import CorruptRowError
+from azure_durable_py.trace_context import TraceContext
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.instance.entity_reader import EntityReader
 from azure_durable_py.worker.instance.header_draft import HeaderDraft
@@ -43,6 +44,8 @@ class Operations:
         self._live: LiveEntity | None = None
         self._missing: DurableError | None = None
         self._text: str | None = None
+        self.observation: Observation = UNOBSERVED
+        """Of the operation that ran last."""
         self.before: str | None = None
         """The state before the turn, as JSON text."""
 
@@ -72,8 +75,12 @@ class Operations:
         self._missing = error
         self.before = self._text = state
 
-    async def run(self, event: OperationArrived) -> Outcome:
-        """Run one operation. Whatever goes wrong is its outcome."""
+    async def run(self, event: OperationArrived, trace: TraceContext | None) -> Outcome:
+        """Run one operation. Whatever goes wrong is its outcome.
+
+        :param trace: the span that asked for it.
+        """
+        self.observation = UNOBSERVED
         if self._given_up is not None:
             failure, self._given_up = self._given_up, None
             return Outcome(None, failure)
@@ -90,9 +97,10 @@ class Operations:
         assert isinstance(filled, OperationArrived)
         text = filled.input if isinstance(filled.input, str) else None
         run = OperationRun(
-            self._instance_id, event.operation, text, event.caller, event.timestamp, due=event.signal_time
+            self._instance_id, event.operation, text, event.caller, event.timestamp, event.signal_time, trace
         )
-        with self._context.hub.observer.operation(run) as watch:
+        self.observation = self._context.hub.observer.operation(run)
+        with self.observation as watch:
             try:
                 outcome = await self._perform(self._live.begin(event.operation, text, self._draft.now))
             except PayloadTooLargeError as error:

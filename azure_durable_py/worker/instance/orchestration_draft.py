@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from azure_durable_py.failures import sub_orchestration_terminated
 from azure_durable_py.history.codec import decode_event, encode_event, may_refer_to_rows, payload_refs
@@ -18,6 +18,7 @@ from azure_durable_py.history.events import (
     EntityLockRequested,
     EntityOperationCalled,
     Event,
+    EventRaised,
     ExecutionCompleted,
     ExecutionStarted,
     ExecutionTerminated,
@@ -99,10 +100,15 @@ class OrchestrationDraft:
         self._guard = guard
         self._decision = decision
 
-    def record(self, turn: Turn) -> None:
-        """Write the turn down."""
+    def record(self, turn: Turn, raised: Sequence[InboxEvent] = ()) -> None:
+        """Write the turn down.
+
+        :param raised: the external events that arrived.
+        """
         self._draft.changed = True
-        self._draft.taken = TurnRecord(turn, self._decision)
+        shown = [(event.event, event.trace) for event in raised]
+        arrived = tuple((event, trace) for event, trace in shown if isinstance(event, EventRaised))
+        self._draft.taken = TurnRecord(turn, self._decision, arrived)
         self._state.turn_time = self._now
         self._state.pending = []
         stored = [self._spill.event(event) for event in turn.events]

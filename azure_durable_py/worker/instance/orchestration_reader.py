@@ -12,12 +12,14 @@ from typing import NamedTuple
 from azure_durable_py.history.codec import decode_event
 from azure_durable_py.history.events import Event, ExecutionStarted, PayloadRef
 from azure_durable_py.history.rewinding import standing
+from azure_durable_py.observer import UNOBSERVED, Observation
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
 from azure_durable_py.taskhub.naming import chunk_keys
 from azure_durable_py.taskhub.payloads import payload_rows
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.taskhub.reading import read_events, read_history, read_value
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.trace_context import TraceContext
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.instance.sender_memory import SenderMemory
 
@@ -37,6 +39,7 @@ class OrchestrationReader:
         self._instance_id = instance_id
         self._live: Orchestration | None = None
         self._decisions: dict[int, Event] | None = None
+        self._place: TraceContext | None = None
         self.replayed = 0
         """How many events the last `load` ran again."""
         self.senders = SenderMemory(context.hub.store, instance_id)
@@ -60,17 +63,23 @@ class OrchestrationReader:
         events = await read_history(context.hub.store, self._instance_id, state)
         events = await read_events(context.hub.store, self._instance_id, events)
         self.replayed = len(events)
-        self._live = Orchestration(
-            self._instance_id,
-            state.execution_id,
-            context.registry,
-            context.settings,
-            context.converter,
-            events,
-            generation=state.generation,
-            attempt=state.attempt,
-            run_code=context.watchdog.runner(self._what),
-        )
+        self._place = state.trace and state.trace.orchestration(state.execution_id, state.generation, state.attempt)
+        with self._within():
+            self._live = Orchestration(
+                self._instance_id,
+                state.execution_id,
+                context.registry,
+                context.settings,
+                context.converter,
+                events,
+                generation=state.generation,
+                attempt=state.attempt,
+                run_code=context.watchdog.runner(self._what),
+            )
+
+    def _within(self) -> Observation:
+        """What the code of the orchestrator runs in."""
+        return UNOBSERVED if self._place is None else self._context.hub.observer.within(self._place)
 
     def _what(self) -> str:
         name = f" {self._live.name!r}" if self._live is not None else ""
@@ -144,4 +153,5 @@ class OrchestrationReader:
     def advance(self, events: Sequence[Event], now: datetime) -> Turn:
         """Take a turn."""
         assert self._live is not None
-        return self._live.advance(events, now)
+        with self._within():
+            return self._live.advance(events, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from azure_durable_py.errors import ConcurrencyConflictError
@@ -17,9 +18,11 @@ from azure_durable_py.history.events import (
     OrchestratorStarted,
     TimerFired,
 )
+from azure_durable_py.observer import FirstTurn
 from azure_durable_py.runtime.orchestration import Turn
 from azure_durable_py.shortening import shorten
 from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import CorruptRowError, Header, InboxRow
 from azure_durable_py.taskhub.state import InstanceState
@@ -54,6 +57,7 @@ class OrchestrationTurn:
         self._draft = draft
         self._sender = sender
         self._turn: Turn | None = None
+        self._arrived: list[InboxEvent] = []
 
     async def run(
         self, header: Header, rows: Sequence[InboxRow], results: Results, given_up: FailureDetails | None
@@ -66,8 +70,10 @@ class OrchestrationTurn:
         :raises LookAgainError: a result is to be dropped, and the header may be old.
         """
         draft = self._draft
+        self._begin_trace(header)
         events, failure = await self._begin(header, given_up)
         accepted = await self._accept(rows)
+        self._arrived = accepted.events
         answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
         usable = results.usable(draft.state, answered, self._reader.is_open)
         filled = await self._reader.filled([event.event for event in accepted.events])
@@ -85,7 +91,17 @@ class OrchestrationTurn:
     def record(self, guard: str) -> None:
         """Write the turn into the draft, under a guard."""
         assert self._turn is not None
-        OrchestrationDraft(self._draft, self._sender, guard, self._reader.decider()).record(self._turn)
+        draft = OrchestrationDraft(self._draft, self._sender, guard, self._reader.decider())
+        draft.record(self._turn, self._arrived)
+
+    def _begin_trace(self, header: Header) -> None:
+        """Begin a trace with a start that nobody traced, if there is an observer who wants that."""
+        state, columns = self._draft.state, header.columns
+        if state.trace is not None or state.generation or state.attempt or not state.pending:
+            return
+        first = FirstTurn(header.instance_id, state.execution_id, columns.name, columns.version)
+        state.trace = self._context.hub.observer.root(first)
+        self._sender = replace(self._sender, trace=state.trace)
 
     async def _begin(
         self, header: Header, given_up: FailureDetails | None

@@ -50,6 +50,10 @@ def _turn_taken(
         decision=taken.decision,
         failed_attempts=turn.failed_attempts,
         waits_for=tuple(turn.awaited),
+        trace=draft.state.trace,
+        began_at=turn.began_at or columns.created_time,
+        raised=taken.raised,
+        unanswered=turn.unanswered,
     )
 
 
