@@ -87,12 +87,18 @@ lint: $(VENV_READY) $(NODE_READY) ## check rules, format, types and layers
 	@echo "ruff format"; $(VENV)/bin/ruff format --quiet --check . || { echo "Not formatted. Run 'make format'." >&2; exit 1; }
 	@# As the lowest Python reads it, and as the highest does on the system with branches of its own; both at once.
 	@echo "pyright";     $(PYRIGHT) & lowest=$$!; $(PYRIGHT) $(HIGHEST) || { wait $$lowest; exit 1; }; wait $$lowest
+	@echo "tsc";         node_modules/.bin/tsc -p frontend
 	@echo "layers";      $(VENV)/bin/python -m pytest -q --no-header -p no:cacheprovider tests/test_layers.py
 
 .PHONY: format
 format: $(VENV_READY) ## apply the formatter and the fixes that are safe
 	@$(VENV)/bin/ruff check --quiet --fix-only .
 	@$(VENV)/bin/ruff format --quiet .
+
+.PHONY: monitor
+monitor: $(NODE_READY) ## build the monitor page anew from frontend/
+	@npm run --silent check-monitor
+	@npm run --silent build-monitor
 
 .PHONY: docs
 docs: $(DOCS_READY) $(NODE_READY) ## build the pages and the reference of the API into build/docs; a broken link fails
@@ -147,7 +153,7 @@ $(DOCS_READY): $(VENV_READY)
 
 $(NODE_READY): package.json package-lock.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { \
-	  echo "Node.js 20 or newer is needed (Azurite and pyright run on it); found: $$(node --version 2>/dev/null || echo none)." >&2; exit 1; }
-	@echo "Installing Azurite, pyright and the drawing of diagrams"
+	  echo "Node.js 20 or newer is needed (Azurite, pyright and the build of the monitor page run on it); found: $$(node --version 2>/dev/null || echo none)." >&2; exit 1; }
+	@echo "Installing Azurite, pyright, the drawing of diagrams and the build of the monitor page"
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -42,7 +42,7 @@ export function App() {
         Skip to the content
       </a>
       <header class="topbar">
-        <a class="brand" href={linkTo(["instances"])} aria-label="Durable monitor">
+        <a class="brand" href={linkTo(["instances"])}>
           <svg viewBox="0 0 24 24" width="22" height="22" aria-hidden="true" focusable="false">
             <path d="M4 6h9v3H4zM8 11h12v3H8zM13 16h7v3h-7z" fill="currentColor" />
           </svg>

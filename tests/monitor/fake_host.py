@@ -114,7 +114,10 @@ def step(index: int, name: str, began: float, ended: float | None, **more: Any) 
 
 @dataclass
 class FakeHost:
-    """What the host answers, to be changed at will; and what it was asked to do."""
+    """What the host answers, to be changed at will; and what it was asked to do.
+
+    `examines` is how many instances it looks through for one page, where it does not look through all.
+    """
 
     key: str | None = None
     down: bool = False
@@ -124,6 +127,7 @@ class FakeHost:
     events: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {})
     families: dict[str, dict[str, Any]] = field(default_factory=lambda: {})
     values: dict[str, str] = field(default_factory=lambda: {})
+    examines: int | None = None
     entities: list[dict[str, Any]] = field(default_factory=lambda: [])
     entity_details: dict[str, dict[str, Any]] = field(default_factory=lambda: {})
     schedules: list[dict[str, Any]] = field(default_factory=lambda: [])
@@ -145,6 +149,8 @@ class FakeHost:
         for piece, (status, message) in self.refusals.items():
             if piece in path:
                 return status, {"Message": message}
+        if query.get("restartWithNewInstanceId") == "false":
+            return 202, {"id": path.split("/")[1]}
         if path.startswith("orchestrators/") or path.endswith("/restart"):
             return 202, {"id": "made-anew"}
         if method == "DELETE" and path.startswith("instances/"):
@@ -156,7 +162,7 @@ class FakeHost:
             case ["overview"]:
                 return 200, self._overview()
             case ["instances"]:
-                return 200, self._page([one for one in self.instances if _fits(one, query)], query, 50)
+                return 200, self._listing(query)
             case ["instances", name] if name in self.details:
                 return 200, self.details[name]
             case ["instances", name, "timeline"]:
@@ -203,6 +209,15 @@ class FakeHost:
             "app": {"orchestrators": ["orders"], "activities": ["charge", "ship"], "entities": ["counter"]},
             **self.overview,
         }
+
+    def _listing(self, query: dict[str, str]) -> dict[str, Any]:
+        if self.examines is None:
+            return self._page([one for one in self.instances if _fits(one, query)], query, 50)
+        begin = int(query.get("token", 0))
+        end = begin + self.examines
+        found = [one for one in self.instances[begin:end] if _fits(one, query)]
+        more = str(end) if end < len(self.instances) else None
+        return {"items": found, "continuationToken": more, "examined": self.examines}
 
     def _page(self, found: list[dict[str, Any]], query: dict[str, str], most: int) -> dict[str, Any]:
         begin, size = int(query.get("token", 0)), int(query.get("top", most))
@@ -327,7 +342,7 @@ class RunningHost:
     def _send_bytes(
         self, request: BaseHTTPRequestHandler, status: int, kind: str, body: bytes, headers: dict[str, str]
     ) -> None:
-        request.send_response(status)
+        request.send_response_only(status)
         request.send_header("Content-Type", kind)
         request.send_header("Content-Length", str(len(body)))
         for name, text in headers.items():

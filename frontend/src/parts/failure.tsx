@@ -18,7 +18,7 @@ export function FailureView({ failure, depth = 0 }: { failure: Failure; depth?: 
         <details open={!failure.innerFailure}>
           <summary>Stack trace</summary>
           <div class="json">
-            <pre tabIndex={0} role="region" aria-label="Stack trace">
+            <pre tabIndex={0} role="group" aria-label="Stack trace">
               {failure.stackTrace.trimEnd()}
             </pre>
             <div class="json-side">

@@ -8,7 +8,7 @@ import type { Step } from "../api/types";
 import { now } from "../model/clock";
 import { axisStep, KINDS, type Lane, OUTCOMES } from "../model/lanes";
 import { moved, placed, type Span, zoomed } from "../model/span";
-import { axisTime, duration, localTime, millis } from "../model/words";
+import { axisTime, duration, localTime } from "../model/words";
 import { Density } from "./density";
 import { KindSign } from "./kind_sign";
 import { showRow, useSight } from "./virtual";
@@ -186,7 +186,6 @@ export function Gantt({ lanes, began, ended, selected, select }: GanttProps) {
                 aria-selected={row === current}
                 aria-setsize={lanes.length}
                 aria-posinset={row + 1}
-                aria-label={said(lane, end)}
                 style={{ top: `${row * ROW}px` }}
                 onClick={(event) => {
                   if (drag.moved()) return;
@@ -197,10 +196,15 @@ export function Gantt({ lanes, began, ended, selected, select }: GanttProps) {
                 }}
               >
                 <div class="lane-name" title={lane.first.target ?? lane.first.name}>
-                  <KindSign kind={lane.first.kind} />
-                  <span class="lane-text">{lane.first.name || KINDS[lane.first.kind]}</span>
-                  {lane.attempts > 1 && <span class="attempts">×{lane.attempts}</span>}
-                  {lane.outcome === "failed" && <span class="lane-failed">failed</span>}
+                  <KindSign kind={lane.first.kind} said={lane.first.name !== ""} />
+                  <span class="lane-text">{lane.first.name || KINDS[lane.first.kind]}</span>{" "}
+                  {lane.attempts > 1 && (
+                    <span class="attempts">
+                      ×{lane.attempts}
+                      <span class="unseen"> attempts</span>
+                    </span>
+                  )}{" "}
+                  <span class={lane.outcome === "failed" ? "lane-failed" : "unseen"}>{OUTCOMES[lane.outcome].toLowerCase()}</span>{" "}
                 </div>
                 <div class="track" {...drag.handlers}>
                   <Bars lane={lane} span={span} selected={selected} end={end} />
@@ -237,9 +241,7 @@ function Bars({ lane, span, selected, end }: { lane: Lane; span: Span; selected:
         class={`bar kind-${step.kind} is-${step.outcome}${step.index === selected ? " is-selected" : ""}`}
         data-step={step.index}
         style={{ left: `${place.left}%`, width: `${place.width}%` }}
-      >
-        {step.due && to !== to && <Due step={step} span={span} />}
-      </span>
+      />
     );
   });
   const label = after as { left: number; text: string } | null;
@@ -255,23 +257,9 @@ function Bars({ lane, span, selected, end }: { lane: Lane; span: Span; selected:
   );
 }
 
-function Due({ step }: { step: Step; span: Span }) {
-  return <span class="unseen">due {step.due}</span>;
-}
-
 function lasted(lane: Lane, end: number): string {
   const to = Number.isNaN(lane.to) ? end : lane.to;
   return to - lane.from > 0 ? duration(to - lane.from) : "";
-}
-
-function said(lane: Lane, end: number): string {
-  const { kind, name, target } = lane.first;
-  const parts = [`${KINDS[kind]} ${name}`, OUTCOMES[lane.outcome].toLowerCase()];
-  if (lane.attempts > 1) parts.push(`${lane.attempts} attempts`);
-  const time = lasted(lane, end);
-  if (time) parts.push(time);
-  if (target) parts.push(target);
-  return parts.join(", ");
 }
 
 function lastOf(lane: Lane): Step {
@@ -332,9 +320,4 @@ function useDrag(drag: (by: number) => void) {
       return far;
     },
   };
-}
-
-/** When a step began and ended, for whoever wants numbers. */
-export function stepSpan(step: Step): Span {
-  return { from: millis(step.began), to: step.ended === null ? Number.NaN : millis(step.ended) };
 }

@@ -19,7 +19,7 @@ export function Json({ text, name }: { text: string; name: string }) {
   const shown = long ? text.slice(0, SHOWN) : text;
   return (
     <div class="json">
-      <pre tabIndex={0} role="region" aria-label={name}>
+      <pre tabIndex={0} role="group" aria-label={name}>
         {shown.length > COLOURED
           ? long
             ? shown

@@ -18,11 +18,12 @@ const PATHS: Record<StepKind, string> = {
   control: "M7.2 1.5h1.6V8H7.2zM4.6 3.4l1 1.3a4.1 4.1 0 1 0 4.8 0l1-1.3a5.7 5.7 0 1 1-6.8 0z",
 };
 
-/** The sign of a kind, with its name for whoever hovers. */
-export function KindSign({ kind }: { kind: StepKind }) {
+/** The sign of a kind, with its name for whoever hovers, and for screen readers where it does not stand beside it. */
+export function KindSign({ kind, said = false }: { kind: StepKind; said?: boolean }) {
   return (
     <span class={`kind kind-${kind}`} title={KINDS[kind]}>
       <Sign path={PATHS[kind]} />
+      {said && <span class="unseen">{KINDS[kind]} </span>}
     </span>
   );
 }

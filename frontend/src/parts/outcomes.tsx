@@ -28,7 +28,8 @@ function putAway(number: number): void {
 /** Where they are shown; once on the page. */
 export function Outcomes() {
   return (
-    <ul class="outcomes" aria-label="Messages">
+    <aside class="outcomes" aria-label="What came of it">
+      <ul aria-label="Messages">
       {outcomes.value.map((outcome) => (
         <li key={outcome.number} class={`note ${outcome.kind === "good" ? "is-good" : "is-error"}`}>
           <p>{outcome.text}</p>
@@ -37,6 +38,7 @@ export function Outcomes() {
           </button>
         </li>
       ))}
-    </ul>
+      </ul>
+    </aside>
   );
 }
