@@ -36,7 +36,12 @@ COMMANDS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("get-runtime-status", "status_verbs:get_runtime_status", "Show the status of an instance"),
         CommandEntry("get-history", "status_verbs:get_history", "Show the history of an instance, event by event"),
     ),
+    "Entities and schedules": (
+        CommandEntry("entities", "entities:entities", "Look at entities and send them operations."),
+        CommandEntry("schedules", "schedules:schedules", "Look at schedules, create and change them."),
+    ),
     "Task hub": (
+        CommandEntry("hub", "hub:hub", "Look at task hubs, and delete one."),
         CommandEntry("repair", "repair:repair", "Wake instances that are stuck because messages were lost."),
         CommandEntry("delete-task-hub", "purging:delete_task_hub", "Delete the task hub"),
     ),

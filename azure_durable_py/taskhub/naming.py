@@ -167,9 +167,19 @@ def reason_key(name: str) -> str:
 # --- the table, and the queues ------------------------------------------------------------------------
 
 
+_TABLE_SUFFIX = "TaskHub"
+_HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}")
+
+
 def table_name(hub_name: str) -> str:
     """The name of the table of a hub on Azure."""
-    return f"{hub_name}TaskHub"
+    return f"{hub_name}{_TABLE_SUFFIX}"
+
+
+def hub_of_table(table: str) -> str | None:
+    """The name of the hub whose table has this name; None: it is none of a hub."""
+    name = table.removesuffix(_TABLE_SUFFIX)
+    return name if name != table and _HUB_NAME.fullmatch(name) else None
 
 
 MAX_QUEUES = 16
@@ -184,7 +194,7 @@ class QueueNames:
     """
 
     def __init__(self, hub_name: str, instance_queue_count: int) -> None:
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{2,44}", hub_name):
+        if _HUB_NAME.fullmatch(hub_name) is None:
             raise SettingsError(
                 f"Task hub name {hub_name!r} cannot be used: it needs 3 to 45 letters and digits, a letter first."
             )

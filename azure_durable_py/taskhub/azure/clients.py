@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.data.tables.aio import TableClient
+from azure.data.tables.aio import TableClient, TableServiceClient
 from azure.storage.queue.aio import QueueClient
 
 from azure_durable_py.taskhub.azure.connections import StorageConnection
@@ -71,6 +71,10 @@ class Clients:
     def table(self, name: str) -> TableClient:
         """A client of one table."""
         return TableClient(self._connection.table_uri, name, **self._options)
+
+    def tables(self) -> TableServiceClient:
+        """A client of the tables of the account as a whole."""
+        return TableServiceClient(self._connection.table_uri, **self._options)
 
     def queue(self, name: str) -> QueueClient:
         """A client of one queue; message texts are passed as they are."""

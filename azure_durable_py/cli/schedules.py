@@ -1,0 +1,337 @@
+"""`azure-durable schedules ...`: orchestrations that are started again and again, by interval or cron expression."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from azure_durable_py.cli.examples import examples
+from azure_durable_py.cli.exits import CommandError, ExitCode
+from azure_durable_py.cli.lazy import CommandEntry, LazyGroup
+from azure_durable_py.cli.moments import MOMENT, SPAN, shown_span
+from azure_durable_py.cli.output import Cell, Output, Styled, encoded_time, with_output
+from azure_durable_py.cli.running import run
+from azure_durable_py.cli.target import HubTarget, Slot, about_hub
+from azure_durable_py.cli.values import json_value
+
+if TYPE_CHECKING:
+    from azure_durable_py.client.schedules import ScheduleClient, ScheduleDescription
+
+_Callback = TypeVar("_Callback", bound="Callable[..., Any]")
+_T = TypeVar("_T")
+_COMMANDS = (
+    CommandEntry("list", "schedules:list_schedules", "List schedules, in the order of their ids."),
+    CommandEntry(
+        "show", "schedules:show_schedule", "Show a schedule: what it starts and when, and how it went so far."
+    ),
+    CommandEntry("create", "schedules:create_schedule", "Create a schedule, by --every or by --cron."),
+    CommandEntry("pause", "schedules:pause_schedule", "Have a schedule start nothing until it is resumed."),
+    CommandEntry("resume", "schedules:resume_schedule", "Have a paused schedule go on."),
+    CommandEntry("run-now", "schedules:run_schedule_now", "Run a schedule once, beside its occurrences."),
+    CommandEntry("delete", "schedules:delete_schedule", "Delete a schedule. Runs that are under way go on."),
+)
+_STYLES = {"active": "green", "paused": "yellow", "completed": "dim"}
+SCHEDULE = Slot("schedule_id", "--id", "SCHEDULE_ID", "The id of the schedule, in place of the argument.")
+_ORCHESTRATOR = Slot("orchestrator", "--function-name", "ORCHESTRATOR", "The orchestrator, in place of the argument.")
+_overlap = click.option(
+    "--overlap",
+    type=click.Choice(["skip", "buffer_one", "terminate", "allow"]),
+    help="What to do when a run is under way: leave the new one out, start it afterwards, terminate the old one, or "
+    "allow both.",
+)
+
+
+@click.group("schedules", cls=LazyGroup, sections={"Commands": _COMMANDS})
+def schedules() -> None:
+    """Look at schedules, create and change them."""
+
+
+@click.command(
+    "list", epilog=examples("azure-durable schedules list", "azure-durable schedules list --prefix nightly-")
+)
+@about_hub()
+@click.option("--prefix", metavar="TEXT", default="", help="The id begins with this.")
+@with_output
+def list_schedules(target: HubTarget, out: Output, prefix: str) -> None:
+    """List schedules, in the order of their ids."""
+
+    async def look() -> tuple[ScheduleDescription, ...]:
+        async with target.open_client() as client:
+            return await client.schedules.list(prefix)
+
+    found = run(look())
+    if out.as_json:
+        out.json([_schedule_json(item) for item in found])
+        return
+    columns = ("SCHEDULE", "STATUS", "STARTS", "WHEN", "NEXT", "LAST", "RUNS")
+    out.table(columns, [_row(item) for item in found], empty="There are no such schedules.")
+
+
+@click.command(
+    "show", epilog=examples("azure-durable schedules show nightly", "azure-durable schedules show nightly --json")
+)
+@about_hub(SCHEDULE)
+@with_output
+def show_schedule(target: HubTarget, out: Output, schedule_id: str) -> None:
+    """Show a schedule: what it starts and when, and how it went so far."""
+
+    async def look() -> ScheduleDescription | None:
+        async with target.open_client() as client:
+            return await client.schedules.get(schedule_id)
+
+    found = run(look())
+    if found is None:
+        raise CommandError(f"There is no schedule {schedule_id!r} in {target.description}.", ExitCode.not_found)
+    _print(out, found)
+
+
+def _changing(callback: _Callback) -> _Callback:
+    """Give a command that a worker carries out the option `--timeout`."""
+    return click.option(
+        "--timeout",
+        type=SPAN,
+        default="60",
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for a worker to do it.",
+    )(callback)
+
+
+def _ask(target: HubTarget, timeout: float, call: Callable[[ScheduleClient], Awaitable[_T]]) -> _T:
+    """Have a worker change a schedule."""
+    from azure_durable_py.client.schedules import ScheduleClient
+    from azure_durable_py.serialization.converter import JsonDataConverter
+
+    async def ask() -> _T:
+        async with target.open_client() as client:
+            return await call(ScheduleClient(client, JsonDataConverter(), None, timeout))
+
+    return run(ask())
+
+
+@click.command(
+    "create",
+    epilog=examples(
+        "azure-durable schedules create nightly CleanUp --cron '0 30 2 * * *' --time-zone Europe/Oslo",
+        'azure-durable schedules create poll Poll --every 10m --input \'{"site": "north"}\' --overlap buffer_one',
+    ),
+)
+@about_hub(SCHEDULE, _ORCHESTRATOR)
+@click.option("--every", type=SPAN, metavar="DURATION", help="How long from one run to the next: 30s, 10m, 1d.")
+@click.option("--cron", metavar="TEXT", help="'{second} {minute} {hour} {day} {month} {day-of-week}'.")
+@click.option("--time-zone", default="UTC", show_default=True, help="Whose local time --cron speaks of.")
+@click.option("--input", "given", metavar="JSON", help="What each run receives: JSON, a text, or @FILE with JSON.")
+@click.option("--start-at", type=MOMENT, metavar="TIME", help="Nothing occurs before.")
+@click.option("--end-at", type=MOMENT, metavar="TIME", help="Nothing occurs after.")
+@click.option("--start-immediately", is_flag=True, help="Also run once right away.")
+@_overlap
+@click.option(
+    "--catch-up", type=click.Choice(["latest", "all", "none"]), help="Which to start that came while no worker ran."
+)
+@click.option("--paused", is_flag=True, help="Nothing occurs until it is resumed.")
+@click.option("--replace", is_flag=True, help="If there is one with this id, give it this definition.")
+@_changing
+@with_output
+def create_schedule(
+    target: HubTarget,
+    out: Output,
+    schedule_id: str,
+    orchestrator: str,
+    every: float | None,
+    cron: str | None,
+    time_zone: str,
+    given: str | None,
+    start_at: datetime | None,
+    end_at: datetime | None,
+    start_immediately: bool,
+    overlap: Any,
+    catch_up: Any,
+    paused: bool,
+    replace: bool,
+    timeout: float,
+) -> None:
+    """Create a schedule, by --every or by --cron.
+
+    A worker creates it: one has to run. Without --overlap a run is left out while another is under way; without
+    --catch-up the latest is started that came while no worker ran.
+    """
+    if (every is None) == (cron is None):
+        raise click.UsageError("When? Give --every or --cron, one of them.")
+    value = json_value(given, "--input")
+    found = _ask(
+        target,
+        timeout,
+        lambda client: client.create(
+            schedule_id,
+            orchestrator,
+            value,
+            every=None if every is None else timedelta(seconds=every),
+            cron=cron,
+            time_zone=time_zone,
+            start_at=start_at,
+            end_at=end_at,
+            start_immediately=start_immediately,
+            overlap=overlap or "skip",
+            catch_up=catch_up or "latest",
+            paused=paused,
+            replace=replace,
+        ),
+    )
+    _told(out, found, "is there")
+
+
+@click.command("pause", epilog=examples("azure-durable schedules pause nightly --reason 'the disk is full'"))
+@about_hub(SCHEDULE)
+@click.option("--reason", metavar="TEXT", help="Why, for people.")
+@_changing
+@with_output
+def pause_schedule(target: HubTarget, out: Output, schedule_id: str, reason: str | None, timeout: float) -> None:
+    """Have a schedule start nothing until it is resumed.
+
+    Runs that are under way go on.
+    """
+    _told(out, _ask(target, timeout, lambda client: client.pause(schedule_id, reason)), "is paused")
+
+
+@click.command("resume", epilog=examples("azure-durable schedules resume nightly"))
+@about_hub(SCHEDULE)
+@_changing
+@with_output
+def resume_schedule(target: HubTarget, out: Output, schedule_id: str, timeout: float) -> None:
+    """Have a paused schedule go on.
+
+    Its next run is the first occurrence from now; those during the pause are left out.
+    """
+    _told(out, _ask(target, timeout, lambda client: client.resume(schedule_id)), "goes on")
+
+
+@click.command("run-now", epilog=examples("azure-durable schedules run-now nightly"))
+@about_hub(SCHEDULE)
+@_overlap
+@_changing
+@with_output
+def run_schedule_now(target: HubTarget, out: Output, schedule_id: str, overlap: Any, timeout: float) -> None:
+    """Run a schedule once, beside its occurrences.
+
+    It may be paused. Without --overlap the schedule's own says what becomes of a run that is under way.
+    """
+    started = _ask(target, timeout, lambda client: client.run_now(schedule_id, overlap=overlap))
+    if out.as_json:
+        out.json({"scheduleId": schedule_id, "instanceId": started})
+    elif started is None:
+        out.line(f"A run of schedule {schedule_id!r} is under way: none was started.")
+    else:
+        out.line(started)
+
+
+@click.command("delete", epilog=examples("azure-durable schedules delete nightly"))
+@about_hub(SCHEDULE)
+@_changing
+@with_output
+def delete_schedule(target: HubTarget, out: Output, schedule_id: str, timeout: float) -> None:
+    """Delete a schedule. Runs that are under way go on."""
+    _ask(target, timeout, lambda client: client.delete(schedule_id))
+    if out.as_json:
+        out.json({"scheduleId": schedule_id, "deleted": True})
+    else:
+        out.line(f"Deleted schedule {schedule_id!r}.")
+
+
+# --- what is shown -----------------------------------------------------------------------------------
+
+
+def _told(out: Output, found: ScheduleDescription, outcome: str) -> None:
+    if out.as_json:
+        out.json(_schedule_json(found))
+        return
+    then = "" if found.next_run_at is None else f" Its next run is {out.shown(found.next_run_at, exact=True)}."
+    out.line(f"Schedule {found.schedule_id!r} {outcome}.{then}")
+
+
+def _print(out: Output, found: ScheduleDescription) -> None:
+    if out.as_json:
+        out.json(_schedule_json(found))
+        return
+    definition = found.definition
+    out.details(
+        [
+            ("Schedule", found.schedule_id),
+            ("Status", _status(found)),
+            ("Paused because", found.paused_reason),
+            ("Starts", definition.orchestrator),
+            ("Version", definition.version),
+            ("Input", definition.input_json),
+            ("When", _when(found)),
+            ("Not before", definition.start_at),
+            ("Not after", definition.end_at),
+            ("Next run", found.next_run_at),
+            ("Last run", found.last_run_at),
+            ("Last instance", found.last_instance_id),
+            ("Under way", ", ".join(found.running) or None),
+            ("Runs", found.runs),
+            ("Missed", found.missed),
+            ("Left out", found.skipped),
+            ("Overlap", definition.overlap),
+            ("Catch up", definition.catch_up),
+            ("Instance ids", definition.instance_id),
+            ("Created", found.created_at),
+            ("Changed", found.modified_at),
+        ]
+    )
+
+
+def _row(found: ScheduleDescription) -> tuple[Cell, ...]:
+    return (
+        found.schedule_id,
+        _status(found),
+        found.definition.orchestrator,
+        _when(found),
+        found.next_run_at,
+        found.last_run_at,
+        found.runs,
+    )
+
+
+def _status(found: ScheduleDescription) -> Cell:
+    return Styled(found.status, _STYLES[found.status])
+
+
+def _when(found: ScheduleDescription) -> str:
+    definition = found.definition
+    if definition.every is not None:
+        return f"every {shown_span(definition.every.total_seconds())}"
+    return f"{definition.cron} ({definition.time_zone})"
+
+
+def _schedule_json(found: ScheduleDescription) -> dict[str, Any]:
+    from azure_durable_py.client.status import plain
+
+    definition = found.definition
+    return {
+        "scheduleId": found.schedule_id,
+        "status": found.status,
+        "pausedReason": found.paused_reason,
+        "orchestrator": definition.orchestrator,
+        "version": definition.version,
+        "input": plain(definition.input_json),
+        "everySeconds": None if definition.every is None else definition.every.total_seconds(),
+        "cron": definition.cron,
+        "timeZone": definition.time_zone,
+        "startAt": encoded_time(definition.start_at),
+        "endAt": encoded_time(definition.end_at),
+        "overlap": definition.overlap,
+        "catchUp": definition.catch_up,
+        "instanceId": definition.instance_id,
+        "nextRunAt": encoded_time(found.next_run_at),
+        "lastRunAt": encoded_time(found.last_run_at),
+        "lastInstanceId": found.last_instance_id,
+        "running": list(found.running),
+        "runs": found.runs,
+        "missed": found.missed,
+        "skipped": found.skipped,
+        "createdAt": encoded_time(found.created_at),
+        "modifiedAt": encoded_time(found.modified_at),
+    }
