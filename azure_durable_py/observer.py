@@ -40,7 +40,8 @@ class TurnTaken:
     `events` are what it added to the history: what arrived, then what was decided, then the end if there is one.
     `decision` gives what was decided under a task id of this generation, in whichever turn; it raises `KeyError` or
     `CorruptRowError` where it cannot. `failed_attempts` tells, by task id, of the failures among `events` that a
-    retry policy deals with. `waits_for` are the names of the external events that code waits for now.
+    retry policy deals with. `waits_for` are the names of the external events that code waits for now;
+    `never_awaited` is what a function that has returned had called, and not waited for in any way.
 
     `status_before` and `status` are names of runtime statuses. `taken_at` is the time of the turn, `start_at` when a
     delayed start was due. `seconds` is what it took, from the reading of the history to the commit; `replayed` is how
@@ -74,6 +75,7 @@ class TurnTaken:
     began_at: datetime | None = None
     raised: Sequence[tuple[EventRaised, TraceContext | None]] = ()
     unanswered: tuple[int, ...] = ()
+    never_awaited: tuple[Decision, ...] = ()
 
     @property
     def arrived(self) -> list[Event]:
@@ -334,9 +336,9 @@ def joined(*observers: Observer | None) -> Observer:
         each
         for observer in observers
         if observer is not None and observer is not NOBODY
-        for each in (observer.guarded if isinstance(observer, Joined) else [Guarded(observer)])
+        for each in (observer.guarded if isinstance(observer, Several) else [Guarded(observer)])
     ]
-    return Joined(guarded) if guarded else NOBODY
+    return Several(guarded) if guarded else NOBODY
 
 
 _Told = TypeVar("_Told")
@@ -380,7 +382,7 @@ class Guarded:
             )
 
 
-class Joined(Observer):
+class Several(Observer):
     """Several observers as one."""
 
     def __init__(self, guarded: Sequence[Guarded]) -> None:
@@ -396,22 +398,22 @@ class Joined(Observer):
             each.tell(each.observer.entity_turn, taken)
 
     def activity(self, run: ActivityRun) -> Observation:
-        return _JoinedObservation([(each, each.watch(each.observer.activity, run)) for each in self.guarded])
+        return _SeveralObservations([(each, each.watch(each.observer.activity, run)) for each in self.guarded])
 
     def operation(self, run: OperationRun) -> Observation:
-        return _JoinedObservation([(each, each.watch(each.observer.operation, run)) for each in self.guarded])
+        return _SeveralObservations([(each, each.watch(each.observer.operation, run)) for each in self.guarded])
 
     def within(self, place: TraceContext) -> Observation:
-        return _JoinedObservation([(each, each.watch(each.observer.within, place)) for each in self.guarded])
+        return _SeveralObservations([(each, each.watch(each.observer.within, place)) for each in self.guarded])
 
     def requested(self, by: TraceContext) -> Observation:
-        return _JoinedObservation([(each, each.watch(each.observer.requested, by)) for each in self.guarded])
+        return _SeveralObservations([(each, each.watch(each.observer.requested, by)) for each in self.guarded])
 
     def root(self, first: FirstTurn) -> TraceContext | None:
         return next((found for each in self.guarded if (found := each.ask(each.observer.root, first))), None)
 
     def sending(self, sending: InstanceStarted | MessageSent) -> Observation:
-        return _JoinedObservation([(each, each.watch(each.observer.sending, sending)) for each in self.guarded])
+        return _SeveralObservations([(each, each.watch(each.observer.sending, sending)) for each in self.guarded])
 
     @property
     def samples_every(self) -> float | None:
@@ -438,7 +440,7 @@ class Joined(Observer):
             each.tell(each.observer.retry, retry)
 
 
-class _JoinedObservation(Observation):
+class _SeveralObservations(Observation):
     """Several watches as one: entered in order, left in reverse."""
 
     def __init__(self, watches: Sequence[tuple[Guarded, Observation]]) -> None:

@@ -178,7 +178,7 @@ def test_the_workflows_make_what_there_is():
 # --- the log ---------------------------------------------------------------------------------------------
 
 _LEVELS = {"warning": "WARNING", "error": "ERROR", "exception": "ERROR", "critical": "CRITICAL"}
-_QUIET = {"info", "debug"}
+_QUIET = {"info", "debug", "isEnabledFor"}
 _LEVEL_OF_ITS_OWN = {"log"}
 ADVICE = ("WARNING", "host.json: ...")
 """What is said about host.json under a Functions host: sentences made in `hostjson.py`, which say what to do."""

@@ -39,6 +39,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "history",
             "ids",
             "json_files",
+            "logs",
             "moved_names",
             "observer",
             "recurrence",

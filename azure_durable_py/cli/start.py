@@ -76,7 +76,19 @@ from azure_durable_py.hosting.local import DEFAULT_PORT
     "--reload", is_flag=True, help="Start the app again whenever its code or settings change. Instances lose nothing."
 )
 @click.option("--supervised", is_flag=True, hidden=True)
-@click.option("-v", "--verbose", is_flag=True, help="Log more.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the log is written: lines for people, or an object of JSON a line, with the fields of OpenTelemetry.",
+)
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Log everything: each turn, activity, request and call of storage. Has precedence over host.json.",
+)
 def start(
     app_dir: Path,
     port: int | None,
@@ -91,6 +103,7 @@ def start(
     as_durable_functions: bool,
     reload: bool,
     supervised: bool,
+    log_format: str,
     verbose: bool,
 ) -> None:
     """Serve the function app in APP_DIR (default: here) until Ctrl+C.
@@ -105,12 +118,25 @@ def start(
     from azure_durable_py.hosting.local.running import run
     from azure_durable_py.stand_in import install_as_durable_functions
 
-    configure_logging(logging.DEBUG if verbose else logging.INFO)
+    configure_logging(logging.DEBUG if verbose else logging.INFO, log_format, app_dir.resolve().name)
     if reload:
         from azure_durable_py.cli.reload import run_again_at_changes
 
         sys.exit(run_again_at_changes(app_dir, host, port, storage))
     if as_durable_functions:
         install_as_durable_functions()
-    options = Options(app_dir, host, port, storage, grace, certfile, keyfile, enable_auth, trust_local, public_url)
+    options = Options(
+        app_dir,
+        host,
+        port,
+        storage,
+        grace,
+        certfile,
+        keyfile,
+        enable_auth,
+        trust_local,
+        public_url,
+        verbose=verbose,
+        log_format=log_format,
+    )
     run(options, supervised=supervised)

@@ -19,7 +19,8 @@ from azure_durable_py.http.management import ManagementApi
 from azure_durable_py.http.signing import UrlSigner
 from azure_durable_py.http.urls import SignedUrls
 from azure_durable_py.http.wire import Request
-from azure_durable_py.observer import NOBODY, Observer
+from azure_durable_py.logs.log import Log
+from azure_durable_py.observer import NOBODY, Observer, joined
 from azure_durable_py.settings import Settings, expand
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.hub import TaskHub
@@ -51,7 +52,7 @@ class Engine:
     :param other_store: makes the stores of other hubs that functions ask clients of.
     :param management_path: where the host serves the management API, like `/runtime/webhooks/durabletask`.
     :param origin: tells `scheme://host[:port]` under which the host is reached; None while it is not known.
-    :param observer: told what happens on the hubs.
+    :param observer: told what happens on the hubs, beside the log.
     :param respond: makes what HTTP functions return (default: `azure.functions.HttpResponse`).
     :param admitted_origin: tells which origin management URLs have for a caller who used one (default: that one).
     """
@@ -71,8 +72,8 @@ class Engine:
         admitted_origin: Callable[[str], str] = lambda origin: origin,
     ) -> None:
         self.settings = settings
-        self.hub = TaskHub(store, observer=observer)
-        self._observer = observer
+        self._observer = joined(Log(), observer)
+        self.hub = TaskHub(store, observer=self._observer)
         self._app = app
         self._app_settings = app_settings
         self._other_store = other_store

@@ -93,6 +93,14 @@ class Decisions:
         """The ids of all open tasks."""
         return tuple(sorted(self._tasks))
 
+    def never_awaited(self) -> tuple[Decision, ...]:
+        """What was called, has no answer, and no code has ever waited for. Timers do no harm by that."""
+        return tuple(
+            self._all[number]
+            for number, task in sorted(self._tasks.items())
+            if task.was_never_awaited and not isinstance(task, TimerTask)
+        )
+
     def forget_turn(self) -> None:
         """Take back the decisions of the current turn: nothing of them may leave."""
         for decision in self.made():

@@ -78,6 +78,8 @@ class Turn:
     `awaited` are the names of the external events that it waits for, and since when. `failed_attempts` are,
     by task id, the failures that a retry policy dealt with. `began_at` is the time of the first turn of the generation,
     or since it was rewound; `unanswered` are the ids of the tasks that were open when it ended.
+    by task id, the failures that a retry policy dealt with. `never_awaited` is what a function that has returned had
+    called, and not waited for in any way.
     """
 
     events: tuple[Event, ...]
@@ -92,6 +94,7 @@ class Turn:
     failed_attempts: Mapping[int, FailedAttempt] = field(default_factory=lambda: MappingProxyType({}))
     began_at: datetime | None = None
     unanswered: tuple[int, ...] = ()
+    never_awaited: tuple[Decision, ...] = ()
 
 
 class Orchestration:
@@ -268,6 +271,7 @@ class Orchestration:
             failed_attempts=MappingProxyType(dict(self._decisions.failed_attempts)),
             began_at=self._began_at,
             unanswered=self._unanswered if events else (),
+            never_awaited=self._decisions.never_awaited() if _has_returned(completed) else (),
         )
 
     def _open_timers(self) -> dict[int, datetime]:
@@ -445,6 +449,10 @@ def _beginning(history: Sequence[Event], attempt: int) -> datetime | None:
             if isinstance(event, ExecutionRewound):
                 return event.timestamp
     return history[0].timestamp if history else None
+
+
+def _has_returned(end: ExecutionCompleted | None) -> bool:
+    return end is not None and end.status == Status.Completed.value
 
 
 _CONTROL = (ExecutionStarted, ExecutionTerminated, ExecutionSuspended, ExecutionResumed)

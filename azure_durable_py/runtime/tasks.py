@@ -251,6 +251,11 @@ class Task(Abandonable, Generic[T]):
         """Whether code waited for this task and then went on without it."""
         return self._dropped
 
+    @property
+    def was_never_awaited(self) -> bool:
+        """Whether it is still running, and no code has waited for it, alone or with others."""
+        return not (self.is_completed or self.is_awaited or self._dropped or self._parents)
+
 
 class ParentTask(Task[T]):
     """A task that reacts to the completion of others."""

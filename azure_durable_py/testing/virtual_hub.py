@@ -18,7 +18,8 @@ from typing import Any, TypeAlias
 from azure_durable_py.app import Blueprint, DFApp, PlainApp, adopted
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Clock, Ids, loop_clock
-from azure_durable_py.observer import NOBODY, Observer
+from azure_durable_py.logs.log import Log
+from azure_durable_py.observer import NOBODY, Observer, joined
 from azure_durable_py.registry import Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
@@ -103,7 +104,7 @@ class VirtualHub:
     :param workers: how many workers to start with.
     :param wrap: puts a store around the one in memory, for the client and all workers.
     :param http: answers the requests of `call_http`; None: they fail.
-    :param observer: told what the client and all workers do.
+    :param observer: told what the client and all workers do, beside the log.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class VirtualHub:
         observer: Observer = NOBODY,
     ) -> None:
         self._http = http
-        self._observer = observer
+        self._observer = joined(Log(), observer)
         self._seed = seed
         self._begin_with = workers
         self._app = _app_of(app)
@@ -130,7 +131,7 @@ class VirtualHub:
         self.clock: Clock = loop_clock(epoch)
         self._memory = VirtualStore(self.settings, self.clock, self._ids("store"))
         self.store: TaskHubStore = self._memory if wrap is None else wrap(self._memory)
-        self.task_hub = TaskHub(self.store, self.clock, self._ids("client"), observer=observer)
+        self.task_hub = TaskHub(self.store, self.clock, self._ids("client"), observer=self._observer)
         self.registry = _registry_of(self._app)
         self.client: DurableOrchestrationClient = VirtualClient(
             self.task_hub, self.settings, self.registry, self._memory

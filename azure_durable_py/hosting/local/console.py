@@ -14,8 +14,8 @@ from typing import TextIO
 
 from azure_durable_py.hosting.local.authorization import Access
 from azure_durable_py.hosting.local.functions import Functions
+from azure_durable_py.logs.formats import JsonFormatter, LineFormatter, paint
 
-_COLORS = {logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31;1"}
 # Libraries that log every request they make.
 _CHATTY = ("azure.core", "azure.identity", "aiohttp.access", "asyncio")
 
@@ -77,32 +77,26 @@ def wants_color(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
-def configure_logging(level: int) -> None:
-    """Send the log to stderr, one line per record, unless the app has set up logging itself."""
+def configure_logging(level: int, log_format: str = "text", service: str = "azure-durable") -> None:
+    """Send the log to stderr, unless the app has set up logging itself.
+
+    :param log_format: `text`: lines for people; `json`: an object a line, as `JsonFormatter` writes it.
+    :param service: the app's name, for JSON: `OTEL_SERVICE_NAME` in the environment has precedence.
+    """
     if not logging.root.handlers:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(LineFormatter(wants_color(sys.stderr)))
+        if log_format == "json":
+            handler.setFormatter(
+                JsonFormatter(
+                    {"service.name": os.environ.get("OTEL_SERVICE_NAME") or service, "process.pid": os.getpid()}
+                )
+            )
+        else:
+            handler.setFormatter(LineFormatter(wants_color(sys.stderr)))
         logging.root.addHandler(handler)
         logging.root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
-
-
-class LineFormatter(logging.Formatter):
-    """Time, level, logger, message; warnings and errors in colour on a terminal."""
-
-    def __init__(self, color: bool) -> None:
-        super().__init__("[%(asctime)s.%(msecs)03d] %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
-        self._color = color
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One record as text."""
-        return paint(super().format(record), _COLORS.get(record.levelno, "") if self._color else "")
-
-
-def paint(text: str, code: str) -> str:
-    """The text in a colour (an SGR code); unchanged without one."""
-    return f"\x1b[{code}m{text}\x1b[0m" if code else text
 
 
 def _table(rows: list[tuple[str, str]], color: bool) -> list[str]:

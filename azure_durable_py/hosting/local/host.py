@@ -32,6 +32,7 @@ from azure_durable_py.hosting.local.origins import PUBLIC_URL_SETTING, read_publ
 from azure_durable_py.hosting.local.server import WEBHOOKS, HttpServer, ServerSettings
 from azure_durable_py.hosting.local.timers import TimerMemory, Timers
 from azure_durable_py.hosting.local.tls import PASSWORD_SETTING, Certificate, CertificateFiles
+from azure_durable_py.logs.levels import apply, levels_of
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.storage import data_dir, default_storage, open_store
 from azure_durable_py.telemetry import telemetry
@@ -47,6 +48,7 @@ class Options:
     `certfile`: serve https with this certificate, whose key is in `keyfile`, or in the same file.
     `enable_auth`: ask for keys of functions on a loopback address, too. `trust_local`: let programs of this machine use
     the management API without a key; None: if they alone reach the host. `public_url`: the origin that links carry.
+    `verbose`: log all; what host.json says of the log does not count. `log_format`: `text`, or `json`.
     """
 
     app_dir: Path
@@ -59,6 +61,8 @@ class Options:
     enable_auth: bool = False
     trust_local: bool | None = None
     public_url: str | None = None
+    verbose: bool = False
+    log_format: str = "text"
 
 
 class LocalHost:
@@ -74,12 +78,16 @@ class LocalHost:
     def __init__(self, options: Options, environ: MutableMapping[str, str]) -> None:
         self._app_dir = options.app_dir.resolve()
         self._options = options
+        self.log_format = options.log_format
         check_app_dir(self._app_dir, environ)
         self._local = read_local_settings(self._app_dir)
         self._app_settings = app_settings(self._local, environ)
         environ.update(self._app_settings)
         script = check_app_dir(self._app_dir, self._app_settings)
         host_json = read_host_json(self._app_dir, self._app_settings)
+        levels = levels_of(host_json)
+        if not options.verbose:
+            apply(levels)
         self.settings = Settings.from_host_json(host_json, self._app_settings)
         self._route_prefix = route_prefix(host_json)
         limits = HttpLimits.from_host_json(host_json)

@@ -43,7 +43,10 @@ async def _serve(host: LocalHost, longest_stop: float, end_of_input: EndOfInput 
     try:
         served = await start_patiently(host, stopping)
         if served is not None:
-            print(banner(served, wants_color(sys.stdout)), flush=True)  # noqa: T201 - told to the person who started it
+            if host.log_format == "json":
+                logger.info("The host serves %s at %s.", served.app_dir, served.origin)
+            else:
+                print(banner(served, wants_color(sys.stdout)), flush=True)  # noqa: T201 - told to who started it
             await stopping.wait()
     finally:
         await host.stop()

@@ -23,6 +23,7 @@ from azure_durable_py.appsettings import LocalSettings
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import SettingsError
 from azure_durable_py.hosting.invoker import Invoker
+from azure_durable_py.hosting.local.access_log import tell_request
 from azure_durable_py.hosting.local.authorization import Access, FunctionGuard, is_local_caller
 from azure_durable_py.hosting.local.bodies import ALL_BODIES, BodyReader, BodyRefusedError
 from azure_durable_py.hosting.local.connections import Connections
@@ -224,11 +225,8 @@ class HttpServer:
                 self._under_way -= not is_probe
                 if not self._under_way:
                     self._idle.set()
-        spent = (time.monotonic() - begun) * 1000
-        # A probe comes every few seconds.
-        level = logging.DEBUG if is_probe else logging.INFO
         path = _printable(request.raw_path.partition("?")[0])
-        logger.log(level, "%s %s -> %d (%.0f ms)", _printable(request.method), path, response.status, spent)
+        tell_request(_printable(request.method), path, response.status, time.monotonic() - begun, is_probe=is_probe)
         return response
 
     async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:

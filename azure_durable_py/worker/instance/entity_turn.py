@@ -198,15 +198,6 @@ class EntityTurn:
         self._draft.send(outcome.actions, self._operations.observation)
         if event.caller is not None:
             self._draft.answer_call(event.caller, outcome)
-        elif outcome.failure is not None:
-            logger.error(
-                "Operation %r of entity %s failed, and nobody waits for it: %s: %s\n%s",
-                event.operation,
-                self._instance_id,
-                outcome.failure.error_type,
-                outcome.failure.message,
-                outcome.failure.stack_trace or "",
-            )
 
 
 def _never(_task_id: int) -> bool:

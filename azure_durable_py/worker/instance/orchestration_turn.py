@@ -110,7 +110,6 @@ class OrchestrationTurn:
         state, instance_id = self._draft.state, self._sender.instance_id
         failure = given_up or self._wrong_version(header)
         if failure is not None:
-            logger.error("Instance %r fails: %s", instance_id, failure.message)
             await read_decisions(self._reader, instance_id, state)
             with suppress(CorruptRowError):
                 return await self._pending(), failure
@@ -120,7 +119,6 @@ class OrchestrationTurn:
             return await self._pending(), None
         except CorruptRowError as error:
             await check_unchanged(self._context, header, error)
-            logger.error("Instance %r fails: its history cannot be read: %s", instance_id, error)
             return [], FailureDetails.from_exception(error)
 
     async def _pending(self) -> list[Event]:

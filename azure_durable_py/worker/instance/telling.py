@@ -54,6 +54,7 @@ def _turn_taken(
         began_at=turn.began_at or columns.created_time,
         raised=taken.raised,
         unanswered=turn.unanswered,
+        never_awaited=turn.never_awaited,
     )
 
 

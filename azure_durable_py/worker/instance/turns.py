@@ -182,7 +182,6 @@ class Turns:
 
     async def _fail_instead(self, draft: HeaderDraft, guard: Delivery, error: PayloadTooLargeError) -> HeaderDraft:
         """A turn that cannot be stored fails the instance, never its doorbell (PROTOCOL R19)."""
-        logger.error("Instance %r fails: %s", self._it.id, error)
         self._it.kind.reader.forget()
         failing = self._it.draft()
         failing.state.marks = draft.state.marks

@@ -16,8 +16,9 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from azure_durable_py.errors import RegistrationError, SettingsError, StorageUnavailableError
-from azure_durable_py.hosting.local.console import LineFormatter, banner, configure_logging
+from azure_durable_py.hosting.local.console import banner, configure_logging
 from azure_durable_py.hosting.local.host import LocalHost, Options
+from azure_durable_py.logs.formats import LineFormatter
 from azure_durable_py.taskhub.keyring import KeyName
 
 APP = """

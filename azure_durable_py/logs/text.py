@@ -1,0 +1,103 @@
+"""The words that lines of the log are made of: durations, failures, places in code.
+
+Owns that a line stays a line: what comes from outside is shortened, and its line breaks do not begin new ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import sysconfig
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.times import UTC
+
+MOST_CHARS = 500
+"""Characters of a failure's message that a line shows; the history has the rest."""
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+_FRAME = re.compile(r'^\s*File "(?P<file>.+?)", line (?P<line>\d+), in (?P<function>.+)$', re.MULTILINE)
+_LIBRARIES = tuple(
+    f"{path}{os.sep}"
+    for path in (*(sysconfig.get_path(name) for name in ("stdlib", "platstdlib")), str(Path(sys.base_prefix, "lib")))
+)
+_NO_CODE_OF_USERS = ("site-packages", "dist-packages")
+
+
+def duration(length: timedelta | float) -> str:
+    """A length of time as people say it: `8 ms`, `1.2 s`, `2 min 5 s`, `3 h 12 min`, `30 days`.
+
+    :param length: as a timedelta or in seconds.
+    """
+    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    if seconds < 1:
+        return f"{max(0.0, seconds) * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    parts = _parts(round(seconds))
+    return " ".join(parts[:2])
+
+
+def _parts(seconds: int) -> list[str]:
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    named = [(days, "day" if days == 1 else "days"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    first = next(at for at, (count, _) in enumerate(named) if count)
+    return [f"{count} {name}" for count, name in named[first : first + 2] if count]
+
+
+def moment(time: datetime) -> str:
+    """A time, in UTC, to the second."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def one_line(text: str, most: int = MOST_CHARS) -> str:
+    """A text of somebody's, without line breaks and not too long."""
+    joined = " ".join(text.split())
+    return joined if len(joined) <= most else joined[:most] + " ..."
+
+
+def failure(details: FailureDetails) -> str:
+    """A failure in a line: its type, its message, and where user code raised it."""
+    kind = details.error_type.rpartition(".")[2]
+    message = one_line(details.message)
+    said = f"{kind}: {message}" if message else kind
+    where = place(details)
+    return said if where is None else f"{said} ({where})"
+
+
+def place(details: FailureDetails) -> str | None:
+    """Where in the code of the app a failure was raised, like `function_app.py:12, in greet`; None: nowhere in it."""
+    frames = [found for found in _FRAME.finditer(details.stack_trace or "") if _is_of_user(found["file"])]
+    if not frames:
+        return None
+    last = frames[-1]
+    return f"{_shown(last['file'])}:{last['line']}, in {last['function']}"
+
+
+def stack(details: FailureDetails) -> str:
+    """The stack of a failure without the frames of libraries and of this package; the whole, if no others are left."""
+    whole = (details.stack_trace or "").rstrip("\n")
+    frames = list(_FRAME.finditer(whole))
+    if not any(_is_of_user(found["file"]) for found in frames):
+        return whole
+    ends = [*(found.start() for found in frames[1:]), whole.rfind("\n") + 1]
+    kept = [
+        whole[found.start() : end].rstrip("\n")
+        for found, end in zip(frames, ends, strict=True)
+        if _is_of_user(found["file"])
+    ]
+    return "\n".join(kept)
+
+
+def _is_of_user(file: str) -> bool:
+    if file.startswith((_PACKAGE, "<")) or any(f"{os.sep}{name}{os.sep}" in file for name in _NO_CODE_OF_USERS):
+        return False
+    return not file.startswith(_LIBRARIES)
+
+
+def _shown(file: str) -> str:
+    return file.removeprefix(f"{Path.cwd()}{os.sep}")
