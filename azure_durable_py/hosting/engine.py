@@ -16,6 +16,7 @@ from azure_durable_py.bindings import DurableClient
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.links import HttpAnswer, ResponseFactory
 from azure_durable_py.http.management import ManagementApi
+from azure_durable_py.http.routing import ManagementRoute
 from azure_durable_py.http.signing import UrlSigner
 from azure_durable_py.http.urls import SignedUrls
 from azure_durable_py.http.wire import Request
@@ -125,6 +126,11 @@ class Engine:
         :param trusted: the host vouches for the caller, who then needs no key.
         """
         return await self._opened.management.handle(request, trusted=trusted)
+
+    @property
+    def routes(self) -> tuple[ManagementRoute, ...]:
+        """The routes of the management API of the app's own hub."""
+        return self._opened.management.routes
 
     async def refusal(self, request: Request, *, trusted: bool) -> HttpAnswer | None:
         """The answer to a request that is refused whatever its body is; None: its body is needed.
