@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from azure_durable_py.taskhub.naming import QueueNames
@@ -103,16 +104,90 @@ def test_keda_scales_the_deployment_on_both_queues_of_the_sample_hub():
 def test_the_command_of_the_container_is_one_that_the_command_line_knows():
     text = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
     _, command, *arguments = json.loads(re.findall(r"^CMD (.+)$", text, re.MULTILINE)[0])
-    start = importlib.import_module("azure_durable_py.cli.commands").cli.commands[command]
+    cli = importlib.import_module("azure_durable_py.cli.commands").cli
+    start = cli.get_command(click.Context(cli), command)
     context = start.make_context(command, arguments)
     assert context.params["host"] == "0.0.0.0"
 
 
-def test_a_replica_is_ready_when_the_worker_in_it_does_its_work():
-    from azure_durable_py.hosting.local.server import HEALTH
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 
+
+def _pod() -> dict[str, Any]:
     [deployment] = [manifest for manifest in _manifests() if manifest["kind"] == "Deployment"]
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    return deployment["spec"]["template"]["spec"]
+
+
+def _container() -> dict[str, Any]:
+    [container] = _pod()["containers"]
+    return container
+
+
+def test_kubernetes_asks_the_probes_that_the_host_answers():
+    from azure_durable_py.hosting.local.health import LIVENESS, READINESS
+
+    container = _container()
     [port] = container["ports"]
-    probe = container["readinessProbe"]["httpGet"]
-    assert (probe["path"], probe["port"]) == (HEALTH, port["containerPort"])
+    asked = {name: container[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert {name: probe["path"] for name, probe in asked.items()} == {
+        "startupProbe": LIVENESS,
+        "livenessProbe": LIVENESS,
+        "readinessProbe": READINESS,
+    }
+    assert {probe["port"] for probe in asked.values()} == {port["containerPort"]}
+
+
+def test_code_that_keeps_the_loop_for_as_long_as_it_may_is_not_killed_for_it():
+    from azure_durable_py.settings import Settings
+
+    probe = _container()["livenessProbe"]
+    assert probe["periodSeconds"] * (probe["failureThreshold"] - 1) > Settings().max_turn_time
+
+
+def test_a_pod_has_as_long_to_end_as_the_host_takes():
+    from azure_durable_py.hosting.local.host import Options
+    from azure_durable_py.hosting.local.running import STORAGE_GRACE
+
+    pause = _container()["lifecycle"]["preStop"]["sleep"]["seconds"]
+    longest = pause + 3 * Options(Path()).grace + STORAGE_GRACE
+    assert _pod()["terminationGracePeriodSeconds"] >= longest
+
+
+def test_a_pod_may_do_next_to_nothing():
+    pod, container = _pod()["securityContext"], _container()["securityContext"]
+    user = re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE)
+    assert [str(pod["runAsUser"])] == user
+    assert pod["runAsNonRoot"] is True
+    assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_what_the_host_writes_is_on_volumes():
+    from azure_durable_py.taskhub.storage import DATA_DIR
+
+    [directory] = re.findall(r"^WORKDIR (\S+)$", DOCKERFILE, re.MULTILINE)
+    mounted = {mount["mountPath"]: mount["name"] for mount in _container()["volumeMounts"]}
+    assert set(mounted) == {"/tmp", f"{directory}/{DATA_DIR}"}
+    assert set(mounted.values()) == {volume["name"] for volume in _pod()["volumes"]}
+    assert re.search(rf"install -d -o 1000 -g 1000 {re.escape(DATA_DIR)}$", DOCKERFILE, re.MULTILINE)
+
+
+def test_the_image_is_built_on_one_that_is_pinned():
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert bases
+    assert [base for base in bases if not re.fullmatch(r"[\w./-]+:\d+\.\d+\.\d+[\w-]*@sha256:[0-9a-f]{64}", base)] == []
+
+
+def test_the_image_asks_whether_the_host_lives():
+    from azure_durable_py.hosting.local.health import LIVENESS
+
+    [command] = re.findall(r"^HEALTHCHECK .*?CMD (\[.*?\])$", DOCKERFILE, re.MULTILINE | re.DOTALL)
+    python, dash_c, code = json.loads(command)
+    assert (python, dash_c) == ("python", "-c")
+    [port] = re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE)
+    assert f"http://127.0.0.1:{port}{LIVENESS}" in code
+    compile(code, "the command", "exec")

@@ -34,7 +34,7 @@ from azure_durable_py.hosting.local.timers import TimerMemory, Timers
 from azure_durable_py.hosting.local.tls import PASSWORD_SETTING, Certificate, CertificateFiles
 from azure_durable_py.logs.levels import apply, levels_of
 from azure_durable_py.settings import Settings
-from azure_durable_py.taskhub.storage import data_dir, default_storage, open_store
+from azure_durable_py.taskhub.storage import DATA_DIR, data_dir, default_storage, open_store
 from azure_durable_py.telemetry import telemetry
 
 logger = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class LocalHost:
             probe=StorageProbe(self.engine.ask_storage),
             observer=self.engine.hub.observer,
         )
-        memory = TimerMemory(None if self._storage == "memory" else data_dir(self._app_dir) / "timers.json")
+        memory = TimerMemory(None if self._storage == "memory" else _timer_file(self._app_dir))
         self._timers = Timers(self._functions.timers, self._call_timer, memory, Clock())
 
     @property
@@ -225,6 +225,14 @@ def _public_url(options: Options, app_settings: Mapping[str, str]) -> str | None
         return read_public_url(options.public_url, "--public-url")
     said = app_settings.get(PUBLIC_URL_SETTING)
     return read_public_url(said, f"App setting {PUBLIC_URL_SETTING}") if said else None
+
+
+def _timer_file(app_dir: Path) -> Path:
+    try:
+        return data_dir(app_dir) / "timers.json"
+    except SettingsError:
+        # On a read-only file system. Without timer functions nothing is written; with them the log tells.
+        return app_dir / DATA_DIR / "timers.json"
 
 
 def _certificate(options: Options, app_settings: Mapping[str, str]) -> Certificate | None:

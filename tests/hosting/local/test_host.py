@@ -253,6 +253,22 @@ async def test_a_function_that_the_settings_turn_off_is_told_and_does_not_run(ap
     assert "TIMER_RAN" not in os.environ
 
 
+async def test_an_app_whose_folder_cannot_be_written_runs_and_its_missed_timers_stay_missed(
+    app_dir: Path, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    (app_dir / ".azure-durable").write_text("a file stands where the folder would be made")
+    elsewhere = tmp_path_factory.mktemp("data") / "hub.db"
+    host = LocalHost(Options(app_dir, port=0, storage=f"sqlite:{elsewhere}"), {})
+    try:
+        await host.start()
+        while "missed timers will stay missed" not in caplog.text:
+            await asyncio.sleep(0.01)
+        async with aiohttp.ClientSession() as session, session.get(f"{host.origin}/readyz") as response:
+            assert response.status == 200
+    finally:
+        await host.stop()
+
+
 async def test_work_survives_a_restart_on_a_file(app_dir: Path) -> None:
     for attempt in range(2):
         host = LocalHost(Options(app_dir, port=0, storage="sqlite"), {})
