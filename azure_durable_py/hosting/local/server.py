@@ -21,7 +21,7 @@ from aiohttp import web
 from azure_durable_py.app.invocation import InvocationContext
 from azure_durable_py.appsettings import LocalSettings
 from azure_durable_py.client.links import HttpAnswer
-from azure_durable_py.errors import SettingsError
+from azure_durable_py.errors import SettingsError, StorageUnavailableError
 from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local.access_log import tell_request
 from azure_durable_py.hosting.local.authorization import Access, FunctionGuard, is_local_caller
@@ -239,6 +239,8 @@ class HttpServer:
             _add_cors(request, response, self._settings.local)
         except BodyRefusedError as refused:
             return _refusal(refused.status, str(refused))
+        except StorageUnavailableError:
+            return _refusal(503, "The task hub's storage, where the keys are, gives no answer at the moment.")
         except Exception:
             logger.exception("%s %s failed.", _printable(request.method), _printable(request.raw_path[:200]))
             return _refusal(500, "The request failed; the host's log tells why.")

@@ -16,13 +16,15 @@ from azure_durable_py.http.wire import Request
 
 @dataclass
 class Wire:
-    """A connection on which a test says what it likes."""
+    """A connection on which a test says what it likes. `Host: localhost` stands for where the server listens."""
 
+    address: str
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
     async def say(self, text: str | bytes) -> None:
-        self.writer.write(text.encode("latin-1") if isinstance(text, str) else text)
+        data = text.encode("latin-1") if isinstance(text, str) else text
+        self.writer.write(data.replace(b"Host: localhost\r\n", f"Host: {self.address}\r\n".encode()))
         await self.writer.drain()
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
@@ -59,7 +61,7 @@ class Served:
 
     async def connect(self) -> Wire:
         address = urlsplit(self.origin)
-        wire = Wire(*await asyncio.open_connection(address.hostname, address.port))
+        wire = Wire(address.netloc, *await asyncio.open_connection(address.hostname, address.port))
         self.wires.append(wire)
         return wire
 

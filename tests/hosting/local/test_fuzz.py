@@ -20,7 +20,7 @@ import pytest
 from azure_durable_py.hosting.local import server
 from azure_durable_py.hosting.local.host import LocalHost, Options
 from azure_durable_py.http.signing import SignedOperation
-from azure_durable_py.taskhub.keyring import SYSTEM, KeyKind, KeyName
+from azure_durable_py.taskhub.keyring import SYSTEM, KeyName
 from tests.hosting.local.fuzzing import KEPT, OURS, Attempt, Fuzzer, Route
 from tests.hosting.local.serving import Wire
 
@@ -46,6 +46,14 @@ async def parts(req: func.HttpRequest) -> func.HttpResponse:
 def rest(req: func.HttpRequest) -> bytes:
     return req.get_body()
 
+@app.route(route="secret/{name}", auth_level=func.AuthLevel.FUNCTION)
+def secret(req: func.HttpRequest) -> str:
+    return "secret"
+
+@app.route(route="admin/{name}", auth_level=func.AuthLevel.ADMIN)
+def admin(req: func.HttpRequest) -> str:
+    return "admin"
+
 @app.orchestration_trigger(context_name="context")
 async def quick(context):
     return context.get_input()
@@ -63,8 +71,9 @@ def counter(context):
     context.set_state((context.get_state(lambda: 0) or 0) + 1)
 """
 PATHS = ("/api/plain/{name}", "/api/parts/{name}-{name}.{name}/{number}", "/api/rest/{name}/{name}", "/", "/healthz")
+VERBS = ("GET", "POST")
 FUNCTIONS = [
-    *(Route(method, path, open=True) for path in PATHS for method in ("GET", "POST")),
+    *(Route(method, path, open=True) for path in PATHS for method in VERBS),
     *(Route("GET", path, open=True) for path in ("/readyz", "/runtime/health")),
 ]
 
@@ -73,7 +82,7 @@ FUNCTIONS = [
 async def host(tmp_path: Path) -> AsyncIterator[LocalHost]:
     (tmp_path / "function_app.py").write_text(APP)
     (tmp_path / "host.json").write_text('{"extensions": {"durableTask": {"hubName": "FuzzedHub"}}}')
-    host = LocalHost(Options(tmp_path, port=0, storage="memory"), {})
+    host = LocalHost(Options(tmp_path, port=0, storage="memory", enable_auth=True), {})
     await host.start()
     yield host
     await host.stop()
@@ -86,7 +95,16 @@ def table(host: LocalHost) -> list[Route]:
         for route in host.engine.routes
     ]
     assert len(managed) > 15
-    return [*managed, *FUNCTIONS]
+    function, every, master = (key(host, name) for name in ("function/secret", "host/default", "master"))
+    guarded = [
+        *(Route(method, "/api/secret/{name}", is_function=True, keys=(function, every, master)) for method in VERBS),
+        *(Route(method, "/api/admin/{name}", is_function=True, keys=(master,)) for method in VERBS),
+    ]
+    return [*managed, *guarded, *FUNCTIONS]
+
+
+def key(host: LocalHost, name: str) -> str:
+    return host.engine.hub.keys.known.key(KeyName.parse(name)).value
 
 
 async def links_of(host: LocalHost) -> dict[str, str]:
@@ -108,11 +126,13 @@ class Line:
 
     async def ask(self, attempt: Attempt) -> int:
         if self._wire is None:
-            self._wire = Wire(*await asyncio.open_connection(self._address.hostname, self._address.port))
+            self._wire = Wire(
+                self._address.netloc, *await asyncio.open_connection(self._address.hostname, self._address.port)
+            )
         data = attempt.data.replace(b"ADDRESS", self._address.netloc.encode(), 1)
         # It may be answered, and the connection closed, before all of it is there.
         with contextlib.suppress(ConnectionError):
-            await self._wire.say(data)
+            await self._wire.say(attempt.data)
         return await self._answer(attempt.method)
 
     async def _answer(self, method: str) -> int:
@@ -138,7 +158,9 @@ class Line:
 
 async def storm(host: LocalHost, requests: int, seed: int) -> tuple[list[str], Counter[int]]:
     """What was answered that should not have been, and how often each status was."""
-    fuzzer = Fuzzer(table(host), await links_of(host), await system_key_of(host), seed)
+    keys = [found.value for found in host.engine.hub.keys.known.keys.values()]
+    system_key = key(host, f"system/{SYSTEM}")
+    fuzzer = Fuzzer(table(host), await links_of(host), system_key, keys, seed)
     wrong: list[str] = []
     statuses: Counter[int] = Counter()
 
@@ -186,11 +208,6 @@ async def test_a_route_that_breaks_would_be_noticed(host: LocalHost, monkeypatch
     monkeypatch.setattr(server, "from_answer", broken)
     wrong, _ = await storm(host, 80, SEED)
     assert any("answered 500" in line for line in wrong)
-
-
-async def system_key_of(host: LocalHost) -> str:
-    ring = await host.engine.hub.keys.current()
-    return ring.key(KeyName(KeyKind.system, SYSTEM)).value
 
 
 async def assert_nothing_was_made_or_harmed(host: LocalHost) -> None:
