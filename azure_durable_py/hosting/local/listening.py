@@ -11,6 +11,7 @@ import errno
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -205,10 +206,10 @@ def _listening_socket(family: int, address: tuple[Any, ...]) -> socket.socket:
 
 def _files_allowed() -> int | None:
     """How many file descriptors this process may have; None: as many as it likes."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit.
+    if sys.platform == "win32":  # There is no such limit.
         return None
+    import resource
+
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else soft
 

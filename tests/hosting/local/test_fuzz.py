@@ -126,10 +126,8 @@ class Line:
 
     async def ask(self, attempt: Attempt) -> int:
         if self._wire is None:
-            self._wire = Wire(
-                self._address.netloc, *await asyncio.open_connection(self._address.hostname, self._address.port)
-            )
-        data = attempt.data.replace(b"ADDRESS", self._address.netloc.encode(), 1)
+            streams = await asyncio.open_connection(self._address.hostname, self._address.port)
+            self._wire = Wire(self._address.netloc, *streams)
         # It may be answered, and the connection closed, before all of it is there.
         with contextlib.suppress(ConnectionError):
             await self._wire.say(attempt.data)
