@@ -297,24 +297,33 @@ class ScheduleClient:
         return answer.get("result")
 
     def _described(self, schedule_id: str, data: Any) -> ScheduleDescription:
-        try:
-            state = ScheduleState.from_json(data)
-        except (ShapeError, InvalidRequestError) as error:
-            raise CorruptRowError(f"The state of schedule {schedule_id!r} cannot be read: {error}") from error
-        is_active = not state.is_paused and state.next_run_at is not None
-        return ScheduleDescription(
-            schedule_id=schedule_id,
-            definition=state.definition,
-            status="paused" if state.is_paused else "active" if is_active else "completed",
-            created_at=state.created_at,
-            modified_at=state.modified_at,
-            next_run_at=state.next_run_at if is_active else None,
-            paused_reason=state.paused_reason,
-            last_run_at=state.last_run_at,
-            last_instance_id=state.last_instance_id,
-            runs=state.runs,
-            missed=state.missed,
-            skipped=state.skipped,
-            running=tuple(run.instance_id for run in state.running),
-            converter=self._converter,
-        )
+        return described(schedule_id, data, self._converter)
+
+
+def described(schedule_id: str, data: Any, converter: DataConverter) -> ScheduleDescription:
+    """The schedule behind the state of its entity.
+
+    :param data: the state, as plain JSON values.
+    :raises CorruptRowError: it is none.
+    """
+    try:
+        state = ScheduleState.from_json(data)
+    except (ShapeError, InvalidRequestError) as error:
+        raise CorruptRowError(f"The state of schedule {schedule_id!r} cannot be read: {error}") from error
+    is_active = not state.is_paused and state.next_run_at is not None
+    return ScheduleDescription(
+        schedule_id=schedule_id,
+        definition=state.definition,
+        status="paused" if state.is_paused else "active" if is_active else "completed",
+        created_at=state.created_at,
+        modified_at=state.modified_at,
+        next_run_at=state.next_run_at if is_active else None,
+        paused_reason=state.paused_reason,
+        last_run_at=state.last_run_at,
+        last_instance_id=state.last_instance_id,
+        runs=state.runs,
+        missed=state.missed,
+        skipped=state.skipped,
+        running=tuple(run.instance_id for run in state.running),
+        converter=converter,
+    )

@@ -115,7 +115,7 @@ class Engine:
             elsewhere=self._client_of,
             respond=self._respond,
         )
-        self._own = _Own(client, ManagementApi(client, signer, self._admitted_origin))
+        self._own = _Own(client, ManagementApi(client, signer, self._admitted_origin, self._app.registry))
         for binding in self._app.client_bindings():
             await self.client_for(binding).hub.open()
         self._app.use_clients(self.client_for)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -31,6 +32,7 @@ from azure_durable_py.errors import (
 )
 from azure_durable_py.http.entities import EntityRoutes
 from azure_durable_py.http.guard import Guard, check_fit
+from azure_durable_py.http.monitor.routes import MonitorRoutes
 from azure_durable_py.http.routing import AdmittedCall, ManagementRoute, page_answer
 from azure_durable_py.http.signing import Signature, SignedOperation, UrlSigner
 from azure_durable_py.http.tracing import requested
@@ -45,6 +47,7 @@ from azure_durable_py.http.wire import (
     shown_time,
     value_answer,
 )
+from azure_durable_py.registry import Registry
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.protocol import CorruptRowError
 
@@ -74,6 +77,7 @@ class ManagementApi:
     :param client: does what is asked.
     :param signer: checks the signatures of URLs, and signs those in answers.
     :param admitted: tells which origin URLs in answers have for a caller who used one (default: that one).
+    :param registry: the functions of the app that the host runs, where it runs one: the monitor names them.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class ManagementApi:
         client: DurableOrchestrationClient,
         signer: UrlSigner,
         admitted: Callable[[str], str] = lambda origin: origin,
+        registry: Registry | None = None,
     ) -> None:
         self._client = client
         self._admitted = admitted
@@ -104,6 +109,7 @@ class ManagementApi:
             ManagementRoute("POST", "instances/{id}/rewind", SignedOperation.rewind, self._rewind),
             ManagementRoute("POST", "makeprimary", None, self._make_primary),
             *self._entities.routes(),
+            *MonitorRoutes(client, registry).routes(),
         )
 
     async def handle(self, request: Request, *, trusted: bool) -> HttpAnswer:
@@ -116,9 +122,17 @@ class ManagementApi:
         :param trusted: the host vouches for the caller, for instance because it is a program on
             the same machine. Such callers need no key and have no limit on bodies.
         """
-        route: ManagementRoute | None = None
         try:
             route, values = self._find(request)
+        except RefusedError as refused:
+            return error_answer(refused.status, str(refused), refused.headers)
+        answer = await self._answer(request, route, values, trusted=trusted)
+        return replace(answer, headers={**answer.headers, **route.headers}) if route.headers else answer
+
+    async def _answer(
+        self, request: Request, route: ManagementRoute, values: dict[str, str], *, trusted: bool
+    ) -> HttpAnswer:
+        try:
             call = await self._admit(request, route, values, trusted=trusted)
             if route.operation is not SignedOperation.status:
                 # Who looks at an instance sees in what was read whether it is the right one.
@@ -129,7 +143,7 @@ class ManagementApi:
             return error_answer(refused.status, str(refused), refused.headers)
         except InvalidInstanceIdError as error:
             # Nothing can be there; it is an error of the caller only where something is to be made.
-            looked_for = route is not None and route.path.startswith("instances/")
+            looked_for = route.path.startswith("instances/")
             return error_answer(404 if looked_for else 400, str(error), error=error)
         except StorageUnavailableError as error:
             logger.warning("%s %s: storage gave no answer: %s", request.method, request.path, error)
@@ -177,6 +191,8 @@ class ManagementApi:
     ) -> AdmittedCall:
         parameters = Parameters(request.query)
         signature = None
+        if route.is_public:
+            return AdmittedCall(request, values, parameters, "", None)
         # Also to sign what is answered with the keys of today.
         await self._client.hub.keys.current()
         if not trusted:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from azure_durable_py.client.links import HttpAnswer
@@ -42,12 +42,18 @@ Handler: TypeAlias = Callable[[AdmittedCall], Awaitable[HttpAnswer]]
 
 @dataclass(frozen=True, slots=True)
 class ManagementRoute:
-    """A verb and path. `operation` is what a signature must allow; None: only the system key will do."""
+    """A verb and path.
+
+    `operation` is what a signature must allow; None: only the system key will do. `is_public` lets anybody call it: it
+    tells nothing of the hub. `headers` are added to whatever is answered.
+    """
 
     method: str
     path: str
     operation: SignedOperation | None
     handler: Handler
+    is_public: bool = False
+    headers: Mapping[str, str] = field(default_factory=lambda: {})
 
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:
         """The values of the path's `{names}`, or None if this is another path."""

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from azure_durable_py.inspection.joining import Joined
-from azure_durable_py.inspection.looking import Look, look_closely
+from azure_durable_py.inspection.joining import JoinedHistory
+from azure_durable_py.inspection.looking import Look
 from azure_durable_py.inspection.report import DamagedRow, InboxEntry, OutboxEntry, Waiting
 from azure_durable_py.inspection.rows import inbox_entries, outbox_entries, quarantined
 from azure_durable_py.inspection.steps import StepKind, StepOutcome
-from azure_durable_py.inspection.timeline import joined_of
+from azure_durable_py.inspection.timeline import Seen, see
 from azure_durable_py.status import TERMINAL_NAMES
 from azure_durable_py.taskhub.clearing import is_orphan
 from azure_durable_py.taskhub.entity_state import EntityState, is_entity
@@ -41,7 +41,7 @@ class Evidence:
 
     look: Look
     now: datetime
-    joined: Joined
+    joined: JoinedHistory
     waits: tuple[Waiting, ...] = ()
     outbox: tuple[OutboxEntry, ...] = ()
     inbox: tuple[InboxEntry, ...] = ()
@@ -65,17 +65,17 @@ class Evidence:
         return self.look.state is None
 
 
-async def gather(hub: TaskHub, instance_id: str) -> Evidence | None:
+async def gather(hub: TaskHub, instance_id: str, known: Seen | None = None) -> Evidence | None:
     """Read what there is to be read; None: there is no such instance.
 
+    :param known: what was seen of it before (see `see`).
     :raises StorageError: storage refuses, or gives no answer.
     """
-    look = await look_closely(hub, instance_id, with_inbox=True)
-    if look is None:
+    seen = await see(hub, instance_id, with_inbox=True, known=known)
+    if seen is None:
         return None
-    now = hub.clock.now()
+    now, look = hub.clock.now(), seen.look
     entity, entity_problem = _entity_of(look)
-    joined = joined_of(look) if entity is None else Joined()
     inbox, oldest, unreadable = inbox_entries(look.inbox)
     damaged = (
         *_damage(look, entity_problem),
@@ -85,7 +85,7 @@ async def gather(hub: TaskHub, instance_id: str) -> Evidence | None:
     found = Evidence(
         look=look,
         now=now,
-        joined=joined,
+        joined=seen.joined,
         outbox=tuple(outbox_entries(look)),
         inbox=inbox,
         oldest_arrival=oldest,

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from difflib import SequenceMatcher
 
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.history.events import ExecutionCompleted
 from azure_durable_py.inspection.evidence import A_WHILE, Evidence
 from azure_durable_py.inspection.report import Finding, Waiting
 from azure_durable_py.inspection.steps import StepKind
+from azure_durable_py.inspection.timeline import failure_in_tail
 from azure_durable_py.taskhub.life import OVERDUE
 from azure_durable_py.times import UTC
 
@@ -100,9 +100,7 @@ def _ended(found: Evidence) -> Iterator[Finding]:
 
 def failure_of(found: Evidence) -> FailureDetails | None:
     """How a failed instance failed."""
-    if found.joined.failure is not None:
-        return found.joined.failure
-    return next((event.failure for event in reversed(found.look.tail) if isinstance(event, ExecutionCompleted)), None)
+    return found.joined.failure or failure_in_tail(found.look)
 
 
 # --- standing still ----------------------------------------------------------------------------------

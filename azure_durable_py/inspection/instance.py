@@ -15,6 +15,7 @@ from azure_durable_py.inspection.report import (
     Waiting,
 )
 from azure_durable_py.inspection.rows import backlog_entries
+from azure_durable_py.inspection.timeline import Seen
 from azure_durable_py.taskhub.columns import UNKNOWN_TIME
 from azure_durable_py.taskhub.hub import TaskHub, decode_tags
 from azure_durable_py.taskhub.protocol import Columns, Kind
@@ -25,16 +26,17 @@ MOST_SHOWN = 100
 """Entries of each list that are given."""
 
 
-async def inspect_instance(hub: TaskHub, instance_id: str) -> Inspection | None:
+async def inspect_instance(hub: TaskHub, instance_id: str, *, known: Seen | None = None) -> Inspection | None:
     """Look at an instance (an orchestration, or an entity as `@name@key`) without changing anything.
 
     Never fails for what is damaged: it says so. It reads the header with the beginning of the inbox, the reasons of
     what is in quarantine, and the history; where something is late, also up to three instances that it waits for, and
     the counts of the queues. Values in payload rows are not read.
 
+    :param known: what was seen of it before (see `timeline.see`): while its header is the same, no history is read.
     :raises StorageError: storage refuses, or gives no answer.
     """
-    found = await gather(hub, instance_id)
+    found = await gather(hub, instance_id, known)
     return None if found is None else inspection_of(found)
 
 

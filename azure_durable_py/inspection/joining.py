@@ -51,7 +51,7 @@ _ANSWERED = frozenset(ANSWERED.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class JoinedHistory:
     """What a history tells: its steps in order, and how it stands.
 
     `last_failures` has, by the place of a step, how the attempt before it failed. `suspended` is why and since when
@@ -69,7 +69,7 @@ class Joined:
     rewound: ExecutionRewound | None = None
 
 
-def join(events: Sequence[Event], open_timers: Collection[int]) -> Joined:
+def join(events: Sequence[Event], open_timers: Collection[int]) -> JoinedHistory:
     """The steps behind a history.
 
     :param events: those of one generation, in order.
@@ -240,7 +240,7 @@ class _Joiner:
     def _void(self, draft: _Draft) -> None:
         draft.step = replace(draft.step, outcome=StepOutcome.void)
 
-    def joined(self, open_timers: Collection[int]) -> Joined:
+    def joined(self, open_timers: Collection[int]) -> JoinedHistory:
         """What all the events came to."""
         ended = None if self._end is None else self._end.timestamp
         for draft in self._drafts:
@@ -248,7 +248,7 @@ class _Joiner:
             is_timer = step.kind in (StepKind.timer, StepKind.retry_delay)
             if step.outcome is StepOutcome.open and (ended or (is_timer and step.task_id not in open_timers)):
                 draft.step = replace(step, outcome=StepOutcome.cancelled, ended=ended)
-        return Joined(
+        return JoinedHistory(
             tuple(draft.step for draft in self._drafts),
             self._began,
             ended,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from azure_durable_py.history.codec import decode_event
 from azure_durable_py.history.events import Event, PayloadRef
@@ -48,12 +48,15 @@ class Look:
         return [] if self.state is None else list(readable(self.state.tail))
 
 
-async def look_closely(hub: TaskHub, instance_id: str, *, with_inbox: bool = False) -> Look | None:
+async def look_closely(
+    hub: TaskHub, instance_id: str, *, with_inbox: bool = False, known: Look | None = None
+) -> Look | None:
     """Header, state and history of an instance, and its inbox if asked for; None: there is none.
 
+    :param known: an earlier look: while the header is the same, its history is not read again.
     :raises StorageError: storage refuses, or gives no answer.
     """
-    seen = await _look(hub, instance_id, with_inbox=with_inbox)
+    seen = await _look(hub, instance_id, with_inbox=with_inbox, known=known)
     for _ in range(_MOST_LOOKS):
         if seen is None or not seen.problem:
             break
@@ -61,11 +64,11 @@ async def look_closely(hub: TaskHub, instance_id: str, *, with_inbox: bool = Fal
         newer = await hub.salvage(instance_id)
         if newer is not None and newer.etag == seen.header.etag:
             break
-        seen = await _look(hub, instance_id, with_inbox=with_inbox)
+        seen = await _look(hub, instance_id, with_inbox=with_inbox, known=None)
     return seen
 
 
-async def _look(hub: TaskHub, instance_id: str, *, with_inbox: bool) -> Look | None:
+async def _look(hub: TaskHub, instance_id: str, *, with_inbox: bool, known: Look | None) -> Look | None:
     inbox: tuple[InboxRow, ...] = ()
     more = False
     try:
@@ -80,6 +83,8 @@ async def _look(hub: TaskHub, instance_id: str, *, with_inbox: bool) -> Look | N
         return await _of_a_newer(hub, instance_id, error)
     if header is None:
         return None
+    if known is not None and known.state is not None and not known.problem and known.header.etag == header.etag:
+        return replace(known, header=header, inbox=inbox, more=more)
     try:
         state = InstanceState.decode(header.body)
     except CorruptRowError as error:

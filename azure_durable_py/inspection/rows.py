@@ -111,7 +111,10 @@ def outbox_entries(look: Look) -> Iterator[OutboxEntry]:
     state = look.state
     if state is None:
         return
-    decisions = standing(look.events).decisions
+    if not (state.sends or any(group.guard for group in state.activities)):
+        decisions: dict[int, Decision] = {}
+    else:
+        decisions = standing(look.events).decisions
     sender = Sender.of(look.header.instance_id, look.header.columns.name, state)
     for group in state.activities:
         if group.guard:

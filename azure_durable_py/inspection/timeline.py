@@ -10,12 +10,12 @@ from datetime import datetime
 
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import ExecutionCompleted
-from azure_durable_py.inspection.joining import Joined, join
+from azure_durable_py.inspection.joining import JoinedHistory, join
 from azure_durable_py.inspection.looking import Look, look_closely
 from azure_durable_py.inspection.steps import Step, StepKind, StepOutcome
 from azure_durable_py.taskhub.hub import TaskHub
 
-__all__ = ["Step", "StepKind", "StepOutcome", "Timeline", "read_timeline"]
+__all__ = ["Seen", "Step", "StepKind", "StepOutcome", "Timeline", "read_timeline", "see", "timeline_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,29 @@ class Timeline:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of an orchestration, and its history as steps. It may be kept, to see the next change by."""
+
+    look: Look
+    joined: JoinedHistory
+
+
+async def see(hub: TaskHub, instance_id: str, *, with_inbox: bool = False, known: Seen | None = None) -> Seen | None:
+    """Look at an instance; None: there is none of this id.
+
+    :param with_inbox: with the beginning of its inbox.
+    :param known: what was seen of it before: while its header is the same, no history is read.
+    :raises StorageError: storage refuses, or gives no answer.
+    """
+    look = await look_closely(hub, instance_id, with_inbox=with_inbox, known=None if known is None else known.look)
+    if look is None:
+        return None
+    if known is not None and look.events is known.look.events and look.state is known.look.state:
+        return Seen(look, known.joined)
+    return Seen(look, join(look.events, () if look.state is None else look.state.timers))
+
+
 async def read_timeline(hub: TaskHub, instance_id: str, *, skip: int = 0, limit: int | None = None) -> Timeline | None:
     """The timeline of an orchestration; None: there is none of this id.
 
@@ -50,36 +73,37 @@ async def read_timeline(hub: TaskHub, instance_id: str, *, skip: int = 0, limit:
     :param limit: how many steps to give at most (None: all).
     :raises StorageError: storage refuses, or gives no answer.
     """
-    seen = await look_closely(hub, instance_id)
+    seen = await see(hub, instance_id)
     return None if seen is None else timeline_of(seen, skip=skip, limit=limit)
 
 
-def timeline_of(seen: Look, *, skip: int = 0, limit: int | None = None) -> Timeline:
+def timeline_of(seen: Seen, *, skip: int = 0, limit: int | None = None) -> Timeline:
     """The timeline behind what was seen of an orchestration (see `read_timeline`)."""
-    columns = seen.header.columns
-    found = joined_of(seen)
-    shown = found.steps[skip : None if limit is None else skip + limit]
-    problem = seen.problem or seen.damage or seen.newer
+    look, found = seen.look, seen.joined
+    columns = look.header.columns
+    steps = (*found.steps, *_awaited(look))
+    shown = steps[skip : None if limit is None else skip + limit]
     return Timeline(
-        instance_id=seen.header.instance_id,
+        instance_id=look.header.instance_id,
         name=columns.name,
         runtime_status=columns.runtime_status,
         generation=columns.generation,
         began=found.began or columns.created_time,
         ended=found.ended or columns.completed_time,
-        events=len(seen.events),
+        events=len(look.events),
         steps=shown,
-        left_out=len(found.steps) - len(shown),
-        failure=found.failure or _failure_in_tail(seen),
-        problem=problem or None,
+        left_out=len(steps) - len(shown),
+        failure=found.failure or failure_in_tail(look),
+        problem=look.problem or look.damage or look.newer or None,
     )
 
 
-def joined_of(seen: Look) -> Joined:
-    """The history that was seen of an orchestration, as steps."""
-    return join(seen.events, () if seen.state is None else seen.state.timers)
+def _awaited(look: Look) -> list[Step]:
+    """The external events that it waits for now: no history has them."""
+    awaited = {} if look.state is None else look.state.awaited
+    return [Step(StepKind.event, name, None, since, None, StepOutcome.open) for name, since in awaited.items()]
 
 
-def _failure_in_tail(seen: Look) -> FailureDetails | None:
+def failure_in_tail(look: Look) -> FailureDetails | None:
     """How an instance failed whose older history cannot be read: the newest of it is in the header."""
-    return next((event.failure for event in reversed(seen.tail) if isinstance(event, ExecutionCompleted)), None)
+    return next((event.failure for event in reversed(look.tail) if isinstance(event, ExecutionCompleted)), None)

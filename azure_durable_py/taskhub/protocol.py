@@ -139,8 +139,8 @@ class Commit:
 class InstanceQuery:
     """Which headers to list. Every criterion given must hold; bounds of times are inclusive.
 
-    `with_values` also returns input, output and custom status. `page_size` is 1 to 1000.
-    `names` are matched exactly. Entities are listed with `kind=Kind.entity`; then
+    `with_values` also returns input, output and custom status, `with_custom_status` only that. `page_size` is 1 to
+    1000. `names` are matched exactly. Entities are listed with `kind=Kind.entity`; then
     `instance_id_prefix` is of the form `@name@keyprefix`.
     """
 
@@ -154,6 +154,7 @@ class InstanceQuery:
     names: Collection[str] = ()
     with_outbox: bool | None = None
     with_values: bool = True
+    with_custom_status: bool = False
     page_size: int = 100
     continuation_token: str | None = None
 

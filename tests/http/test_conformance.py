@@ -376,7 +376,9 @@ def test_every_route_is_walked():
         return [
             (route.method, route.path)
             for route in _api(hub).routes
-            if not any(
+            # The monitor is no part of what that extension has.
+            if not route.path.startswith("monitor")
+            and not any(
                 row.status < 300
                 and row.asked.startswith(f"{route.method} ")
                 and route.match(_segments(row.asked)) is not None

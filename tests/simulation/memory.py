@@ -11,7 +11,7 @@ import base64
 import binascii
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -289,7 +289,7 @@ class MemoryStore:
         ]
         found.sort(key=lambda item: item[0])
         items = tuple(
-            Listed(instance_id, columns if query.with_values else _without_values(columns))
+            Listed(instance_id, columns if query.with_values else _without_values(columns, query.with_custom_status))
             for instance_id, columns in found[: query.page_size]
         )
         more = len(found) > query.page_size
@@ -393,9 +393,9 @@ def _matches(query: InstanceQuery, instance_id: str, columns: Columns) -> bool:
     )
 
 
-def _without_values(columns: Columns) -> Columns:
-    kept = {name: getattr(columns, name) for name in Columns.__dataclass_fields__}
-    return Columns(**{**kept, "input": None, "output": None, "custom_status": None})
+def _without_values(columns: Columns, with_custom_status: bool) -> Columns:
+    kept = replace(columns, input=None, output=None)
+    return kept if with_custom_status else replace(kept, custom_status=None)
 
 
 def _encode_token(instance_id: str) -> str:

@@ -61,6 +61,8 @@ from azure_durable_py.worker.supervision import Health
 logger = logging.getLogger(__name__)
 
 WEBHOOKS = "/runtime/webhooks/durabletask"
+MONITOR = "/monitor"
+"""Leads to the page that shows the hub, unless the app has a function there."""
 HEALTH = "/runtime/health"
 """Where anybody may ask whether the worker does its work: for probes. It names tasks and times, and nothing else."""
 DEFAULT_BODY_LIMIT = 100 * 1024 * 1024
@@ -258,6 +260,8 @@ class HttpServer:
         found = self.router.find(request.method, path)
         if found is not None:
             return await self._call(found[0], request, found[1])
+        if path.rstrip("/").lower() == MONITOR and request.method in ("GET", "HEAD"):
+            return web.Response(status=302, headers={"Location": f"{WEBHOOKS}/monitor"})
         if path == "/" and request.method in ("GET", "HEAD"):
             return web.Response(text="The function app is up and running.\n")
         return web.Response(status=404, text=f"No function serves {request.method} {request.path}.\n")

@@ -53,7 +53,8 @@ def filter_of(query: InstanceQuery) -> str:
 
 def selection(query: InstanceQuery) -> list[str]:
     """The columns to ask for: never the body."""
-    return [name for name in rows.LISTED if query.with_values or name not in rows.VALUE_COLUMNS]
+    wanted = {"CustomStatus"} if query.with_custom_status else set[str]()
+    return [name for name in rows.LISTED if query.with_values or name not in rows.VALUE_COLUMNS - wanted]
 
 
 def matches(query: InstanceQuery, listed: Listed) -> bool:

@@ -10,10 +10,11 @@ from typing import Any
 
 from azure_durable_py import shape
 from azure_durable_py.taskhub import limits
-from azure_durable_py.taskhub.protocol import InstanceQuery, Listed, Page
+from azure_durable_py.taskhub.protocol import InstanceQuery, Kind, Listed, Page
 from azure_durable_py.taskhub.sqlite.values import COLUMNS, to_columns, to_micros
 
 _NO_VALUES = COLUMNS.replace("custom_status, input,", "NULL, NULL,").replace("output, ", "NULL, ", 1)
+_CUSTOM_STATUS = COLUMNS.replace("custom_status, input,", "custom_status, NULL,").replace("output, ", "NULL, ", 1)
 
 
 def start_of(query: InstanceQuery) -> str:
@@ -27,7 +28,7 @@ def start_of(query: InstanceQuery) -> str:
 def list_page(db: sqlite3.Connection, hub: str, query: InstanceQuery, after: str) -> Page:
     """One page of headers in the order of their ids."""
     conditions, values = _conditions(query)
-    columns = COLUMNS if query.with_values else _NO_VALUES
+    columns = COLUMNS if query.with_values else _CUSTOM_STATUS if query.with_custom_status else _NO_VALUES
     statement = (
         f"SELECT instance_id, {columns} FROM instances WHERE hub = ? AND instance_id > ? "  # noqa: S608
         f"{''.join(f'AND {condition} ' for condition in conditions)}ORDER BY instance_id LIMIT ?"
@@ -63,8 +64,10 @@ def _conditions(query: InstanceQuery) -> tuple[list[str], list[Any]]:
     for column, accepted in (("runtime_status", query.runtime_status), ("name", query.names)):
         if accepted:
             add(f"{column} IN ({', '.join('?' * len(accepted))})", *accepted)
-    if query.instance_id_prefix:
-        add("instance_id >= ? AND instance_id < ?", *limits.prefix_range(query.instance_id_prefix))
+    # Ids of entities, and no others, begin with '@'.
+    prefix = query.instance_id_prefix or ("@" if query.kind is Kind.entity else None)
+    if prefix:
+        add("instance_id >= ? AND instance_id < ?", *limits.prefix_range(prefix))
     if query.with_outbox is not None:
         add("has_outbox = ?", query.with_outbox)
     return conditions, values

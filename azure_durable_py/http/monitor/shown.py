@@ -1,0 +1,164 @@
+"""What the monitor's data looks like: records as JSON in camel case, times in UTC, values only where they are short."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from azure_durable_py.client.links import HttpAnswer
+from azure_durable_py.durable_http import HTTP_ACTIVITY, shown_request
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.codec import encode_time
+from azure_durable_py.history.events import Event, PayloadRef, TaskScheduled, Value
+from azure_durable_py.http.monitor.assets import is_known
+from azure_durable_py.inspection.timeline import Step
+
+MOST_INLINE = 2_048
+"""Characters of a value that is shown where it is used; a longer one is fetched on its own."""
+_VALUES = ("input", "result", "data")
+
+
+def shown(thing: Any) -> Any:
+    """A record and all within it as JSON-ready values; names in camel case."""
+    match thing:
+        case datetime():
+            return encode_time(thing)
+        case Enum():
+            return thing.value
+        case FailureDetails():
+            return shown_failure(thing)
+        case str() | int() | float() | None:
+            return thing
+        case Mapping():
+            return {str(name): shown(value) for name, value in thing.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        case Sequence():
+            return [shown(item) for item in thing]  # pyright: ignore[reportUnknownVariableType]
+        case _ if is_dataclass(thing):
+            return {_camel(field.name): shown(getattr(thing, field.name)) for field in fields(thing)}
+        case _:
+            return str(thing)
+
+
+def shown_value(value: Value) -> dict[str, Any] | None:
+    """A value: none, its JSON text where it is short, or how long it is."""
+    match value:
+        case None:
+            return None
+        case PayloadRef(size=size):
+            return {"size": size, "large": True}
+        case _ if len(value) > MOST_INLINE:
+            return {"size": len(value), "large": True}
+        case _:
+            return {"size": len(value), "text": value}
+
+
+def shown_failure(failure: FailureDetails | None, *, whole: bool = True) -> dict[str, Any] | None:
+    """A failure, as the page shows it.
+
+    :param whole: with its stack trace and causes.
+    """
+    if failure is None:
+        return None
+    return {
+        "message": failure.message if whole else failure.message[:MOST_INLINE],
+        "errorType": failure.error_type,
+        "stackTrace": failure.stack_trace if whole else None,
+        "innerFailure": shown_failure(failure.inner_failure) if whole else None,
+    }
+
+
+def shown_step(index: int, step: Step, *, values: bool, whole: bool) -> dict[str, Any]:
+    """A step of a timeline.
+
+    :param index: its place among all steps.
+    :param values: with its values.
+    :param whole: with the stack trace of its failure.
+    """
+    return {
+        "index": index,
+        "kind": step.kind.value,
+        "name": step.name,
+        "taskId": step.task_id,
+        "began": encode_time(step.began),
+        "ended": None if step.ended is None else encode_time(step.ended),
+        "outcome": step.outcome.value,
+        "target": step.target,
+        "due": None if step.due is None else encode_time(step.due),
+        "attempt": step.attempt,
+        "retryOf": step.retry_of,
+        "input": shown_value(step.input) if values else None,
+        "result": shown_value(step.result) if values else None,
+        "failure": shown_failure(step.failure, whole=whole),
+        "detail": step.detail,
+    }
+
+
+def shown_event(index: int, event: Event, *, whole: bool) -> dict[str, Any]:
+    """An event of a history, by the names of its fields.
+
+    :param whole: with the stack traces of failures.
+    """
+    told: dict[str, Any] = {"index": index, "type": type(event).__name__}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if field.name in _VALUES:
+            told[field.name] = shown_value(event_value(event, field.name))
+        elif isinstance(value, FailureDetails):
+            told[field.name] = shown_failure(value, whole=whole)
+        elif field.name == "carried":
+            told[field.name] = [shown_event(at, each, whole=whole) for at, each in enumerate(value)]
+        else:
+            told[_camel(field.name)] = shown(value)
+    return told
+
+
+def event_value(event: Event, name: str) -> Value:
+    """A value of an event, by the name of its field; of an HTTP call only what is not secret.
+
+    :raises KeyError: it has no such value.
+    """
+    if name not in _VALUES or not hasattr(event, name):
+        raise KeyError(name)
+    value: Value = getattr(event, name)
+    if name == "input" and isinstance(event, TaskScheduled) and event.name == HTTP_ACTIVITY:
+        return shown_request(value) if isinstance(value, str) else None
+    return value
+
+
+def data_answer(data: Mapping[str, Any], known_tags: str, untagged: Sequence[str] = ()) -> HttpAnswer:
+    """An answer with data; 304 if the caller has it already.
+
+    :param known_tags: the header `If-None-Match` of the request.
+    :param untagged: members by which alone two answers do not differ: the time at which they were given.
+    """
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    tagged = {name: value for name, value in data.items() if name not in untagged} if untagged else data
+    compared = text if not untagged else json.dumps(tagged, ensure_ascii=False, separators=(",", ":"))
+    tag = f'W/"{hashlib.sha256(compared.encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'
+    return tagged_answer(text, tag, known_tags)
+
+
+def tagged_answer(text: str, tag: str, known_tags: str) -> HttpAnswer:
+    """An answer with JSON text under a tag; 304 if the caller has it already."""
+    headers = {"Cache-Control": "no-store", "ETag": tag}
+    if is_known(tag, known_tags):
+        return HttpAnswer(304, headers)
+    # A lone surrogate, which user code may put into any text, is no UTF-8; escaped, it is JSON all the same.
+    body = text.encode("utf-8", "backslashreplace")
+    return HttpAnswer(200, {"Content-Type": "application/json", **headers}, body)
+
+
+def value_text_answer(text: str) -> HttpAnswer:
+    """An answer with the JSON text of a value, as it is stored."""
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    return HttpAnswer(200, headers, text.encode("utf-8", "surrogatepass"))
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
