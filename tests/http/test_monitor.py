@@ -19,6 +19,7 @@ from azure_durable_py.http.monitor import assets as page
 from azure_durable_py.http.monitor.assets import Asset
 from azure_durable_py.http.signing import UrlSigner
 from azure_durable_py.http.wire import Request
+from azure_durable_py.taskhub.keyring import KeyName
 from azure_durable_py.testing import VirtualHub, play
 from tests.inspection.showing import app, calls
 from tests.taskhub.spoiling import spoil_body, spoil_columns
@@ -51,7 +52,7 @@ class Browser:
     def __init__(self, hub: VirtualHub, *, trusted: bool = True) -> None:
         self.hub = hub
         self.trusted = trusted
-        self.signer = UrlSigner(hub.task_hub.info.signing_key, "TestHub", now=hub.clock.now, lifetime=86_400.0)
+        self.signer = UrlSigner(lambda: hub.task_hub.keys.known, "TestHub", now=hub.clock.now, lifetime=86_400.0)
         self.api = ManagementApi(hub.client, self.signer, registry=hub.registry)
 
     async def __call__(
@@ -111,7 +112,8 @@ def test_data_is_for_who_may_call_the_management_api_without_a_signature(path: s
         assert refused.status_code == 401
         assert "system key" in json.loads(refused.body)["Message"]
         assert "north" not in refused.body.decode()
-        key = browser.signer.system_key
+        ring = await browser.hub.task_hub.keys.current()
+        key = ring.key(KeyName.parse("system/durabletask_extension")).value
         assert (await browser(url, trusted=False, x_functions_key="wrong")).status_code == 401
         assert (await browser(url, trusted=False, x_functions_key=key)).status_code == 200
         assert (await browser(f"{url}?code={quote(key)}", trusted=False)).status_code == 200
@@ -125,6 +127,7 @@ def test_no_signature_of_an_instance_opens_the_monitor(operation: str):
 
     async def scene(browser: Browser) -> None:
         await make_all(browser)
+        await browser.hub.task_hub.keys.current()
         signed = browser.signer.sign("x", SignedOperation[operation])
         for path in DATA:
             assert (await browser(f"/api/{path}?{signed}", trusted=False)).status_code == 401
