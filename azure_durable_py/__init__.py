@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     )
     from azure_durable_py.client.export import ExportedInstance
     from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
+    from azure_durable_py.client.keys import KeyClient, KeyDescription
     from azure_durable_py.client.schedules import ScheduleClient, ScheduleDescription
     from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
-    from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient, ScheduleSyncClient
+    from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient, KeySyncClient, ScheduleSyncClient
     from azure_durable_py.durable_http import DurableHttpRequest, DurableHttpResponse
     from azure_durable_py.errors import (
         DurableError,
@@ -90,6 +91,10 @@ _HOMES = {
     ),
     "client.export": ("ExportedInstance",),
     "client.id_reuse": ("OrchestrationIdReusePolicy",),
+    "client.keys": (
+        "KeyClient",
+        "KeyDescription",
+    ),
     "client.schedules": (
         "ScheduleClient",
         "ScheduleDescription",
@@ -101,6 +106,7 @@ _HOMES = {
     ),
     "client.sync_client": (
         "DurableOrchestrationSyncClient",
+        "KeySyncClient",
         "ScheduleSyncClient",
     ),
     "durable_http": (
@@ -214,7 +220,10 @@ __all__ = [
     "InvalidInstanceIdError",
     "InvalidRequestError",
     "JsonDataConverter",
+    "KeyClient",
+    "KeyDescription",
     "KeyNotFoundError",
+    "KeySyncClient",
     "ManagedIdentityTokenSource",
     "NonDeterminismError",
     "OrchestrationFailedError",

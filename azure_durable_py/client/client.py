@@ -29,6 +29,7 @@ from azure_durable_py.client.entities import EntityClient
 from azure_durable_py.client.executions import RecentExecutions
 from azure_durable_py.client.given import Given
 from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
+from azure_durable_py.client.keys import KeyClient
 from azure_durable_py.client.links import (
     ManagementUrls,
     ResponseFactory,
@@ -116,6 +117,7 @@ class DurableOrchestrationClient(QueryClient, ResponseClient, EntityClient, meta
         override = settings.overridable_existing_instance_states == "AnyState"
         self._starter = Starter(hub, self._messenger, replace_running=override)
         self._schedules = ScheduleClient(self, self._converter, registry)
+        self._keys = KeyClient(hub, settings)
         self._waiter = Waiter(hub.clock, self._messenger, self._starter, self._reader)
 
     @classmethod
@@ -225,6 +227,11 @@ class DurableOrchestrationClient(QueryClient, ResponseClient, EntityClient, meta
     def schedules(self) -> ScheduleClient:
         """The schedules of the task hub: orchestrations that are started again and again."""
         return self._schedules
+
+    @property
+    def keys(self) -> KeyClient:
+        """The keys of the task hub: who has one may call its HTTP functions, or its management API."""
+        return self._keys
 
     # --- starting --------------------------------------------------------------------------------
 

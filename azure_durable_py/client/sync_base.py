@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from azure_durable_py.client.bridge import LoopBridge, LoopThread
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from azure_durable_py.client.client import DurableOrchestrationClient
-    from azure_durable_py.client.schedules import ScheduleClient
+
+_Part = TypeVar("_Part")
 
 
 class SyncClientBase:
@@ -48,13 +49,13 @@ class SyncClientBase:
         self.close()
 
 
-class SyncSchedulesBase:
+class SyncPartBase(Generic[_Part]):
     """What hangs on a sync client, and lives as long.
 
     :param client: does what is asked for.
     :param bridge: that of the sync client.
     """
 
-    def __init__(self, client: ScheduleClient, bridge: LoopBridge) -> None:
+    def __init__(self, client: _Part, bridge: LoopBridge) -> None:
         self._client = client
         self._bridge = bridge

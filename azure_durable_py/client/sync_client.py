@@ -11,10 +11,11 @@ from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.entities import CleanEntityStorageResult, EntityMetadata, EntityPage, EntityStateResponse
 from azure_durable_py.client.export import ExportedInstance
 from azure_durable_py.client.id_reuse import OrchestrationIdReusePolicy
+from azure_durable_py.client.keys import KeyClient, KeyDescription
 from azure_durable_py.client.links import HttpRequestLike
-from azure_durable_py.client.schedules import ScheduleDescription
+from azure_durable_py.client.schedules import ScheduleClient, ScheduleDescription
 from azure_durable_py.client.status import DurableOrchestrationStatus, PurgeHistoryResult, StatusPage
-from azure_durable_py.client.sync_base import SyncClientBase, SyncSchedulesBase
+from azure_durable_py.client.sync_base import SyncClientBase, SyncPartBase
 from azure_durable_py.history.events import Event
 from azure_durable_py.ids import EntityId
 from azure_durable_py.schedules.definition import CatchUp, Overlap
@@ -145,6 +146,11 @@ class DurableOrchestrationSyncClient(SyncClientBase):
     def schedules(self) -> ScheduleSyncClient:
         """The schedules of the task hub: orchestrations that are started again and again."""
         return ScheduleSyncClient(self._client.schedules, self._bridge)
+
+    @property
+    def keys(self) -> KeySyncClient:
+        """The keys of the task hub: who has one may call its HTTP functions, or its management API."""
+        return KeySyncClient(self._client.keys, self._bridge)
 
     def start_new(
         self,
@@ -660,7 +666,7 @@ class DurableOrchestrationSyncClient(SyncClientBase):
         return self._bridge.run(self._client.clean_entity_storage(remove_empty_entities, release_orphaned_locks))
 
 
-class ScheduleSyncClient(SyncSchedulesBase):
+class ScheduleSyncClient(SyncPartBase[ScheduleClient]):
     """The schedules of one task hub, as `schedules` of the sync client gives them; every call waits.
 
     It is `ScheduleClient` for code without `await`.
@@ -825,3 +831,62 @@ class ScheduleSyncClient(SyncSchedulesBase):
         :raises CorruptRowError: one is damaged; names it.
         """
         return self._bridge.run(self._client.list(prefix))
+
+
+class KeySyncClient(SyncPartBase[KeyClient]):
+    """The keys of one task hub, as `keys` of the sync client gives them; every call waits.
+
+    It is `KeyClient` for code without `await`.
+    """
+
+    def list(self) -> tuple[KeyDescription, ...]:
+        """All keys, by kind and name; none of them shows."""
+        return self._bridge.run(self._client.list())
+
+    def get(self, name: str) -> str:
+        """A key itself, which is a secret.
+
+        :param name: such as `master`, `host/default` or `function/HttpStart` (its key `default`).
+        :raises KeyNotFoundError: there is none.
+        :raises InvalidRequestError: it is no name of a key, or that of one for signing, which nobody else needs.
+        """
+        return self._bridge.run(self._client.get(name))
+
+    def set(self, name: str, value: str) -> None:
+        """Give a key a value of your own, whether there is such a key or not.
+
+        :param value: 16 to 256 letters, digits and signs of ASCII, without spaces.
+        :raises InvalidRequestError: the name or the value cannot be used.
+        """
+        self._bridge.run(self._client.set(name, value))
+
+    def rotate(self, name: str, *, overlap: timedelta | float = 0) -> str:
+        """Give a key another value, and return that; the one before opens nothing any more.
+
+        To change a host key without a gap, `set` another one, hand it out, and `revoke` the first.
+
+        :param name: of the key; `signing` makes another key for links: then its name is returned.
+        :param overlap: of `signing`: how long links that are there stay good, in seconds or as a timedelta, as far as
+            they do not expire before. Without it all links end.
+        :raises KeyNotFoundError: there is none.
+        :raises InvalidRequestError: it is no name of a key, or an overlap is asked for where there is none.
+        """
+        return self._bridge.run(self._client.rotate(name, overlap=overlap))
+
+    def revoke(self, name: str) -> None:
+        """Take a key away: it opens nothing any more. Of `signing/ID`: what that key signed is good no longer.
+
+        :raises KeyNotFoundError: there is none.
+        :raises InvalidRequestError: the hub cannot do without it: rotate the master key, and the key that signs.
+        """
+        self._bridge.run(self._client.revoke(name))
+
+    def revoke_links(self, instance_id: str) -> None:
+        """End all links to an instance that were made so far, for every execution under this id.
+
+        Links that are made from now on are good.
+
+        :raises InvalidInstanceIdError: the id breaks the rules for ids.
+        :raises InvalidRequestError: too many instances have revoked links; rotate `signing`.
+        """
+        self._bridge.run(self._client.revoke_links(instance_id))

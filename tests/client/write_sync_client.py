@@ -15,12 +15,13 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent.parent / "azure_durable_py"
 CLIENT = tuple(PACKAGE / "client" / f"{name}.py" for name in ("client", "queries", "responses", "entities"))
 SCHEDULES = (PACKAGE / "client" / "schedules.py",)
-SOURCES = (*CLIENT, *SCHEDULES)
+KEYS = (PACKAGE / "client" / "keys.py",)
+SOURCES = (*CLIENT, *SCHEDULES, *KEYS)
 TARGET = PACKAGE / "client" / "sync_client.py"
 ASYNC, SYNC = "DurableOrchestrationClient", "DurableOrchestrationSyncClient"
 PARTS = ("QueryClient", "ResponseClient", "EntityClient")
 """What the async client is made of, beside its own class."""
-SYNC_OF = {"ScheduleClient": "ScheduleSyncClient"}
+SYNC_OF = {"ScheduleClient": "ScheduleSyncClient", "KeyClient": "KeySyncClient"}
 """What hangs on the async client, and what on the sync one."""
 LEFT_OUT = frozenset({"hub", "recent_execution"})
 """Only of use on the event loop, or to a host."""
@@ -48,21 +49,31 @@ class {SYNC}(SyncClientBase):
 
 SCHEDULES_HEAD = '''
 
-class ScheduleSyncClient(SyncSchedulesBase):
+class ScheduleSyncClient(SyncPartBase[ScheduleClient]):
     """The schedules of one task hub, as `schedules` of the sync client gives them; every call waits.
 
     It is `ScheduleClient` for code without `await`.
     """
 '''
 
+KEYS_HEAD = '''
+
+class KeySyncClient(SyncPartBase[KeyClient]):
+    """The keys of one task hub, as `keys` of the sync client gives them; every call waits.
+
+    It is `KeyClient` for code without `await`.
+    """
+'''
+
 
 def generated() -> str:
     """The text of the module."""
-    used: set[str] = {"SyncSchedulesBase"}
+    used: set[str] = {"SyncPartBase"}
     methods = _methods(CLIENT, used)
-    of_schedules = _methods(SCHEDULES, used)
+    of_schedules, of_keys = _methods(SCHEDULES, used), _methods(KEYS, used)
     head = HEAD.format(imports=_imports(used)).rstrip()
-    return "\n".join([head, "", *methods]) + "\n".join([SCHEDULES_HEAD, *of_schedules])
+    parts = "\n".join([SCHEDULES_HEAD, *of_schedules]) + "\n".join([KEYS_HEAD, *of_keys])
+    return "\n".join([head, "", *methods]) + parts
 
 
 def _methods(paths: Iterable[Path], used: set[str]) -> list[str]:
@@ -167,14 +178,14 @@ _RENAMED = {"AsyncIterator": "Iterator", "AsyncGenerator": "Generator"}
 def _imports(used: set[str]) -> str:
     """The imports of these names, from where the async client has them, in the order of the formatter."""
     homes = {ASYNC: "azure_durable_py.client.client"}
-    homes |= dict.fromkeys(("SyncClientBase", "SyncSchedulesBase"), "azure_durable_py.client.sync_base")
+    homes |= dict.fromkeys(("SyncClientBase", "SyncPartBase"), "azure_durable_py.client.sync_base")
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module is not None:
                 homes |= {alias.name: node.module for alias in node.names}
             elif isinstance(node, ast.ClassDef) and node.name != ASYNC:
                 homes[node.name] = f"azure_durable_py.client.{path.stem}"
-    names = (used & homes.keys()) - {"AbstractAsyncContextManager", *SYNC_OF}
+    names = ((used & homes.keys()) - {"AbstractAsyncContextManager"}) | set(SYNC_OF)
     wanted = {_RENAMED.get(name, name): homes[name] for name in (*names, ASYNC, "SyncClientBase", "TYPE_CHECKING")}
     modules: dict[str, list[str]] = {}
     for name in sorted(wanted, key=lambda name: (not name.isupper(), name)):
