@@ -14,7 +14,7 @@ from azure_durable_py.cli.running import run
 from azure_durable_py.cli.target import HubTarget, about_hub
 
 if TYPE_CHECKING:
-    from azure_durable_py.taskhub.finding import FoundHub
+    from azure_durable_py.taskhub.finding import HubPlace
 
 
 @click.command("list", epilog=examples("azure-durable hub list", "azure-durable hub list --storage azurite --json"))
@@ -28,15 +28,15 @@ def list_hubs(target: HubTarget, out: Output) -> None:
     """
     if target.url is not None:
         raise CommandError("A running host tells of its own task hub only: leave out --url.", ExitCode.wrong_usage)
-    own, found = run(_look(target))
+    found = run(_look(target))
     if out.as_json:
-        out.json([{"name": one.name, "place": one.place, "own": one.name.lower() == own.lower()} for one in found])
+        out.json([{"name": one.name, "place": one.place, "own": one.is_own} for one in found])
         return
-    rows = [(one.name, one.place, "this app's" if one.name.lower() == own.lower() else None) for one in found]
+    rows = [(one.name, one.place, "this app's" if one.is_own else None) for one in found]
     out.table(("TASK HUB", "WHERE", ""), rows, empty="There are no task hubs.")
 
 
-async def _look(target: HubTarget) -> tuple[str, tuple[FoundHub, ...]]:
+async def _look(target: HubTarget) -> tuple[HubPlace, ...]:
     from azure_durable_py.appsettings import read_app
     from azure_durable_py.taskhub.finding import find_hubs
     from azure_durable_py.taskhub.storage import default_storage
@@ -45,4 +45,4 @@ async def _look(target: HubTarget) -> tuple[str, tuple[FoundHub, ...]]:
         raise CommandError(f"There is no directory {target.app_dir} to read the settings of an app from.")
     settings, values = read_app(target.app_dir, os.environ)
     storage = target.storage or default_storage(settings, values)
-    return target.hub_name or settings.hub_name, await find_hubs(storage, settings, values, target.app_dir)
+    return await find_hubs(storage, settings, values, target.app_dir)

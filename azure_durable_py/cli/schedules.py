@@ -28,6 +28,7 @@ _COMMANDS = (
         "show", "schedules:show_schedule", "Show a schedule: what it starts and when, and how it went so far."
     ),
     CommandEntry("create", "schedules:create_schedule", "Create a schedule, by --every or by --cron."),
+    CommandEntry("update", "schedules:update_schedule", "Change a schedule: what is not given stays as it is."),
     CommandEntry("pause", "schedules:pause_schedule", "Have a schedule start nothing until it is resumed."),
     CommandEntry("resume", "schedules:resume_schedule", "Have a paused schedule go on."),
     CommandEntry("run-now", "schedules:run_schedule_now", "Run a schedule once, beside its occurrences."),
@@ -41,6 +42,10 @@ _overlap = click.option(
     type=click.Choice(["skip", "buffer_one", "terminate", "allow"]),
     help="What to do when a run is under way: leave the new one out, start it afterwards, terminate the old one, or "
     "allow both.",
+)
+
+_catch_up = click.option(
+    "--catch-up", type=click.Choice(["latest", "all", "none"]), help="Which to start that came while no worker ran."
 )
 
 
@@ -128,9 +133,7 @@ def _ask(target: HubTarget, timeout: float, call: Callable[[ScheduleClient], Awa
 @click.option("--end-at", type=MOMENT, metavar="TIME", help="Nothing occurs after.")
 @click.option("--start-immediately", is_flag=True, help="Also run once right away.")
 @_overlap
-@click.option(
-    "--catch-up", type=click.Choice(["latest", "all", "none"]), help="Which to start that came while no worker ran."
-)
+@_catch_up
 @click.option("--paused", is_flag=True, help="Nothing occurs until it is resumed.")
 @click.option("--replace", is_flag=True, help="If there is one with this id, give it this definition.")
 @_changing
@@ -181,6 +184,66 @@ def create_schedule(
         ),
     )
     _told(out, found, "is there")
+
+
+@click.command(
+    "update",
+    epilog=examples(
+        "azure-durable schedules update nightly --cron '0 0 3 * * *'",
+        "azure-durable schedules update poll --every 5m --overlap skip",
+    ),
+)
+@about_hub(SCHEDULE)
+@click.option("--function-name", "orchestrator", metavar="NAME", help="The orchestrator that it starts.")
+@click.option("--every", type=SPAN, metavar="DURATION", help="How long from one run to the next; in place of --cron.")
+@click.option("--cron", metavar="TEXT", help="When it runs, in place of --every.")
+@click.option("--time-zone", help="Whose local time --cron speaks of.")
+@click.option("--input", "given", metavar="JSON", help="What each run receives: JSON, a text, or @FILE with JSON.")
+@click.option("--start-at", type=MOMENT, metavar="TIME", help="Nothing occurs before.")
+@click.option("--end-at", type=MOMENT, metavar="TIME", help="Nothing occurs after.")
+@_overlap
+@_catch_up
+@_changing
+@with_output
+def update_schedule(
+    target: HubTarget,
+    out: Output,
+    schedule_id: str,
+    orchestrator: str | None,
+    every: float | None,
+    cron: str | None,
+    time_zone: str | None,
+    given: str | None,
+    start_at: datetime | None,
+    end_at: datetime | None,
+    overlap: Any,
+    catch_up: Any,
+    timeout: float,
+) -> None:
+    """Change a schedule: what is not given stays as it is.
+
+    Its next run stays too, unless it is to occur at other times.
+    """
+    if every is not None and cron is not None:
+        raise click.UsageError("--every and --cron exclude each other: give one of them.")
+    value = json_value(given, "--input")
+    found = _ask(
+        target,
+        timeout,
+        lambda client: client.update(
+            schedule_id,
+            orchestrator=orchestrator,
+            input_=value,
+            every=None if every is None else timedelta(seconds=every),
+            cron=cron,
+            time_zone=time_zone,
+            start_at=start_at,
+            end_at=end_at,
+            overlap=overlap,
+            catch_up=catch_up,
+        ),
+    )
+    _told(out, found, "is changed")
 
 
 @click.command("pause", epilog=examples("azure-durable schedules pause nightly --reason 'the disk is full'"))

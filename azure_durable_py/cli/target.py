@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
@@ -71,7 +71,7 @@ class HubTarget:
                 "Leave out --url, and name the app's directory or --storage.",
                 ExitCode.wrong_usage,
             )
-        self._check(may_make)
+        await self._check(may_make)
         place = connect.of_app(self.app_dir, self.storage, os.environ, self.hub_name)
         async with connect.opened(lambda: place, DurableOrchestrationClient) as client:
             yield client
@@ -94,28 +94,29 @@ class HubTarget:
             async with RemoteClient(self.url, self.code, self.hub_name) as remote:
                 yield remote
 
-    def _check(self, may_make: bool) -> None:
-        """Refuse what cannot be there, so that looking never makes a hub in a directory that was mistyped."""
+    async def _check(self, may_make: bool) -> None:
+        """Refuse what cannot be there, so that looking never makes a hub of a name or directory that was mistyped."""
         from azure_durable_py.appsettings import read_app
-        from azure_durable_py.taskhub.storage import DATA_DIR, default_storage
+        from azure_durable_py.taskhub.finding import own_hub
+        from azure_durable_py.taskhub.storage import default_storage
 
         if not self.app_dir.is_dir():
             raise CommandError(f"There is no directory {self.app_dir} to read the settings of an app from.")
         settings, values = read_app(self.app_dir, os.environ)
+        if self.hub_name is not None:
+            settings = replace(settings, hub_name=self.hub_name)
         storage = self.storage or default_storage(settings, values)
         if storage == "memory":
             raise CommandError(
                 "A task hub in memory is inside the process of its host. Ask that host: --url http://127.0.0.1:7071",
                 ExitCode.wrong_usage,
             )
-        kind, _, path = storage.partition(":")
-        if may_make or kind != "sqlite":
+        if may_make:
             return
-        own = Path(DATA_DIR) / f"{self.hub_name or settings.hub_name}.db"
-        file = self.app_dir / (Path(path).expanduser() if path else own)
-        if not file.exists():
+        hub, is_there = await own_hub(storage, settings, values, self.app_dir)
+        if not is_there:
             raise CommandError(
-                f"There is no task hub in {file}. Name the app's directory, --hub or --storage; "
+                f"There is no task hub {hub.name} in {hub.place}. Name the app's directory, --hub or --storage; "
                 "`azure-durable start` makes the hub of an app.",
                 ExitCode.not_found,
             )

@@ -111,6 +111,21 @@ def test_a_host_tells_of_its_own_hub_only(workshop: Workshop) -> None:
 
 
 @pytest.mark.azurite
+@pytest.mark.parametrize(
+    "command", [["hub", "show"], ["list"], ["entities", "list"], ["hub", "delete", "--yes"]], ids=" ".join
+)
+def test_looking_for_a_hub_that_an_account_does_not_have_makes_none(
+    azurite: str, hub_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("AzureWebJobsStorage", azurite)
+    make_shop(tmp_path / "shop")
+    result = azure_durable(*command, "--hub", hub_name, str(tmp_path / "shop"))
+    assert result.exit_code == 3
+    assert f"There is no task hub {hub_name} in 127.0.0.1" in result.stderr
+    assert hub_name not in ran("hub", "list", str(tmp_path / "shop")).stdout
+
+
+@pytest.mark.azurite
 async def test_hubs_of_an_account_are_found_by_their_tables(azurite: str, hub_name: str, tmp_path: Path) -> None:
     values = {"AzureWebJobsStorage": azurite}
     settings = replace(Settings(), hub_name=hub_name)
@@ -120,6 +135,7 @@ async def test_hubs_of_an_account_are_found_by_their_tables(azurite: str, hub_na
         found = await find_hubs("AzureWebJobsStorage", settings, values, tmp_path)
     assert {one.name for one in found} - {one.name for one in before} == {hub_name}
     assert {one.place.partition(":")[0] for one in found} == {"127.0.0.1"}
+    assert [one.name for one in found if one.is_own] == [hub_name]
 
 
 def test_a_storage_that_is_none_is_refused(tmp_path: Path) -> None:

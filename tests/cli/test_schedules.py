@@ -74,7 +74,22 @@ def test_replacing_is_asked_for(workshop: Workshop) -> None:
     assert replaced["everySeconds"] == 7200.0
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "run-now", "delete"])
+def test_what_is_not_given_stays_when_a_schedule_is_changed(workshop: Workshop) -> None:
+    told("create", "changed", "clean_up", *workshop.hub, "--every", "1h", "--input", "x", "--overlap", "buffer_one")
+    changed = told("update", "changed", *workshop.hub, "--cron", "0 0 3 * * *", "--catch-up", "all")
+    assert (changed["everySeconds"], changed["cron"], changed["catchUp"]) == (None, "0 0 3 * * *", "all")
+    assert (changed["orchestrator"], changed["input"], changed["overlap"]) == ("clean_up", "x", "buffer_one")
+    both = azure_durable("schedules", "update", "changed", *workshop.hub, "--cron", "0 0 3 * * *", "--every", "1h")
+    assert both.exit_code == 2
+
+
+def test_the_entities_of_schedules_are_listed_where_they_are_named(workshop: Workshop) -> None:
+    told("create", "kept", "clean_up", *workshop.hub, "--every", "1h")
+    assert "builtin" not in ran("entities", "list", *workshop.hub).stdout
+    assert "@builtin::schedule@kept\t" in ran("entities", "list", *workshop.hub, "--name", "BuiltIn::Schedule").stdout
+
+
+@pytest.mark.parametrize("verb", ["update", "pause", "resume", "run-now", "delete"])
 def test_a_schedule_that_is_not_there_is_told(workshop: Workshop, verb: str) -> None:
     result = azure_durable("schedules", verb, "nobody", *workshop.hub)
     assert (result.exit_code, "nobody" in result.stderr) == (3, True)

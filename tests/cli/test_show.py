@@ -108,5 +108,5 @@ def test_an_instance_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None
 def test_looking_makes_no_hub(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["show", "order-17", str(tmp_path)])
     assert result.exit_code == 3
-    assert f"There is no task hub in {tmp_path}" in result.output
+    assert f"There is no task hub TestHubName in {tmp_path}" in result.output
     assert list(tmp_path.iterdir()) == []

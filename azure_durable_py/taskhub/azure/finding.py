@@ -7,7 +7,7 @@ from typing import Any
 from azure_durable_py.taskhub.azure import answers
 from azure_durable_py.taskhub.azure.clients import Clients
 from azure_durable_py.taskhub.azure.connections import StorageConnection
-from azure_durable_py.taskhub.naming import hub_of_table
+from azure_durable_py.taskhub.naming import MARKER_KEY, MARKER_PARTITION, hub_of_table, table_name
 
 
 async def hub_names(connection: StorageConnection) -> list[str]:
@@ -25,3 +25,21 @@ async def hub_names(connection: StorageConnection) -> list[str]:
     finally:
         await clients.close()
     return sorted((name for name in names if name is not None), key=str.lower)
+
+
+async def has_hub(connection: StorageConnection, hub_name: str) -> bool:
+    """Whether a hub is in an account: a point read of its marker.
+
+    :raises StorageError: the account refuses, or gives no answer.
+    """
+    clients = Clients(connection)
+    try:
+        table: Any = clients.table(table_name(hub_name))
+        await table.get_entity(MARKER_PARTITION, MARKER_KEY)
+    except answers.TROUBLE as error:
+        if answers.status(error) == 404:
+            return False
+        raise answers.translate(error, f"Looking for task hub {hub_name} at {connection.host}") from error
+    finally:
+        await clients.close()
+    return True
