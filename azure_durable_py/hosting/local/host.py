@@ -36,6 +36,7 @@ from azure_durable_py.logs.levels import apply, levels_of
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.storage import DATA_DIR, data_dir, default_storage, open_store
 from azure_durable_py.telemetry import telemetry
+from azure_durable_py.telemetry.setup import set_up
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class LocalHost:
         self._store = open_store(self._storage, self.settings, self._app_settings, self._app_dir)
         # User code finds its files where Core Tools would have started it.
         os.chdir(self._app_dir)
+        set_up(self._app_settings)
         self.app = load_app(script)
         self.registry = self.app.registry
         self._functions = sort_functions(self.app, self._route_prefix, self._app_settings)
