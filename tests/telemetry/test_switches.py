@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.observer import Joined
+from azure_durable_py.observer import Several
 from azure_durable_py.settings import Settings
 from azure_durable_py.telemetry import telemetry
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent.parent
 def test_spans_are_written_unless_host_json_says_no(tracing: dict[str, Any], written: bool):
     settings = Settings.from_host_json({"extensions": {"durableTask": {"tracing": tracing}}}, {})
     found = telemetry(settings)
-    assert isinstance(found, Joined)
+    assert isinstance(found, Several)
     assert [type(each.observer).__name__ for each in found.guarded] == [
         *(["TraceObserver"] if written else []),
         "MetricsObserver",
