@@ -117,7 +117,7 @@ class RemoteClient:
             answer = await self.ask("GET", _instance(instance_id), query)
         except InstanceNotFoundError:
             return DurableOrchestrationStatus()
-        return DurableOrchestrationStatus.from_json(_object(answer))
+        return _status(_object(answer))
 
     async def query_instances(
         self,
@@ -144,7 +144,7 @@ class RemoteClient:
             query |= {} if moment is None else {name: encoded_time(moment) or ""}
         headers = {} if continuation_token is None else {"x-ms-continuation-token": continuation_token}
         answer = await self.ask("GET", "instances", query, headers=headers)
-        items = [DurableOrchestrationStatus.from_json(item) for item in cast("list[Any]", answer.value)]
+        items = [_status(item) for item in cast("list[dict[str, Any]]", answer.value)]
         kept = tuple(item for item in items if not names or item.name in names)
         return StatusPage(kept, answer.headers.get("x-ms-continuation-token") or None)
 
@@ -294,7 +294,7 @@ class RemoteClient:
         if told is None:
             raise CommandError(f"The host at {self.base} answered {answer.status}. {self._mend}")
         if answer.status == 404 and "ExceptionType" not in answer.value:
-            raise CommandError(f"The host at {self.base} does not offer this: {told}")
+            raise CommandError(f"The host at {self.base} does not offer this: {str(told).partition('. ')[0]}.")
         raise _ERRORS.get(answer.status, CommandError)(str(told))
 
     @property
@@ -303,6 +303,12 @@ class RemoteClient:
 
 
 _NOT_JSON = object()
+
+
+def _status(told: dict[str, Any]) -> DurableOrchestrationStatus:
+    """A status as the API tells it; of one that cannot be read, it does not know the state."""
+    known = {**told, "runtimeStatus": None} if told.get("runtimeStatus") == "Unknown" else told
+    return DurableOrchestrationStatus.from_json(known)
 
 
 def _is_status(value: Any) -> bool:

@@ -99,14 +99,8 @@ def fill(directory: Path) -> None:
     host = Host(directory, "sqlite")
     host.start()
     try:
-        start_all(str(directory))
-        host.until_status("order-1", lambda status: status["runtimeStatus"] == "Completed")
-        host.until_status("order-2", lambda status: status["runtimeStatus"] == "Failed")
-        host.until_status("order-3", lambda status: status["customStatus"] == {"step": "approval"})
-        host.until_status("order-4", lambda status: status["customStatus"] == {"step": "approval"})
-        host.until_status("hostile", lambda status: status["customStatus"] == COLOR)
+        start_all(host, str(directory))
         until(lambda: "TaskFailed" in ran("get-history", "hostile", str(directory)).stdout, 30, "the activity fails")
-        host.until_status("reminder-1", lambda status: status["runtimeStatus"] == "Running")
         ran("suspend", "order-4", str(directory), "--reason", "out of stock")
         host.until_status("order-4", lambda status: status["runtimeStatus"] == "Suspended")
         host.post("/runtime/webhooks/durabletask/entities/Counter/clicks?op=add", 1)
@@ -119,16 +113,25 @@ def fill(directory: Path) -> None:
         assert host.stop() == 0
 
 
-def start_all(*where: str) -> None:
-    """Start the instances of a shop."""
+def start_all(host: Host, *where: str) -> None:
+    """Start the instances of a shop, each when those before have come to where they go."""
     north = ("--tag", "shop=north")
     checked = '{"item": "tea", "amount": 1, "check": true}'
-    ran("start-new", "Order", *where, "--id", "order-1", "--input", '{"item": "tea", "amount": 17.5}')
-    ran("start-new", "Order", *where, "--id", "order-2", "--input", '{"item": "anvil", "amount": 99}', *north)
-    ran("start-new", "Order", *where, "--id", "order-3", "--input", checked, *north)
-    ran("start-new", "Order", *where, "--id", "order-4", "--input", checked)
-    ran("start-new", "Reminder", *where, "--id", "reminder-1")
-    ran("start-new", "Hostile", *where, "--id", "hostile", "--tag", f"evil={COLOR}")
+
+    def start(name: str, instance_id: str, reached: Callable[[dict[str, Any]], bool], *options: str) -> None:
+        ran("start-new", name, *where, "--id", instance_id, *options)
+        host.until_status(instance_id, reached)
+
+    def waits(status: dict[str, Any]) -> bool:
+        return bool(status["customStatus"] == {"step": "approval"})
+
+    tea, anvil = '{"item": "tea", "amount": 17.5}', '{"item": "anvil", "amount": 99}'
+    start("Order", "order-1", lambda status: status["runtimeStatus"] == "Completed", "--input", tea)
+    start("Order", "order-2", lambda status: status["runtimeStatus"] == "Failed", "--input", anvil, *north)
+    start("Order", "order-3", waits, "--input", checked, *north)
+    start("Order", "order-4", waits, "--input", checked)
+    start("Reminder", "reminder-1", lambda status: status["runtimeStatus"] == "Running")
+    start("Hostile", "hostile", lambda status: status["customStatus"] == COLOR, "--tag", f"evil={COLOR}")
 
 
 def azure_durable(*arguments: str, **options: Any) -> Result:
@@ -157,10 +160,12 @@ def on_terminal(
     color: bool = False,
     until_shown: str | None = None,
     environ: dict[str, str] | None = None,
+    program: tuple[str, ...] = (sys.executable, "-m", "azure_durable_py"),
 ) -> tuple[str, int]:
     """What a command shows on a terminal, and its exit code.
 
     :param until_shown: press Ctrl+C once this is there.
+    :param program: what gets the arguments.
     """
     import fcntl
     import pty
@@ -174,7 +179,7 @@ def on_terminal(
         environ.pop("NO_COLOR", None)
         if not color:
             environ["NO_COLOR"] = "1"
-        os.execve(sys.executable, [sys.executable, "-m", "azure_durable_py", *arguments], environ)
+        os.execve(program[0], [*program, *arguments], environ)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     shown = _read_terminal(terminal, until_shown)
     _, status = os.waitpid(pid, 0)

@@ -95,9 +95,13 @@ class Host:
 
     :param storage: what `--storage` takes.
     :param environ: app settings beside the test's own environment.
+    :param options: more options of `azure-durable start`.
     """
 
-    def __init__(self, app_dir: Path, storage: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, app_dir: Path, storage: str, environ: dict[str, str] | None = None, options: tuple[str, ...] = ()
+    ) -> None:
+        self._options = options
         self.port = free_port()
         self.origin = f"http://localhost:{self.port}"
         self._app_dir = app_dir
@@ -113,7 +117,7 @@ class Host:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "azure_durable_py", "start", str(self._app_dir)),
-                    *("--port", str(self.port), "--storage", self._storage),
+                    *("--port", str(self.port), "--storage", self._storage, *self._options),
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
