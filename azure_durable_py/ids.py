@@ -74,3 +74,17 @@ def check_instance_id(instance_id: str) -> str:
             "'/', '\\', '#', '?' and control characters are not allowed."
         )
     return instance_id
+
+
+def check_new_instance_id(instance_id: str) -> str:
+    """Return the id for a new orchestration if it obeys the rules, else raise.
+
+    Where one is that an older version let pass, `check_instance_id` lets it be looked at and purged.
+
+    :raises InvalidInstanceIdError: as of `check_instance_id`, or it is `.` or `..`.
+    """
+    if instance_id in (".", ".."):
+        raise InvalidInstanceIdError(
+            f"Instance id {instance_id!r} is a step in the path of an address: no URL would lead to the instance."
+        )
+    return check_instance_id(instance_id)

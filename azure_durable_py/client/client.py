@@ -55,7 +55,7 @@ from azure_durable_py.history.events import (
     ExecutionSuspended,
     ExecutionTerminated,
 )
-from azure_durable_py.ids import check_instance_id
+from azure_durable_py.ids import check_instance_id, check_new_instance_id
 from azure_durable_py.registry import Registry
 from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
@@ -264,7 +264,7 @@ class DurableOrchestrationClient(QueryClient, ResponseClient, EntityClient, meta
         :raises PayloadTooLargeError: the input or the tags are larger than the hub stores.
         """
         name = orchestrator_name(orchestration_function_name, self._registry)
-        instance_id = self._hub.ids.new() if instance_id is None else check_instance_id(instance_id)
+        instance_id = self._hub.ids.new() if instance_id is None else check_new_instance_id(instance_id)
         text = None if client_input is None else self._converter.serialize(client_input)
         request = StartRequest(
             instance_id=instance_id,

@@ -242,6 +242,18 @@ def test_an_unknown_entity_fails_its_caller_and_drops_signals():
     play(script)
 
 
+def test_signals_to_an_entity_that_nobody_declares_leave_nothing_behind():
+    async def script(game: Game) -> None:
+        game.entity(counter)
+        await game.start()
+        for number in range(3):
+            await game.client.signal_entity(EntityId("nobody", f"k{number}"), "go")
+        await game.at_rest()
+        assert [await game.store.inner.load_header(f"@nobody@k{number}") for number in range(3)] == [None] * 3
+
+    play(script)
+
+
 @pytest.mark.parametrize("size", [100, 20_000, 900_000])
 def test_inputs_states_and_results_have_any_size(size: int):
     async def notes(context: DurableOrchestrationContext) -> Any:

@@ -93,6 +93,20 @@ async def test_an_impossible_id_is_refused(call: Caller, bad: str):
     assert (await call("GET", f"/instances/{bad}")).status_code == 404
 
 
+@pytest.mark.parametrize("dots", [".", "..", "%2e%2e"])
+async def test_an_id_that_no_address_can_have_is_refused_for_what_is_new(call: Caller, dots: str):
+    response = await call("POST", f"/orchestrators/Hello/{dots}")
+    assert response.status_code == 400
+    assert "is a step in the path of an address" in content(response)["Message"]
+    assert (await call("GET", f"/instances/{dots}")).status_code == 404
+
+
+@pytest.mark.parametrize("path", [f"entities/counter/{'k' * 1100}", f"entities/{'n' * 1100}/k"])
+async def test_an_entity_with_an_impossible_id_is_refused(call: Caller, path: str):
+    assert (await call("POST", f"/{path}?op=add")).status_code == 400
+    assert (await call("GET", f"/{path}")).status_code in (400, 404)
+
+
 async def test_an_id_in_use_is_a_conflict(call: Caller):
     await call("POST", "/orchestrators/Hello/one")
     assert (await call("POST", "/orchestrators/Hello/one")).status_code == 409

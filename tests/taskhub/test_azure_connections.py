@@ -86,6 +86,10 @@ def test_a_name_is_found_as_the_functions_host_finds_it(key: str):
         ({NAME: "AccountKey=c2VjcmV0"}, "neither QueueEndpoint nor AccountName"),
         ({f"{NAME}__credential": "managedidentity"}, "__queueServiceUri nor"),
         ({f"{NAME}__queueServiceUri": "https://q.example"}, "__tableServiceUri nor"),
+        (
+            {NAME: "AccountName=a;AccountKey=a2V5;QueueEndpoint=http://u:c2VjcmV0@q;TableEndpoint=http://t"},
+            "a password",
+        ),
         ({f"{NAME}__accountName": "acct", f"{NAME}__credential": "password"}, "known is"),
         ({f"{NAME}__accountName": "acct", f"{NAME}__clientSecret": "c2VjcmV0"}, "__tenantId"),
         ({f"{NAME}__accountName": "acct", f"{NAME}__queueServiceUri": "http://q.example"}, "only sent over https"),

@@ -137,13 +137,19 @@ def _parse(text: str, name: str) -> Mapping[str, str]:
 def _endpoint(parts: Mapping[str, str], service: str, name: str) -> str:
     given = parts.get(f"{service}endpoint")
     if given:
-        return given.rstrip("/")
+        return _without_user(name, given.rstrip("/"))
     account = parts.get("accountname")
     if not account:
         raise _unusable(name, f"it has neither {service.title()}Endpoint nor AccountName")
     protocol = parts.get("defaultendpointsprotocol", "https")
     suffix = parts.get("endpointsuffix", "core.windows.net")
     return f"{protocol}://{account}.{service}.{suffix}"
+
+
+def _without_user(name: str, uri: str) -> str:
+    if "@" in urlsplit(uri).netloc:
+        raise _unusable(name, "an endpoint has a user name or a password in it, which storage does not take")
+    return uri
 
 
 def _require_https(name: str, *uris: str) -> None:
