@@ -243,11 +243,14 @@ def test_an_unknown_entity_fails_its_caller_and_drops_signals():
 
 
 def test_signals_to_an_entity_that_nobody_declares_leave_nothing_behind():
-    async def script(game: Game) -> None:
-        game.entity(counter)
-        await game.start()
+    async def signals(context: DurableOrchestrationContext) -> None:
         for number in range(3):
-            await game.client.signal_entity(EntityId("nobody", f"k{number}"), "go")
+            context.signal_entity(EntityId("nobody", f"k{number}"), "go")
+
+    async def script(game: Game) -> None:
+        game.orchestrator(signals)
+        await game.start()
+        await game.run("signals")
         await game.at_rest()
         assert [await game.store.inner.load_header(f"@nobody@k{number}") for number in range(3)] == [None] * 3
 
