@@ -19,6 +19,7 @@ from azure_durable_py.cli.shapes import camel
 from azure_durable_py.cli.target import HubTarget
 from azure_durable_py.errors import InstanceNotFoundError
 from azure_durable_py.history.events import PayloadRef
+from azure_durable_py.ids import EntityId
 from azure_durable_py.inspection.family import Family, read_family
 from azure_durable_py.inspection.instance import Inspection, inspect_instance
 from azure_durable_py.inspection.timeline import Timeline, read_timeline
@@ -68,9 +69,14 @@ class RemoteView:
         self._remote = remote
 
     async def inspect(self, instance_id: str) -> Inspection | None:
-        found = await self._read(Inspection, _instance(instance_id))
-        if found is None:
+        told = await self._ask(_entity(instance_id) if instance_id.startswith("@") else _instance(instance_id))
+        if told is None:
             return None
+        if "backlogEntries" in told:
+            # Of an entity the list of what it holds back has another name: that of the list is the number of them.
+            held = [{"key": "", "sentAt": None, **entry} for entry in told["backlogEntries"]]
+            told = {**told, "backlogSize": told["backlog"], "backlog": held}
+        found = cast("Inspection", from_json(Inspection, told))
         large = [name for name in _VALUES if isinstance(getattr(found, name), PayloadRef)]
         return replace(found, large=tuple(large), **dict.fromkeys(large))
 
@@ -81,12 +87,16 @@ class RemoteView:
         return await self._read(Family, f"{_instance(instance_id)}/family")
 
     async def _read(self, kind: type[T], path: str, **query: Any) -> T | None:
+        told = await self._ask(path, **query)
+        return None if told is None else cast("T", from_json(kind, told))
+
+    async def _ask(self, path: str, **query: Any) -> dict[str, Any] | None:
         given = {name: str(value) for name, value in query.items() if value is not None}
         try:
             answer = await self._remote.ask("GET", f"monitor/api/{path}", given)
         except InstanceNotFoundError:
             return None
-        return cast("T", from_json(kind, answer.value))
+        return cast("dict[str, Any]", answer.value)
 
 
 @asynccontextmanager
@@ -94,6 +104,11 @@ async def viewing(target: HubTarget) -> AsyncGenerator[InstanceView, None]:
     """A view of the instances that a command is about; the hub is open meanwhile."""
     async with target.connect() as client:
         yield RemoteView(client) if isinstance(client, RemoteClient) else HubView(client.hub)
+
+
+def _entity(instance_id: str) -> str:
+    entity_id = EntityId.get_entity_id(instance_id)
+    return f"entities/{quote(entity_id.name, safe='')}/{quote(entity_id.key, safe='')}"
 
 
 def _instance(instance_id: str) -> str:

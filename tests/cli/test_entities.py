@@ -68,22 +68,24 @@ def test_a_signal_may_be_for_later(workshop: Workshop, where: tuple[str, ...]) -
     assert ran(*listed).stderr == "There are no such entities.\n"
 
 
-def test_who_holds_the_lock_is_shown(workshop: Workshop) -> None:
-    ran("entities", "signal", "Counter@vault", "add", *workshop.hub, "--input", "1")
-    workshop.has_state("Counter@vault", "1")
-    keeper = workshop.lock("vault")
-    ran("entities", "signal", "Counter@vault", "add", *workshop.hub, "--input", "2")
+def test_who_holds_the_lock_is_shown(workshop: Workshop, where: tuple[str, ...]) -> None:
+    key = f"vault-{len(where)}"
+    entity = f"Counter@{key}"
+    ran("entities", "signal", entity, "add", *where, "--input", "1")
+    workshop.has_state(entity, "1")
+    keeper = workshop.lock(key)
+    ran("entities", "signal", entity, "add", *where, "--input", "2")
 
     def shown() -> str:
-        return ran("entities", "show", "Counter@vault", *workshop.hub).stdout
+        return ran("entities", "show", entity, *where).stdout
 
     until(lambda: "Held back until the lock is released" in shown(), 30, "the signal is held back")
     assert f"Locked by\t{keeper}" in shown()
     assert "State\n1\n" in shown()
-    listed = rows(ran("entities", "list", *workshop.hub, "--name", "Counter", "--prefix", "vault").stdout)
+    listed = rows(ran("entities", "list", *workshop.hub, "--name", "Counter", "--prefix", key).stdout)
     assert listed[1][2:] == [keeper, "1"]
-    ran("raise-event", keeper, "release", *workshop.hub)
-    workshop.has_state("Counter@vault", "3")
+    ran("raise-event", keeper, "release", *where)
+    workshop.has_state(entity, "3")
 
 
 def test_deleting_has_it_begin_anew(workshop: Workshop, where: tuple[str, ...]) -> None:
@@ -134,8 +136,8 @@ def test_what_names_no_entity_is_wrong_usage(workshop: Workshop, verb: str, name
     assert f"Error: {name!r} is no entity: give NAME@KEY, such as Counter@clicks." in result.stderr
 
 
-def test_an_entity_that_is_not_there_is_told(workshop: Workshop) -> None:
-    result = azure_durable("entities", "show", "Counter@nobody", *workshop.hub)
+def test_an_entity_that_is_not_there_is_told(workshop: Workshop, where: tuple[str, ...]) -> None:
+    result = azure_durable("entities", "show", "Counter@nobody", *where)
     assert result.exit_code == 3
     assert "There is no entity '@counter@nobody' in the task hub" in result.stderr
 

@@ -47,6 +47,16 @@ def test_json_tells_the_same(shop: Path) -> None:
     assert {queue["role"] for queue in told["queues"]} == {"instances", "activities", "poison"}
 
 
+def test_a_running_host_tells_of_its_hub(workshop: Workshop) -> None:
+    ran("start-new", "clean_up", *workshop.hub, "--id", "seen-by-url")
+    ran("wait", "seen-by-url", *workshop.url)
+    shown = ran("hub", "show", *workshop.url).stdout
+    assert "Task hub\tTestHubName\n" in shown
+    assert "\nCompleted\t" in shown
+    assert "testhubname-activities\tactivities\t" in shown
+    assert json.loads(ran("hub", "show", *workshop.url, "--json").stdout)["name"] == "TestHubName"
+
+
 def test_what_was_not_counted_is_told(shop: Path) -> None:
     result = ran("hub", "show", str(shop), "--most", "2")
     assert "Only the first 2 instances were counted. --most N counts more." in result.stderr
