@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("schedules", "schedules:schedules", "Look at schedules, create and change them."),
     ),
     "Task hub": (
-        CommandEntry("hub", "hub:hub", "Look at task hubs, and delete one."),
+        CommandEntry("hub", "hub:hub", "Look at task hubs, see to their keys, and delete one."),
         CommandEntry("repair", "repair:repair", "Wake instances that are stuck because messages were lost."),
         CommandEntry("delete-task-hub", "purging:delete_task_hub", "Delete the task hub"),
     ),

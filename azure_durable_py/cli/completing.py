@@ -29,3 +29,16 @@ def instance_ids(target: HubTarget, incomplete: str) -> list[CompletionItem]:
     with suppress(Exception):
         return asyncio.run(asyncio.wait_for(look(), _PATIENCE))
     return []
+
+
+def key_names(target: HubTarget, incomplete: str) -> list[CompletionItem]:
+    """The names of keys that begin so. Nothing, where the hub does not say."""
+
+    async def look() -> list[CompletionItem]:
+        async with target.open_client() as client:
+            found = await client.keys.list()
+        return [CompletionItem(key.name) for key in found if key.name.startswith(incomplete)][:_MOST]
+
+    with suppress(Exception):
+        return asyncio.run(asyncio.wait_for(look(), _PATIENCE))
+    return []

@@ -16,6 +16,7 @@ from azure_durable_py.errors import (
     InstanceNotFoundError,
     InvalidInstanceIdError,
     InvalidRequestError,
+    KeyNotFoundError,
     ScheduleNotFoundError,
 )
 
@@ -38,7 +39,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.ok: "It worked.",
     ExitCode.did_not_work: "It did not work; stderr says why, and what to do.",
     ExitCode.wrong_usage: "It was called wrongly.",
-    ExitCode.not_found: "There is no such instance, entity, schedule or task hub.",
+    ExitCode.not_found: "There is no such instance, entity, schedule, key or task hub.",
     ExitCode.instance_failed: "The instance that was waited for has failed.",
     ExitCode.timed_out: "What was waited for has not come in time.",
     ExitCode.instance_terminated: "The instance that was waited for was terminated or canceled.",
@@ -73,7 +74,7 @@ def as_command_error(error: BaseException) -> CommandError | None:
         return CommandError(f"{message}{end}{where}", ExitCode.wrong_usage)
     if isinstance(error, click.ClickException):
         return CommandError(error.format_message(), ExitCode(error.exit_code))
-    if isinstance(error, (InstanceNotFoundError, ScheduleNotFoundError)):
+    if isinstance(error, (InstanceNotFoundError, ScheduleNotFoundError, KeyNotFoundError)):
         return CommandError(str(error), ExitCode.not_found)
     if isinstance(error, (InvalidInstanceIdError, InvalidRequestError)):
         return CommandError(str(error), ExitCode.wrong_usage)
