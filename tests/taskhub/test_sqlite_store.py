@@ -20,10 +20,11 @@ import pytest
 
 from azure_durable_py.clock import Ids
 from azure_durable_py.errors import HubFormatError, StorageRejectedError, StorageUnavailableError
-from azure_durable_py.taskhub.protocol import Commit
+from azure_durable_py.taskhub.protocol import Commit, InstanceQuery, Kind
 from azure_durable_py.taskhub.sqlite import SqliteStore
-from azure_durable_py.taskhub.sqlite.database import open_file
+from azure_durable_py.taskhub.sqlite.database import BY_CREATION, open_file
 from tests.taskhub.building import T0, header, inbox, insert, keys_in_inbox, minutes
+from tests.taskhub.spoiling import execute
 
 
 class Hand:
@@ -292,7 +293,7 @@ def _run_together(script: str, *arguments: list[str], ends: int = 0) -> list[str
 COMPETITOR = """
 import asyncio, sys
 from azure_durable_py.errors import ConcurrencyConflictError
-from azure_durable_py.taskhub.protocol import Commit
+from azure_durable_py.taskhub.protocol import Commit, InstanceQuery, Kind
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from dataclasses import replace
 
@@ -386,4 +387,38 @@ async def test_what_was_answered_survives_the_death_of_the_process(tmp_path: Pat
     store = SqliteStore(path, hub_name="Shared")
     await store.open()
     assert await keys_in_inbox(store, "x") == ["1"]
+    await store.close()
+
+
+@pytest.mark.parametrize("narrow", [0, 3, 100])
+@pytest.mark.parametrize("has_index", [True, False])
+async def test_what_was_created_in_a_time_is_listed_alike_however_it_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: int, has_index: bool
+):
+    monkeypatch.setattr("azure_durable_py.taskhub.sqlite.listing._NARROW", narrow)
+    store = SqliteStore(str(tmp_path / "hub.db"), hub_name="Hub1")
+    await store.open()
+    for number in range(8):
+        # The later an id comes, the older it is.
+        await insert(store, f"x{number}", created_time=T0 - minutes(number))
+    await insert(store, "@a@b", kind=Kind.entity, created_time=T0)
+    if not has_index:
+        await execute(store, f"DROP INDEX {BY_CREATION}")
+    found: list[str] = []
+    token: str | None = None
+    while True:
+        page = await store.query(
+            InstanceQuery(
+                created_from=T0 - minutes(6), created_to=T0 - minutes(2), page_size=2, continuation_token=token
+            )
+        )
+        found += [item.instance_id for item in page.items]
+        token = page.continuation_token
+        if token is None:
+            break
+    assert found == ["x2", "x3", "x4", "x5", "x6"]
+    await store.close()
+    await store.open()
+    names = await store._open.read(lambda db: db.execute("SELECT name FROM sqlite_master").fetchall())
+    assert (BY_CREATION,) in names
     await store.close()

@@ -845,6 +845,8 @@ async def test_values_are_listed_only_when_asked_for(listing: TaskHubStore):
     for item in await listed(listing, with_values=False):
         assert (item.columns.input, item.columns.output, item.columns.custom_status) == (None, None, None)
         assert item.columns.execution_id == "e1"
+    for item in await listed(listing, with_values=False, with_custom_status=True):
+        assert (item.columns.input, item.columns.output, item.columns.custom_status) == (None, None, "3")
 
 
 async def test_every_column_is_listed(store: TaskHubStore):

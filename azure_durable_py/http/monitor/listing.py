@@ -95,6 +95,7 @@ class _Newest:
         self._top = top
         self._floor = query.created_from
         self._width: timedelta | None = width
+        self._looked = 0
         self.items: list[Listed] = []
         self.examined = 0
 
@@ -122,7 +123,7 @@ class _Newest:
             upper, after = low - _MOMENT, ""
             if self.examined >= MOST_EXAMINED:
                 return self._token(upper, "")
-            self._width = None if self._width is None else self._width * _GROWTH
+            self._grow()
 
     def _token(self, upper: datetime, after: str) -> str:
         return _token("newest", [_micros(upper), after, 0 if self._width is None else self._width // _MOMENT])
@@ -145,6 +146,12 @@ class _Newest:
             return False
         return True
 
+    def _grow(self) -> None:
+        """Look at so much at a time that it is likely to be just worth to sort."""
+        if self._width is not None:
+            factor = 0.6 * MOST_SORTED / max(1, self._looked)
+            self._width = max(self._width * min(max(factor, 1 / _GROWTH), _GROWTH), _LEAST_WINDOW)
+
     async def _window(self, low: datetime | None, upper: datetime | None) -> tuple[list[Listed], bool]:
         query = replace(self._query, created_from=low, created_to=upper, page_size=_PAGE)
         found: list[Listed] = []
@@ -155,6 +162,7 @@ class _Newest:
             found += [item for item in page.items if self._accepts is None or item.damaged or self._accepts(item)]
             if page.continuation_token is None:
                 self.examined += looked
+                self._looked = looked
                 return found, False
             if looked >= MOST_SORTED and (self._width is None or self._width > _LEAST_WINDOW):
                 return found, True

@@ -53,12 +53,19 @@ CREATE INDEX messages_by_visibility ON messages (queue, visible_at, id);
 """
 
 
+BY_CREATION = "instances_by_creation"
+"""The index by which listings find what was created within a short time. Nothing depends on it but how long they take,
+so it belongs to no version of the tables: whoever opens a file that has none makes it."""
+_INDEX = f"CREATE INDEX IF NOT EXISTS {BY_CREATION} ON instances (hub, kind, created_time)"
+
+
 def open_memory() -> sqlite3.Connection:
     """A new database in memory, which lives until it is closed."""
     # A sync client runs its event loop in a thread of its own; calls never overlap.
     db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     db.text_factory = _text
     _create_schema(db, "memory")
+    db.execute(_INDEX)
     return db
 
 
@@ -85,6 +92,9 @@ def open_file(path: str, busy_timeout: float) -> sqlite3.Connection:
         # On macOS only this reaches the disk itself.
         db.execute("PRAGMA fullfsync = ON")
         _create_schema(db, path)
+        with contextlib.suppress(sqlite3.OperationalError):
+            # While another process writes for long, it does without.
+            db.execute(_INDEX)
     except sqlite3.Error as error:
         _close(db)
         raise translate(error, path) from error
