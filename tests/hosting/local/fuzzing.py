@@ -34,9 +34,10 @@ class Caller(Enum):
 
 @dataclass(frozen=True)
 class Route:
-    """One route: `path` with `{names}`; `operation`: what a link must be for (None: no link will do).
+    """One route: `path` with `{names}`, absolute or below the management API.
 
-    `open`: anybody may call it. `keys`: those that open it, if it is an HTTP function that asks for one.
+    `operation`: what a link must be for (None: no link will do). `open`: anybody may call it. `is_function`: an HTTP
+    function that asks for one of these `keys`.
     """
 
     method: str
@@ -126,7 +127,7 @@ class Fuzzer:
             method, is_whole = rng.choice(_METHODS), False
         if not tame and rng.random() < 0.2:
             path, is_whole = rng.choice(_SPOILERS)(path, rng), False
-        if not route.is_function and not route.open and not path.startswith("/"):
+        if not path.startswith("/"):
             path = f"{rng.choice(BASES)}/{path}"
         odd = rng.choice((0, 0, 1)) if tame else rng.choice((0, 1, 2, 5))
         query = [f"{rng.choice(_PARAMETERS)}={rng.choice(_VALUES)}" for _ in range(odd)]
@@ -202,6 +203,8 @@ _NAMES: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "name": (("quick", "quick", "waits", "fails", "counter"), ("Quick", *_JUNK)),
     "key": (("k", "k2"), _JUNK),
     "event": (("go",), _JUNK),
+    "file": (("monitor.js", "monitor.css", "index.html"), ("../routes.py", "..%2froutes.py", "__init__.py", *_JUNK)),
+    "which": (("input", "output", "customStatus", "1.result"), ("1.", ".input", "99999999999999999999.input", *_JUNK)),
     "number": (("1",), ("-1", "2147483648", *_JUNK)),
 }
 _STRANGERS_NAMES = {
