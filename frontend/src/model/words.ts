@@ -37,8 +37,9 @@ export function age(time: number, now: number): string {
   if (ms < 5 * SECOND) return time > now ? "in a moment" : "just now";
   const [count, unit] =
     ms < MINUTE ? [ms / SECOND, "s"] : ms < HOUR ? [ms / MINUTE, "min"] : ms < DAY ? [ms / HOUR, "h"] : [ms / DAY, "d"];
-  const text = `${Math.floor(count)} ${unit}`;
-  return time > now ? `in ${text}` : `${text} ago`;
+  const ahead = time > now;
+  const text = `${ahead ? Math.round(count) : Math.floor(count)} ${unit}`;
+  return ahead ? `in ${text}` : `${text} ago`;
 }
 
 const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
@@ -71,7 +72,7 @@ function pad(number: number): string {
 
 /** How much a text of so many characters is. */
 export function size(characters: number): string {
-  if (characters < 1000) return `${characters} characters`;
+  if (characters < 1000) return count(characters, "character");
   if (characters < 1_000_000) return `${(characters / 1000).toFixed(1)} KB`;
   return `${(characters / 1_000_000).toFixed(1)} MB`;
 }

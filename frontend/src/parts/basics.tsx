@@ -114,15 +114,20 @@ export function Findings({ findings }: { findings: readonly Finding[] }) {
           <Sign path={FINDING_SIGNS[finding.level]} />
           <div>
             <p>
-              <strong>{LEVELS[finding.level]}:</strong> {finding.text}
+              <strong>{LEVELS[finding.level]}:</strong> {withTimes(finding.text)}
             </p>
-            {finding.mend && <p class="mend">{finding.mend}</p>}
+            {finding.mend && <p class="mend">{withTimes(finding.mend)}</p>}
             {finding.instanceId && <InstanceLink id={finding.instanceId} />}
           </div>
         </li>
       ))}
     </ul>
   );
+}
+
+/** A text in which moments in UTC are shown as everywhere on the page. */
+function withTimes(text: string): ComponentChildren {
+  return text.split(/(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/).map((part, at) => (at % 2 ? <When key={at} time={part} whole /> : part));
 }
 
 const LEVELS = { info: "Note", warning: "Warning", error: "Problem" };

@@ -36,8 +36,11 @@ export function Gantt({ lanes, began, ended, selected, select }: GanttProps) {
   const pointer = useSignal<number | null>(null);
   const brush = useSignal<Span | null>(null);
   const latest = useMemo(() => latestOf(lanes), [lanes]);
+  const namesakes = useMemo(() => namesakesOf(lanes), [lanes]);
   const end = Number.isNaN(ended) ? Math.max(now.value, latest) : Math.max(ended, latest);
-  const all: Span = { from: began, to: Math.max(end, began + 1) + Math.max(end - began, 1) * 0.04 };
+  // With room for what has no length at the beginning, and for words behind the last bar.
+  const length = Math.max(end - began, 1);
+  const all: Span = { from: began - length * 0.012, to: began + length * 1.09 };
   const span = chosen.value ? moved(chosen.value, 0, all) : all;
   const sight = useSight(scroller, lanes.length, ROW);
   const current = lanes.findIndex((lane) => lane.bars.some((bar) => bar.step.index === selected));
@@ -101,7 +104,8 @@ export function Gantt({ lanes, began, ended, selected, select }: GanttProps) {
     show(moved(span, (-by / width) * (span.to - span.from), all));
   });
 
-  const marks = marksOf(span, axis.current?.clientWidth ?? 700);
+  const width = axis.current?.clientWidth ?? 700;
+  const marks = marksOf(span, width);
   const percent = (moment: number): string => `${((moment - span.from) / (span.to - span.from)) * 100}%`;
   return (
     <div class="gantt">
@@ -196,8 +200,9 @@ export function Gantt({ lanes, began, ended, selected, select }: GanttProps) {
                 }}
               >
                 <div class="lane-name" title={lane.first.target ?? lane.first.name}>
-                  <KindSign kind={lane.first.kind} said={lane.first.name !== ""} />
+                  <KindSign kind={lane.first.kind} said={!["", KINDS[lane.first.kind].toLowerCase()].includes(lane.first.name.toLowerCase())} />
                   <span class="lane-text">{lane.first.name || KINDS[lane.first.kind]}</span>{" "}
+                  {lane.first.taskId !== null && namesakes.has(lane.first.name) && <span class="lane-task">#{lane.first.taskId}</span>}{" "}
                   {lane.attempts > 1 && (
                     <span class="attempts">
                       ×{lane.attempts}
@@ -207,7 +212,7 @@ export function Gantt({ lanes, began, ended, selected, select }: GanttProps) {
                   <span class={lane.outcome === "failed" ? "lane-failed" : "unseen"}>{OUTCOMES[lane.outcome].toLowerCase()}</span>{" "}
                 </div>
                 <div class="track" {...drag.handlers}>
-                  <Bars lane={lane} span={span} selected={selected} end={end} />
+                  <Bars lane={lane} span={span} selected={selected} end={end} width={width} />
                 </div>
               </div>
             );
@@ -228,7 +233,7 @@ function Brush({ brush, span }: { brush: Span; span: Span }) {
   return place && <span class="brush" style={{ left: `${place.left}%`, width: `${place.width}%` }} />;
 }
 
-function Bars({ lane, span, selected, end }: { lane: Lane; span: Span; selected: number | null; end: number }) {
+function Bars({ lane, span, selected, end, width }: { lane: Lane; span: Span; selected: number | null; end: number; width: number }) {
   let after: { left: number; text: string } | null = null;
   const bars = lane.bars.map(({ step, from, to }) => {
     const until = Number.isNaN(to) ? end : to;
@@ -245,11 +250,12 @@ function Bars({ lane, span, selected, end }: { lane: Lane; span: Span; selected:
     );
   });
   const label = after as { left: number; text: string } | null;
+  const fits = label !== null && ((100 - label.left) / 100) * width > 8 + label.text.length * 7;
   return (
     <>
       {bars}
       {label?.text && (
-        <span class={`bar-text${label.left > 88 ? " is-left" : ""}`} style={label.left > 88 ? { right: `${100.3 - label.left}%` } : { left: `${label.left}%` }}>
+        <span class={`bar-text${fits ? "" : " is-left"}`} style={fits ? { left: `${label.left}%` } : { right: `${100.3 - label.left}%` }}>
           {label.text}
         </span>
       )}
@@ -265,6 +271,14 @@ function lasted(lane: Lane, end: number): string {
 function lastOf(lane: Lane): Step {
   const attempts = lane.bars.filter((bar) => bar.step.kind !== "retry_delay");
   return (attempts.at(-1) ?? lane.bars[0])?.step ?? lane.first;
+}
+
+/** The names that more than one lane has. */
+function namesakesOf(lanes: readonly Lane[]): ReadonlySet<string> {
+  const once = new Set<string>();
+  const more = new Set<string>();
+  for (const { first } of lanes) (once.has(first.name) ? more : once).add(first.name);
+  return more;
 }
 
 function latestOf(lanes: readonly Lane[]): number {

@@ -66,7 +66,9 @@ export function HistoryView({ instance }: { instance: Inspection }) {
   const have = known.value;
   if (!have) return error.value ? <Trouble error={error.value} retry={retry} /> : <Loading />;
   const eventAt = (index: number): HistoryEvent | undefined => have.pages.get(Math.floor(index / PAGE))?.[index % PAGE];
-  const start = eventAt(0)?.timestamp;
+  // A turn begins after what it takes up: the first event is not the earliest.
+  const starts = [0, 1].flatMap((index) => eventAt(index)?.timestamp ?? []).map(millis);
+  const start = starts.length > 0 ? Math.min(...starts) : null;
   const chosen = selected.value === null ? undefined : eventAt(selected.value);
   return (
     <>
@@ -116,7 +118,7 @@ export function HistoryView({ instance }: { instance: Inspection }) {
                     </th>
                     <td class="cut">{event && subject(event)}</td>
                     <td class="number" title={event?.timestamp ? localTime(millis(event.timestamp)) : ""}>
-                      {event?.timestamp && start ? duration(millis(event.timestamp) - millis(start)) : "–"}
+                      {event?.timestamp && start !== null ? duration(millis(event.timestamp) - start) : "–"}
                     </td>
                   </tr>
                 );
@@ -141,7 +143,7 @@ function Gap({ rows }: { rows: number }) {
 
 function subject(event: HistoryEvent): string {
   const parts = [event.name, event.operation, event.status, event.reason].filter((part) => typeof part === "string" && part);
-  const task = event.taskId ?? event.eventId;
+  const task = event.taskId ?? event.id;
   if (typeof task === "number") parts.push(`task ${task}`);
   return parts.join(" · ");
 }

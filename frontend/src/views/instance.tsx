@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { dataPath, get } from "../api/client";
-import { refreshes, usePolled } from "../api/polling";
+import { usePolled } from "../api/polling";
 import type { Inspection, Waiting } from "../api/types";
 import { now } from "../model/clock";
 import { KINDS } from "../model/lanes";
@@ -217,7 +217,7 @@ function Wait({ wait, instance }: { wait: Waiting; instance: Inspection }) {
       <KindSign kind={wait.kind} />
       <div class="wait-text">
         <span>
-          {KINDS[wait.kind]} <strong>{wait.name}</strong>
+          {KINDS[wait.kind]} {wait.name.toLowerCase() !== KINDS[wait.kind].toLowerCase() && <strong>{wait.name}</strong>}
           {wait.attempt > 1 && <span class="tag">attempt {wait.attempt}</span>}
           {wait.target && (
             <>
@@ -377,7 +377,7 @@ export function Stored({ instance }: { instance: Inspection }) {
           </table>
         )}
       </Panel>
-      <Panel title="Identity" id="identity-title" side={<button type="button" class="quiet small" onClick={() => refreshes.value++}>Refresh</button>}>
+      <Panel title="Identity" id="identity-title">
         <dl class="facts">
           <Fact name="Execution id">
             <code>{instance.executionId || "–"}</code>
