@@ -146,12 +146,12 @@ async def test_time_is_zoomed_and_moved_by_keys_buttons_and_mouse(order: Running
     order.says.details["order-1"] |= {"completedTime": at(100)}
     order.says.steps["order-1"] = [step(0, "long", 0, 100), step(1, "late", 90, 100)]
     page = await open_page(f"{order.url}#/instances/order-1")
-    await expect(page.locator(".gantt-span")).to_have_text("1 min 44 s in sight")
+    await expect(page.locator(".gantt-span")).to_have_text("1 min 50 s in sight")
     await page.get_by_role("button", name="Zoom in").click()
-    await expect(page.locator(".gantt-span")).to_have_text("1 min 2 s in sight")
+    await expect(page.locator(".gantt-span")).to_have_text("1 min 6 s in sight")
     await page.get_by_role("listbox").focus()
     await page.keyboard.press("+")
-    await expect(page.locator(".gantt-span")).to_have_text("37 s in sight")
+    await expect(page.locator(".gantt-span")).to_have_text("40 s in sight")
     late = page.get_by_role("option", name="late").locator(".bar")
     await expect(late).to_have_count(0)
     for _ in range(5):
@@ -166,7 +166,7 @@ async def test_time_is_zoomed_and_moved_by_keys_buttons_and_mouse(order: Running
     await page.keyboard.down("Control")
     await page.mouse.wheel(0, -300)
     await page.keyboard.up("Control")
-    await expect(page.locator(".gantt-span")).to_have_text("38 s in sight")
+    await expect(page.locator(".gantt-span")).to_have_text("41 s in sight")
     await page.mouse.down()
     await page.mouse.move(axis["x"] + 20, axis["y"] + 60, steps=4)
     await page.mouse.up()
@@ -177,7 +177,7 @@ async def test_time_is_zoomed_and_moved_by_keys_buttons_and_mouse(order: Running
     await page.mouse.down()
     await page.mouse.move(axis["x"] + axis["width"] * 0.9, axis["y"] + 10, steps=4)
     await page.mouse.up()
-    await expect(page.locator(".gantt-span")).to_have_text("10 s in sight")
+    await expect(page.locator(".gantt-span")).to_have_text("11 s in sight")
     await expect(late).to_have_count(1)
 
 
