@@ -341,3 +341,31 @@ async def test_ids_of_all_kinds_are_addresses(host: RunningHost, open_page: Open
     await expect(page.get_by_role("heading", name=name)).to_be_visible()
     await page.reload()
     await expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+
+async def test_a_step_that_is_looked_at_stays_so_when_places_change(order: RunningHost, open_page: Opener):
+    awaited = step(6, "approval", 10, None, kind="event", taskId=None)
+    order.says.steps["order-1"] = [*STEPS, awaited]
+    page = await open_page(f"{order.url}#/instances/order-1", clock=True)
+    await page.get_by_role("option", name="approval").click()
+    about = page.get_by_role("complementary", name="Step")
+    await expect(about.get_by_role("heading")).to_have_text("approval")
+    order.says.steps["order-1"] = [*STEPS, step(6, "pack", 20, 21), {**awaited, "index": 7}]
+    await page.clock.run_for(3_000)
+    await expect(page.get_by_role("option", name="pack")).to_be_visible()
+    await expect(about.get_by_role("heading")).to_have_text("approval")
+    await expect(page.get_by_role("option", name="approval")).to_have_attribute("aria-selected", "true")
+
+
+async def test_what_nobody_waits_for_any_more_is_told_apart(order: RunningHost, open_page: Opener):
+    order.says.steps["order-1"] = [step(0, "timer", 0, 4, kind="timer", outcome="cancelled")]
+    page = await open_page(f"{order.url}#/instances/order-1")
+    await expect(page.get_by_role("listbox").get_by_role("option")).to_have_accessible_name("Timer cancelled 4.0 s")
+
+
+async def test_kinds_and_outcomes_of_a_newer_host_are_shown_by_their_own_names(order: RunningHost, open_page: Opener):
+    order.says.steps["order-1"] = [step(0, "work", 0, 4, kind="teleport", outcome="doubled")]
+    page = await open_page(f"{order.url}#/instances/order-1")
+    await expect(page.get_by_role("listbox").get_by_role("option")).to_have_accessible_name(
+        "teleport work doubled 4.0 s"
+    )

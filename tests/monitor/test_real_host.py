@@ -1,10 +1,9 @@
-"""The page on a real host: what is wrong with an instance is found out by looking, and mended by what the page offers."""
+"""The page on a real host: what is wrong with an instance is found out by looking, and mended by what is offered."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
@@ -144,7 +143,7 @@ async def test_why_an_instance_failed_and_where(shop: Host, open_page: Opener):
     lanes = page.get_by_role("listbox").get_by_role("option")
     await expect(lanes).to_have_count(2)
     await expect(lanes.nth(1)).to_contain_text("failed")
-    await lanes.nth(1).click()
+    await lanes.nth(1).get_by_text("charge").click()
     about = page.get_by_role("complementary", name="Step")
     await expect(about.get_by_role("button", name="Attempt 2")).to_be_visible()
     await expect(about).to_contain_text("function_app.py")

@@ -1,5 +1,6 @@
 // The timeline of an instance: its steps, of which only those that may have changed are asked for again.
 
+import { stepKey } from "../model/lanes";
 import { dataPath, get } from "./client";
 import { type Polled, usePolled } from "./polling";
 import type { Inspection, Step, Timeline } from "./types";
@@ -52,7 +53,7 @@ export function useStep(id: string, step: Step): Polled<Step> {
   return usePolled<Step>(JSON.stringify([id, step.index, step.outcome]), async (stop, last) => {
     const page = await get<Timeline>(dataPath(["instances", id, "timeline"], { skip: step.index, limit: 1, values: "true" }), stop);
     const found = page.steps[0];
-    if (!found) return last ?? step;
+    if (!found || stepKey(found) !== stepKey(step)) return last ?? step;
     return last && sameStep(found, last) ? last : found;
   });
 }

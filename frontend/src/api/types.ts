@@ -148,7 +148,7 @@ export interface Step {
   taskId: number | null;
   began: Time;
   ended: Time | null;
-  outcome: "open" | "completed" | "failed" | "void";
+  outcome: "open" | "completed" | "failed" | "void" | "cancelled";
   target: string | null;
   due: Time | null;
   attempt: number;

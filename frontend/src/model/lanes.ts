@@ -39,7 +39,8 @@ export function lanesOf(steps: readonly Step[]): Lane[] {
     // After a rewind an id may be used anew: what follows belongs to the newest.
     if (step.taskId !== null) byTask.set(step.taskId, lane);
   }
-  return lanes;
+  // Events that are waited for come last, whenever that began.
+  return lanes.sort((one, other) => one.from - other.from);
 }
 
 function join(lane: Lane, bar: Bar): void {
@@ -54,8 +55,7 @@ function join(lane: Lane, bar: Bar): void {
   lane.outcome = bar.step.outcome;
 }
 
-/** The kinds of steps, in words. */
-export const KINDS: Record<Step["kind"], string> = {
+const KINDS: Record<Step["kind"], string> = {
   activity: "Activity",
   http: "HTTP call",
   timer: "Timer",
@@ -69,12 +69,37 @@ export const KINDS: Record<Step["kind"], string> = {
   control: "Control",
 };
 
-/** The outcomes of steps, in words. */
-export const OUTCOMES: Record<Step["outcome"], string> = {
+/** A kind of steps, in words; one that a newer host has is named as it names it. */
+export function kindWord(kind: Step["kind"]): string {
+  return KINDS[kind] ?? kind;
+}
+
+/** What a step is called: its name, or its kind where it has no name of its own. */
+export function stepName({ name, kind }: { name: string; kind: Step["kind"] }): string {
+  return hasOwnName(name, kind) ? name : kindWord(kind);
+}
+
+/** Whether the name says more than the kind. */
+export function hasOwnName(name: string, kind: Step["kind"]): boolean {
+  return name !== "" && name.toLowerCase() !== kindWord(kind).toLowerCase();
+}
+
+/** What a step remains known by: places in the timeline may change as long as events are waited for. */
+export function stepKey({ taskId, kind, name, began, attempt }: Step): string {
+  return JSON.stringify([taskId, kind, name, began, attempt]);
+}
+
+/** An outcome, in words. */
+export function outcomeWord(outcome: Step["outcome"]): string {
+  return OUTCOMES[outcome] ?? outcome;
+}
+
+const OUTCOMES: Record<Step["outcome"], string> = {
   open: "Open",
   completed: "Completed",
   failed: "Failed",
   void: "Made void by a rewind",
+  cancelled: "Cancelled",
 };
 
 /** A sensible distance between the marks of a time axis, in milliseconds, for about `marks` of them. */

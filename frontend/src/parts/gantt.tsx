@@ -6,7 +6,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Step } from "../api/types";
 import { now } from "../model/clock";
-import { axisStep, KINDS, type Lane, OUTCOMES } from "../model/lanes";
+import { axisStep, hasOwnName, type Lane, outcomeWord, stepKey, stepName } from "../model/lanes";
 import { moved, placed, type Span, zoomed } from "../model/span";
 import { axisTime, duration, localTime } from "../model/words";
 import { Density } from "./density";
@@ -23,8 +23,8 @@ interface GanttProps {
   began: number;
   /** NaN: it has not ended. */
   ended: number;
-  /** The index of the step that is looked at. */
-  selected: number | null;
+  /** The step that is looked at. */
+  selected: Step | null;
   select: (step: Step | null) => void;
 }
 
@@ -43,7 +43,7 @@ export function Gantt({ lanes, began, ended, selected, select }: GanttProps) {
   const all: Span = { from: began - length * 0.012, to: began + length * 1.09 };
   const span = chosen.value ? moved(chosen.value, 0, all) : all;
   const sight = useSight(scroller, lanes.length, ROW);
-  const current = lanes.findIndex((lane) => lane.bars.some((bar) => bar.step.index === selected));
+  const current = selected === null ? -1 : lanes.findIndex((lane) => lane.bars.some((bar) => bar.step === selected));
 
   const show = (next: Span): void => {
     chosen.value = next.to - next.from >= (all.to - all.from) * 0.999 ? null : next;
@@ -183,7 +183,7 @@ export function Gantt({ lanes, began, ended, selected, select }: GanttProps) {
             const row = sight.first + at;
             return (
               <div
-                key={lane.first.index}
+                key={stepKey(lane.first)}
                 id={`lane-${row}`}
                 class={`lane${row === current ? " is-selected" : ""}`}
                 role="option"
@@ -196,12 +196,12 @@ export function Gantt({ lanes, began, ended, selected, select }: GanttProps) {
                   const index = (event.target as HTMLElement).closest<HTMLElement>("[data-step]")?.dataset.step;
                   const bar = lane.bars.find((each) => String(each.step.index) === index);
                   const step = bar?.step ?? lastOf(lane);
-                  select(step.index === selected ? null : step);
+                  select(step === selected ? null : step);
                 }}
               >
                 <div class="lane-name" title={lane.first.target ?? lane.first.name}>
-                  <KindSign kind={lane.first.kind} said={!["", KINDS[lane.first.kind].toLowerCase()].includes(lane.first.name.toLowerCase())} />
-                  <span class="lane-text">{lane.first.name || KINDS[lane.first.kind]}</span>{" "}
+                  <KindSign kind={lane.first.kind} said={hasOwnName(lane.first.name, lane.first.kind)} />
+                  <span class="lane-text">{stepName(lane.first)}</span>{" "}
                   {lane.first.taskId !== null && namesakes.has(lane.first.name) && <span class="lane-task">#{lane.first.taskId}</span>}{" "}
                   {lane.attempts > 1 && (
                     <span class="attempts">
@@ -209,7 +209,7 @@ export function Gantt({ lanes, began, ended, selected, select }: GanttProps) {
                       <span class="unseen"> attempts</span>
                     </span>
                   )}{" "}
-                  <span class={lane.outcome === "failed" ? "lane-failed" : "unseen"}>{OUTCOMES[lane.outcome].toLowerCase()}</span>{" "}
+                  <span class={lane.outcome === "failed" ? "lane-failed" : "unseen"}>{outcomeWord(lane.outcome).toLowerCase()}</span>{" "}
                 </div>
                 <div class="track" {...drag.handlers}>
                   <Bars lane={lane} span={span} selected={selected} end={end} width={width} />
@@ -233,7 +233,7 @@ function Brush({ brush, span }: { brush: Span; span: Span }) {
   return place && <span class="brush" style={{ left: `${place.left}%`, width: `${place.width}%` }} />;
 }
 
-function Bars({ lane, span, selected, end, width }: { lane: Lane; span: Span; selected: number | null; end: number; width: number }) {
+function Bars({ lane, span, selected, end, width }: { lane: Lane; span: Span; selected: Step | null; end: number; width: number }) {
   let after: { left: number; text: string } | null = null;
   const bars = lane.bars.map(({ step, from, to }) => {
     const until = Number.isNaN(to) ? end : to;
@@ -243,7 +243,7 @@ function Bars({ lane, span, selected, end, width }: { lane: Lane; span: Span; se
     return (
       <span
         key={step.index}
-        class={`bar kind-${step.kind} is-${step.outcome}${step.index === selected ? " is-selected" : ""}`}
+        class={`bar kind-${step.kind} is-${step.outcome}${step === selected ? " is-selected" : ""}`}
         data-step={step.index}
         style={{ left: `${place.left}%`, width: `${place.width}%` }}
       />

@@ -1,7 +1,7 @@
 // The kinds of steps as signs.
 
 import type { StepKind } from "../api/types";
-import { KINDS } from "../model/lanes";
+import { kindWord } from "../model/lanes";
 import { Sign } from "./basics";
 
 const PATHS: Record<StepKind, string> = {
@@ -21,9 +21,9 @@ const PATHS: Record<StepKind, string> = {
 /** The sign of a kind, with its name for whoever hovers, and for screen readers where it does not stand beside it. */
 export function KindSign({ kind, said = false }: { kind: StepKind; said?: boolean }) {
   return (
-    <span class={`kind kind-${kind}`} title={KINDS[kind]}>
-      <Sign path={PATHS[kind]} />
-      {said && <span class="unseen">{KINDS[kind]} </span>}
+    <span class={`kind kind-${kind}`} title={kindWord(kind)}>
+      <Sign path={PATHS[kind] ?? PATHS.control} />
+      {said && <span class="unseen">{kindWord(kind)} </span>}
     </span>
   );
 }

@@ -6,7 +6,7 @@ import { dataPath, get } from "../api/client";
 import { usePolled } from "../api/polling";
 import type { Inspection, Waiting } from "../api/types";
 import { now } from "../model/clock";
-import { KINDS } from "../model/lanes";
+import { hasOwnName, kindWord } from "../model/lanes";
 import { changeQuery, linkTo, linkToInstance, place } from "../model/route";
 import { isFinished } from "../model/status";
 import { count, duration, localTime, millis } from "../model/words";
@@ -217,7 +217,7 @@ function Wait({ wait, instance }: { wait: Waiting; instance: Inspection }) {
       <KindSign kind={wait.kind} />
       <div class="wait-text">
         <span>
-          {KINDS[wait.kind]} {wait.name.toLowerCase() !== KINDS[wait.kind].toLowerCase() && <strong>{wait.name}</strong>}
+          {kindWord(wait.kind)} {hasOwnName(wait.name, wait.kind) && <strong>{wait.name}</strong>}
           {wait.attempt > 1 && <span class="tag">attempt {wait.attempt}</span>}
           {wait.target && (
             <>

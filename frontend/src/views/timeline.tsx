@@ -6,7 +6,7 @@ import { dataPath } from "../api/client";
 import { useStep, useTimeline } from "../api/timeline";
 import type { Inspection, Step } from "../api/types";
 import { now } from "../model/clock";
-import { KINDS, type Lane, lanesOf, OUTCOMES } from "../model/lanes";
+import { kindWord, type Lane, lanesOf, outcomeWord, stepKey, stepName } from "../model/lanes";
 import { count, duration, millis } from "../model/words";
 import { Empty, InstanceLink, Loading, Trouble, When } from "../parts/basics";
 import { FailureView } from "../parts/failure";
@@ -21,7 +21,7 @@ export function TimelineView({ instance }: { instance: Inspection }) {
   const form = useSignal<"chart" | "table">("chart");
   const which = useSignal<"all" | "failed" | "open">("all");
   const search = useSignal("");
-  const selected = useSignal<number | null>(null);
+  const selected = useSignal<string | null>(null);
   const lanes = useMemo(() => lanesOf(data?.steps ?? []), [data?.steps]);
   const wanted = search.value.trim().toLowerCase();
   const shown = useMemo(
@@ -31,10 +31,13 @@ export function TimelineView({ instance }: { instance: Inspection }) {
         : lanes.filter((lane) => (which.value === "all" || isOf(lane, which.value)) && (!wanted || speaksOf(lane, wanted))),
     [lanes, which.value, wanted],
   );
+  const step = useMemo(
+    () => (selected.value === null ? null : (data?.steps.find((each) => stepKey(each) === selected.value) ?? null)),
+    [data?.steps, selected.value],
+  );
   if (!data) return error ? <Trouble error={error} retry={refresh} /> : <Loading />;
-  const step = selected.value === null ? null : (data.steps[selected.value] ?? null);
   const select = (chosen: Step | null): void => {
-    selected.value = chosen ? chosen.index : null;
+    selected.value = chosen ? stepKey(chosen) : null;
   };
   return (
     <>
@@ -81,9 +84,9 @@ export function TimelineView({ instance }: { instance: Inspection }) {
       ) : (
         <div class={`timeline${step ? " has-step" : ""}`}>
           {form.value === "chart" ? (
-            <Gantt lanes={shown} began={millis(data.began)} ended={data.ended ? millis(data.ended) : Number.NaN} selected={selected.value} select={select} />
+            <Gantt lanes={shown} began={millis(data.began)} ended={data.ended ? millis(data.ended) : Number.NaN} selected={step} select={select} />
           ) : (
-            <StepTable lanes={shown} began={millis(data.began)} selected={selected.value} select={select} />
+            <StepTable lanes={shown} began={millis(data.began)} selected={step} select={select} />
           )}
           {step && <StepView instance={instance} step={step} lane={lanes.find((lane) => lane.bars.some((bar) => bar.step.index === step.index))} select={select} />}
         </div>
@@ -98,12 +101,12 @@ function isOf(lane: Lane, which: "failed" | "open"): boolean {
 
 function speaksOf(lane: Lane, wanted: string): boolean {
   const { name, target, kind } = lane.first;
-  return [name, target ?? "", KINDS[kind]].some((text) => text.toLowerCase().includes(wanted));
+  return [name, target ?? "", kindWord(kind)].some((text) => text.toLowerCase().includes(wanted));
 }
 
 const ROW = 34;
 
-function StepTable({ lanes, began, selected, select }: { lanes: readonly Lane[]; began: number; selected: number | null; select: (step: Step | null) => void }) {
+function StepTable({ lanes, began, selected, select }: { lanes: readonly Lane[]; began: number; selected: Step | null; select: (step: Step | null) => void }) {
   const scroller = useRef<HTMLDivElement>(null);
   const bars = useMemo(() => lanes.flatMap((lane) => lane.bars), [lanes]);
   const sight = useSight(scroller, bars.length, ROW);
@@ -130,14 +133,14 @@ function StepTable({ lanes, began, selected, select }: { lanes: readonly Lane[];
         <tbody>
           {sight.first > 0 && <Gap rows={sight.first} />}
           {bars.slice(sight.first, sight.end).map(({ step, from, to }, at) => (
-            <tr key={step.index} aria-rowindex={sight.first + at + 2} class={step.index === selected ? "is-selected" : ""}>
+            <tr key={step.index} aria-rowindex={sight.first + at + 2} class={step === selected ? "is-selected" : ""}>
               <td>
                 <OutcomeText outcome={step.outcome} />
               </td>
-              <td>{KINDS[step.kind]}</td>
+              <td>{kindWord(step.kind)}</td>
               <th scope="row">
-                <button type="button" class="link" aria-pressed={step.index === selected} onClick={() => select(step.index === selected ? null : step)}>
-                  {step.name || KINDS[step.kind]}
+                <button type="button" class="link" aria-pressed={step === selected} onClick={() => select(step === selected ? null : step)}>
+                  {stepName(step)}
                   {step.attempt > 1 && ` (attempt ${step.attempt})`}
                 </button>
               </th>
@@ -162,7 +165,7 @@ function Gap({ rows }: { rows: number }) {
 
 /** The outcome of a step: a word and a colour. */
 export function OutcomeText({ outcome }: { outcome: Step["outcome"] }) {
-  return <span class={`outcome is-${outcome}`}>{OUTCOMES[outcome]}</span>;
+  return <span class={`outcome is-${outcome}`}>{outcomeWord(outcome)}</span>;
 }
 
 function StepView({ instance, step, lane, select }: { instance: Inspection; step: Step; lane: Lane | undefined; select: (step: Step | null) => void }) {
@@ -174,7 +177,7 @@ function StepView({ instance, step, lane, select }: { instance: Inspection; step
     <aside class="step" aria-label="Step">
       <header>
         <h3>
-          <KindSign kind={step.kind} /> {step.name || KINDS[step.kind]}
+          <KindSign kind={step.kind} /> {stepName(step)}
         </h3>
         <button type="button" class="quiet" aria-label="Close the step" onClick={() => select(null)}>
           ✕
@@ -184,7 +187,7 @@ function StepView({ instance, step, lane, select }: { instance: Inspection; step
         <div>
           <dt>Kind</dt>
           <dd>
-            {KINDS[step.kind]}
+            {kindWord(step.kind)}
             {step.attempt > 1 && `, attempt ${step.attempt}`}
           </dd>
         </div>
