@@ -52,16 +52,25 @@ class Tracing:
         return self._tracer
 
     def start(
-        self, name: str, kind: SpanKind, start: datetime, attributes: Attributes, parent: TraceContext | None
+        self,
+        name: str,
+        kind: SpanKind,
+        start: datetime,
+        attributes: Attributes,
+        parent: TraceContext | None,
+        *,
+        within: bool = False,
     ) -> Span | None:
         """Start a span. None: nobody wants spans.
 
-        :param parent: what it is a part of; None: of what is under way here, or of nothing.
+        :param parent: what it is a part of; None: it begins a trace.
+        :param within: whether it is then a part of what is under way here, if there is something.
         """
         tracer = self.tracer
         if tracer is None:
             return None
-        around = None if parent is None else context_of(parent)
+        alone = None if within else otel_context.Context()
+        around = alone if parent is None else context_of(parent)
         return tracer.start_span(name, around, kind, dict(attributes), start_time=nanoseconds(start))
 
     def write(self, ended: EndedSpan) -> None:

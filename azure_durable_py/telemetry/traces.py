@@ -168,8 +168,11 @@ class _Within(Observation):
 class _Running(Observation):
     """A span around something that runs here, current while it does.
 
-    :param parent: what it is a part of; None: of what is under way here, or of nothing.
+    :param parent: what it is a part of; None: it begins a trace.
     """
+
+    within = False
+    """Whether it is then a part of what is under way here."""
 
     def __init__(
         self, owner: TraceObserver, name: str, kind: SpanKind, attributes: Attributes, parent: TraceContext | None
@@ -185,7 +188,9 @@ class _Running(Observation):
 
     def __enter__(self) -> Observation:
         owner = self._owner
-        self.span = owner.tracing.start(self._name, self._kind, owner.now(), self._attributes, self._parent)
+        self.span = owner.tracing.start(
+            self._name, self._kind, owner.now(), self._attributes, self._parent, within=self.within
+        )
         if self.span is not None:
             self._token = otel_context.attach(trace.set_span_in_context(self.span))
             self.trace = stored(self.span.get_span_context())
@@ -219,6 +224,8 @@ class _Running(Observation):
 
 class _Sending(_Running):
     """The sending of something by a client. What it raises is how it ended."""
+
+    within = True
 
     def left(self, error: BaseException | None) -> None:
         if error is not None and self.span is not None:

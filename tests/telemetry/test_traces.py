@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import SpanKind, StatusCode
 
 import azure_durable_py as df
+from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.testing import VirtualHub
 from azure_durable_py.worker.activities.runner import run_in_thread, run_inline
 from tests.telemetry.tracing import Traced, at, shown, trace
@@ -483,3 +484,77 @@ def test_a_signal_that_waits_for_a_lock_is_a_part_of_the_trace_that_sent_it():
     traced = trace(app, scenario)
     [done] = traced.children(traced.one("entity:counter:add", "PRODUCER"))
     assert at(done.start_time) - at(traced.one("entity:counter:add", "PRODUCER").end_time) > timedelta(minutes=50)
+
+
+def test_an_operation_that_nobody_traced_begins_a_trace_whatever_is_under_way_where_it_runs():
+    provider = TracerProvider(shutdown_on_exit=False)
+
+    async def scenario(hub: VirtualHub) -> None:
+        bare = TaskHub(hub.store, hub.clock)
+        await bare.open()
+        await df.DurableOrchestrationClient(bare, hub.settings).signal_entity(COUNTER, "add", 1)
+        with api.use_span(provider.get_tracer("host").start_span("queue trigger"), end_on_exit=True):
+            await hub.start_worker()
+        await hub.at_rest()
+
+    traced = trace(app, scenario, provider=provider, workers=0)
+    assert sorted(traced.tree()) == ["CONSUMER entity:counter:add", "INTERNAL queue trigger"]
+
+
+def test_what_a_client_fails_to_send_is_a_failed_span():
+    async def scenario(hub: VirtualHub) -> None:
+        await hub.client.start_new("sleeper", "it")
+        with pytest.raises(df.InstanceAlreadyExistsError):
+            await hub.client.start_new("sleeper", "it")
+
+    traced = trace(app, scenario, whole=False)
+    first, second = traced.named("create_orchestration:sleeper")
+    assert first.status.status_code is StatusCode.UNSET
+    assert second.status.status_code is StatusCode.ERROR
+    assert shown(second)["error.type"] == "azure_durable_py.errors.InstanceAlreadyExistsError"
+
+
+def test_what_code_sends_from_an_activity_is_a_part_of_its_run():
+    one = df.DFApp()
+
+    @one.orchestration_trigger(context_name="context")
+    def outer(context: Context):
+        yield context.call_activity("starts", None)
+
+    @one.orchestration_trigger(context_name="context")
+    def inner(context: Context):
+        return context.get_input()
+
+    @one.activity_trigger(input_name="value")
+    @one.durable_client_input(client_name="client")
+    async def starts(value: Any, client: df.DurableOrchestrationClient) -> None:
+        await client.start_new("inner", "the-inner")
+
+    async def scenario(hub: VirtualHub) -> None:
+        await hub.client.wait_for_completion(await hub.client.start_new("outer", "it"))
+        await hub.at_rest()
+
+    assert trace(one, scenario).tree() == [
+        "PRODUCER create_orchestration:outer",
+        "  SERVER orchestration:outer Completed",
+        "    CLIENT activity:starts",
+        "      SERVER activity:starts",
+        "        PRODUCER create_orchestration:inner",
+        "          SERVER orchestration:inner Completed",
+    ]
+
+
+def test_a_run_that_ends_with_its_worker_is_told_to_have_been_stopped():
+    async def scenario(hub: VirtualHub) -> None:
+        await hub.client.start_new("calls", "it", "user_span")
+        await asyncio.sleep(0.5)
+        await hub.workers[0].stop(0.0)
+        await hub.start_worker()
+        await hub.client.wait_for_completion("it")
+
+    provider = PROVIDER["now"] = TracerProvider(shutdown_on_exit=False)
+    traced = trace(app, scenario, provider=provider)
+    assert [line.strip() for line in traced.tree() if "SERVER activity" in line] == [
+        "SERVER activity:user_span Stopped",
+        "SERVER activity:user_span",
+    ]
