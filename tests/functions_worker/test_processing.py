@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import re
 import time
+from urllib.parse import quote
 
 import pytest
 
+from azure_durable_py.taskhub.azure import AzureStore, StorageConnection
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.keyring import KeyName
 from tests.functions_worker.conftest import MakeApp, StartHost, finished
 
 pytestmark = pytest.mark.azurite
@@ -121,6 +126,31 @@ async def test_an_unsigned_management_request_is_refused(make_app: MakeApp, star
     host = await start_host(make_app(APP))
     answer = await host.request("GET", "durabletask/instances/some-instance")
     assert answer["status"] == 401
+
+
+async def test_the_monitor_is_served_and_its_data_needs_the_key(
+    make_app: MakeApp, start_host: StartHost, azurite: str, hub_name: str
+):
+    host = await start_host(make_app(APP))
+    await finished(host, await host.request("POST", "start/chain"))
+    page = await host.request("GET", "durabletask/monitor")
+    assert (page["status"], "<!doctype html>" in page["body"]) == (200, True)
+    script = re.findall(r'src="([^"]+)"', page["body"])[0]
+    assert (await host.request("GET", f"durabletask/{script}"))["status"] == 200
+    assert (await host.request("GET", "durabletask/monitor/api/instances"))["status"] == 401
+    hub = TaskHub(AzureStore(StorageConnection.from_connection_string(azurite), hub_name=hub_name))
+    await hub.open()
+    key = quote((await hub.keys.current()).key(KeyName.parse("system/durabletask_extension")).value, safe="")
+    await hub.close()
+    answer = await host.request("GET", f"durabletask/monitor/api/instances?status=Completed&code={key}")
+    assert answer["status"] == 200
+    assert {name.lower(): value for name, value in answer["headers"].items()}["x-frame-options"] == "DENY"
+    [item] = json.loads(answer["body"])["items"]
+    assert (item["name"], item["runtimeStatus"]) == ("chain", "Completed")
+    path = f"durabletask/monitor/api/instances/{item['instanceId']}/timeline?code={key}"
+    steps = json.loads((await host.request("GET", path))["body"])["steps"]
+    assert [(step["name"], step["outcome"]) for step in steps] == [("hello", "completed")] * 3
+    assert host.failures == []
 
 
 async def test_a_surplus_of_activities_goes_through_the_queue(make_app: MakeApp, start_host: StartHost):

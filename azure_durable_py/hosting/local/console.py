@@ -51,6 +51,7 @@ def banner(served: Served, color: bool) -> str:
         "",
         f"App             {served.app_dir}",
         f"Storage         {served.storage}",
+        f"Monitor         {served.origin}{served.webhooks}/monitor",
         f"Management API  {served.origin}{served.webhooks}{'' if served.access.trusts_local else ' (asks for a key)'}",
         *_about_keys(served),
         "",

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,31 @@ async def test_management_urls_lead_to_the_instance(host: LocalHost) -> None:
             assert response.status == 200
 
 
+async def test_the_monitor_is_found_and_shows_the_hub(host: LocalHost) -> None:
+    served = await host.start()
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{served.origin}/v1/start-async") as response:
+            instance_id = (await response.json())["id"]
+        for place in ("monitor", "monitor/", "v1/durabletask/monitor"):
+            async with session.get(f"{served.origin}/{place}") as response:
+                assert (response.status, response.content_type) == (200, "text/html")
+                assert response.url.path.endswith("/durabletask/monitor")
+                page = await response.text()
+        script = re.findall(r'src="([^"]+)"', page)[0]
+        base = f"{served.origin}/runtime/webhooks/durabletask"
+        async with session.get(f"{base}/{script}") as response:
+            assert (response.status, response.content_type) == (200, "text/javascript")
+        async with session.get(f"{base}/monitor/api/overview") as response:
+            overview = await response.json()
+        assert (overview["name"], overview["app"]["activities"]) == ("SampleHub", ["say_hello", "which_hub"])
+        async with session.get(f"{base}/monitor/api/instances") as response:
+            assert [item["instanceId"] for item in (await response.json())["items"]] == [instance_id]
+            assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        # A page of somebody else, in a browser on this machine.
+        async with session.get(f"{base}/monitor/api/instances", headers={"Origin": "https://evil.example"}) as response:
+            assert response.status == 401
+
+
 async def test_anybody_may_ask_whether_the_worker_does_its_work(host: LocalHost) -> None:
     served = await host.start()
     url, stranger = f"{served.origin}/runtime/health", {"Host": "evil.example", "X-Forwarded-For": "203.0.113.9"}
@@ -233,6 +259,7 @@ async def test_the_banner_tells_what_is_served_and_where(host: LocalHost, app_di
         "on_start:    timerTrigger",
         "on_message: queueTrigger: its trigger needs the Functions host",
         "Storage         SQLite hub SampleHub (in memory)",
+        f"Monitor         {served.origin}/runtime/webhooks/durabletask/monitor",
         f"Management API  {served.origin}/runtime/webhooks/durabletask",
         str(app_dir),
     ]:
@@ -384,6 +411,13 @@ async def test_a_host_that_others_reach_asks_for_keys(reachable: LocalHost) -> N
         system = ring.key(KeyName.parse("system/durabletask_extension")).value
         async with session.get(f"{served.origin}/v1/durabletask/instances", params={"code": system}) as response:
             assert response.status == 200
+        # The page is for anybody; what it shows is not.
+        async with session.get(f"{served.origin}/monitor") as response:
+            assert response.status == 200
+        data = f"{served.origin}/runtime/webhooks/durabletask/monitor/api/overview"
+        for headers, status in (({}, 401), ({"x-functions-key": key}, 401), ({"x-functions-key": system}, 200)):
+            async with session.get(data, headers=headers) as response:
+                assert response.status == status
 
 
 async def test_the_banner_tells_how_to_get_a_key_and_no_key(reachable: LocalHost) -> None:

@@ -311,3 +311,16 @@ def test_a_missing_request_parameter_is_refused(app: DFApp) -> None:
 
     with pytest.raises(RegistrationError, match="has no parameter 'req', which route"):
         sort_functions(app, "api", {})
+
+
+async def test_an_app_may_have_a_function_where_the_monitor_would_be(app: DFApp, serve: Serve) -> None:
+    @app.route(route="monitor", methods=["GET"])
+    def mine(req: func.HttpRequest) -> str:
+        return "mine"
+
+    served = await serve("")
+    assert (await served.ask("GET", "/monitor"))[2] == b"mine"
+    other = await serve("api")
+    status, headers, _ = await other.ask("GET", "/monitor", allow_redirects=False)
+    assert (status, headers["Location"]) == (302, "/runtime/webhooks/durabletask/monitor")
+    assert (await other.ask("POST", "/monitor", allow_redirects=False))[0] == 404
