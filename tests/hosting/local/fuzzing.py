@@ -10,7 +10,7 @@ import json
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from urllib.parse import quote, urlsplit
 
@@ -127,6 +127,9 @@ class Fuzzer:
             method, is_whole = rng.choice(_METHODS), False
         if not tame and rng.random() < 0.2:
             path, is_whole = rng.choice(_SPOILERS)(path, rng), False
+        if path.strip("/").lower() in {public.path for public in self.routes if public.open}:
+            # What is left of it is an address that anybody may have.
+            route = replace(route, open=True, is_function=False)
         if not path.startswith("/"):
             path = f"{rng.choice(BASES)}/{path}"
         odd = rng.choice((0, 0, 1)) if tame else rng.choice((0, 1, 2, 5))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import azure.functions as func
@@ -13,6 +16,8 @@ from azure_durable_py.errors import SettingsError
 from azure_durable_py.hosting.local.limits import HttpLimits
 from azure_durable_py.hosting.local.seldom import Seldom
 from tests.hosting.local.serving import Serve
+
+ROOT = Path(__file__).parent.parent.parent.parent
 
 
 def host_json(**settings: Any) -> dict[str, Any]:
@@ -55,6 +60,25 @@ def test_what_host_json_says_is_taken() -> None:
 def test_what_cannot_be_used_is_refused(name: str, value: Any) -> None:
     with pytest.raises(SettingsError, match=rf"^host\.json: extensions\.http\.{name} is {value!r}; accepted is "):
         HttpLimits.from_host_json(host_json(**{name: value}))
+
+
+def test_the_settings_that_are_documented_are_those_that_are_read() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `extensions\.http\.(\w+)` \|", page, re.MULTILINE)
+    read: list[str] = []
+
+    class Recording(dict[str, Any]):
+        """A section of host.json that says what it is asked for."""
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(rows)
+
+        def get(self, key: str, default: Any = None) -> Any:
+            read.append(key)
+            return default
+
+    HttpLimits.from_host_json({"extensions": {"http": Recording()}})
+    assert ["routePrefix", *read] == rows
 
 
 class Gate:
