@@ -137,7 +137,7 @@ def _of_orchestration(found: Evidence, state: InstanceState) -> list[Waiting]:
             step.target,
             step.attempt,
             found.joined.last_failures.get(at),
-            _whose(step.kind, step.task_id in queued, found.activity_queue),
+            _whose(step.kind, step.task_id in queued, found.activity_queue) or step.detail,
         )
         for at, step in enumerate(found.joined.steps)
         if step.outcome is StepOutcome.open

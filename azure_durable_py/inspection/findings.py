@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.inspection.evidence import A_WHILE, Evidence
 from azure_durable_py.inspection.report import Finding, Waiting
-from azure_durable_py.inspection.steps import StepKind
+from azure_durable_py.inspection.steps import StepKind, StepOutcome
 from azure_durable_py.inspection.timeline import failure_in_tail
 from azure_durable_py.taskhub.life import OVERDUE
 from azure_durable_py.times import UTC
@@ -87,15 +87,25 @@ def _ended(found: Evidence) -> Iterator[Finding]:
     if columns.runtime_status == "Failed":
         failure = failure_of(found)
         told = "it is not kept why" if failure is None else told_failure(failure)
+        attempts = _attempts_before_the_end(found)
         yield Finding(
             "error",
-            f"It failed: {told}",
+            f"It failed{f', after {attempts} attempts' if attempts > 1 else ''}: {told}",
             "Mend what it failed of, then rewind it: it goes on from there. Or restart it: it begins anew.",
         )
     elif columns.runtime_status == "Terminated":
         reason = joined.terminated.reason if joined.terminated is not None else None
         at = f" at {shown_moment(columns.completed_time)}" if columns.completed_time else ""
         yield Finding("info", f"It was terminated{at}{f': {_short(reason)}' if reason else '.'}", None)
+
+
+def _attempts_before_the_end(found: Evidence) -> int:
+    """How often was tried what failed last, if that is what ended the instance."""
+    failure = found.joined.failure
+    failed = next((step for step in reversed(found.joined.steps) if step.outcome is StepOutcome.failed), None)
+    if failure is None or failed is None or failed.failure is None or failed.failure.message not in failure.message:
+        return 1
+    return failed.attempt
 
 
 def failure_of(found: Evidence) -> FailureDetails | None:
@@ -263,7 +273,11 @@ def _activity(found: Evidence, wait: Waiting, others: int) -> Iterator[Finding]:
 def _retry(wait: Waiting) -> Iterator[Finding]:
     why = "" if wait.last_failure is None else f": {told_failure(wait.last_failure)}"
     due = "later" if wait.due is None else f"at {shown_moment(wait.due)}"
-    yield Finding("warning", f"{wait.name!r} failed, and attempt {wait.attempt} begins {due}{why}", None)
+    most = f" of {int(found[1]) + 1}" if (found := _MOST_RETRIES.fullmatch(wait.detail or "")) else ""
+    yield Finding("warning", f"{wait.name!r} failed, and attempt {wait.attempt}{most} begins {due}{why}", None)
+
+
+_MOST_RETRIES = re.compile(r"retry \d+ of (\d+)")
 
 
 def _child(found: Evidence, wait: Waiting, others: int) -> Iterator[Finding]:
@@ -382,12 +396,14 @@ def told_failure(failure: FailureDetails) -> str:
     cause = failure
     while cause.inner_failure is not None:
         cause = cause.inner_failure
-    kind = cause.error_type.rpartition(".")[2]
-    # What wraps a failure says what failed; the cause says why.
-    outer = f"{_short(failure.message)} - " if cause is not failure and cause.message not in failure.message else ""
-    message = failure.message if cause is not failure and not outer else cause.message
     place = place_of_failure(cause) or place_of_failure(failure)
-    return f"{outer}{kind}: {_short(message)}{f' ({place})' if place else ''}"
+    at = f" ({place})" if place else ""
+    why = f"{cause.error_type.rpartition('.')[2]}: {_short(cause.message)}"
+    if cause is failure:
+        return f"{why}{at}"
+    # What wraps a failure says what failed; as a rule it repeats the cause, which says why.
+    what = _short(failure.message)
+    return f"{what}{at}" if cause.message in failure.message else f"{what} - {why}{at}"
 
 
 def place_of_failure(failure: FailureDetails) -> str | None:

@@ -69,7 +69,9 @@ def test_a_failed_one_names_the_cause_and_the_place_in_its_code():
         found = await look(hub)
         assert found.failure is not None
         assert worst(found).level == "error"
-        assert "ValueError: bad: no luck in attempt 1" in worst(found).text
+        assert worst(found).text.startswith(
+            "It failed: activity 'flaky' failed: ValueError: bad: no luck in attempt 1 ("
+        )
         assert "showing.py:" in worst(found).text
         assert worst(found).text.endswith(" flaky)")
         assert "rewind" in (worst(found).mend or "")
@@ -105,8 +107,19 @@ def test_one_that_is_tried_again_tells_the_last_failure_and_when_the_next_attemp
         assert wait.last_failure is not None
         assert wait.last_failure.message == "bad: no luck in attempt 2"
         assert worst(found).level == "warning"
-        assert worst(found).text.startswith("'flaky' failed, and attempt 3 begins at 2026-01-01T00:02:00Z: ")
+        assert worst(found).text.startswith("'flaky' failed, and attempt 3 of 3 begins at 2026-01-01T00:02:00Z: ")
         assert "no luck in attempt 2" in worst(found).text
+
+    play(app, scene)
+
+
+def test_one_that_was_tried_in_vain_tells_how_often():
+    async def scene(hub: VirtualHub) -> None:
+        await hub.client.start_new("try_again", "x", ["bad"])
+        await hub.client.wait_for_completion("x")
+        assert worst(await look(hub)).text.startswith(
+            "It failed, after 3 attempts: activity 'flaky' failed: ValueError: bad: no luck in attempt 3 ("
+        )
 
     play(app, scene)
 
