@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants.catalogue import (
+    access,
     activities,
     deletion,
     entities,
@@ -33,4 +34,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *values.MUTANTS,
     *schedules.MUTANTS,
     *http.MUTANTS,
+    *access.MUTANTS,
 )

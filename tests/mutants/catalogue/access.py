@@ -1,0 +1,122 @@
+"""Access: which keys open what, whom the local host trusts, and what a link is good for."""
+
+from __future__ import annotations
+
+from tests.mutants.planting import Mutant
+
+MUTANTS = (
+    Mutant(
+        "host_keys_open_admin_functions",
+        "A host key opens functions that ask for the master key.",
+        "taskhub/keyring.py",
+        "kinds = (KeyKind.master,) if admin else (KeyKind.master, KeyKind.host)",
+        "kinds = (KeyKind.master, KeyKind.host)",
+        ("tests/taskhub/test_keyring.py::test_what_each_key_opens",),
+    ),
+    Mutant(
+        "function_keys_open_every_function",
+        "The key of one function opens others.",
+        "taskhub/keyring.py",
+        '(own != "" and name.function == own)',
+        '(own != "" and name.function != "")',
+        ("tests/taskhub/test_keyring.py::test_what_each_key_opens",),
+    ),
+    Mutant(
+        "retired_keys_verify",
+        "What a signing key signed is good after it has retired.",
+        "taskhub/keyring.py",
+        "if key.id == key_id and key.is_live(now)",
+        "if key.id == key_id",
+        ("tests/taskhub/test_keyring.py::test_a_signing_key_retires_after_the_overlap",),
+    ),
+    Mutant(
+        "overlaps_are_prolonged",
+        "Another rotation prolongs the life of a key that was to retire.",
+        "taskhub/keyring.py",
+        "min(key.retires or retires, retires)",
+        "max(key.retires or retires, retires)",
+        ("tests/taskhub/test_keyring.py::test_an_overlap_never_prolongs_an_earlier_one",),
+    ),
+    Mutant(
+        "keys_are_read_as_often_as_strangers_like",
+        "Each unknown key that a stranger brings costs a read of storage.",
+        "taskhub/keys.py",
+        "self._clock.monotonic() >= self._read_at + MISS_SECONDS",
+        "self._clock.monotonic() >= self._read_at",
+        (
+            "tests/taskhub/test_keys.py::test_a_key_that_is_not_known_has_them_read_at_once_but_not_as_often_as_anybody_likes",
+        ),
+    ),
+    Mutant(
+        "sqlite_keys_are_written_over",
+        "Who changes keys in SQLite overwrites what another wrote meanwhile.",
+        "taskhub/sqlite/partition.py",
+        "    if (None if found is None else found.etag) != expected:\n",
+        "    if found is None and expected is not None:\n",
+        ("tests/taskhub/test_store_contract.py::test_keys_are_replaced_by_who_knows_them",),
+    ),
+    Mutant(
+        "links_open_whatever_has_their_id",
+        "A link opens an execution that took the place of its own.",
+        "http/signing.py",
+        "return self.execution_id == execution_id",
+        "return True",
+        ("tests/http/test_management.py::test_a_link_opens_no_other_execution_of_its_id",),
+    ),
+    Mutant(
+        "only_looks_are_bound_to_an_execution",
+        "A link that steers works for an execution that took the place of its own.",
+        "http/management.py",
+        "await self._guard.check_execution(call)",
+        "pass",
+        ("tests/http/test_management.py::test_a_link_opens_no_other_execution_of_its_id",),
+    ),
+    Mutant(
+        "executions_are_not_signed",
+        "Who has a link changes the execution that it names.",
+        "http/signing.py",
+        "operation.value, expires, *more))",
+        "operation.value, expires, *more[:1]))",
+        ("tests/http/test_signing.py::test_any_change_of_a_signature_is_refused",),
+    ),
+    Mutant(
+        "strangers_learn_the_hub",
+        "A stranger who guesses at the name of the hub is told the right one.",
+        "http/management.py",
+        "            signature = await self._guard.admit(request, route, values, parameters)\n",
+        "",
+        ("tests/http/test_management.py::test_a_stranger_does_not_learn_the_name_of_the_hub",),
+    ),
+    Mutant(
+        "levels_are_not_asked_for",
+        "Auth levels are ignored where others reach the host.",
+        "hosting/local/authorization.py",
+        "return cls(enable_auth or not loopback, ",
+        "return cls(enable_auth, ",
+        ("tests/hosting/local/test_authorization.py::test_what_follows_from_the_address",),
+    ),
+    Mutant(
+        "every_loopback_address_is_trusted",
+        "A sidecar that connects from 127.0.0.6 counts as a program of this machine.",
+        "hosting/local/authorization.py",
+        'request.remote in ("127.0.0.1", "::1")',
+        '(request.remote or "").startswith(("127.", "::1"))',
+        ("tests/hosting/local/test_authorization.py::test_a_sidecar_is_not_trusted",),
+    ),
+    Mutant(
+        "any_port_is_trusted",
+        "A Host header with another port than the one listened on is trusted.",
+        "hosting/local/authorization.py",
+        "and port_of(host, request.scheme) == own[1]",
+        "and port_of(host, request.scheme) > 0",
+        ("tests/hosting/local/test_authorization.py::test_another_host_than_the_one_listened_on_is_not_trusted",),
+    ),
+    Mutant(
+        "links_lead_where_callers_say",
+        "Links carry the Host header of any caller.",
+        "hosting/local/origins.py",
+        "if self._believed or (host is not None and self._is_own(host, parts.scheme)):",
+        "if self._believed or host is not None:",
+        ("tests/hosting/local/test_authorization.py::test_links_call_the_host_by_its_own_names_only",),
+    ),
+)
