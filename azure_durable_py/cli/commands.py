@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("list", "listing:list_instances", "List instances, the newest first."),
         CommandEntry("show", "show:show", "Show an instance: what is wrong with it, what it waits for and since when"),
         CommandEntry("history", "history:history", "Show what an orchestration did"),
+        CommandEntry("logs", "logs:logs", "Show what the local host logged of an instance."),
         CommandEntry("wait", "waiting:wait", "Wait until an instance has ended, and print what it came to."),
         CommandEntry("start-new", "starting:start_new", "Start an orchestration, and print the id of the instance."),
         CommandEntry("raise-event", "steering:raise_event", "Send an external event to an instance."),

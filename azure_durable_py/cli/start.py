@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -84,6 +85,11 @@ from azure_durable_py.hosting.local import DEFAULT_PORT
     help="How the log is written: lines for people, or an object of JSON a line, with the fields of OpenTelemetry.",
 )
 @click.option(
+    "--log-file/--no-log-file",
+    default=True,
+    help="Keep the newest 16 MB of the log in .azure-durable/logs, for `azure-durable logs`. Default: on.",
+)
+@click.option(
     "-v",
     "--verbose",
     is_flag=True,
@@ -104,6 +110,7 @@ def start(
     reload: bool,
     supervised: bool,
     log_format: str,
+    log_file: bool,
     verbose: bool,
 ) -> None:
     """Serve the function app in APP_DIR (default: here) until Ctrl+C.
@@ -115,6 +122,7 @@ def start(
     # Usage and help need none of the engine, which takes a while to import.
     from azure_durable_py.hosting.local.console import configure_logging
     from azure_durable_py.hosting.local.host import Options
+    from azure_durable_py.hosting.local.log_file import kept_log
     from azure_durable_py.hosting.local.running import run
     from azure_durable_py.stand_in import install_as_durable_functions
 
@@ -139,4 +147,5 @@ def start(
         verbose=verbose,
         log_format=log_format,
     )
-    run(options, supervised=supervised)
+    with kept_log(app_dir) if log_file else nullcontext():
+        run(options, supervised=supervised)

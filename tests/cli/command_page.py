@@ -17,6 +17,7 @@ _VARIES = (
     (re.compile(r"\b[0-9a-f]{32}\b"), "..."),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?( \([^)]*\))?"), "..."),
     (re.compile(r"\b(\d+ (s|min|h|d) ago|in \d+ (s|min|h|d)|now)\b"), "... ago"),
+    (re.compile(r"\bafter \d+(\.\d+)? m?s\b"), "after ..."),
     (re.compile(r"\b\d+(\.\d+)? s\b"), "... s"),
     (re.compile(r"[^\s\"(]*/shop\b"), ".../shop"),
 )
