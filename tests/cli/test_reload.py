@@ -170,6 +170,7 @@ def test_instances_that_wait_go_on_in_the_new_code(app: Reloading) -> None:
     app.has_served(2)
     assert app.get("version") == "2"
     assert "function_app.py changed: starting the app again." in app.log
+    assert "watchfiles" not in app.log
     answer = send("POST", f"{app.origin}{MANAGEMENT}/instances/{waits}/raiseEvent/go", True)
     assert answer.status == 202
     assert app.output(waits) == 2

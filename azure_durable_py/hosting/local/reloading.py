@@ -40,6 +40,8 @@ def run_reloading(app_dir: Path, command: Sequence[str]) -> int:
     :param command: starts the host, which is to stop when its standard input ends.
     :return: what the host ended with when it was told to stop; 0 if it was not running then.
     """
+    # It tells of each change, whether it counts or not.
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     return asyncio.run(_Supervisor(app_dir.resolve(), command).run())
 
 
