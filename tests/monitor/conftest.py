@@ -23,7 +23,8 @@ WAIT = 15_000
 """Milliseconds that anything may take on a machine that has a lot else to do."""
 
 
-def _executable(playwrights_own: str) -> str:
+def executable(playwrights_own: str) -> str:
+    """The browser to drive; where there is none, the test is skipped."""
     named = [os.environ.get("CHROMIUM"), *map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))]
     found = next((path for path in (*named, playwrights_own) if path and Path(path).exists()), None)
     if found is None:
@@ -31,15 +32,18 @@ def _executable(playwrights_own: str) -> str:
     return found
 
 
+def sandbox_arguments() -> list[str]:
+    """What Chromium must be told where root starts it."""
+    return ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """One browser for the whole run."""
     expect.set_options(timeout=WAIT)
     async with async_playwright() as playwright:
-        root = hasattr(os, "geteuid") and os.geteuid() == 0
         browser = await playwright.chromium.launch(
-            executable_path=_executable(playwright.chromium.executable_path),
-            args=["--no-sandbox"] if root else [],
+            executable_path=executable(playwright.chromium.executable_path), args=sandbox_arguments()
         )
         yield browser
         await browser.close()

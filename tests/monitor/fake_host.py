@@ -190,7 +190,7 @@ class FakeHost:
         return {
             "name": "ShopHub",
             "storage": "SQLite, hub.db",
-            "formatVersion": 3,
+            "formatVersion": 2,
             "takenAt": at(),
             "version": "0.1.0",
             "queues": [

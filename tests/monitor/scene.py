@@ -49,6 +49,7 @@ def full_hub(says: FakeHost) -> None:
         | {"pausedReason": "until the move is done", "runs": 96, "missed": 0, "skipped": 4},
     ]
     says.overview = {
+        "takenAt": at(NOW),
         "stuck": ["order-1092"],
         "app": {
             "orchestrators": ["orders", "refunds", "report", "restock", "ship"],

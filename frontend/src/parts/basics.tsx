@@ -20,16 +20,16 @@ export function Sign({ path }: { path: string }) {
 
 /** The status of an instance: a sign, a word and a colour. */
 export function Status({ status }: { status: string | null }) {
-  const shown = status || "Unknown";
+  const shown = status ?? "Absent";
   return (
     <span class={`status is-${shown in SIGNS ? shown : "Unknown"}`}>
       <Sign path={SIGNS[shown] ?? (SIGNS.Unknown as string)} />
-      {WORDS[shown] ?? shown}
+      {(WORDS[shown] ?? shown) || "Unknown"}
     </span>
   );
 }
 
-const WORDS: Record<string, string> = { ContinuedAsNew: "Continued as new", Unknown: "Not there" };
+const WORDS: Record<string, string> = { ContinuedAsNew: "Continued as new", Absent: "Not there" };
 
 /** A moment: how long ago, and on hovering when. `whole` shows the local time as well. */
 export function When({ time, whole = false }: { time: Time | null | undefined; whole?: boolean }) {

@@ -8,12 +8,25 @@ const SLOTS = 160;
 const HEIGHT = 28;
 
 /** The strip. It repeats what the chart says, so it is not for screen readers. */
-export function Density({ lanes, all, span, show }: { lanes: readonly Lane[]; all: Span; span: Span; show: (span: Span) => void }) {
+export function Density({
+  lanes,
+  all,
+  end,
+  span,
+  show,
+}: {
+  lanes: readonly Lane[];
+  all: Span;
+  /** Where open bars end. */
+  end: number;
+  span: Span;
+  show: (span: Span) => void;
+}) {
   const strip = useRef<HTMLDivElement>(null);
   const length = all.to - all.from;
   // Its grain is coarser than a second of an instance that runs: it is counted anew when lanes change, or a lot of time has passed.
   const grain = Math.round(Math.log(length) * 40);
-  const counted = useMemo(() => countSlots(lanes, all), [lanes, grain]);
+  const counted = useMemo(() => countSlots(lanes, all, end), [lanes, grain]);
   const move = (event: PointerEvent): void => {
     const box = strip.current?.getBoundingClientRect();
     if (!box || (event.buttons & 1) === 0) return;
@@ -32,7 +45,7 @@ export function Density({ lanes, all, span, show }: { lanes: readonly Lane[]; al
   );
 }
 
-function countSlots(lanes: readonly Lane[], all: Span): { all: number[]; failed: number[]; most: number } {
+function countSlots(lanes: readonly Lane[], all: Span, open: number): { all: number[]; failed: number[]; most: number } {
   // Differences first, so that a long bar costs no more than a short one.
   const every = new Array<number>(SLOTS + 1).fill(0);
   const failed = new Array<number>(SLOTS + 1).fill(0);
@@ -41,7 +54,7 @@ function countSlots(lanes: readonly Lane[], all: Span): { all: number[]; failed:
   for (const lane of lanes) {
     for (const bar of lane.bars) {
       const first = slot(bar.from);
-      const end = slot(Number.isNaN(bar.to) ? all.to : bar.to) + 1;
+      const end = slot(Number.isNaN(bar.to) ? open : bar.to) + 1;
       every[first] = (every[first] ?? 0) + 1;
       every[end] = (every[end] ?? 0) - 1;
       if (bar.step.outcome !== "failed") continue;

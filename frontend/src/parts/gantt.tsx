@@ -128,7 +128,7 @@ export function Gantt({ lanes, began, ended, selected, select }: GanttProps) {
         <span class="muted gantt-span">{duration(span.to - span.from)} in sight</span>
       </div>
       <div class="gantt-head">
-        <Density lanes={lanes} all={all} span={span} show={show} />
+        <Density lanes={lanes} all={all} end={end} span={span} show={show} />
         <div
           class="axis"
           ref={axis}

@@ -115,7 +115,8 @@ function Head({ instance }: { instance: Inspection }) {
       </div>
       <dl class="facts">
         <Fact name="Status">
-          <Status status={instance.runtimeStatus} />
+          {(instance.runtimeStatus || instance.damaged.length === 0) && <Status status={instance.runtimeStatus} />}{" "}
+          {instance.damaged.length > 0 && <Status status="Damaged" />}
           {instance.suspendedSince && (
             <>
               {" "}
@@ -133,9 +134,11 @@ function Head({ instance }: { instance: Inspection }) {
         <Fact name="Created">
           <When time={instance.createdTime} whole />
         </Fact>
-        <Fact name="Last change">
-          <When time={instance.lastUpdatedTime} whole />
-        </Fact>
+        {instance.lastUpdatedTime !== instance.completedTime && (
+          <Fact name="Last change">
+            <When time={instance.lastUpdatedTime} whole />
+          </Fact>
+        )}
         {instance.completedTime && (
           <Fact name="Ended">
             <When time={instance.completedTime} whole />
