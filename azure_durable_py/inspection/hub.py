@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from azure_durable_py.inspection.findings import SLOW_START, shown_moment
+from azure_durable_py.inspection.findings import SLOW_START
 from azure_durable_py.inspection.report import Finding
+from azure_durable_py.inspection.telling import shown_moment
 from azure_durable_py.taskhub.entity_state import EXISTS
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.life import QUIET, is_in_need

@@ -73,7 +73,7 @@ def test_a_failed_one_names_the_cause_and_the_place_in_its_code():
             "It failed: activity 'flaky' failed: ValueError: bad: no luck in attempt 1 ("
         )
         assert "showing.py:" in worst(found).text
-        assert worst(found).text.endswith(" flaky)")
+        assert worst(found).text.endswith(", in flaky)")
         assert "rewind" in (worst(found).mend or "")
 
     play(app, scene)

@@ -1,0 +1,179 @@
+"""What is to be said of what an instance waits for: each wait, and events that came under another name.
+
+Like `findings`, it reads nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+
+from azure_durable_py.inspection.evidence import A_WHILE, Evidence
+from azure_durable_py.inspection.report import Finding, Waiting
+from azure_durable_py.inspection.steps import StepKind
+from azure_durable_py.inspection.telling import REPAIR, shown_moment, told_failure
+
+_ALIKE = 0.75
+_MOST_NAMES = 50
+
+
+def of_waits(found: Evidence) -> Iterator[Finding]:
+    """What there is to be said of each thing that it waits for."""
+    for wait, others in _grouped(found.waits):
+        match wait.kind:
+            case StepKind.activity | StepKind.http:
+                yield from _activity(found, wait, others)
+            case StepKind.retry_delay:
+                yield from _retry(wait)
+            case StepKind.event:
+                yield Finding(
+                    "info",
+                    f"It waits for event {wait.name!r} since {shown_moment(wait.since)}.",
+                    "Raise it when its time has come; names match regardless of case.",
+                )
+            case StepKind.sub_orchestration:
+                yield from _child(found, wait, others)
+            case StepKind.lock | StepKind.entity_call:
+                yield from _entity(found, wait)
+            case _:
+                due = "" if wait.due is None else f" that is due at {shown_moment(wait.due)}"
+                yield Finding("info", f"It waits for a timer{due}.", None)
+
+
+def _grouped(waits: Sequence[Waiting]) -> Iterator[tuple[Waiting, int]]:
+    """The waits, those for many of the same as one: the oldest, and how many others there are."""
+    groups: dict[tuple[str, ...], list[Waiting]] = {}
+    for at, wait in enumerate(waits):
+        alike = wait.kind in _MANY and wait.last_failure is None
+        groups.setdefault((wait.kind.value, wait.name) if alike else (str(at),), []).append(wait)
+    for group in groups.values():
+        yield group[0], len(group) - 1
+
+
+_MANY = (StepKind.activity, StepKind.http, StepKind.sub_orchestration)
+
+
+def _activity(found: Evidence, wait: Waiting, others: int) -> Iterator[Finding]:
+    which = f"attempt {wait.attempt} of activity {wait.name!r}" if wait.attempt > 1 else f"activity {wait.name!r}"
+    which += f" and {others} more of it" if others else ""
+    if wait.last_failure is not None:
+        yield Finding(
+            "warning",
+            f"It is in {which}, since {shown_moment(wait.since)}. The attempt before failed: "
+            f"{told_failure(wait.last_failure)}",
+            None,
+        )
+    elif found.now - wait.since >= A_WHILE:
+        yield Finding(
+            "info",
+            f"It waits for {which} since {shown_moment(wait.since)} ({wait.detail}).",
+            "Nothing limits how long an activity takes, but functionTimeout under a Functions host.",
+        )
+    queue = found.activity_queue if wait.detail and found.activity_queue in wait.detail else found.instance_queue
+    if found.counts.get(queue) == 0 and not found.inbox:
+        yield Finding(
+            "error",
+            f"Nobody has {which} in hand: queue {queue} is empty.",
+            "Its message was deleted. An activity comes to life a day after it was decided; until then, restart or "
+            "terminate its instance if you cannot wait.",
+        )
+
+
+def _retry(wait: Waiting) -> Iterator[Finding]:
+    why = "" if wait.last_failure is None else f": {told_failure(wait.last_failure)}"
+    due = "later" if wait.due is None else f"at {shown_moment(wait.due)}"
+    most = f" of {int(found[1]) + 1}" if (found := _MOST_RETRIES.fullmatch(wait.detail or "")) else ""
+    yield Finding("warning", f"{wait.name!r} failed, and attempt {wait.attempt}{most} begins {due}{why}", None)
+
+
+_MOST_RETRIES = re.compile(r"retry \d+ of (\d+)")
+
+
+def _child(found: Evidence, wait: Waiting, others: int) -> Iterator[Finding]:
+    more = f" and {others} more of it" if others else ""
+    text = f"It waits for sub-orchestration {wait.name!r} ({wait.target}){more} since {shown_moment(wait.since)}"
+    stands = found.neighbours.get(wait.target or "")
+    if stands is None or stands in ("Running", "Pending", "Suspended"):
+        yield Finding("info", f"{text}{f', which is {stands}' if stands else ''}.", "Look at that instance.")
+    elif stands == "not there":
+        yield Finding(
+            "error",
+            f"{text}, and there is no such instance.",
+            "It was purged, or its start is not handed over. Terminate or rewind its parent if it does not come.",
+        )
+    else:
+        yield Finding(
+            "warning",
+            f"{text}, which is {stands}: the answer of it has not arrived.",
+            f"It may be on its way. {REPAIR}",
+        )
+
+
+def _entity(found: Evidence, wait: Waiting) -> Iterator[Finding]:
+    if found.entity is not None:
+        yield from _lock_of_entity(found, wait)
+        return
+    what = "the lock" if wait.kind is StepKind.lock else f"operation {wait.name!r}"
+    stands = found.neighbours.get(wait.target or "")
+    locked = f", which is {stands}" if stands is not None else ""
+    is_late = found.now - wait.since >= A_WHILE
+    yield Finding(
+        "warning" if is_late else "info",
+        f"It waits for {what} of entity {wait.target} since {shown_moment(wait.since)}{locked}.",
+        "Look at the entity, and at who holds its lock. What sections lock in another order can wait for each other; "
+        "the engine orders the locks of one section, not those of several."
+        if stands is not None and stands.startswith("locked")
+        else None,
+    )
+
+
+def _lock_of_entity(found: Evidence, wait: Waiting) -> Iterator[Finding]:
+    held = f"{found.entity.backlog_size} requests wait" if found.entity is not None else ""
+    text = f"It is locked by {wait.target} since {shown_moment(wait.since)}; {held}."
+    if found.is_orphaned:
+        yield Finding(
+            "error",
+            f"{text} Nobody will release this lock: its holder has ended, or is not there.",
+            "Clean the entities of the hub, with the release of orphaned locks.",
+        )
+    else:
+        yield Finding("info", text, "Look at the orchestration that holds the lock.")
+
+
+def misspelled(found: Evidence) -> Iterator[Finding]:
+    """An event that arrived under a name which is almost that of one that is waited for."""
+    state = found.look.state
+    if state is None or found.is_over or not state.awaited:
+        return
+    arrived = {
+        step.name: step.began for step in found.joined.steps if step.kind is StepKind.event and step.ended is not None
+    }
+    for name, at in list(arrived.items())[-_MOST_NAMES:]:
+        wanted = next((each for each in state.awaited if _almost(each.lower(), name.lower())), None)
+        if wanted is not None:
+            yield Finding(
+                "warning",
+                f"Event {name!r} arrived at {shown_moment(at)}, and {wanted!r} is waited for.",
+                f"Should it have been {wanted!r}? Then raise it by that name.",
+            )
+
+
+def _almost(wanted: str, given: str) -> bool:
+    return wanted != given and SequenceMatcher(None, wanted, given).ratio() >= _ALIKE
+
+
+def unknown_wait(found: Evidence) -> Iterator[Finding]:
+    """An instance that stands still, and nothing tells for what: as a rule, an older version wrote its header."""
+    columns = found.look.header.columns
+    state = found.look.state
+    if columns.runtime_status != "Running" or found.entity is not None or state is None or found.look.problem:
+        return
+    if found.waits or found.outbox or found.inbox or state.pending or state.is_rewound:
+        return
+    yield Finding(
+        "info",
+        f"It waits since {shown_moment(columns.last_updated_time)} for something that its rows do not name: an "
+        "external event, as a rule.",
+        "Look into the code of its orchestrator, and raise the event.",
+    )
