@@ -73,18 +73,21 @@ class Opener:
         size: tuple[int, int] = (1280, 800),
         scheme: str = "light",
         clock: bool = False,
+        headers: dict[str, str] | None = None,
     ) -> Page:
         """The page behind a URL.
 
         :param size: of the window.
         :param scheme: the system's: `light` or `dark`.
         :param clock: its timers wait until the test lets time pass.
+        :param headers: what each request has beside its own.
         """
         context = await self._browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if scheme == "dark" else "light",
             locale="en-GB",
             timezone_id="Europe/Berlin",
+            extra_http_headers=headers or {},
             permissions=["clipboard-read", "clipboard-write"],
         )
         self._contexts.append(context)

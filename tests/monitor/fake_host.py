@@ -212,7 +212,10 @@ class FakeHost:
 
     def _listing(self, query: dict[str, str]) -> dict[str, Any]:
         if self.examines is None:
-            return self._page([one for one in self.instances if _fits(one, query)], query, 50)
+            filtered = not set(query) <= {"top", "token"}
+            return self._page(
+                [one for one in self.instances if _fits(one, query)] if filtered else self.instances, query, 50
+            )
         begin = int(query.get("token", 0))
         end = begin + self.examines
         found = [one for one in self.instances[begin:end] if _fits(one, query)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e.host import MANAGEMENT, Host
+from tests.e2e.host import MANAGEMENT, ROOT, Host
 from tests.monitor.conftest import Opener
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -87,12 +90,18 @@ INSTANCES = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """A host with an app in which everything goes wrong that can."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An app in which everything goes wrong that can."""
     folder = tmp_path_factory.mktemp("shop")
     (folder / "function_app.py").write_text(APP, encoding="utf-8")
     settings = {"version": "2.0", "extensions": {"durableTask": {"hubName": "ShopHub"}}}
     (folder / "host.json").write_text(json.dumps(settings), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shop(folder: Path) -> Iterator[Host]:
+    """A host that runs it."""
     host = Host(folder, "sqlite")
     try:
         host.start()
@@ -107,6 +116,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 def address(host: Host, link: str = "") -> str:
     return f"{host.origin}{MANAGEMENT}/monitor{link}"
+
+
+def system_key(folder: Path) -> str:
+    """The key as the command line shows it."""
+    command = ("hub", "keys", "show", "system/durabletask_extension", str(folder), "--storage", "sqlite")
+    done = subprocess.run(
+        [sys.executable, "-m", "azure_durable_py", *command], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
 
 
 async def do(page: Page, action: str) -> None:
@@ -236,3 +254,20 @@ async def test_an_orchestration_that_is_started_appears(shop: Host, open_page: O
     await page.get_by_role("dialog").get_by_role("button", name="Start").click()
     await expect(page.get_by_role("heading", name="from-the-page")).to_be_visible()
     await status_is(page, "Running")
+
+
+async def test_who_comes_through_a_proxy_needs_the_key_of_the_hub(shop: Host, folder: Path, open_page: Opener):
+    open_page.allowed.append("401")
+    page = await open_page(address(shop), headers={"X-Forwarded-For": "203.0.113.9"})
+    dialog = page.get_by_role("dialog", name="A key is needed")
+    await dialog.get_by_label("System key").fill("not the key")
+    await page.keyboard.press("Enter")
+    await expect(dialog).to_contain_text("The host did not take this key.")
+    await dialog.get_by_label("System key").fill(system_key(folder))
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("link", name="failing-1")).to_be_visible()
+    shop.post(f"{MANAGEMENT}/orchestrators/approval/keyed", 1)
+    await page.goto(address(shop, "#/instances/keyed"))
+    await status_is(page, "Running")
+    await do(page, "Suspend")
+    await status_is(page, "Suspended")

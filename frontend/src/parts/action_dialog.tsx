@@ -75,6 +75,8 @@ function Asked({ action }: { action: Action }) {
     } finally {
       busy.value = false;
       refreshes.value++;
+      // What was asked for is done by the next turn: that takes a moment.
+      for (const pause of [300, 1_000]) setTimeout(() => refreshes.value++, pause);
     }
   };
   return (
