@@ -562,3 +562,18 @@ def test_looking_again_costs_one_read_while_nothing_changes():
     from azure_durable_py.testing import run_virtual
 
     run_virtual(scenario())
+
+
+def test_the_first_overview_of_a_large_hub_is_there_soon_and_the_next_counts_all(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("azure_durable_py.http.monitor.keeping.FIRST_COUNT", 2)
+
+    async def scene(browser: Browser) -> None:
+        for number in range(5):
+            await browser.hub.client.start_new("greet", f"x{number}", [])
+        await browser.hub.at_rest()
+        for counted, complete in ((2, False), (2, False), (5, True)):
+            found = await browser.data("overview")
+            assert (found["counted"], found["complete"]) == (counted, complete)
+            await asyncio.sleep(3)
+
+    in_browser(scene)

@@ -84,8 +84,10 @@ class Overviews:
         async with self._lock:
             now = self._hub.clock.monotonic()
             if self._last is None or now >= self._until:
-                most = FIRST_COUNT if self._last is None else MOST_COUNTED
-                self._last = await read_overview(self._hub, self._name, most=most)
+                is_first = self._last is None
+                self._last = await read_overview(self._hub, self._name, most=FIRST_COUNT if is_first else MOST_COUNTED)
                 took = self._hub.clock.monotonic() - now
-                self._until = now + took + max(LEAST_AGE, WORTH * took)
+                # The first of a large hub has not counted all: the next one follows soon.
+                goes_on = is_first and not self._last.complete
+                self._until = now + took + (LEAST_AGE if goes_on else max(LEAST_AGE, WORTH * took))
             return self._last
