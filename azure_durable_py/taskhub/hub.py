@@ -30,6 +30,7 @@ from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.keys import HubKeys
 from azure_durable_py.taskhub.messages import Cause, Doorbell, InboxEvent
 from azure_durable_py.taskhub.naming import staged_message, staged_start
+from azure_durable_py.taskhub.outage import Outage
 from azure_durable_py.taskhub.patience import FIRST_PAUSE, Patience
 from azure_durable_py.taskhub.payloads import Spill, encode_ref
 from azure_durable_py.taskhub.protocol import (
@@ -97,7 +98,8 @@ class TaskHub:
         self.ids = ids or Ids()
         self.observer = joined(observer)
         self.store = Checked(Observed(store, self.observer) if self.observer.watches_storage else store)
-        self.reliable = Repeating(self.store, self.ids, self.observer)
+        self.outage = Outage(self.ids, self.observer)
+        self.reliable = Repeating(self.store, self.outage)
         """The same store, which repeats calls while it gives no answer."""
         self.keys = HubKeys(self.store, self.reliable, self.clock, lambda: self.info)
         self._listeners: list[Callable[[str, float], None]] = []
@@ -244,7 +246,7 @@ class TaskHub:
 
         :raises StorageUnavailableError: still no answer after `attempts` calls.
         """
-        return await repeat(call, self.ids, self.observer, "several calls", attempts=attempts)
+        return await repeat(call, self.outage, "several calls", attempts=attempts)
 
     async def commit(self, commit: Commit) -> str:
         """Commit a header, resolving a lost answer by its turn id (PROTOCOL I2). Returns the new ETag.
@@ -269,7 +271,7 @@ class TaskHub:
         :param what: what waits, for the log.
         :param first: the first pause, in seconds.
         """
-        return Patience(self.ids, what, self.observer, first)
+        return Patience(self.outage, what, first)
 
     async def patiently(self, call: Callable[[], Awaitable[_Result]], what: str) -> _Result:
         """Repeat a call that may safely be repeated, for as long as storage refuses it or gives no answer.

@@ -7,18 +7,16 @@ wrapper is made: one that it does not touch costs nothing, and a method put on t
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from azure_durable_py.clock import Ids
 from azure_durable_py.errors import StorageUnavailableError
-from azure_durable_py.observer import Observer, StorageCall, StorageRetry
+from azure_durable_py.observer import Observer, StorageCall
 from azure_durable_py.taskhub import limits
+from azure_durable_py.taskhub.outage import Outage
 from azure_durable_py.taskhub.protocol import HubInfo, TaskHubStore
 
-logger = logging.getLogger("azure_durable_py.taskhub")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 Call: TypeAlias = "Callable[_P, CoroutineType[Any, Any, _R]]"
@@ -133,50 +131,51 @@ class Repeating(StoreWrapper):
     A commit is repeated, too: its ETag keeps it from taking effect twice. But where only the first answer was lost, it
     ends as a conflict. Who writes a header has `TaskHub.commit` resolve that; who deletes one looks whether it is gone.
 
-    :param ids: source of jitter.
-    :param observer: told of each repetition.
+    :param outage: what those who wait for the same storage know.
     """
 
-    def __init__(self, inner: TaskHubStore, ids: Ids, observer: Observer) -> None:
-        self._ids = ids
-        self._observer = observer
+    def __init__(self, inner: TaskHubStore, outage: Outage) -> None:
+        self._outage = outage
         super().__init__(inner)
 
     def around(self, name: str, call: Call[_P, _R]) -> Call[_P, _R]:
         """The call, repeated if that does no harm."""
         if name in _NOT_REPEATED:
             return call
-        ids, observer = self._ids, self._observer
+        outage = self._outage
 
         def repeated(*args: _P.args, **kwargs: _P.kwargs) -> CoroutineType[Any, Any, _R]:
-            return repeat(lambda: call(*args, **kwargs), ids, observer, name)
+            return repeat(lambda: call(*args, **kwargs), outage, name)
 
         return repeated
 
 
-async def repeat(
-    call: Callable[[], Awaitable[_R]], ids: Ids, observer: Observer, what: str, *, attempts: int = 8
-) -> _R:
+async def repeat(call: Callable[[], Awaitable[_R]], outage: Outage, what: str, *, attempts: int = 8) -> _R:
     """Repeat a call that may safely be repeated while storage gives no answer.
 
     Delays double from 0.1 seconds, up to 10 s, with jitter.
 
-    :param ids: source of jitter.
-    :param observer: told of each repetition, of `what`.
+    :param outage: what those who wait for the same storage know.
+    :param what: what is repeated, for the log.
     :raises StorageUnavailableError: still no answer after `attempts` calls.
     """
-    delay = 0.1
+    delay, waiter = 0.1, object()
     for left in range(attempts - 1, -1, -1):
         try:
-            return await call()
+            result = await call()
         except StorageUnavailableError as error:
             if left == 0:
+                outage.leave(waiter)
                 raise
-            logger.warning("Storage gave no answer (%s); trying again in %.1f s.", error, delay)
-            pause = ids.jitter(delay)
-            observer.retry(StorageRetry(what, error, pause))
-            await asyncio.sleep(pause)
+            await outage.wait(waiter, what, error, delay)
             delay = min(2 * delay, 10.0)
+        except BaseException:
+            # An answer all the same, unless it is cancelled.
+            outage.leave(waiter)
+            raise
+        else:
+            outage.over(waiter)
+            return result
     raise AssertionError("unreachable")
 
 

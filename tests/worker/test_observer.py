@@ -40,6 +40,7 @@ from azure_durable_py.observer import (
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.outage import Outage
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.taskhub.reading import read_history
 from azure_durable_py.taskhub.sqlite import SqliteStore
@@ -431,7 +432,7 @@ def test_waiting_for_storage_is_told():
     async def scene() -> None:
         stage = Stage()
         cast = await stage.worker("W1", start=False)
-        cast.hub.observer = noting
+        cast.hub.outage = Outage(cast.hub.ids, noting)
         cast.store.refuse("load_header")
         await cast.hub.patiently(lambda: cast.hub.store.load_header("x"), "The test")
 

@@ -91,4 +91,6 @@ def translate(error: BaseException, what: str) -> DurableError:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    # aiohttp says `ssl:default` of every connection, plain http included.
+    first = str(error).strip().partition("\n")[0].replace(" ssl:default", "")
+    return first or type(error).__name__

@@ -142,7 +142,10 @@ class Held:
         try:
             await hub.retry(lambda: hub.put(self.message.queue, self.again(), delay, hold=True), attempts=attempts)
         except StorageError as error:
-            logger.warning("A message in %s is not put back and comes again as it is: %s", self.message.queue, error)
+            if not hub.outage.is_told:
+                logger.warning(
+                    "A message in %s is not put back and comes again as it is: %s", self.message.queue, error
+                )
             return False
         else:
             await self.ack()
@@ -174,7 +177,10 @@ class Held:
         except MessageLostError:
             self.lost = True
         except StorageError as error:
-            logger.warning("A message in %s is not settled and will be delivered again: %s", self.message.queue, error)
+            if not self.holder.hub.outage.is_told:
+                logger.warning(
+                    "A message in %s is not settled and will be delivered again: %s", self.message.queue, error
+                )
 
 
 class Holder:
@@ -242,7 +248,10 @@ class Holder:
             logger.warning("A message in %s went to another worker while it was held here.", held.message.queue)
             self._lost(held.instance_id)
         except StorageUnavailableError as error:
-            logger.warning("A hold on a message in %s is not renewed (%s); trying again.", held.message.queue, error)
+            if not self.hub.outage.is_told:
+                logger.warning(
+                    "A hold on a message in %s is not renewed (%s); trying again.", held.message.queue, error
+                )
         except StorageError as error:
             pause = held.visibility / 3
             logger.error("The hold on a message in %s cannot be renewed: %s", held.message.queue, error)

@@ -14,7 +14,7 @@ import logging
 import math
 from collections.abc import Callable
 
-from azure_durable_py.errors import StorageError
+from azure_durable_py.errors import StorageError, StorageUnavailableError
 from azure_durable_py.observer import StorageRetry
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import QueueMessage
@@ -23,6 +23,8 @@ from azure_durable_py.worker.wakeup import Wakeup
 logger = logging.getLogger("azure_durable_py.worker")
 FIRST_PAUSE = 0.1
 LONGEST_ERROR_PAUSE = 30.0
+LONGEST_PAUSE_WITHOUT_ANSWER = 5.0
+"""Seconds. Nothing else may be asking meanwhile: so late at most is it noticed that storage is back."""
 
 
 class Pump:
@@ -132,20 +134,25 @@ class Pump:
 
     async def _receive(self, room: int) -> tuple[list[QueueMessage], float]:
         """Receive, waiting ever longer between tries while storage cannot be reached; tells when it was asked."""
-        pause = 1.0
-        failing = False
+        pause, refused, outage = 1.0, False, self._hub.outage
         while True:
             asked_at = self._hub.clock.monotonic()
             try:
                 messages = await self._hub.store.receive_messages(self._queue, room, self._visibility)
+            except StorageUnavailableError as error:
+                await outage.wait(self, f"queue {self._queue}", error, pause)
+                pause = min(2 * pause, LONGEST_PAUSE_WITHOUT_ANSWER)
             except StorageError as error:
-                logger.warning("Queue %s cannot be read: %s Trying again in %.0f s.", self._queue, error, pause)
-                failing = True
+                outage.leave(self)
+                if not refused:
+                    logger.warning("Queue %s cannot be read: %s It is tried again until it can.", self._queue, error)
+                refused = True
                 jittered = self._hub.ids.jitter(pause)
                 self._hub.observer.retry(StorageRetry(f"queue {self._queue}", error, jittered))
                 await asyncio.sleep(jittered)
                 pause = min(2 * pause, LONGEST_ERROR_PAUSE)
             else:
-                if failing:
+                outage.over(self)
+                if refused:
                     logger.info("Queue %s can be read again.", self._queue)
                 return messages, asked_at
