@@ -80,6 +80,13 @@ def sub_orchestration_terminated(name: str, instance_id: str, reason: str | None
     )
 
 
+def readable(details: FailureDetails) -> str:
+    """The message of a failure, after its type where it says little without it: a `KeyError` has only the key."""
+    if details.message and details.error_type != "KeyError":
+        return details.message
+    return f"{details.error_type}: {details.message}" if details.message else details.error_type
+
+
 MAX_FAILURE_CHARS = 16_000
 """Characters kept of a failure's message and of its stack trace when it is recorded."""
 MAX_MESSAGE_IN_STACK = 1_000

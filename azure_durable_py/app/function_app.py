@@ -27,7 +27,7 @@ from azure_durable_py.app.builders import AppFunction, DurableFunction, DurableT
 from azure_durable_py.app.clients import ClientSource, filler, takes_sync_client
 from azure_durable_py.app.entry_points import EntryPoint
 from azure_durable_py.app.function_json import builders_from
-from azure_durable_py.app.registration import build_registry, check_parameter
+from azure_durable_py.app.registration import build_registry, check_called, check_parameter
 from azure_durable_py.bindings import ActivityTrigger, DurableClient, EntityTrigger, OrchestrationTrigger, bind_client
 from azure_durable_py.constants import ACTIVITY_TRIGGER, DURABLE_CLIENT, ENTITY_TRIGGER, ORCHESTRATION_TRIGGER
 from azure_durable_py.errors import RegistrationError
@@ -60,6 +60,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         :param orchestration: its name for callers (default: the function's name).
         :param input_type: what `context.get_input()` builds of the input (default: plain JSON values).
         """
+        check_called(context_name, 'orchestration_trigger(context_name="context")')
         return self._durable(OrchestrationTrigger(context_name, orchestration), input_type)
 
     def activity_trigger(
@@ -70,6 +71,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         :param input_name: the parameter that takes the input; its annotation says what is built of it.
         :param activity: its name for callers (default: the function's name).
         """
+        check_called(input_name, 'activity_trigger(input_name="name")')
         return self._durable(ActivityTrigger(input_name, activity))
 
     def entity_trigger(
@@ -80,6 +82,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         :param context_name: the parameter that takes the `DurableEntityContext` (a class has none).
         :param entity_name: its name for callers, regardless of case (default: the function's name).
         """
+        check_called(context_name, 'entity_trigger(context_name="context")')
         return self._durable(EntityTrigger(context_name, entity_name))
 
     def durable_client_input(

@@ -56,6 +56,19 @@ def build_registry(
     return registry
 
 
+def check_called(parameter: object, usage: str) -> None:
+    """See whether a decorator was given the name of a parameter, and not the function itself.
+
+    :param usage: the decorator as it should be.
+    :raises RegistrationError: it stands without parentheses.
+    """
+    if callable(parameter):
+        raise RegistrationError(
+            f"The decorator of {place_of(parameter)} stands without parentheses, so it declares nothing. "
+            f"Write: @app.{usage}"
+        )
+
+
 def check_parameter(function: Callable[..., Any], name: str, source: str) -> None:
     """Refuse a function without the parameter that its decorator names.
 

@@ -18,7 +18,7 @@ from azure_durable_py.logs.harmless import harmless
 _PREFIX = "azure_durable_py."
 _SHORT = {"hosting": "host", "access": "http"}
 _COLORS = {logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31;1"}
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "short_name", "about"}
 """What every record has: all else came as `extra`."""
 _SEVERITIES = ((50, "FATAL", 21), (40, "ERROR", 17), (30, "WARN", 13), (20, "INFO", 9), (10, "DEBUG", 5))
 
@@ -27,8 +27,15 @@ def short_name(name: str) -> str:
     """The name of a logger as lines show it: of this package only the part that speaks."""
     if not name.startswith(_PREFIX):
         return name
-    part = name.removeprefix(_PREFIX).partition(".")[0]
-    return _SHORT.get(part, part)
+    part, _, rest = name.removeprefix(_PREFIX).partition(".")
+    return rest if part == "orchestrator" and rest else _SHORT.get(part, part)
+
+
+def _instance(record: logging.LogRecord) -> str:
+    """The instance that a record of the app is about; our own lines name it where it belongs."""
+    instance_id = getattr(record, "instance_id", None)
+    is_own = record.name.startswith(_PREFIX) and not record.name.startswith(f"{_PREFIX}orchestrator.")
+    return "" if instance_id is None or is_own else f"[{instance_id}] "
 
 
 def paint(text: str, code: str) -> str:
@@ -44,12 +51,12 @@ class LineFormatter(logging.Formatter):
     """
 
     def __init__(self, color: bool) -> None:
-        super().__init__("[%(asctime)s.%(msecs)03d] %(levelname)-7s %(short_name)s: %(message)s", "%H:%M:%S")
+        super().__init__("[%(asctime)s.%(msecs)03d] %(levelname)-7s %(short_name)s: %(about)s%(message)s", "%H:%M:%S")
         self._color = color
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
-        record.short_name = short_name(record.name)
+        record.short_name, record.about = short_name(record.name), _instance(record)
         first, *more = harmless(super().format(record)).split("\n")
         text = "\n".join([first, *(f"    {line}" if line else line for line in more)])
         return paint(text, _COLORS.get(record.levelno, "") if self._color else "")
@@ -88,7 +95,7 @@ def _severity(level: int) -> tuple[str, int]:
 
 
 def _attributes(record: logging.LogRecord) -> dict[str, Any]:
-    found = {name: value for name, value in vars(record).items() if name not in _OWN and name != "short_name"}
+    found = {name: value for name, value in vars(record).items() if name not in _OWN}
     if record.exc_info and record.exc_info[1] is not None:
         error = record.exc_info[1]
         found["exception.type"] = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")

@@ -99,12 +99,16 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
 
     @property
     def logger(self) -> ReplaySafeLogger:
-        """A replay-safe logger named after the orchestrator."""
+        """A replay-safe logger named `azure_durable_py.orchestrator.NAME`, after the orchestrator.
+
+        Each record is made once, when what it tells happens, and not again on replay. It carries the instance id and
+        the orchestrator's name as `instance_id` and `orchestrator`.
+        """
         return self.create_replay_safe_logger(logging.getLogger(f"azure_durable_py.orchestrator.{self.name}"))
 
     def create_replay_safe_logger(self, logger: logging.Logger) -> ReplaySafeLogger:
-        """A logger that passes everything on to `logger`, except during replay."""
-        return ReplaySafeLogger(logger, self.instance_id, lambda: self.is_replaying)
+        """A logger that passes everything on to `logger`, except during replay, with what `logger` here adds."""
+        return ReplaySafeLogger(logger, self.instance_id, self.name, lambda: self.is_replaying)
 
     def get_input(self, expected_type: Any = None) -> Any:
         """The input of the instance, or None if it was started without one.
@@ -160,6 +164,11 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
         :param fire_at: when it fires (naive times are UTC), or how long from now.
         """
         now = self._generation.now
+        if not isinstance(fire_at, datetime | timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OrchestratorError(
+                f"create_timer takes the time at which it fires (a datetime) or how long from now (a timedelta), not "
+                f"{fire_at!r}. Seconds are: timedelta(seconds={fire_at!r})."
+            )
         moment = now + fire_at if isinstance(fire_at, timedelta) else utc(fire_at)
         return self._decisions.timer(lambda number: TimerCreated(now, number, moment))
 
@@ -181,7 +190,11 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
         :raises InvalidInstanceIdError: `instance_id` breaks the rules for ids.
         :raises SerializationError: `data` is not JSON.
         """
-        target, text, now = check_instance_id(instance_id), self._serialize(data), self._generation.now
+        target, text, now = (
+            check_instance_id(instance_id),
+            self._serialize(data, f"data of event {name!r}"),
+            self._generation.now,
+        )
         return done(None, self._decisions.make(lambda number: EventSent(now, number, target, name, text)))
 
     # --- several tasks at once --------------------------------------------------------------------
@@ -212,7 +225,9 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
         :param new_version: the version that the instance carries from then on.
         :raises SerializationError: `input_` is not JSON.
         """
-        self._generation.continuation = Continuation(self._serialize(input_), save_events, new_version)
+        self._generation.continuation = Continuation(
+            self._serialize(input_, "input of continue_as_new"), save_events, new_version
+        )
 
     @property
     def custom_status(self) -> Any:
@@ -225,7 +240,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
         :param status: JSON-serializable, at most 16 KB of JSON (UTF-8).
         :raises PayloadTooLargeError: it is larger. :raises SerializationError: it is not JSON.
         """
-        text = self._serialize(status)
+        text = self._serialize(status, "the custom status")
         size = len(text.encode("utf-8", "surrogatepass"))
         if size > MAX_CUSTOM_STATUS_BYTES:
             raise PayloadTooLargeError(

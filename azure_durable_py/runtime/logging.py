@@ -13,13 +13,16 @@ else:
 
 
 class ReplaySafeLogger(_Adapter):
-    """Passes records on to a logger, except during replay; adds the instance id to each.
+    """Passes records on to a logger, except during replay; adds to each which instance it is of.
 
-    The id is in the record as `instance_id`.
+    The record has the instance id as `instance_id` and the orchestrator's name as `orchestrator`, for formatters and
+    filters. Lines of the local host show the id.
     """
 
-    def __init__(self, logger: logging.Logger, instance_id: str, is_replaying: Callable[[], bool]) -> None:
-        super().__init__(logger, {"instance_id": instance_id})
+    def __init__(
+        self, logger: logging.Logger, instance_id: str, orchestrator: str, is_replaying: Callable[[], bool]
+    ) -> None:
+        super().__init__(logger, {"instance_id": instance_id, "orchestrator": orchestrator})
         self._is_replaying = is_replaying
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name of the standard library
@@ -27,6 +30,6 @@ class ReplaySafeLogger(_Adapter):
         return not self._is_replaying() and super().isEnabledFor(level)
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Add the instance id to what the caller gives as `extra`."""
+        """Add to what the caller gives as `extra`."""
         kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
         return msg, kwargs

@@ -42,6 +42,7 @@ from azure_durable_py.runtime.driver import Driver, Raised, Returned, checked_ou
 from azure_durable_py.runtime.event_loop import OrchestrationLoop
 from azure_durable_py.runtime.generation import Continuation, Generation, GenerationWorld
 from azure_durable_py.runtime.tasks import ParentTask, Task
+from azure_durable_py.serialization.annotations import naming
 from azure_durable_py.serialization.converter import DataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.shortening import shorten
@@ -422,7 +423,8 @@ class Orchestration:
 
     def _complete(self, value: Any) -> None:
         try:
-            text = self._text(checked_output(value))
+            with naming(lambda: f"result of orchestrator {self.name!r}"):
+                text = self._text(checked_output(value))
         except Halt:
             raise
         except BaseException as error:  # noqa: BLE001 - the value's own conversion to JSON is user code

@@ -67,6 +67,12 @@ def open_store(spec: str, settings: Settings, app_settings: Mapping[str, str], a
         local = {DEFAULT_CONNECTION: "UseDevelopmentStorage=true"}
         return store_from_settings(replace(settings, connection_name=DEFAULT_CONNECTION), local)
     if not has_connection(spec, app_settings):
+        if spec == settings.connection_name:
+            raise SettingsError(
+                f"host.json asks for the connection {spec!r} (extensions.durableTask.storageProvider.connectionName), "
+                f"and there is no app setting of that name. Set {spec}, or {spec}__accountName for an identity, or "
+                "give another storage, such as --storage sqlite."
+            )
         raise SettingsError(
             f"There is no storage {spec!r}: it is not the name of an app setting that is set. Accepted: {ACCEPTED}."
         )
@@ -92,7 +98,7 @@ def data_dir(app_dir: Path) -> Path:
 def store_from_file(settings: Settings, file: Path) -> TaskHubStore:
     """The store of a hub in a SQLite file, which is made when it is not there.
 
-    :raises SettingsError: its directory does not exist.
+    :raises SettingsError: its directory does not exist, or it is a directory itself.
     """
     from azure_durable_py.taskhub.sqlite import SqliteStore
 
@@ -100,6 +106,8 @@ def store_from_file(settings: Settings, file: Path) -> TaskHubStore:
         raise SettingsError(
             f"The directory {file.parent} of the SQLite file {file.name} does not exist; create it first."
         )
+    if file.is_dir():
+        raise SettingsError(f"{file} is a directory. Name a file for the hub in it, such as {file / 'hub.db'}.")
     return SqliteStore(str(file), hub_name=settings.hub_name, instance_queue_count=settings.instance_queue_count)
 
 

@@ -35,7 +35,11 @@ async def ring_lifeless(hub: TaskHub, *, quiet: timedelta = QUIET) -> int:
     for instance_id in await hub.reliable.instances_with_inbox(hub.clock.now() - quiet):
         await _ring(hub, instance_id, rung)
     if rung:
-        logger.info("Rang %d instances that showed no life.", len(rung))
+        logger.info(
+            "%d %s had work and showed no life; woken again.",
+            len(rung),
+            "instance" if len(rung) == 1 else "instances",
+        )
     return len(rung)
 
 

@@ -123,6 +123,15 @@ def test_the_loggers_of_the_package_have_short_names_in_lines(name: str, shown: 
     assert f" {shown}: " in LineFormatter(color=False).format(record("x", name=name))
 
 
+def test_a_record_of_the_app_shows_of_which_instance_it_is():
+    own = record("Paid.", name="shop", instance_id="order-1", orchestrator="order")
+    assert LineFormatter(color=False).format(own).endswith("INFO    shop: [order-1] Paid.")
+    of_context = record("Paid.", name="azure_durable_py.orchestrator.order", instance_id="order\x1b-1")
+    assert LineFormatter(color=False).format(of_context).endswith(r"INFO    order: [order\x1b-1] Paid.")
+    of_engine = record("Instance 'order-1' started.", name="azure_durable_py.orchestration", instance_id="order-1")
+    assert LineFormatter(color=False).format(of_engine).endswith("orchestration: Instance 'order-1' started.")
+
+
 def as_json(made: logging.LogRecord) -> dict[str, Any]:
     line = JsonFormatter({"service.name": "shop"}).format(made)
     assert "\n" not in line

@@ -125,9 +125,9 @@ def test_replay_is_told_to_the_code_and_mutes_its_logger(caplog: pytest.LogCaptu
     started.live = started.load(started.history)
     started.complete(0)
     assert replaying == [False, True, False]
-    assert [(record.message, record.instance_id) for record in caplog.records] == [  # type: ignore[attr-defined]
-        ("first", "instance"),
-        ("second", "instance"),
+    assert [(record.message, record.instance_id, record.orchestrator) for record in caplog.records] == [  # type: ignore[attr-defined]
+        ("first", "instance", "orchestrator"),
+        ("second", "instance", "orchestrator"),
     ]
     assert caplog.records[1].name == "azure_durable_py.orchestrator.orchestrator"
 

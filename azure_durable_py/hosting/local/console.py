@@ -44,6 +44,12 @@ def banner(served: Served, color: bool) -> str:
     rows += [(name, trigger) for trigger, names in served.durable.items() for name in names]
     rows += [(name, "disabled by an app setting") for name in served.functions.disabled]
     lines = ["", "Functions:", "", *_table(rows, color)]
+    if not rows:
+        lines += [
+            "",
+            "The app declares no function. Functions are declared by decorators of the app, such as",
+            '@app.orchestration_trigger(context_name="context"), or of a Blueprint that the app registers.',
+        ]
     if served.functions.left_out:
         left_out = [(left.name, f"{left.trigger}: {left.reason}") for left in served.functions.left_out]
         lines += ["", "Not run here, use `func start` for them:", "", *_table(left_out, color)]

@@ -107,7 +107,7 @@ class ActivityCalls(Calls):
         self, ref: str | Callable[..., Any], input_: Any, expected_type: Any
     ) -> Callable[[], DecisionTask[Any]]:
         name = durable_name(ref, "activity")
-        text = self._serialize(input_)
+        text = self._serialize(input_, f"input of activity {name!r}")
         decode = self._decoder(ref, expected_type, lambda registry: _registered(registry, name))
 
         def schedule() -> DecisionTask[Any]:

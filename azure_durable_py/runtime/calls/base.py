@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from azure_durable_py.errors import OrchestratorError
+from azure_durable_py.errors import OrchestratorError, SerializationError
 from azure_durable_py.history.events import TimerCreated, Value
 from azure_durable_py.registry import Registry, place_of
 from azure_durable_py.retry_policy import RetryPolicy
@@ -23,8 +23,12 @@ class Calls:
         self._generation = generation
         self._decisions = generation.decisions
 
-    def _serialize(self, value: Any) -> str:
-        return self._generation.converter.serialize(value)
+    def _serialize(self, value: Any, what: str) -> str:
+        """A value as JSON text; `what` it is, for errors."""
+        try:
+            return self._generation.converter.serialize(value)
+        except SerializationError as error:
+            raise SerializationError(f"{what}: {error}") from error.__cause__
 
     def _decoder(
         self, ref: object, expected_type: Any, registered: Callable[[Registry], Callable[..., Any] | None]
@@ -49,7 +53,8 @@ class Calls:
     def _retry(self, policy: RetryPolicy, attempt: Callable[[], Task[Any]]) -> Task[Any]:
         if not isinstance(policy, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OrchestratorError(
-                f"retry_options must be RetryOptions or a RetryPolicy, not {type(policy).__name__}."
+                f"retry_options must be RetryOptions or a RetryPolicy, not {type(policy).__name__}. "
+                "The order of the arguments is: name, retry_options, input_."
             )
         return RetryTask(policy, attempt, self._delay, lambda: self._generation.now, self._decisions.attempt_failed)
 

@@ -144,7 +144,7 @@ class ChildCalls(Calls):
         expected_type: Any,
     ) -> Callable[[], DecisionTask[Any]]:
         name = durable_name(ref, "orchestrator")
-        text = self._serialize(input_)
+        text = self._serialize(input_, f"input of sub-orchestration {name!r}")
         given = None if instance_id is None else check_instance_id(instance_id)
         decode = self._decoder(ref, expected_type, lambda registry: _registered(registry, name))
 

@@ -58,7 +58,7 @@ class EntityCalls(Calls):
         if section is not None:
             section.admit_call(entity)
         inside = section.name if section is not None and section.is_held else None
-        text, now = self._serialize(value), self._generation.now
+        text, now = self._serialize(value, f"input of operation {operation!r} of entity {entity}"), self._generation.now
         task: DecisionTask[Any] = DecisionTask(f"operation {operation!r} of entity {entity!r}", decode)
         self._decisions.make(lambda number: EntityOperationCalled(now, number, entity, operation, text, inside), task)
         if section is not None:
@@ -81,7 +81,10 @@ class EntityCalls(Calls):
         section = CriticalSection.current(self._generation)
         if section is not None:
             section.admit_signal(str(entityId))
-        text, now = self._serialize(operationInput), self._generation.now
+        text, now = (
+            self._serialize(operationInput, f"input of operation {operationName!r} of entity {entityId}"),
+            self._generation.now,
+        )
         when = now + signal_time if isinstance(signal_time, timedelta) else signal_time
         moment = None if when is None else utc(when)
         number = self._decisions.make(

@@ -106,7 +106,8 @@ class ActivityRunner:
         try:
             definition = self._activities.get(name)
             result = await self._call(definition, text)
-            return TaskCompleted(self._now(), task_id, self._converter.serialize(result))
+            with naming(lambda: f"result of activity {name!r}"):
+                return TaskCompleted(self._now(), task_id, self._converter.serialize(result))
         except DurableError as error:
             return self._failed(task_id, error)
         except asyncio.CancelledError as error:

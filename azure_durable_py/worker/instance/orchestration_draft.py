@@ -9,7 +9,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from azure_durable_py.failures import sub_orchestration_terminated
+from azure_durable_py.failures import readable, sub_orchestration_terminated
 from azure_durable_py.history.codec import decode_event, encode_event, may_refer_to_rows, payload_refs
 from azure_durable_py.history.events import (
     ContinuedAsNew,
@@ -205,7 +205,7 @@ class OrchestrationDraft:
 
     def _output(self, turn: Turn) -> str | None:
         if turn.failure is not None:
-            return _json_text(turn.failure.message)
+            return _json_text(readable(turn.failure))
         return turn.output
 
     def _finish(self, turn: Turn, stored: list[Event]) -> None:

@@ -31,8 +31,10 @@ Whatever goes wrong, it goes back to loading.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
-from azure_durable_py.taskhub.messages import Cause
+from azure_durable_py.history.events import EventRaised
+from azure_durable_py.taskhub.messages import Cause, InboxEvent
 from azure_durable_py.taskhub.payloads import payload_rows
 from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit
 from azure_durable_py.taskhub.state import InstanceState
@@ -146,7 +148,7 @@ class Steps:
         if values:
             await store.delete_blobs(it.id, values)
         if keys:
-            logger.info("Dropped %d events for instance %r, which is not there.", len(keys), it.id)
+            _tell_dropped(events, it.id, "is not there")
         it.known.rows.clear()
         it.results.clear()
         it.guards.trust()
@@ -175,7 +177,7 @@ class Steps:
         if it.is_worth_a_commit(draft):
             await it.commit(draft)
             if rows:
-                logger.info("Dropped %d events for instance %r, which has ended.", len(rows), it.id)
+                _tell_dropped(events, it.id, "has ended")
         it.guards.trust()
 
     async def _remove_if_vain(self) -> None:
@@ -228,3 +230,13 @@ class Steps:
         if not self._it.restraint.full:
             self._it.attention.call()
         return True
+
+
+def _tell_dropped(events: Sequence[InboxEvent], instance_id: str, why: str) -> None:
+    """Tell of what came too late. Answers to tasks that nobody waits for any more are no news."""
+    raised = [event.event for event in events if isinstance(event.event, EventRaised)]
+    if raised:
+        names = ", ".join(sorted({repr(event.name) for event in raised}))
+        logger.info("An event for instance %r has no effect, as the instance %s: %s.", instance_id, why, names)
+    if len(events) > len(raised):
+        logger.debug("%d messages for instance %r have no effect: it %s.", len(events) - len(raised), instance_id, why)
