@@ -147,7 +147,7 @@ def test_a_decorator_without_parentheses_is_refused(decorator: str, usage: str):
 
 
 def test_an_app_without_functions_says_how_they_are_declared():
-    served = Served("/app", "http://localhost:7071", "/hooks", "memory", Functions([], [], []))
+    served = Served("/app", "http://localhost:7071", "/hooks", "memory", Functions((), (), ()))
     assert "The app declares no function." in banner(served, color=False)
     assert "@app.orchestration_trigger" in banner(served, color=False)
 
