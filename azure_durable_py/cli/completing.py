@@ -42,3 +42,20 @@ def key_names(target: HubTarget, incomplete: str) -> list[CompletionItem]:
     with suppress(Exception):
         return asyncio.run(asyncio.wait_for(look(), _PATIENCE))
     return []
+
+
+def schedule_ids(target: HubTarget, incomplete: str) -> list[CompletionItem]:
+    """The ids of schedules that begin so, with their orchestrators and states. Nothing, where the hub does not say."""
+
+    async def look() -> list[CompletionItem]:
+        async with target.open_client() as client:
+            found = await client.schedules.list(incomplete)
+        return [
+            CompletionItem(item.schedule_id, help=f"{item.definition.orchestrator} {item.status}")
+            for item in found[:_MOST]
+            if item.schedule_id.isprintable()
+        ]
+
+    with suppress(Exception):
+        return asyncio.run(asyncio.wait_for(look(), _PATIENCE))
+    return []

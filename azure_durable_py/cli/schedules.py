@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from azure_durable_py.cli.examples import examples
 from azure_durable_py.cli.exits import CommandError, ExitCode
@@ -14,7 +15,7 @@ from azure_durable_py.cli.lazy import CommandEntry, LazyGroup
 from azure_durable_py.cli.moments import MOMENT, SPAN, shown_span
 from azure_durable_py.cli.output import Cell, Output, Styled, encoded_time, with_output
 from azure_durable_py.cli.running import run
-from azure_durable_py.cli.target import HubTarget, Slot, about_hub
+from azure_durable_py.cli.target import HubTarget, Slot, about_hub, target_of
 from azure_durable_py.cli.values import json_value
 
 if TYPE_CHECKING:
@@ -35,7 +36,17 @@ _COMMANDS = (
     CommandEntry("delete", "schedules:delete_schedule", "Delete a schedule. Runs that are under way go on."),
 )
 _STYLES = {"active": "green", "paused": "yellow", "completed": "dim"}
-SCHEDULE = Slot("schedule_id", "--id", "SCHEDULE_ID", "The id of the schedule, in place of the argument.")
+
+
+def _complete(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    from azure_durable_py.cli.completing import schedule_ids
+
+    return schedule_ids(target_of(ctx.params), incomplete)
+
+
+SCHEDULE = Slot(
+    "schedule_id", "--id", "SCHEDULE_ID", "The id of the schedule, in place of the argument.", True, _complete
+)
 _ORCHESTRATOR = Slot("orchestrator", "--function-name", "ORCHESTRATOR", "The orchestrator, in place of the argument.")
 _overlap = click.option(
     "--overlap",

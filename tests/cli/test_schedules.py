@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from azure_durable_py.cli.commands import cli
 from tests.cli.shop import azure_durable, on_terminal, plain, ran
 from tests.cli.workshop import Workshop
 
@@ -116,6 +118,15 @@ def test_without_a_worker_a_change_is_waited_for_in_vain(own_shop: Path) -> None
     assert result.exit_code == 5
     assert "is done when one runs." in result.stderr
     assert ran("schedules", "list", str(own_shop)).stderr == "There are no such schedules.\n"
+
+
+def test_ids_of_schedules_are_completed(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("tidy-1", "tidy-2"):
+        told("create", name, "clean_up", *workshop.hub, "--every", "1h", "--replace")
+    monkeypatch.chdir(workshop.directory)
+    completing = ShellComplete(cli, {}, "azure-durable", "_AZURE_DURABLE_COMPLETE")
+    found = completing.get_completions(["schedules", "pause"], "tidy-")
+    assert [(item.value, item.help) for item in found] == [("tidy-1", "clean_up active"), ("tidy-2", "clean_up active")]
 
 
 def test_a_host_does_not_tell_of_schedules(workshop: Workshop) -> None:
