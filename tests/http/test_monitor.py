@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -22,6 +22,7 @@ from azure_durable_py.http.wire import Request
 from azure_durable_py.taskhub.keyring import KeyName
 from azure_durable_py.testing import VirtualHub, play
 from tests.inspection.showing import app, calls
+from tests.monitor.fake_host import FakeHost, at, inspection, row, step
 from tests.taskhub.spoiling import spoil_body, spoil_columns
 
 BASE = "http://localhost:7071/runtime/webhooks/durabletask"
@@ -577,3 +578,39 @@ def test_the_first_overview_of_a_large_hub_is_there_soon_and_the_next_counts_all
             await asyncio.sleep(3)
 
     in_browser(scene)
+
+
+# --- what the tests of the page think -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["overview", "instances", "instances/x", "instances/x/timeline", "instances/x/history", "instances/x/family"],
+)
+def test_the_host_that_the_page_is_tested_with_answers_by_the_same_names(path: str):
+    async def scene(browser: Browser) -> None:
+        await make_all(browser)
+        fake = FakeHost(
+            instances=[row("x")],
+            details={"x": inspection("x")},
+            steps={"x": [step(0, "say", 0, 1)]},
+            events={"x": [{"index": 0, "type": "OrchestratorStarted", "timestamp": at()}]},
+        )
+        status, pretended = fake.answer("GET", f"monitor/api/{path}", {}, "")
+        assert status == 200
+        _check_names(pretended, await browser.data(path), path)
+
+    in_browser(scene)
+
+
+def _check_names(pretended: Any, real: Any, where: str) -> None:
+    """All that is pretended is real, however deep."""
+    if isinstance(pretended, dict) and isinstance(real, dict):
+        names = cast("dict[str, Any]", pretended)
+        if where.rpartition(".")[2] in ("counts", "tags"):
+            return
+        assert set(names) <= set(cast("dict[str, Any]", real)), where
+        for name in names:
+            _check_names(names[name], real[name], f"{where}.{name}")
+    elif isinstance(pretended, list) and isinstance(real, list) and pretended and real:
+        _check_names(pretended[0], real[0], f"{where}.first")
