@@ -584,8 +584,7 @@ def test_the_first_overview_of_a_large_hub_is_there_soon_and_the_next_counts_all
 
 
 @pytest.mark.parametrize(
-    "path",
-    ["overview", "instances", "instances/x", "instances/x/timeline", "instances/x/history", "instances/x/family"],
+    "path", ["overview", "instances", "instances/x", "instances/x/timeline", "instances/x/history"]
 )
 def test_the_host_that_the_page_is_tested_with_answers_by_the_same_names(path: str):
     async def scene(browser: Browser) -> None:
