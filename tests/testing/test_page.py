@@ -21,6 +21,7 @@ PAGES = (
     "schedules.md",
     "http-calls.md",
     "versions.md",
+    "logs.md",
     "telemetry.md",
 )
 
