@@ -59,7 +59,8 @@ def install(directory: Path) -> Path:
 def pattern(shown: str) -> re.Pattern[str]:
     """What a page shows, with `...` for anything; how columns are spaced does not matter."""
     lines = [re.sub(r"(\\ )+|─+", lambda _: r"[ ─]+", re.escape(line)) for line in shown.strip("\n").split("\n")]
-    return re.compile(r"\n".join(lines).replace(r"\.\.\.", ".*"))
+    text = r"\n".join(lines).replace(r"\.\.\.[ ─]+ago", r"(?:.*[ ─]+ago|now)")
+    return re.compile(text.replace(r"\.\.\.", ".*"))
 
 
 def blocks(text: str) -> list[str]:
