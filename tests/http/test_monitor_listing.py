@@ -10,6 +10,7 @@ import pytest
 from azure_durable_py.http.monitor.listing import Accepts, list_by_id, list_newest
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.protocol import InstanceQuery, TaskHubStore
+from tests.counting import CountingStore
 
 QUERY = InstanceQuery(with_values=False, with_custom_status=True)
 
@@ -54,3 +55,24 @@ async def test_every_instance_is_listed_once_in_order(
         wanted = expected if order == "newest" else sorted(expected)
         found = await walk(hub, order, 2, lambda item: item.instance_id in even)
         assert found == [instance_id for instance_id in wanted if instance_id in even]
+
+
+async def test_who_asks_again_is_not_made_to_search_for_the_time_anew(
+    store: TaskHubStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("azure_durable_py.http.monitor.listing.MOST_SORTED", 6)
+    monkeypatch.setattr("azure_durable_py.http.monitor.listing._PAGE", 3)
+    counting = CountingStore(store)
+    hub = TaskHub(counting)
+    await hub.open()
+    for number in range(40):
+        await hub.start(
+            StartRequest(f"x{number:02d}", f"e{number}", "Order", hub.clock.now() - timedelta(hours=number))
+        )
+    counting.reset()
+    first = await list_newest(hub, QUERY, None, 3, None)
+    searched = counting.calls["query"]
+    counting.reset()
+    again = await list_newest(hub, QUERY, None, 3, None, first.window)
+    assert counting.calls["query"] < searched
+    assert [item.instance_id for item in again.items] == ["x00", "x01", "x02"]

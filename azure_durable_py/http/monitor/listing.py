@@ -39,11 +39,15 @@ Accepts = Callable[[Listed], bool]
 
 @dataclass(frozen=True, slots=True)
 class ListedPage:
-    """A page of a listing. No token: it was the last. `examined` headers were gone through for it."""
+    """A page of a listing. No token: it was the last. `examined` headers were gone through for it.
+
+    `window` is how much time was looked at first, without too many in it: who asks for the same again begins with it.
+    """
 
     items: tuple[Listed, ...]
     token: str | None
     examined: int
+    window: timedelta | None = None
 
 
 # --- by id -------------------------------------------------------------------------------------------
@@ -96,6 +100,7 @@ class _Newest:
         self._floor = query.created_from
         self._width: timedelta | None = width
         self._looked = 0
+        self.first: timedelta | None = None
         self.items: list[Listed] = []
         self.examined = 0
 
@@ -110,6 +115,7 @@ class _Newest:
             found, overflows = await self._window(low, upper)
             if overflows and self._narrow():
                 continue
+            self.first = self.first or self._width
             found.sort(key=lambda item: (-item.columns.created_time.timestamp(), item.instance_id))
             for at, item in enumerate(found):
                 moment = item.columns.created_time
@@ -170,19 +176,26 @@ class _Newest:
 
 
 async def list_newest(
-    hub: TaskHub, query: InstanceQuery, accepts: Accepts | None, top: int, token: str | None
+    hub: TaskHub,
+    query: InstanceQuery,
+    accepts: Accepts | None,
+    top: int,
+    token: str | None,
+    window: timedelta | None = None,
 ) -> ListedPage:
     """A page with the newest first; the parameters are those of `list_by_id`.
 
+    :param window: that of an earlier page, where one is known.
     :raises RefusedError: the token is none of ours.
     """
-    upper, after, width = query.created_to, "", 0
+    upper, after = query.created_to, ""
     if token is not None:
         micros, after, width = _read_token(token, "newest", _MOMENT_AND_ID)
         upper = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
-    newest = _Newest(hub, query, accepts, top, timedelta(microseconds=width) if width else None)
+        window = timedelta(microseconds=width) if width else None
+    newest = _Newest(hub, query, accepts, top, window)
     rest = await newest.page(upper, after)
-    return ListedPage(tuple(newest.items), rest, newest.examined)
+    return ListedPage(tuple(newest.items), rest, newest.examined, newest.first)
 
 
 # --- tokens ------------------------------------------------------------------------------------------

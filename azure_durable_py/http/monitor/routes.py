@@ -6,6 +6,8 @@ API itself.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from datetime import timedelta
 from importlib import metadata
 from typing import Any
 
@@ -31,6 +33,8 @@ from azure_durable_py.taskhub.hub import decode_tags
 from azure_durable_py.taskhub.protocol import CorruptRowError, Listed
 
 _MOST_LISTED = 500
+_MOST_WINDOWS = 64
+_NO_CRITERIA = ("code", "order", "token", "top")
 _PACKAGE = "azure-durable-py"
 
 
@@ -45,6 +49,7 @@ class MonitorRoutes:
         self._client = client
         self._registry = registry
         self._overviews = Overviews(client.hub, client.task_hub_name)
+        self._windows: OrderedDict[str, timedelta] = OrderedDict()
         self._views = InstanceViews(client, registry, Histories(client.hub))
 
     def routes(self) -> tuple[ManagementRoute, ...]:
@@ -108,13 +113,17 @@ class MonitorRoutes:
         order = (parameters.text("order") or "newest").lower()
         if order not in ("newest", "id"):
             raise RefusedError(400, f"Parameter 'order' is {order[:80]!r}; accepted is newest or id.")
-        found = await (list_newest if order == "newest" else list_by_id)(
-            self._client.hub,
-            instance_query(parameters),
-            accepts(parameters),
-            parameters.page_size("top", 50, _MOST_LISTED),
-            parameters.text("token"),
-        )
+        query, accept = instance_query(parameters), accepts(parameters)
+        top, token = parameters.page_size("top", 50, _MOST_LISTED), parameters.text("token")
+        if order == "id":
+            found = await list_by_id(self._client.hub, query, accept, top, token)
+        else:
+            asked = repr(sorted((name, text) for name, text in parameters.values.items() if name not in _NO_CRITERIA))
+            found = await list_newest(self._client.hub, query, accept, top, token, self._windows.get(asked))
+            if token is None and found.window is not None:
+                self._windows[asked] = found.window
+                while len(self._windows) > _MOST_WINDOWS:
+                    self._windows.popitem(last=False)
         return _listed(found, [_instance(item) for item in found.items], call)
 
     async def _entities(self, call: AdmittedCall) -> HttpAnswer:
