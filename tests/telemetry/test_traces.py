@@ -558,3 +558,29 @@ def test_a_run_that_ends_with_its_worker_is_told_to_have_been_stopped():
         "SERVER activity:user_span Stopped",
         "SERVER activity:user_span",
     ]
+
+
+def test_what_a_client_that_waits_sends_from_a_thread_is_a_part_of_the_run_there():
+    one = df.DFApp()
+
+    @one.orchestration_trigger(context_name="context")
+    def outer(context: Context):
+        yield context.call_activity("starts", None)
+
+    @one.orchestration_trigger(context_name="context")
+    def inner(context: Context):
+        return context.get_input()
+
+    @one.activity_trigger(input_name="value")
+    @one.durable_client_input(client_name="client")
+    def starts(value: Any, client: df.DurableOrchestrationSyncClient) -> None:
+        client.start_new("inner", "the-inner")
+
+    async def scenario(hub: VirtualHub) -> None:
+        await hub.start_worker(run_sync=run_in_thread)
+        await hub.client.wait_for_completion(await hub.client.start_new("outer", "it"))
+        await hub.at_rest()
+
+    traced = trace(one, scenario, workers=0)
+    sent = traced.one("create_orchestration:inner")
+    assert sent in traced.children(traced.one("activity:starts", "SERVER"))
