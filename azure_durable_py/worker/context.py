@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -68,6 +69,23 @@ class Activities(Protocol):
         ...
 
 
+class Told:
+    """What people were told by this worker, and would be told again at each delivery. It forgets what is long ago."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._known: OrderedDict[tuple[str, ...], None] = OrderedDict()
+
+    def is_new(self, *what: str) -> bool:
+        """Whether this was not told before; it is known from now on."""
+        if what in self._known:
+            return False
+        self._known[what] = None
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
+        return True
+
+
 @dataclass(slots=True)
 class WorkerContext:
     """The shared parts of one worker: what it works on, and what bounds it."""
@@ -94,5 +112,6 @@ class WorkerContext:
     """Held by the one instance that runs of those that have been under way when processes ended."""
     run_sync: SyncRunner = run_in_thread
     sends: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_SENDS))
+    told: Told = field(default_factory=Told)
     touched: int = 0
     """Instances that were told something which no turn has taken up yet."""

@@ -331,3 +331,24 @@ def test_a_version_that_may_not_run_here_is_told_as_the_reason(told: Callable[..
     ]
     assert "Instance 'g' of 'greet' failed after" in error
     assert "VersionMismatchError" in error
+
+
+def test_an_instance_that_waits_for_another_version_of_the_app_is_told_once(told: Callable[..., Said]):
+    settings = Settings(
+        hub_name="Versions", default_version="1.0", version_match_strategy="Strict", version_failure_strategy="Reject"
+    )
+
+    async def scenario(hub: VirtualHub) -> None:
+        await hub.client.start_new("greet", "g", version="2.0")
+        await asyncio.sleep(3600)
+        await hub.client.start_new("greet", "h", version="1.0")
+        await hub.client.wait_for_completion("h")
+        other = Settings(hub_name="Versions", default_version="2.0", version_match_strategy="Strict")
+        await hub.start_worker(settings=other)
+        await hub.client.wait_for_completion("g")
+
+    waits = [text for *_, text in told(scenario, settings=settings) if "left to another worker" in text]
+    assert len(waits) == 1
+    assert waits[0].startswith(
+        "Instance 'g' is left to another worker: The instance is of version 2.0, and this worker"
+    )

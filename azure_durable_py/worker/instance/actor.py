@@ -141,7 +141,8 @@ class Actor:
             except ConcurrencyConflictError:
                 it.forget()
             except NewerFormatError as error:
-                logger.warning("Instance %r is left to a worker that is upgraded: %s", self.instance_id, error)
+                if self._context.told.is_new(self.instance_id, str(error)):
+                    logger.warning("Instance %r is left to a worker that is upgraded: %s", self.instance_id, error)
                 await self._defer()
             except CorruptRowError:
                 logger.exception("Instance %r cannot be read; its messages are put back.", self.instance_id)
@@ -150,7 +151,9 @@ class Actor:
                 it.forget()
                 await patience.wait(error)
             except OtherVersionError as error:
-                logger.info("Instance %r is left to another worker: %s", self.instance_id, error)
+                # It comes again and again, later each time.
+                level = logging.INFO if self._context.told.is_new(self.instance_id, str(error)) else logging.DEBUG
+                logger.log(level, "Instance %r is left to another worker: %s", self.instance_id, error)
                 await self._defer()
             except Exception:
                 logger.exception("A turn of instance %r failed; its messages are put back.", self.instance_id)
