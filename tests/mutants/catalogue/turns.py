@@ -113,7 +113,7 @@ MUTANTS = (
         "damaged_history_deferred",
         "An instance whose history cannot be read is put off for ever.",
         "worker/instance/orchestration_turn.py",
-        '            logger.error("Instance %r fails: its history cannot be read: %s", instance_id, error)\n',
+        "            return [], FailureDetails.from_exception(error)\n",
         "            raise\n",
         ("tests/worker/test_bad_input.py",),
     ),
