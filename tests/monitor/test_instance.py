@@ -261,6 +261,11 @@ async def test_a_large_value_is_fetched_when_it_is_asked_for(order: RunningHost,
     await page.get_by_role("button", name="Show all of it").click()
     await expect(page.get_by_role("button", name="Show all of it")).to_be_hidden()
     assert len(await output.inner_text()) == 400_002
+    async with page.expect_download() as saved:
+        await page.get_by_role("button", name="Save").click()
+    download = await saved.value
+    assert download.suggested_filename == "output.json"
+    assert (await download.path()).stat().st_size == 400_002
 
 
 async def test_a_failure_is_told_down_to_its_cause(host: RunningHost, open_page: Opener):

@@ -46,11 +46,10 @@ export function useKey(given: string): void {
   keyChanges.value++;
 }
 
-/** Forgets the key. */
+/** Forgets the key, and all that was shown with it. */
 export function dropKey(): void {
-  key = null;
   forget("sessionStorage", KEY);
-  keyChanges.value++;
+  location.reload();
 }
 
 /** Whether a key is in use. */

@@ -24,11 +24,12 @@ export interface Polled<T> {
  * The newest answer of `ask`. While it fails, the last good one stays.
  *
  * @param what changes when another thing is asked for: then what is known of the former is forgotten.
+ * @param isPart whether there is more of it to be had at once.
  */
 export function usePolled<T>(
   what: string | null,
   ask: (stop: AbortSignal, last: T | null) => Promise<T>,
-  { quickest = QUICKEST, slowest = SLOWEST }: { quickest?: number; slowest?: number } = {},
+  { quickest = QUICKEST, slowest = SLOWEST, isPart }: { quickest?: number; slowest?: number; isPart?: (data: T) => boolean } = {},
 ): Polled<T> {
   const known = useSignal<{ what: string | null; data: T | null; error: ApiError | null }>({
     what: null,
@@ -56,10 +57,12 @@ export function usePolled<T>(
         return;
       }
       busy = true;
+      let goesOn = false;
       const mine = known.peek().what === what ? known.peek() : { what, data: null, error: null };
       try {
         const data = await asking.current(stop.signal, mine.data);
         if (stop.signal.aborted) return;
+        goesOn = data !== mine.data && (isPart?.(data) ?? false);
         pause = data === mine.data ? Math.min(pause * 1.5, slowest) : quickest;
         if (data !== mine.data || mine.error || mine !== known.peek()) known.value = { what, data, error: null };
       } catch (error) {
@@ -70,7 +73,7 @@ export function usePolled<T>(
       } finally {
         busy = false;
       }
-      if (again) {
+      if (again || goesOn) {
         again = false;
         void look();
       } else if (isLive && !document.hidden) {

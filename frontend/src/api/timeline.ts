@@ -19,6 +19,7 @@ export function useTimeline(instance: Inspection): Polled<WholeTimeline> {
   return usePolled<WholeTimeline>(
     JSON.stringify([instanceId, executionId, generation, attempt]),
     (stop, last) => read(instanceId, stop, last),
+    { isPart: (data) => data.missing > 0 },
   );
 }
 
