@@ -87,13 +87,14 @@ lint: $(VENV_READY) $(NODE_READY) ## check rules, format, types and layers
 	@echo "ruff format"; $(VENV)/bin/ruff format --quiet --check . || { echo "Not formatted. Run 'make format'." >&2; exit 1; }
 	@# As the lowest Python reads it, and as the highest does on the system with branches of its own; both at once.
 	@echo "pyright";     $(PYRIGHT) & lowest=$$!; $(PYRIGHT) $(HIGHEST) || { wait $$lowest; exit 1; }; wait $$lowest
-	@echo "tsc";         node_modules/.bin/tsc -p frontend
+	@echo "monitor";     npm run --silent check-monitor
 	@echo "layers";      $(VENV)/bin/python -m pytest -q --no-header -p no:cacheprovider tests/test_layers.py
 
 .PHONY: format
-format: $(VENV_READY) ## apply the formatter and the fixes that are safe
+format: $(VENV_READY) $(NODE_READY) ## apply the formatter and the fixes that are safe
 	@$(VENV)/bin/ruff check --quiet --fix-only .
 	@$(VENV)/bin/ruff format --quiet .
+	@npm run --silent format-monitor
 
 .PHONY: monitor
 monitor: $(NODE_READY) ## build the monitor page anew from frontend/

@@ -14,10 +14,10 @@ const SLOWEST = 10_000;
 const SLOWEST_IN_TROUBLE = 30_000;
 
 export interface Polled<T> {
-  data: T | null;
-  error: ApiError | null;
-  /** Asks at once. */
-  refresh: () => void;
+    data: T | null;
+    error: ApiError | null;
+    /** Asks at once. */
+    refresh: () => void;
 }
 
 /**
@@ -27,79 +27,84 @@ export interface Polled<T> {
  * @param isPart whether there is more of it to be had at once.
  */
 export function usePolled<T>(
-  what: string | null,
-  ask: (stop: AbortSignal, last: T | null) => Promise<T>,
-  { quickest = QUICKEST, slowest = SLOWEST, isPart }: { quickest?: number; slowest?: number; isPart?: (data: T) => boolean } = {},
+    what: string | null,
+    ask: (stop: AbortSignal, last: T | null) => Promise<T>,
+    {
+        quickest = QUICKEST,
+        slowest = SLOWEST,
+        isPart,
+    }: { quickest?: number; slowest?: number; isPart?: (data: T) => boolean } = {},
 ): Polled<T> {
-  const known = useSignal<{ what: string | null; data: T | null; error: ApiError | null }>({
-    what: null,
-    data: null,
-    error: null,
-  });
-  const asking = useRef(ask);
-  asking.current = ask;
-  const now = useRef<() => void>(() => {});
-  const isLive = live.value;
-  const nudge = `${keyChanges.value}.${refreshes.value}`;
+    const known = useSignal<{ what: string | null; data: T | null; error: ApiError | null }>({
+        what: null,
+        data: null,
+        error: null,
+    });
+    const asking = useRef(ask);
+    asking.current = ask;
+    const now = useRef<() => void>(() => {});
+    const isLive = live.value;
+    const nudge = `${keyChanges.value}.${refreshes.value}`;
 
-  useEffect(() => {
-    if (what === null) return;
-    const stop = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let pause = quickest;
-    let busy = false;
-    let again = false;
+    useEffect(() => {
+        if (what === null) return;
+        const stop = new AbortController();
+        let timer: ReturnType<typeof setTimeout> | undefined;
+        let pause = quickest;
+        let busy = false;
+        let again = false;
 
-    const look = async (): Promise<void> => {
-      clearTimeout(timer);
-      if (busy) {
-        again = true;
-        return;
-      }
-      busy = true;
-      let goesOn = false;
-      const mine = known.peek().what === what ? known.peek() : { what, data: null, error: null };
-      try {
-        const data = await asking.current(stop.signal, mine.data);
-        if (stop.signal.aborted) return;
-        goesOn = data !== mine.data && (isPart?.(data) ?? false);
-        pause = data === mine.data ? Math.min(pause * 1.5, slowest) : quickest;
-        if (data !== mine.data || mine.error || mine !== known.peek()) known.value = { what, data, error: null };
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        const told = error instanceof ApiError ? error : new ApiError(0, String(error));
-        pause = Math.min(Math.max(pause * 2, (told.retryAfter ?? 0) * 1000), SLOWEST_IN_TROUBLE);
-        known.value = { what, data: mine.data, error: told };
-      } finally {
-        busy = false;
-      }
-      if (again || goesOn) {
-        again = false;
+        const look = async (): Promise<void> => {
+            clearTimeout(timer);
+            if (busy) {
+                again = true;
+                return;
+            }
+            busy = true;
+            let goesOn = false;
+            const mine = known.peek().what === what ? known.peek() : { what, data: null, error: null };
+            try {
+                const data = await asking.current(stop.signal, mine.data);
+                if (stop.signal.aborted) return;
+                goesOn = data !== mine.data && (isPart?.(data) ?? false);
+                pause = data === mine.data ? Math.min(pause * 1.5, slowest) : quickest;
+                if (data !== mine.data || mine.error || mine !== known.peek())
+                    known.value = { what, data, error: null };
+            } catch (error) {
+                if (stop.signal.aborted) return;
+                const told = error instanceof ApiError ? error : new ApiError(0, String(error));
+                pause = Math.min(Math.max(pause * 2, (told.retryAfter ?? 0) * 1000), SLOWEST_IN_TROUBLE);
+                known.value = { what, data: mine.data, error: told };
+            } finally {
+                busy = false;
+            }
+            if (again || goesOn) {
+                again = false;
+                void look();
+            } else if (isLive && !document.hidden) {
+                timer = setTimeout(() => void look(), pause);
+            }
+        };
+        now.current = () => {
+            pause = quickest;
+            void look();
+        };
+        const seen = (): void => {
+            clearTimeout(timer);
+            if (isLive && !document.hidden) now.current();
+        };
+        document.addEventListener("visibilitychange", seen);
         void look();
-      } else if (isLive && !document.hidden) {
-        timer = setTimeout(() => void look(), pause);
-      }
-    };
-    now.current = () => {
-      pause = quickest;
-      void look();
-    };
-    const seen = (): void => {
-      clearTimeout(timer);
-      if (isLive && !document.hidden) now.current();
-    };
-    document.addEventListener("visibilitychange", seen);
-    void look();
-    return () => {
-      stop.abort();
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", seen);
-    };
-  }, [what, isLive, nudge, quickest, slowest]);
+        return () => {
+            stop.abort();
+            clearTimeout(timer);
+            document.removeEventListener("visibilitychange", seen);
+        };
+    }, [what, isLive, nudge, quickest, slowest]);
 
-  const refresh = useCallback(() => now.current(), []);
-  const current = known.value;
-  // For one render after a change it is still what was asked for before.
-  if (current.what !== what) return { data: null, error: null, refresh };
-  return { data: current.data, error: current.error, refresh };
+    const refresh = useCallback(() => now.current(), []);
+    const current = known.value;
+    // For one render after a change it is still what was asked for before.
+    if (current.what !== what) return { data: null, error: null, refresh };
+    return { data: current.data, error: current.error, refresh };
 }

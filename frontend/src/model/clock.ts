@@ -7,8 +7,8 @@ import { clockAhead } from "../api/client";
 export const now = signal(Date.now());
 
 setInterval(() => {
-  if (!document.hidden) now.value = Date.now() + clockAhead.peek();
+    if (!document.hidden) now.value = Date.now() + clockAhead.peek();
 }, 1000);
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) now.value = Date.now() + clockAhead.peek();
+    if (!document.hidden) now.value = Date.now() + clockAhead.peek();
 });

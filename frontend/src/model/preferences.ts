@@ -15,17 +15,17 @@ export const shortcuts = signal(recall("localStorage", "durable-monitor-keys") !
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const systemIsDark = signal(dark.matches);
 dark.addEventListener("change", () => {
-  systemIsDark.value = dark.matches;
+    systemIsDark.value = dark.matches;
 });
 
 effect(() => {
-  const shown = theme.value === "auto" ? (systemIsDark.value ? "dark" : "light") : theme.value;
-  document.documentElement.dataset.theme = shown;
-  remember("localStorage", "durable-monitor-theme", theme.value);
+    const shown = theme.value === "auto" ? (systemIsDark.value ? "dark" : "light") : theme.value;
+    document.documentElement.dataset.theme = shown;
+    remember("localStorage", "durable-monitor-theme", theme.value);
 });
 effect(() => remember("localStorage", "durable-monitor-keys", shortcuts.value ? "on" : "off"));
 
 /** Takes the next theme. */
 export function nextTheme(): void {
-  theme.value = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] as Theme;
+    theme.value = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] as Theme;
 }

@@ -9,44 +9,44 @@ import { useEffect, useRef } from "preact/hooks";
  * @param onClose it is closed, by whatever means.
  */
 export function Dialog({
-  title,
-  onClose,
-  children,
-  wide = false,
+    title,
+    onClose,
+    children,
+    wide = false,
 }: {
-  title: string;
-  onClose: () => void;
-  children: ComponentChildren;
-  wide?: boolean;
+    title: string;
+    onClose: () => void;
+    children: ComponentChildren;
+    wide?: boolean;
 }) {
-  const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const dialog = element.current;
-    if (!dialog) return;
-    const before = document.activeElement;
-    if (!dialog.open) dialog.showModal();
-    return () => {
-      dialog.close();
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
-    };
-  }, []);
-  return (
-    <dialog
-      ref={element}
-      class={wide ? "wide" : ""}
-      aria-labelledby="dialog-title"
-      onCancel={(event) => {
-        event.preventDefault();
-        onClose();
-      }}
-    >
-      <header>
-        <h2 id="dialog-title">{title}</h2>
-        <button type="button" class="quiet" aria-label="Close" onClick={onClose}>
-          ✕
-        </button>
-      </header>
-      {children}
-    </dialog>
-  );
+    const element = useRef<HTMLDialogElement>(null);
+    useEffect(() => {
+        const dialog = element.current;
+        if (!dialog) return;
+        const before = document.activeElement;
+        if (!dialog.open) dialog.showModal();
+        return () => {
+            dialog.close();
+            if (before instanceof HTMLElement && before.isConnected) before.focus();
+        };
+    }, []);
+    return (
+        <dialog
+            ref={element}
+            class={wide ? "wide" : ""}
+            aria-labelledby="dialog-title"
+            onCancel={(event) => {
+                event.preventDefault();
+                onClose();
+            }}
+        >
+            <header>
+                <h2 id="dialog-title">{title}</h2>
+                <button type="button" class="quiet" aria-label="Close" onClick={onClose}>
+                    ✕
+                </button>
+            </header>
+            {children}
+        </dialog>
+    );
 }
