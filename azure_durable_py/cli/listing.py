@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,56 +14,12 @@ from azure_durable_py.cli.output import Cell, Output, status_cell, with_output
 from azure_durable_py.cli.running import run
 from azure_durable_py.cli.target import HubTarget, about_hub
 from azure_durable_py.cli.values import STATUSES, TAG, every
-from azure_durable_py.times import UTC
 
 if TYPE_CHECKING:
-    from azure_durable_py.cli.target import HubClient
+    from azure_durable_py.cli.newest import Newest
     from azure_durable_py.client.status import DurableOrchestrationStatus, StatusPage
 
 COLUMNS = ("INSTANCE ID", "NAME", "STATUS", "CREATED", "CHANGED")
-_EARLY = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceFilter:
-    """Which instances are asked for."""
-
-    statuses: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    prefix: str | None = None
-    tags: tuple[tuple[str, str], ...] = ()
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-
-    async def page(self, client: HubClient, size: int, token: str | None) -> StatusPage:
-        """One page of them."""
-        return await client.query_instances(
-            created_time_from=self.created_after,
-            created_time_to=self.created_before,
-            runtime_status=self.statuses or None,
-            instance_id_prefix=self.prefix,
-            names=self.names,
-            tags=dict(self.tags) or None,
-            page_size=size,
-            continuation_token=token,
-        )
-
-    async def newest(self, client: HubClient, top: int) -> tuple[list[DurableOrchestrationStatus], int]:
-        """The newest of them, and how many there are. However many there are, only these are kept in memory."""
-        kept: list[tuple[datetime, int, DurableOrchestrationStatus]] = []
-        count, token = 0, None
-        while True:
-            page = await self.page(client, 1000, token)
-            for status in page.items:
-                count += 1
-                entry = (status.created_time or _EARLY, -count, status)
-                if len(kept) < top:
-                    heapq.heappush(kept, entry)
-                else:
-                    heapq.heappushpop(kept, entry)
-            token = page.continuation_token
-            if token is None:
-                return [status for _, _, status in sorted(kept, reverse=True)], count
 
 
 @click.command(
@@ -108,6 +62,8 @@ def list_instances(
     With --watch a terminal shows a table that changes; elsewhere every change of an instance is a line (with --json, of
     JSON).
     """
+    from azure_durable_py.cli.newest import InstanceFilter, newest
+
     wanted = InstanceFilter(every(status), names, prefix, tags, created_after, created_before)
     if watch:
         from azure_durable_py.cli.watching import watch_instances
@@ -115,19 +71,19 @@ def list_instances(
         run(watch_instances(target, out, wanted, top, max(interval, 0.2)))
         return
 
-    async def look() -> tuple[list[DurableOrchestrationStatus], int]:
+    async def look() -> Newest:
         async with target.connect() as client:
-            return await wanted.newest(client, top)
+            return await newest(client, wanted, top)
 
-    found, count = run(look())
+    found, more = run(look())
     if out.as_json:
         from azure_durable_py.cli.shapes import status_json
 
         out.json([status_json(one, values=False) for one in found])
         return
     out.table(COLUMNS, rows_of(found), empty="There are no such instances.")
-    if count > len(found):
-        out.note(f"These are the newest {len(found)} of {count}. --top N shows more.")
+    if more:
+        out.note(f"These are the newest {len(found)}. There are more: --top N shows them.")
 
 
 @click.command(
@@ -157,11 +113,16 @@ def get_instances(
 
     What is left is told with a continuation token on stderr. A page may be short.
     """
-    wanted = InstanceFilter(every(runtime_status), created_after=created_after, created_before=created_before)
 
     async def look() -> StatusPage:
         async with target.connect() as client:
-            return await wanted.page(client, top, continuation_token)
+            return await client.query_instances(
+                created_time_from=created_after,
+                created_time_to=created_before,
+                runtime_status=every(runtime_status) or None,
+                page_size=top,
+                continuation_token=continuation_token,
+            )
 
     page = run(look())
     if out.as_json:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn, cast
 from urllib.parse import quote, urlsplit
@@ -98,7 +98,8 @@ class RemoteClient:
             path += f"/{_part(instance_id)}"
         query = {} if version is None else {"version": version}
         answer = await self.ask("POST", path, query, None if client_input is None else (client_input,))
-        return str(_object(answer)["id"])
+        with understanding():
+            return str(_object(answer)["id"])
 
     async def get_status(
         self,
@@ -117,7 +118,8 @@ class RemoteClient:
             answer = await self.ask("GET", _instance(instance_id), query)
         except InstanceNotFoundError:
             return DurableOrchestrationStatus()
-        return _status(_object(answer))
+        with understanding():
+            return _status(_object(answer))
 
     async def query_instances(
         self,
@@ -144,7 +146,8 @@ class RemoteClient:
             query |= {} if moment is None else {name: encoded_time(moment) or ""}
         headers = {} if continuation_token is None else {"x-ms-continuation-token": continuation_token}
         answer = await self.ask("GET", "instances", query, headers=headers)
-        items = [_status(item) for item in cast("list[dict[str, Any]]", answer.value)]
+        with understanding():
+            items = [_status(item) for item in _list(answer)]
         kept = tuple(item for item in items if not names or item.name in names)
         return StatusPage(kept, answer.headers.get("x-ms-continuation-token") or None)
 
@@ -182,7 +185,8 @@ class RemoteClient:
         if not await self.get_status(instance_id):
             raise InstanceNotFoundError(f"There is no instance {instance_id!r} to restart at {self.base}.")
         answer = await self.ask("POST", f"{_instance(instance_id)}/restart", query)
-        return str(_object(answer)["id"])
+        with understanding():
+            return str(_object(answer)["id"])
 
     async def purge_instance_history(self, instance_id: str, *, recursive: bool = False) -> PurgeHistoryResult:
         """Delete a finished instance with its history. Nothing is deleted if there is none."""
@@ -190,7 +194,8 @@ class RemoteClient:
             answer = await self.ask("DELETE", _instance(instance_id), {"recursive": _truth(recursive)})
         except InstanceNotFoundError:
             return PurgeHistoryResult(0)
-        return PurgeHistoryResult.from_json(_object(answer))
+        with understanding():
+            return PurgeHistoryResult.from_json(_object(answer))
 
     async def purge_instance_history_by(
         self,
@@ -207,7 +212,8 @@ class RemoteClient:
             answer = await self.ask("DELETE", "instances", query)
         except InstanceNotFoundError:
             return PurgeHistoryResult(0)
-        return PurgeHistoryResult.from_json(_object(answer))
+        with understanding():
+            return PurgeHistoryResult.from_json(_object(answer))
 
     async def wait_for_completion(self, instance_id: str, timeout: float | None = None) -> DurableOrchestrationStatus:
         """Wait until an instance is finished.
@@ -321,8 +327,37 @@ def _is_object(value: Any) -> bool:
 
 def _object(answer: RemoteAnswer) -> dict[str, Any]:
     if not _is_object(answer.value):
-        raise CommandError(f"The host answered {answer.status} with something else than was expected.")
+        raise TypeError("this is no object")
     return cast("dict[str, Any]", answer.value)
+
+
+def _list(answer: RemoteAnswer) -> list[dict[str, Any]]:
+    value: Any = answer.value
+    if not isinstance(value, list):
+        raise TypeError("this is no array")
+    return cast("list[dict[str, Any]]", value)
+
+
+@contextmanager
+def understanding() -> Generator[None, None, None]:
+    """Reading what a host has answered: what is not as it should be is no defect of ours.
+
+    :raises CommandError: in place of what reading raises.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if isinstance(error, DurableError):
+            raise
+        raise not_understood() from error
+
+
+def not_understood() -> CommandError:
+    """The host has answered, and it makes no sense."""
+    return CommandError(
+        "The host answered with something that was not expected. Is it of another version? It should be as new as this "
+        "command."
+    )
 
 
 def _part(text: str) -> str:

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, Protocol, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
-from azure_durable_py.cli.remote import RemoteClient
+from azure_durable_py.cli.remote import RemoteClient, not_understood, understanding
 from azure_durable_py.cli.shapes import camel
 from azure_durable_py.cli.target import HubTarget
 from azure_durable_py.errors import InstanceNotFoundError
@@ -27,6 +27,8 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.times import from_iso, utc
 
 T = TypeVar("T")
+_MOST_STEPS = 5_000
+"""Steps that a host tells at once."""
 _VALUES = ("input", "output", "custom_status")
 
 
@@ -76,19 +78,23 @@ class RemoteView:
             # Of an entity the list of what it holds back has another name: that of the list is the number of them.
             held = [{"key": "", "sentAt": None, **entry} for entry in told["backlogEntries"]]
             told = {**told, "backlogSize": told["backlog"], "backlog": held}
-        found = cast("Inspection", from_json(Inspection, told))
+        with understanding():
+            found = cast("Inspection", from_json(Inspection, told))
         large = [name for name in _VALUES if isinstance(getattr(found, name), PayloadRef)]
         return replace(found, large=tuple(large), **dict.fromkeys(large))
 
     async def timeline(self, instance_id: str, *, limit: int | None = None) -> Timeline | None:
-        return await self._read(Timeline, f"{_instance(instance_id)}/timeline", limit=limit)
+        return await self._read(
+            Timeline, f"{_instance(instance_id)}/timeline", limit=min(limit or _MOST_STEPS, _MOST_STEPS)
+        )
 
     async def family(self, instance_id: str) -> Family | None:
         return await self._read(Family, f"{_instance(instance_id)}/family")
 
     async def _read(self, kind: type[T], path: str, **query: Any) -> T | None:
         told = await self._ask(path, **query)
-        return None if told is None else cast("T", from_json(kind, told))
+        with understanding():
+            return None if told is None else cast("T", from_json(kind, told))
 
     async def _ask(self, path: str, **query: Any) -> dict[str, Any] | None:
         given = {name: str(value) for name, value in query.items() if value is not None}
@@ -96,7 +102,10 @@ class RemoteView:
             answer = await self._remote.ask("GET", f"monitor/api/{path}", given)
         except InstanceNotFoundError:
             return None
-        return cast("dict[str, Any]", answer.value)
+        told: Any = answer.value
+        if not isinstance(told, dict):
+            raise not_understood()
+        return cast("dict[str, Any]", told)
 
 
 @asynccontextmanager
@@ -149,6 +158,8 @@ def _of_union(members: tuple[Any, ...], value: Any) -> Any:
 
 
 def _record(kind: type, value: dict[str, Any]) -> Any:
+    if not isinstance(value, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - a host may say anything
+        raise TypeError(f"{value!r} is no object")
     hints = get_type_hints(kind)
     make = cast("Callable[..., Any]", kind)
     known = {one.name: camel(one.name) for one in fields(kind)}

@@ -19,6 +19,8 @@ _VARIES = (
     (re.compile(r"\b(\d+ (s|min|h|d) ago|in \d+ (s|min|h|d)|now)\b"), "... ago"),
     (re.compile(r"\bafter \d+(\.\d+)? m?s\b"), "after ..."),
     (re.compile(r"\b\d+(\.\d+)? s\b"), "... s"),
+    (re.compile(r"\b\d+ (created|completed|failed)\b"), r"... \1"),
+    (re.compile(r"(testhubname-instances +instances +)\d+"), r"\1..."),
     (re.compile(r"[^\s\"(]*/shop\b"), ".../shop"),
 )
 _SPINNER = re.compile(r"^[\u2800-\u28ff].*\n", re.MULTILINE)

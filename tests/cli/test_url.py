@@ -57,6 +57,9 @@ def test_instances_are_started_listed_and_read(url: list[str]) -> None:
     until_status(url, "read me", "Completed")
     found = json.loads(ran("list", "--name", "Order", "--status", "Completed", *url, "--json").stdout)
     assert [one["instanceId"] for one in found] == ["read me"]
+    assert found[0]["completedTime"]
+    assert json.loads(ran("list", "--tag", "shop=north", *url, "--json").stdout) == []
+    assert json.loads(ran("list", "--created-before", "1h", *url, "--json").stdout) == []
     shown = json.loads(ran("get-runtime-status", "read me", "--show-input", "--show-output", *url, "--json").stdout)
     assert (shown["input"]["item"], shown["output"]) == ("tea", "sent tea")
     events = json.loads(ran("get-history", "read me", *url, "--json").stdout)
@@ -134,7 +137,6 @@ def test_what_needs_the_hub_itself_says_so(url: list[str], arguments: list[str])
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["list", "--tag", "shop=north"], "The management API does not tell tags"),
         (["start-new", "Order", "--tag", "shop=north"], "The management API takes no tags"),
         (["list", "--storage", "sqlite"], "leave the storage out"),
     ],
@@ -222,13 +224,13 @@ def test_what_is_no_management_api_is_said(
 
 
 def test_the_key_is_sent_in_a_header_and_the_base_as_it_is_given(other: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Other, "body", b"[]")
+    monkeypatch.setattr(Other, "body", b'{"items": [], "continuationToken": null}')
     monkeypatch.setenv("AZURE_DURABLE_CODE", "s3cret")
     ran("list", "--url", f"{other}/api/durabletask/")
     ran("list", "--url", other)
     (first, key), (second, _) = Other.asked
-    assert first.startswith("/api/durabletask/instances?")
-    assert second.startswith("/runtime/webhooks/durabletask/instances?")
+    assert first.startswith("/api/durabletask/monitor/api/instances?")
+    assert second.startswith("/runtime/webhooks/durabletask/monitor/api/instances?")
     assert key == "s3cret"
     assert "s3cret" not in first
 
@@ -245,3 +247,20 @@ def test_names_of_others_stay_within_the_path(other: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(Other, "body", b'{"runtimeStatus": "Running", "name": "x", "instanceId": "x"}')
     azure_durable("get-runtime-status", "a/../b?c=d#e %41", "--url", other)
     assert Other.asked[0][0].startswith("/runtime/webhooks/durabletask/instances/a%2F..%2Fb%3Fc%3Dd%23e%20%2541?")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["list"], ["get-instances"], ["get-runtime-status", "a"], ["show", "a"], ["history", "a"]],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("body", [b"[1]", b"{}", b'{"items": [{}], "runtimeStatus": "Odd", "instanceId": 5}', b"7"])
+def test_an_answer_that_makes_no_sense_is_one_clear_line(
+    other: str, monkeypatch: pytest.MonkeyPatch, arguments: list[str], body: bytes
+) -> None:
+    monkeypatch.setattr(Other, "body", body)
+    result = azure_durable(*arguments, "--url", other)
+    assert result.exit_code in {1, 3}
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    assert isinstance(result.exception, SystemExit)
