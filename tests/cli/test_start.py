@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,6 +119,32 @@ def test_a_second_ctrl_c_ends_it_at_once(app_dir: Path) -> None:
             read_until(process, "Stopping.")
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=5) == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_that_is_under_way_is_answered_before_it_ends(app_dir: Path, number: signal.Signals) -> None:
+    patient = """
+@app.route(route="patient")
+async def patient(req: func.HttpRequest) -> str:
+    print("waiting", flush=True)
+    while not os.path.exists("go"):
+        await asyncio.sleep(0.01)
+    return "went"
+"""
+    (app_dir / "function_app.py").write_text("import os\n" + APP + patient)
+    with started(str(app_dir), "--storage", "memory", "--grace", "60") as (process, origin, _):
+        host, port = origin.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(b"GET /api/patient HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            read_until(process, "waiting")
+            process.send_signal(number)
+            read_until(process, "Stopping.")
+            with pytest.raises(urllib.error.HTTPError, match="503"):
+                urllib.request.urlopen(f"{origin}/readyz", timeout=60)
+            (app_dir / "go").touch()
+            with connection.makefile("rb") as answer:
+                assert answer.read().endswith(b"\r\n\r\nwent")
+        assert process.wait(timeout=30) == 0
 
 
 SPINS = """
