@@ -48,7 +48,7 @@ from azure_durable_py.hosting.local.health import (
 from azure_durable_py.hosting.local.limits import HttpLimits
 from azure_durable_py.hosting.local.listening import Listener
 from azure_durable_py.hosting.local.origins import Origins, host_problem
-from azure_durable_py.hosting.local.protocol import HttpProtocols
+from azure_durable_py.hosting.local.protocol import MAX_HEADERS, HttpProtocols
 from azure_durable_py.hosting.local.routes import Endpoint, Router
 from azure_durable_py.hosting.local.throttle import Throttle, TooBusyError
 from azure_durable_py.hosting.local.tls import Certificate
@@ -237,7 +237,9 @@ class HttpServer:
             if problem is not None:
                 return _refusal(400, problem)
             self.origins.meet(request)
-            response = _preflight(request, self._settings.local) or await self._answer(request)
+            # In older versions of aiohttp a response is false while it holds nothing.
+            preflight = _preflight(request, self._settings.local)
+            response = await self._answer(request) if preflight is None else preflight
             _add_cors(request, response, self._settings.local)
         except BodyRefusedError as refused:
             return _refusal(refused.status, str(refused))
@@ -376,6 +378,8 @@ def _refusal(status: int, message: str) -> web.Response:
 
 def _problem(request: web.BaseRequest) -> str | None:
     """What is wrong with a request that cannot be understood at all."""
+    if len(request.headers) > MAX_HEADERS:  # Older versions of aiohttp do not count them.
+        return f"The request has {len(request.headers)} headers; accepted are {MAX_HEADERS}."
     try:
         _ = urlsplit(f"//{request.host}").port, request.url, request.path, request.query
     except ValueError:
