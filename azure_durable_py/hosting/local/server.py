@@ -223,6 +223,9 @@ class HttpServer:
             self._under_way += not is_probe
             try:
                 response = await self._answered(request)
+                if request.can_read_body:
+                    # Whose body nobody wanted is not asked for another request on the same connection.
+                    response.force_close()
             finally:
                 self._under_way -= not is_probe
                 if not self._under_way:

@@ -60,7 +60,8 @@ async def test_a_stranger_who_may_not_call_is_told_so_before_the_body_comes(serv
     served = await serve()
     wire = await served.connect()
     await wire.say(head(START, STRANGER, length=99_000_000))
-    assert (await wire.answer())[0] == 401
+    status, headers, _ = await wire.answer()
+    assert (status, headers["connection"]) == (401, "close")
     assert served.managed == []
 
 
