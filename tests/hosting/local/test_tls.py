@@ -126,7 +126,7 @@ def test_key_and_certificate_may_be_in_one_file(issue: Issue, tmp_path: Path) ->
     [
         (("nowhere.crt", "host.key", None), r"--certfile: .*nowhere\.crt cannot be read: No such file"),
         (("host.crt", "nowhere.key", None), r"--keyfile: .*nowhere\.key cannot be read: No such file"),
-        ((".", "host.key", None), "--certfile: .* cannot be read: Is a directory"),
+        ((".", "host.key", None), "--certfile: .* cannot be read: (Is a directory|Permission denied)"),
         (("host.crt", None, None), r"host\.crt has no private key in PEM form\. Name .* with --keyfile"),
         (("host.key", "host.key", None), r"host\.key has no certificate in PEM form\. Name .* with --certfile"),
         (("host.crt", "other.key", None), r"other\.key is not the key of the certificate in .*host\.crt"),
