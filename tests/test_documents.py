@@ -94,9 +94,16 @@ def test_modules_that_a_page_names_exist(page: Path):
     assert [name for name in sorted(named) if not _is_name(name)] == []
 
 
+LOGGERS = {
+    name for path in PACKAGE.rglob("*.py") for name in re.findall(r'getLogger\("([\w.]+)"\)', path.read_text("utf-8"))
+}
+
+
 def _is_name(dotted: str) -> bool:
-    """Whether it is a module, or something that a module has."""
+    """Whether it is a module, something that a module has, or a logger."""
     module, _, name = dotted.rpartition(".")
+    if LOGGERS & {dotted, module}:
+        return True
     try:
         if importlib.util.find_spec(dotted) is not None:
             return True

@@ -26,6 +26,7 @@ _CATEGORIES = {
     # logger: its category on a Functions host
     "": "Function",
     "azure_durable_py": "Host.Triggers.DurableTask",
+    "azure_durable_py.orchestrator": "Function",
     "azure_durable_py.hosting": "Host",
     "azure_durable_py.access": "Host.Results",
     "azure_durable_py.worker": "DurableTask.Core",

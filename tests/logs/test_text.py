@@ -213,7 +213,7 @@ def test_the_longest_category_decides():
     assert found["azure_durable_py.hosting"] == logging.WARNING
     assert found["azure_durable_py"] == logging.WARNING
     assert found["azure_durable_py.worker"] == logging.ERROR
-    assert found[""] == logging.DEBUG
+    assert found[""] == found["azure_durable_py.orchestrator"] == logging.DEBUG
 
 
 def test_a_category_may_be_a_logger_of_python():
