@@ -159,12 +159,14 @@ def on_terminal(
     columns: int = 100,
     color: bool = False,
     until_shown: str | None = None,
+    typed: str = "\x03",
     environ: dict[str, str] | None = None,
     program: tuple[str, ...] = (sys.executable, "-m", "azure_durable_py"),
 ) -> tuple[str, int]:
     """What a command shows on a terminal, and its exit code.
 
-    :param until_shown: press Ctrl+C once this is there.
+    :param until_shown: type something once this is there.
+    :param typed: what to type; by default Ctrl+C.
     :param program: what gets the arguments.
     """
     import fcntl
@@ -181,13 +183,13 @@ def on_terminal(
             environ["NO_COLOR"] = "1"
         os.execve(program[0], [*program, *arguments], environ)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    shown = _read_terminal(terminal, until_shown)
+    shown = _read_terminal(terminal, until_shown, typed)
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
     return shown, os.waitstatus_to_exitcode(status)
 
 
-def _read_terminal(terminal: int, until_shown: str | None) -> str:
+def _read_terminal(terminal: int, until_shown: str | None, typed: str) -> str:
     import select
 
     shown = b""
@@ -203,7 +205,7 @@ def _read_terminal(terminal: int, until_shown: str | None) -> str:
             shown += piece
             if until_shown is not None and until_shown in shown.decode(errors="replace"):
                 until_shown = None
-                os.write(terminal, b"\x03")
+                os.write(terminal, typed.encode())
     else:
         raise AssertionError(f"it goes on and on: {shown.decode(errors='replace')}")
     return shown.decode(errors="replace").replace("\r\n", "\n")

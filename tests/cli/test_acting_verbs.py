@@ -236,13 +236,12 @@ def test_another_hub_of_the_same_storage_is_named_by_an_option(own_shop: Path) -
 # --- on a terminal, and as a process ---------------------------------------------------------------------
 
 
-def test_a_deletion_is_asked_for_by_name(own_shop: Path) -> None:
-    shown, code = on_terminal("delete-task-hub", cwd=own_shop, until_shown="Type TestHubName to go on")
-    assert code == 130
-    assert "This deletes every instance, entity and message of SQLite hub TestHubName" in plain(shown).replace(
-        "\n", " "
-    )
-    assert "order-1" in ran("list", str(own_shop)).stdout
+@pytest.mark.parametrize(("typed", "code", "left"), [("testhubname\n", 1, True), ("TestHubName\n", 0, False)])
+def test_a_deletion_is_asked_for_by_name(own_shop: Path, typed: str, code: int, left: bool) -> None:
+    shown, ended = on_terminal("delete-task-hub", cwd=own_shop, until_shown="Type TestHubName to go on", typed=typed)
+    assert ended == code
+    assert "This deletes every instance, entity and message of SQLite hub TestHubName" in plain(shown)
+    assert ("order-1" in ran("list", str(own_shop)).stdout) is left
 
 
 def test_waiting_on_a_terminal_shows_how_far_it_is(shop: Path) -> None:
