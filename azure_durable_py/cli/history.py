@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from azure_durable_py.cli.examples import examples
+from azure_durable_py.cli.exits import CommandError, ExitCode
 from azure_durable_py.cli.output import Output, with_output
 from azure_durable_py.cli.running import run
 from azure_durable_py.cli.show import missing
@@ -39,6 +40,11 @@ def history(target: HubTarget, out: Output, instance_id: str, depth: int, values
 
     Steps of sub-orchestrations are below the step that started them. What is left out is said.
     """
+    if instance_id.startswith("@"):
+        raise CommandError(
+            f"{instance_id!r} is an entity, which has no history of steps. `azure-durable show` tells what there is.",
+            ExitCode.wrong_usage,
+        )
     from azure_durable_py.cli.history_tree import branch_json, print_branch, read_branch
     from azure_durable_py.cli.views import viewing
 

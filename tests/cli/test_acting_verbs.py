@@ -169,6 +169,7 @@ def test_an_instance_is_restarted_and_purged(where: list[str]) -> None:
         (["wait", "order-3", "--timeout", "0.1"], 5, "Instance 'order-3' has not ended after 0.1 s: Running"),
         (["wait", "order-3", "--timeout", "soon"], 2, "'soon' is no duration"),
         (["wait", "@counter@clicks"], 2, "Entities have no end to wait for."),
+        (["history", "@counter@clicks"], 2, "is an entity, which has no history of steps"),
         (["list", "--status", "Gone"], 2, "'Gone' is not a runtime status"),
         (["list", "--tag", "shop"], 2, "'shop' is no tag"),
     ],
