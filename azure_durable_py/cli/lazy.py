@@ -6,6 +6,7 @@ and never a traceback for what people do to it.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -14,7 +15,9 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
-from azure_durable_py.cli.exits import ExitCode, as_command_error
+from azure_durable_py.cli.exits import CommandError, ExitCode, as_command_error
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class CommandEntry(NamedTuple):
@@ -84,6 +87,7 @@ class LazyGroup(click.Group):
         call = super().main
         if not standalone_mode:
             return call(args, prog_name, complete_var, standalone_mode=False, **extra)
+        _have_streams()
         sys.exit(_ended(lambda: call(args, prog_name, complete_var, standalone_mode=False, **extra)))
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -97,19 +101,39 @@ class LazyGroup(click.Group):
         return result
 
 
+def _have_streams() -> None:
+    """Have output that was closed (`>&-`) go nowhere, and not into the file that is opened next under its number."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - until the process ends
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - as above
+
+
 def _ended(run: Callable[[], Any]) -> int:
     """The exit code of a command; what went wrong is told on stderr."""
     try:
         code = run()
+        sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
         return int(ExitCode.interrupted)
+    except BrokenPipeError:
+        _say_no_more()
+        return int(ExitCode.nobody_reads)
     except Exception as error:
-        told = as_command_error(error)
+        told = _unwritten(error) or as_command_error(error)
         if told is None:
             raise
         told.show()
         return int(told.code)
     return code if isinstance(code, int) else int(ExitCode.ok)
+
+
+def _unwritten(error: Exception) -> CommandError | None:
+    """What to tell where there was no room for the output; None: that was not it."""
+    if not isinstance(error, OSError) or error.errno not in _FULL:
+        return None
+    _say_no_more()
+    return CommandError(f"The output cannot be written: {error}.")
 
 
 def _say_no_more() -> None:

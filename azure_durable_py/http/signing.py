@@ -91,9 +91,12 @@ class UrlSigner:
         :param until: when it expires, in Unix seconds (default: `lifetime` from now).
         :param execution_id: the execution; None: the one that is there now.
         """
-        now, key = self._now(), self._keys().signer
+        now, ring = self._now(), self._keys()
+        key, mark = ring.signer, ring.revoked.get(instance_id)
         expires = str(int(now.timestamp() + self._lifetime) if until is None else until)
-        issued, execution = str(_millis(now)), execution_id or ""
+        # Later than all that a clock ahead of the one that revoked may have issued before.
+        made = now if mark is None else max(now, mark.at + CLOCKS_APART + timedelta(milliseconds=1))
+        issued, execution = str(_millis(made)), execution_id or ""
         signature = self._signature(key.secret, instance_id, operation, expires, issued, execution)
         query = {"taskHub": self._hub_name, "expires": expires, "issued": issued, "kid": key.id}
         if execution:
@@ -138,7 +141,8 @@ class UrlSigner:
 
     def _is_revoked(self, instance_id: str, signature: Signature) -> bool:
         mark = self._keys().revoked.get(instance_id)
-        return mark is not None and (signature.issued is None or signature.issued <= mark.at)
+        # Whoever issued it may have a clock that is ahead. Who knows of the mark issues for after it.
+        return mark is not None and (signature.issued is None or signature.issued <= mark.at + CLOCKS_APART)
 
     def _signature(self, secret: bytes, instance_id: str, operation: SignedOperation, expires: str, *more: str) -> str:
         key = _mac(secret, "management url")

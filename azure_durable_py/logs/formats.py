@@ -82,12 +82,12 @@ class JsonFormatter(logging.Formatter):
             "SeverityText": name,
             "SeverityNumber": number,
             "Body": record.getMessage(),
-            "Attributes": _attributes(record),
+            "Attributes": {name: _encodable(value) for name, value in _attributes(record).items()},
             "InstrumentationScope": {"Name": record.name},
             **_span(),
             "Resource": self._resource,
         }
-        return json.dumps(fields, default=_as_text, allow_nan=True)
+        return json.dumps(fields, default=_as_text)
 
 
 def _severity(level: int) -> tuple[str, int]:
@@ -102,6 +102,15 @@ def _attributes(record: logging.LogRecord) -> dict[str, Any]:
         found["exception.message"] = _as_text(error)
         found["exception.stacktrace"] = "".join(traceback.format_exception(error))
     return found
+
+
+def _encodable(value: Any) -> Any:
+    """A value that JSON has; one that it has not, such as NaN or a circle, as text: no line is lost for it."""
+    try:
+        json.dumps(value, default=_as_text, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return _as_text(value)
+    return value
 
 
 def _as_text(value: object) -> str:

@@ -230,6 +230,10 @@ class Keyring:
                 f"Links to {MOST_REVOCATIONS} instances are revoked already, which is as many as are remembered. "
                 "Rotate 'signing' without an overlap: that revokes all links."
             )
+        before = self.revoked.get(instance_id)
+        if before is not None:
+            # Also what was made since then; the clock that revoked before may be ahead.
+            revocation = replace(revocation, at=max(revocation.at, before.at + timedelta(milliseconds=1)))
         return replace(self, revoked={**kept, instance_id: revocation})
 
     # --- encoding ------------------------------------------------------------------------------------

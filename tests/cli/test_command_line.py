@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 
 from azure_durable_py.cli.commands import COMMANDS, cli
 from azure_durable_py.cli.exits import MEANINGS, CommandError, ExitCode, as_command_error
+from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import InstanceNotFoundError, InvalidRequestError, SettingsError, StorageUnavailableError
 from tests.cli.shop import environment
 
@@ -255,3 +257,35 @@ def test_bash_completes_with_the_script(shop: Path, tmp_path: Path) -> None:
         [bash, "-c", typed], capture_output=True, text=True, cwd=shop, env=environment(), timeout=60, check=True
     )
     assert (done.stdout, done.stderr) == ("order-1 order-1-ship\n", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no /dev/full, and a shell of its own")
+@pytest.mark.parametrize("arguments", ["--help", "hub keys show --name master", "list --json"])
+@pytest.mark.parametrize(
+    ("redirection", "expected"),
+    [
+        (">&-", (0, "")),
+        (">&- 2>&-", (0, "")),
+        ("> /dev/full", (1, "Error: The output cannot be written: [Errno 28] No space left on device.\n")),
+    ],
+    ids=["closed", "both-closed", "full"],
+)
+def test_output_that_cannot_be_written_ends_no_command_with_a_stack(
+    tmp_path: Path, arguments: str, redirection: str, expected: tuple[int, str]
+) -> None:
+    async def make_hub() -> None:
+        async with DurableOrchestrationClient.from_app_settings(tmp_path) as client:
+            await client.start_new("Order", "o-1")
+
+    asyncio.run(make_hub())
+    command = f"{sys.executable} -m azure_durable_py {arguments} {redirection}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+        env=environment(),
+    )
+    assert (done.returncode, done.stderr) == expected

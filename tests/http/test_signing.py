@@ -137,6 +137,26 @@ def test_links_of_one_instance_are_revoked():
     assert make(ring).refusal(later, "one", SignedOperation.status) is None
 
 
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=1), CLOCKS_APART])
+def test_a_revocation_ends_links_of_a_host_whose_clock_is_ahead(ahead: timedelta):
+    before = signed("one", SignedOperation.status, make(now=NOW + ahead))
+    ring = Keyring.first(KEY, NOW).with_revocation("one", Revocation(NOW, NOW + OVERLAP))
+    assert "revoked" in str(make(ring).refusal(before, "one", SignedOperation.status))
+    for later in (NOW - ahead, NOW, NOW + ahead):
+        after = signed("one", SignedOperation.status, make(ring, now=later))
+        assert make(ring).refusal(after, "one", SignedOperation.status) is None
+
+
+def test_a_second_revocation_ends_the_links_that_were_made_after_the_first():
+    once = Keyring.first(KEY, NOW).with_revocation("one", Revocation(NOW, NOW + OVERLAP))
+    between = signed("one", SignedOperation.status, make(once))
+    for at in (NOW - timedelta(seconds=30), NOW, NOW + timedelta(seconds=30)):
+        twice = once.with_revocation("one", Revocation(at, NOW + OVERLAP))
+        assert "revoked" in str(make(twice).refusal(between, "one", SignedOperation.status))
+        after = signed("one", SignedOperation.status, make(twice, now=at))
+        assert make(twice).refusal(after, "one", SignedOperation.status) is None
+
+
 # --- links of versions before there were keys ------------------------------------------------------------
 
 

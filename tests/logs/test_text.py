@@ -180,6 +180,27 @@ def test_json_takes_whatever_is_in_a_record():
     assert found["Attributes"]["bad"] == "(Unspeakable)"
 
 
+@pytest.mark.parametrize("kind", ["nan", "nan-within", "key", "circle", "depth"])
+def test_no_line_of_json_is_lost_for_a_value_that_json_has_not(kind: str):
+    circle: list[Any] = []
+    circle.append(circle)
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    odd = {
+        "nan": float("nan"),
+        "nan-within": {"a": [float("inf")]},
+        "key": {(1, 2): 3},
+        "circle": circle,
+        "depth": deep,
+    }[kind]
+    line = JsonFormatter({}).format(record("said", odd=odd, good={"a": [1, None]}))
+    found = json.loads(line, parse_constant=pytest.fail)
+    assert found["Body"] == "said"
+    assert isinstance(found["Attributes"]["odd"], str)
+    assert found["Attributes"]["good"] == {"a": [1, None]}
+
+
 def test_json_names_the_span_that_a_record_was_made_in(monkeypatch: pytest.MonkeyPatch):
     context = SimpleNamespace(is_valid=True, trace_id=0xABC, span_id=0xDEF, trace_flags=1)
     span = SimpleNamespace(get_span_context=lambda: context)

@@ -143,6 +143,7 @@ def _asks_for_loopback(request: web.BaseRequest) -> bool:
 
 
 def _is_of_no_page(request: web.BaseRequest) -> bool:
-    origin = request.headers.get("Origin")
-    of_ours = origin is None or origin == f"{request.scheme}://{request.host}"
-    return of_ours and request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
+    # Of several, any that is foreign tells of a page.
+    own = f"{request.scheme}://{request.host}"
+    of_ours = all(origin == own for origin in request.headers.getall("Origin", []))
+    return of_ours and all(site in ("none", "same-origin") for site in request.headers.getall("Sec-Fetch-Site", []))

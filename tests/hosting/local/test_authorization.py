@@ -288,6 +288,15 @@ async def test_a_page_is_not_trusted(serve: Serve) -> None:
         assert not await served.is_trusted(**headers)
 
 
+@pytest.mark.parametrize("name", ["Origin", "Sec-Fetch-Site"])
+async def test_of_a_header_that_is_there_twice_none_may_tell_of_a_page(serve: Serve, name: str) -> None:
+    served = await serve(Access())
+    ours = served.origin if name == "Origin" else "same-origin"
+    twice = "".join(f"{name}: {value}\r\n" for value in (ours, "http://evil.example"))
+    _, body = await served.raw(f"GET {LIST} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n{twice}\r\n")
+    assert json.loads(body)["trusted"] is False
+
+
 async def test_trust_can_be_turned_off(serve: Serve) -> None:
     served = await serve(Access(trusts_local=False))
     assert not await served.is_trusted()
