@@ -35,6 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "constants",
             "durable_http",
             "errors",
+            "escaping",
             "failures",
             "history",
             "ids",
@@ -54,6 +55,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "times",
             "token_sources",
             "trace_context",
+            "wording",
         }
     ),
     frozenset({"shape"}),

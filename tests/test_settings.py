@@ -129,8 +129,10 @@ def test_keys_without_effect_here_are_accepted_in_silence(caplog: pytest.LogCapt
 def test_the_first_version_of_tracing_is_said_not_to_be_there(caplog: pytest.LogCaptureFixture) -> None:
     assert read({"tracing": {"version": "v1"}}) == Settings(tracing_version="V1")
     assert caplog.messages == [
-        "host.json: extensions.durableTask.tracing.version is V1, which azure_durable_py does not have: "
-        + "spans are written as by V2. Set it to V2, or to None for no spans."
+        (
+            "host.json: extensions.durableTask.tracing.version is V1, which azure_durable_py does not have: spans are "
+            "written as by V2. Set it to V2, or to None for no spans."
+        )
     ]
 
 

@@ -10,7 +10,6 @@ from typing import IO, Any
 
 import click
 
-from azure_durable_py.cli.text import escaped_lines
 from azure_durable_py.errors import (
     DurableError,
     InstanceNotFoundError,
@@ -19,6 +18,7 @@ from azure_durable_py.errors import (
     KeyNotFoundError,
     ScheduleNotFoundError,
 )
+from azure_durable_py.escaping import escaped_lines
 
 
 class ExitCode(IntEnum):

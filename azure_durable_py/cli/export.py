@@ -18,9 +18,9 @@ from azure_durable_py.cli.moments import MOMENT
 from azure_durable_py.cli.output import write_line
 from azure_durable_py.cli.running import run
 from azure_durable_py.cli.target import HubTarget, about_hub
-from azure_durable_py.cli.text import escaped
 from azure_durable_py.cli.values import STATUSES, TAG, every
 from azure_durable_py.errors import DurableError
+from azure_durable_py.escaping import escaped
 
 if TYPE_CHECKING:
     from azure_durable_py.client.export import ExportedInstance

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from azure_durable_py.cli.instance_page import failure_line, kind_word
-from azure_durable_py.cli.moments import shown_locally, shown_span
+from azure_durable_py.cli.instance_page import kind_word
+from azure_durable_py.cli.moments import shown_locally
 from azure_durable_py.cli.output import Cell, Output, status_cell
 from azure_durable_py.cli.shapes import as_json
-from azure_durable_py.cli.text import escaped
 from azure_durable_py.cli.views import InstanceView
+from azure_durable_py.escaping import escaped, escaped_lines
 from azure_durable_py.history.events import PayloadRef, Value
 from azure_durable_py.inspection.timeline import Step, StepKind, StepOutcome, Timeline
 from azure_durable_py.times import UTC
+from azure_durable_py.wording import duration, summary
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -120,7 +121,7 @@ def print_branch(out: Output, branch: Branch, *, values: bool) -> None:
 
 def _rows(branch: Branch, level: int, *, values: bool) -> Iterator[tuple[Cell, ...]]:
     timeline = branch.timeline
-    told = timeline.problem or (failure_line(timeline.failure) if timeline.failure else None)
+    told = timeline.problem or (summary(timeline.failure) if timeline.failure else None)
     length = None if timeline.ended is None else timeline.ended - timeline.began
     yield (
         *(level, "orchestration", timeline.name, timeline.runtime_status, timeline.began, length, 1),
@@ -130,7 +131,7 @@ def _rows(branch: Branch, level: int, *, values: bool) -> Iterator[tuple[Cell, .
         child = branch.children.get(place)
         yield (
             *(level + 1, kind_word(step.kind.value), step.name, step.outcome.value, step.began, _length(step)),
-            *(step.attempt, step.target, failure_line(step.failure) if step.failure else step.detail),
+            *(step.attempt, step.target, summary(step.failure) if step.failure else step.detail),
             *((_value_text(step.input), _value_text(step.result)) if values else ()),
         )
         if child is not None:
@@ -154,7 +155,7 @@ def _grow(out: Output, tree: Tree, branch: Branch, *, values: bool) -> None:
         child = branch.children.get(place)
         node = tree.add(_step_line(out, step))
         if step.failure is not None and child is None:
-            node.add(_text(failure_line(step.failure), "red"))
+            node.add(_text(summary(step.failure), "red"))
         if values:
             _add_values(node, step)
         if child is not None:
@@ -162,7 +163,7 @@ def _grow(out: Output, tree: Tree, branch: Branch, *, values: bool) -> None:
     for told in _left_out(branch):
         tree.add(_text(told, "dim"))
     if branch.timeline.failure is not None:
-        tree.add(_text(f"failed: {failure_line(branch.timeline.failure)}", "bold red"))
+        tree.add(_text(f"failed: {summary(branch.timeline.failure)}", "bold red"))
 
 
 def _title(out: Output, timeline: Timeline) -> Text:
@@ -203,8 +204,6 @@ def _add_values(node: Tree, step: Step) -> None:
         if text is not None:
             node.add(_text(f"{name} {text}", "dim"))
     if step.failure is not None and step.failure.stack_trace:
-        from azure_durable_py.cli.text import escaped_lines
-
         node.add(_plain_text(escaped_lines(step.failure.stack_trace.rstrip()), "dim"))
 
 
@@ -221,8 +220,8 @@ def _length(step: Step) -> timedelta | None:
 
 def _shown_length(began: datetime, ended: datetime | None) -> str:
     if ended is None:
-        return f"since {shown_span((datetime.now(UTC) - began).total_seconds(), rough=True)}"
-    return shown_span((ended - began).total_seconds())
+        return f"since {duration(datetime.now(UTC) - began, rough=True)}"
+    return duration(ended - began)
 
 
 def _value_text(value: Value) -> str | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from azure_durable_py.cli.output import Cell, Output, status_cell
-from azure_durable_py.failures import FailureDetails
+from azure_durable_py.failures import MAX_FAILURE_CHARS, FailureDetails
 from azure_durable_py.inspection.instance import Inspection, Waiting
+from azure_durable_py.wording import stack, summary
 
 _MOST_CHARS = 2_000
 """Characters of a value that a terminal gets; other readers get all."""
-_ENGINE = re.compile(r"[\\/]azure_durable_py[\\/]")
 _KIND_WORDS = {
     "retry_delay": "retry",
     "event_sent": "event sent",
@@ -72,28 +71,10 @@ def print_failure(out: Output, failure: FailureDetails) -> None:
     title = "Failure"
     while link is not None:
         out.heading(title)
-        out.styled(failure_line(link), "red")
+        out.styled(summary(link, MAX_FAILURE_CHARS), "red")
         if link.stack_trace:
-            out.block(own_frames(link.stack_trace))
+            out.block(stack(link))
         link, title = link.inner_failure, "Caused by"
-
-
-def failure_line(failure: FailureDetails) -> str:
-    """A failure in one line: its type, without the module, and its message."""
-    kind = failure.error_type.rpartition(".")[2]
-    return f"{kind}: {failure.message}" if kind else failure.message
-
-
-def own_frames(stack: str) -> str:
-    """The frames of a stack trace that are the user's, where there are any; its last line repeats the failure."""
-    frames: list[list[str]] = []
-    for line in stack.rstrip().splitlines():
-        if line.startswith('  File "'):
-            frames.append([line])
-        elif frames and line.startswith("    "):
-            frames[-1].append(line)
-    users = [frame for frame in frames if not _ENGINE.search(frame[0])]
-    return "\n".join(line for frame in users or frames for line in frame)
 
 
 def wait_text(wait: Waiting) -> str:
@@ -136,7 +117,7 @@ def _wait_row(wait: Waiting) -> tuple[Cell, ...]:
     if wait.detail:
         more.append(wait.detail)
     if wait.last_failure is not None:
-        more.append(f"the attempt before failed: {failure_line(wait.last_failure)}")
+        more.append(f"the attempt before failed: {summary(wait.last_failure)}")
     return kind_word(wait.kind.value), wait.name, wait.since, wait.due, "; ".join(more) or None
 
 

@@ -13,10 +13,11 @@ import click
 
 from azure_durable_py.cli.examples import examples
 from azure_durable_py.cli.lazy import CommandEntry, LazyGroup
-from azure_durable_py.cli.moments import SPAN, shown_span
+from azure_durable_py.cli.moments import SPAN
 from azure_durable_py.cli.output import Cell, Output, encoded_time, with_output
 from azure_durable_py.cli.running import run
 from azure_durable_py.cli.target import HubTarget, Slot, about_hub, target_of
+from azure_durable_py.wording import duration
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -170,7 +171,7 @@ def rotate_key(target: HubTarget, out: Output, name: str, overlap: float, show: 
 
     made = run(change())
     if name == "signing":
-        others = f"What others signed is good for {shown_span(overlap)}." if overlap else "All links so far have ended."
+        others = f"What others signed is good for {duration(overlap)}." if overlap else "All links so far have ended."
         _told(out, made, f"{made} signs links from now on. {others}")
     elif show:
         _print(out, name, made)

@@ -1,4 +1,4 @@
-"""Times and durations on the command line: how they are given, and how they are shown.
+"""Times and durations on the command line: how they are given, and how moments are shown.
 
 A time is given as ISO 8601 (without a zone: UTC), or as how long ago it was: `2h`, `30m`, `7d`. To people it is shown
 in their zone and relative to now, to programs in UTC.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from azure_durable_py.times import UTC, from_iso, utc
+from azure_durable_py.wording import duration
 
 _UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SPAN = re.compile(r"(?:\d+(?:\.\d+)?\s*(?:s|sec|m|min|h|d|w)\s*)+", re.ASCII)
@@ -98,22 +99,4 @@ def shown_relatively(moment: datetime, now: datetime) -> str:
     away = (now - utc(moment)).total_seconds()
     if abs(away) < 1:
         return "now"
-    return f"{shown_span(away, rough=True)} ago" if away > 0 else f"in {shown_span(-away, rough=True)}"
-
-
-def shown_span(seconds: float, *, rough: bool = False) -> str:
-    """A duration for people: `0.25 s`, `3 min 5 s`, `2 d 4 h`.
-
-    :param rough: its largest unit alone.
-    """
-    if seconds < 60:
-        return f"{int(seconds)} s" if rough else f"{seconds:.3f}".rstrip("0").rstrip(".") + " s"
-    left = round(seconds)
-    parts: list[str] = []
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[: 1 if rough else 2])
+    return f"{duration(away, rough=True)} ago" if away > 0 else f"in {duration(-away, rough=True)}"

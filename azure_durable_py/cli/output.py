@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
-from azure_durable_py.cli.moments import shown_exactly, shown_locally, shown_relatively, shown_span
-from azure_durable_py.cli.text import escaped, escaped_json, escaped_lines
+from azure_durable_py.cli.moments import shown_exactly, shown_locally, shown_relatively
+from azure_durable_py.escaping import escaped, escaped_json, escaped_lines
 from azure_durable_py.times import UTC, utc
+from azure_durable_py.wording import duration
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -181,7 +182,7 @@ class Output:
                 relative = shown_relatively(cell, datetime.now(UTC))
                 return f"{shown_locally(cell, in_utc=self.in_utc)} ({relative})" if exact else relative
             case timedelta():
-                return shown_span(cell.total_seconds())
+                return duration(cell)
             case _:
                 return self.plain(cell)
 

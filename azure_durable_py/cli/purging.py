@@ -13,8 +13,8 @@ from azure_durable_py.cli.moments import MOMENT
 from azure_durable_py.cli.output import Output, with_output
 from azure_durable_py.cli.running import run
 from azure_durable_py.cli.target import HubTarget, about_hub
-from azure_durable_py.cli.text import escaped
 from azure_durable_py.cli.values import STATUSES, every
+from azure_durable_py.escaping import escaped
 from azure_durable_py.times import UTC
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)

@@ -6,9 +6,11 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from azure_durable_py.cli.text import one_line
+from azure_durable_py.escaping import escaped
+from azure_durable_py.wording import one_line
 
 T = TypeVar("T")
+_MOST_CHARS = 2_000
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -27,4 +29,4 @@ class _WarningFormatter(logging.Formatter):
     """What went wrong, in one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return f"{record.levelname.capitalize()}: {one_line(record.getMessage())}"
+        return f"{record.levelname.capitalize()}: {escaped(one_line(record.getMessage(), _MOST_CHARS))}"

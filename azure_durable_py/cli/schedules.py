@@ -12,11 +12,12 @@ from click.shell_completion import CompletionItem
 from azure_durable_py.cli.examples import examples
 from azure_durable_py.cli.exits import CommandError, ExitCode
 from azure_durable_py.cli.lazy import CommandEntry, LazyGroup
-from azure_durable_py.cli.moments import MOMENT, SPAN, shown_span
+from azure_durable_py.cli.moments import MOMENT, SPAN
 from azure_durable_py.cli.output import Cell, Output, Styled, encoded_time, with_output
 from azure_durable_py.cli.running import run
 from azure_durable_py.cli.target import HubTarget, Slot, about_hub, target_of
 from azure_durable_py.cli.values import json_value
+from azure_durable_py.wording import duration
 
 if TYPE_CHECKING:
     from azure_durable_py.client.schedules import ScheduleClient, ScheduleDescription
@@ -376,7 +377,7 @@ def _status(found: ScheduleDescription) -> Cell:
 def _when(found: ScheduleDescription) -> str:
     definition = found.definition
     if definition.every is not None:
-        return f"every {shown_span(definition.every.total_seconds())}"
+        return f"every {duration(definition.every)}"
     return f"{definition.cron} ({definition.time_zone})"
 
 

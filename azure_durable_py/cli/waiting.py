@@ -13,11 +13,12 @@ import click
 
 from azure_durable_py.cli.examples import examples
 from azure_durable_py.cli.exits import CommandError, ExitCode
-from azure_durable_py.cli.moments import SPAN, shown_span
+from azure_durable_py.cli.moments import SPAN
 from azure_durable_py.cli.output import Output, with_output
 from azure_durable_py.cli.running import run
 from azure_durable_py.cli.show import missing
 from azure_durable_py.cli.target import INSTANCE, HubTarget, about_hub
+from azure_durable_py.wording import duration
 
 if TYPE_CHECKING:
     from azure_durable_py.inspection.instance import Inspection
@@ -114,7 +115,7 @@ def _progress(out: Output, *, quiet: bool) -> Generator[_Tell, None, None]:
 
         with Console(stderr=True, highlight=False).status("") as line:
             yield lambda found, seconds: line.update(
-                Text(f"{out.plain(_state(found))} ({shown_span(seconds, rough=True)})")
+                Text(f"{out.plain(_state(found))} ({duration(seconds, rough=True)})")
             )
     else:
         told: list[str] = [""]

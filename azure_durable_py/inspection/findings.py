@@ -11,12 +11,11 @@ from datetime import timedelta
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.inspection import waiting
 from azure_durable_py.inspection.evidence import A_WHILE, Evidence
-from azure_durable_py.inspection.report import Finding
+from azure_durable_py.inspection.report import REPAIR, Finding
 from azure_durable_py.inspection.steps import StepOutcome
-from azure_durable_py.inspection.telling import REPAIR, shown_moment, told_failure
 from azure_durable_py.inspection.timeline import failure_in_tail
-from azure_durable_py.logs.text import one_line
 from azure_durable_py.taskhub.life import OVERDUE
+from azure_durable_py.wording import failure_and_cause, moment, one_line
 
 MOST_FINDINGS = 50
 LONG_FOR_A_SEND = timedelta(seconds=10)
@@ -78,7 +77,7 @@ def _ended(found: Evidence) -> Iterator[Finding]:
     columns, joined = found.look.header.columns, found.joined
     if columns.runtime_status == "Failed":
         failure = failure_of(found)
-        told = "it is not kept why" if failure is None else told_failure(failure)
+        told = "it is not kept why" if failure is None else failure_and_cause(failure)
         attempts = _attempts_before_the_end(found)
         yield Finding(
             "error",
@@ -87,7 +86,7 @@ def _ended(found: Evidence) -> Iterator[Finding]:
         )
     elif columns.runtime_status == "Terminated":
         reason = joined.terminated.reason if joined.terminated is not None else None
-        at = f" at {shown_moment(columns.completed_time)}" if columns.completed_time else ""
+        at = f" at {moment(columns.completed_time)}" if columns.completed_time else ""
         yield Finding("info", f"It was terminated{at}{f': {one_line(reason)}' if reason else '.'}", None)
 
 
@@ -111,7 +110,7 @@ def failure_of(found: Evidence) -> FailureDetails | None:
 def _suspended(found: Evidence) -> Iterator[Finding]:
     event = found.joined.suspended
     if found.look.header.columns.runtime_status == "Suspended":
-        since = "" if event is None else f" since {shown_moment(event.timestamp)}"
+        since = "" if event is None else f" since {moment(event.timestamp)}"
         reason = f": {one_line(event.reason)}" if event is not None and event.reason else "."
         yield Finding("warning", f"It is suspended{since}{reason}", "Resume it. What has arrived meanwhile is kept.")
 
@@ -122,7 +121,7 @@ def _pending(found: Evidence) -> Iterator[Finding]:
         return
     state = found.look.state
     if state is not None and state.start_at is not None and state.start_at > found.now:
-        yield Finding("info", f"It is to start at {shown_moment(state.start_at)}.", None)
+        yield Finding("info", f"It is to start at {moment(state.start_at)}.", None)
         return
     due = max(columns.last_updated_time, columns.wake_time or columns.created_time)
     if found.now - due < SLOW_START:
@@ -130,7 +129,7 @@ def _pending(found: Evidence) -> Iterator[Finding]:
     mend = f"{_WORKER} {_lost_or_waiting(found, found.instance_queue)}"
     if columns.version is not None:
         mend += f" It is of version {columns.version!r}: a worker that may not run it says so (`is left to another`)."
-    yield Finding("error", f"Nobody has taken its start up since {shown_moment(due)}.", mend)
+    yield Finding("error", f"Nobody has taken its start up since {moment(due)}.", mend)
 
 
 def _lost_or_waiting(found: Evidence, queue: str) -> str:
@@ -152,7 +151,7 @@ def _arrivals(found: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         "error",
-        f"{count} messages for it wait since {shown_moment(since)}, and no turn has taken them up.",
+        f"{count} messages for it wait since {moment(since)}, and no turn has taken them up.",
         f"{_WORKER} Look in the log of the workers for its id: it may be of a version that they may not run, or its "
         f"turns fail. {_lost_or_waiting(found, found.instance_queue)}",
     )
@@ -169,7 +168,7 @@ def _outbox(found: Evidence) -> Iterator[Finding]:
     example = f", first {sends[0].what} {sends[0].name!r} for {sends[0].target}" if sends else ""
     yield Finding(
         "error",
-        f"{len(sends)} messages for other instances are not handed over since {shown_moment(oldest)}{example}.",
+        f"{len(sends)} messages for other instances are not handed over since {moment(oldest)}{example}.",
         f"Look in the log of the workers for `is waiting for storage` with its id. "
         f"{_lost_or_waiting(found, found.instance_queue)}",
     )
@@ -181,7 +180,7 @@ def _timers(found: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         "error",
-        f"A timer was due at {shown_moment(wake)}, and has not fired.",
+        f"A timer was due at {moment(wake)}, and has not fired.",
         f"{_WORKER} {_lost_or_waiting(found, found.instance_queue)}",
     )
 

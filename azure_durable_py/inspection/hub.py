@@ -10,7 +10,6 @@ from typing import Literal
 
 from azure_durable_py.inspection.findings import SLOW_START
 from azure_durable_py.inspection.report import Finding
-from azure_durable_py.inspection.telling import shown_moment
 from azure_durable_py.taskhub.entity_state import EXISTS
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.life import QUIET, is_in_need
@@ -18,6 +17,7 @@ from azure_durable_py.taskhub.naming import poison_queue
 from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, InstanceQuery, Kind, Listed
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.taskhub.upgrades import NewerFormatError
+from azure_durable_py.wording import moment
 
 LATELY = timedelta(minutes=5)
 """The time over which rates are counted."""
@@ -209,7 +209,7 @@ def _findings(now: datetime, queues: Sequence[QueueBacklog], seen: _Count, stuck
     if seen.oldest_pending is not None and now - seen.oldest_pending >= SLOW_START:
         yield Finding(
             "error",
-            f"Instances wait to be started since {shown_moment(seen.oldest_pending)}.",
+            f"Instances wait to be started since {moment(seen.oldest_pending)}.",
             "See that a worker of this hub runs, with this storage and this hub name, and that it may run their "
             "version. One that runs may have more to do than it can: look at the backlog of the queues.",
         )

@@ -66,6 +66,10 @@ class DamagedRow:
     reason: str
 
 
+REPAIR = "`azure-durable repair --quiet 0` wakes it."
+"""The mend of what has lost its message."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something worth to know. `text` is what is seen, `mend` what to do about it (or None, where nothing is).

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 from azure_durable_py.inspection.evidence import A_WHILE, Evidence
-from azure_durable_py.inspection.report import Finding, Waiting
+from azure_durable_py.inspection.report import REPAIR, Finding, Waiting
 from azure_durable_py.inspection.steps import StepKind
-from azure_durable_py.inspection.telling import REPAIR, shown_moment, told_failure
+from azure_durable_py.wording import failure_and_cause, moment
 
 _ALIKE = 0.75
 _MOST_NAMES = 50
@@ -29,7 +29,7 @@ def of_waits(found: Evidence) -> Iterator[Finding]:
             case StepKind.event:
                 yield Finding(
                     "info",
-                    f"It waits for event {wait.name!r} since {shown_moment(wait.since)}.",
+                    f"It waits for event {wait.name!r} since {moment(wait.since)}.",
                     "Raise it when its time has come; names match regardless of case.",
                 )
             case StepKind.sub_orchestration:
@@ -37,7 +37,7 @@ def of_waits(found: Evidence) -> Iterator[Finding]:
             case StepKind.lock | StepKind.entity_call:
                 yield from _entity(found, wait)
             case _:
-                due = "" if wait.due is None else f" that is due at {shown_moment(wait.due)}"
+                due = "" if wait.due is None else f" that is due at {moment(wait.due)}"
                 yield Finding("info", f"It waits for a timer{due}.", None)
 
 
@@ -60,14 +60,14 @@ def _activity(found: Evidence, wait: Waiting, others: int) -> Iterator[Finding]:
     if wait.last_failure is not None:
         yield Finding(
             "warning",
-            f"It is in {which}, since {shown_moment(wait.since)}. The attempt before failed: "
-            f"{told_failure(wait.last_failure)}",
+            f"It is in {which}, since {moment(wait.since)}. The attempt before failed: "
+            f"{failure_and_cause(wait.last_failure)}",
             None,
         )
     elif found.now - wait.since >= A_WHILE:
         yield Finding(
             "info",
-            f"It waits for {which} since {shown_moment(wait.since)} ({wait.detail}).",
+            f"It waits for {which} since {moment(wait.since)} ({wait.detail}).",
             "Nothing limits how long an activity takes, but functionTimeout under a Functions host.",
         )
     queue = found.activity_queue if wait.detail and found.activity_queue in wait.detail else found.instance_queue
@@ -81,8 +81,8 @@ def _activity(found: Evidence, wait: Waiting, others: int) -> Iterator[Finding]:
 
 
 def _retry(wait: Waiting) -> Iterator[Finding]:
-    why = "" if wait.last_failure is None else f": {told_failure(wait.last_failure)}"
-    due = "later" if wait.due is None else f"at {shown_moment(wait.due)}"
+    why = "" if wait.last_failure is None else f": {failure_and_cause(wait.last_failure)}"
+    due = "later" if wait.due is None else f"at {moment(wait.due)}"
     most = f" of {int(found[1]) + 1}" if (found := _MOST_RETRIES.fullmatch(wait.detail or "")) else ""
     yield Finding("warning", f"{wait.name!r} failed, and attempt {wait.attempt}{most} begins {due}{why}", None)
 
@@ -92,7 +92,7 @@ _MOST_RETRIES = re.compile(r"retry \d+ of (\d+)")
 
 def _child(found: Evidence, wait: Waiting, others: int) -> Iterator[Finding]:
     more = f" and {others} more of it" if others else ""
-    text = f"It waits for sub-orchestration {wait.name!r} ({wait.target}){more} since {shown_moment(wait.since)}"
+    text = f"It waits for sub-orchestration {wait.name!r} ({wait.target}){more} since {moment(wait.since)}"
     stands = found.neighbours.get(wait.target or "")
     if stands is None or stands in ("Running", "Pending", "Suspended"):
         yield Finding("info", f"{text}{f', which is {stands}' if stands else ''}.", "Look at that instance.")
@@ -120,7 +120,7 @@ def _entity(found: Evidence, wait: Waiting) -> Iterator[Finding]:
     is_late = found.now - wait.since >= A_WHILE
     yield Finding(
         "warning" if is_late else "info",
-        f"It waits for {what} of entity {wait.target} since {shown_moment(wait.since)}{locked}.",
+        f"It waits for {what} of entity {wait.target} since {moment(wait.since)}{locked}.",
         "Look at the entity, and at who holds its lock. What sections lock in another order can wait for each other; "
         "the engine orders the locks of one section, not those of several."
         if stands is not None and stands.startswith("locked")
@@ -130,7 +130,7 @@ def _entity(found: Evidence, wait: Waiting) -> Iterator[Finding]:
 
 def _lock_of_entity(found: Evidence, wait: Waiting) -> Iterator[Finding]:
     held = f"{found.entity.backlog_size} requests wait" if found.entity is not None else ""
-    text = f"It is locked by {wait.target} since {shown_moment(wait.since)}; {held}."
+    text = f"It is locked by {wait.target} since {moment(wait.since)}; {held}."
     if found.is_orphaned:
         yield Finding(
             "error",
@@ -154,7 +154,7 @@ def misspelled(found: Evidence) -> Iterator[Finding]:
         if wanted is not None:
             yield Finding(
                 "warning",
-                f"Event {name!r} arrived at {shown_moment(at)}, and {wanted!r} is waited for.",
+                f"Event {name!r} arrived at {moment(at)}, and {wanted!r} is waited for.",
                 f"Should it have been {wanted!r}? Then raise it by that name.",
             )
 
@@ -173,7 +173,7 @@ def unknown_wait(found: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         "info",
-        f"It waits since {shown_moment(columns.last_updated_time)} for something that its rows do not name: an "
+        f"It waits since {moment(columns.last_updated_time)} for something that its rows do not name: an "
         "external event, as a rule.",
         "Look into the code of its orchestrator, and raise the event.",
     )

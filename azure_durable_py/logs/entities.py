@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from azure_durable_py.logs import text
+from azure_durable_py import wording
 from azure_durable_py.observer import EntityTurnTaken
 
 logger = logging.getLogger("azure_durable_py.entity")
@@ -18,8 +18,8 @@ def tell_turn(taken: EntityTurnTaken) -> None:
                 "Operation %r of entity %s failed, and nobody waits for it: %s\n%s",
                 done.operation,
                 taken.instance_id,
-                text.failure(done.failure),
-                text.stack(done.failure),
+                wording.failure(done.failure),
+                wording.stack(done.failure),
                 extra={
                     "entity": taken.instance_id,
                     "operation": done.operation,
@@ -30,7 +30,7 @@ def tell_turn(taken: EntityTurnTaken) -> None:
         logger.debug(
             "A turn of entity %s took %s, with %d operations: %s.",
             taken.instance_id,
-            text.duration(taken.seconds),
+            wording.duration(taken.seconds),
             len(taken.operations),
             ", ".join(done.operation for done in taken.operations[:8]),
             extra={"entity": taken.instance_id},

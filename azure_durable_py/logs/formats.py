@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from azure_durable_py.logs.harmless import harmless
+from azure_durable_py.escaping import escaped_lines
 
 _PREFIX = "azure_durable_py."
 _SHORT = {"hosting": "host", "access": "http"}
@@ -57,7 +57,7 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
         record.short_name, record.about = short_name(record.name), _instance(record)
-        first, *more = harmless(super().format(record)).split("\n")
+        first, *more = escaped_lines(super().format(record)).split("\n")
         text = "\n".join([first, *(f"    {line}" if line else line for line in more)])
         return paint(text, _COLORS.get(record.levelno, "") if self._color else "")
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from azure_durable_py import wording
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
     Answer,
@@ -20,7 +21,6 @@ from azure_durable_py.history.events import (
     ExecutionTerminated,
     TimerCreated,
 )
-from azure_durable_py.logs import text
 from azure_durable_py.observer import InstanceStarted, MessageSent, TurnTaken
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 
@@ -36,7 +36,7 @@ def tell_scheduled(started: InstanceStarted) -> None:
             "Instance %r of %r is to start at %s.",
             started.instance_id,
             started.name,
-            text.moment(started.start_at),
+            wording.moment(started.start_at),
             extra={"instance_id": started.instance_id, "orchestrator": started.name},
         )
 
@@ -97,7 +97,7 @@ def _tell_control(taken: TurnTaken, extra: dict[str, Any]) -> None:
 
 
 def _for(reason: str | None) -> str:
-    return f": {text.one_line(reason)}" if reason else ""
+    return f": {wording.one_line(reason)}" if reason else ""
 
 
 def _tell_timers(taken: TurnTaken, extra: dict[str, Any]) -> None:
@@ -107,15 +107,15 @@ def _tell_timers(taken: TurnTaken, extra: dict[str, Any]) -> None:
                 "Instance %r of %r has a timer for %s, in %s%s.",
                 taken.instance_id,
                 taken.name,
-                text.moment(event.fire_at),
-                text.duration(event.fire_at - taken.taken_at),
+                wording.moment(event.fire_at),
+                wording.duration(event.fire_at - taken.taken_at),
                 f" ({event.reason})" if event.reason else "",
                 extra=extra,
             )
 
 
 def _tell_end(taken: TurnTaken, end: ExecutionCompleted, extra: dict[str, Any]) -> None:
-    lived = text.duration(taken.taken_at - taken.created_at)
+    lived = wording.duration(taken.taken_at - taken.created_at)
     of, name, extra = taken.instance_id, taken.name, {**extra, "status": end.status}
     if end.failure is not None:
         _tell_failure(taken, end.failure, lived, extra)
@@ -129,7 +129,7 @@ def _tell_end(taken: TurnTaken, end: ExecutionCompleted, extra: dict[str, Any]) 
 
 def _tell_failure(taken: TurnTaken, details: FailureDetails, lived: str, extra: dict[str, Any]) -> None:
     of, name, extra = taken.instance_id, taken.name, {**extra, "failure_type": details.error_type}
-    failed = text.failure(details)
+    failed = wording.failure(details)
     if taken.parent is None:
         logger.error("Instance %r of %r failed after %s: %s", of, name, lived, failed, extra=extra)
     else:
@@ -144,7 +144,7 @@ def _tell_all(taken: TurnTaken, extra: dict[str, Any]) -> None:
     logger.debug(
         "A turn of instance %r took %s%s: it was told %s, and decided %s.",
         taken.instance_id,
-        text.duration(taken.seconds),
+        wording.duration(taken.seconds),
         f", of which {taken.replayed} events were replayed" if taken.replayed else "",
         _listed(taken.arrived),
         _listed(taken.decided),

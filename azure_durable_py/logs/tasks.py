@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 
+from azure_durable_py import wording
 from azure_durable_py.durable_http import HTTP_ACTIVITY
 from azure_durable_py.errors import DurableError
 from azure_durable_py.failures import FailureDetails
@@ -20,7 +21,6 @@ from azure_durable_py.history.events import (
     TaskFailed,
     TaskScheduled,
 )
-from azure_durable_py.logs import text
 from azure_durable_py.observer import ActivityRun, Observation, TurnTaken
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.status import OrchestrationRuntimeStatus
@@ -45,7 +45,7 @@ def _tell_failed(taken: TurnTaken, event: Answer, failure: FailureDetails) -> No
         _subject(decision),
         taken.instance_id,
         "" if attempt is None else f" in attempt {attempt.number} of {attempt.most}",
-        _sentence(text.failure(failure)),
+        _sentence(wording.failure(failure)),
         _next(taken, attempt),
         extra={
             "instance_id": taken.instance_id,
@@ -64,7 +64,7 @@ def _sentence(words: str) -> str:
 
 def _next(taken: TurnTaken, attempt: FailedAttempt | None) -> str:
     if attempt is not None and attempt.delay is not None:
-        return f"It is tried again in {text.duration(attempt.delay)}."
+        return f"It is tried again in {wording.duration(attempt.delay)}."
     if attempt is not None and attempt.number < attempt.most:
         return "It is not tried again: its retry policy says so."
     if attempt is not None:
@@ -143,6 +143,6 @@ class ActivityLine(Observation):
             self._run.name,
             self._run.instance_id,
             "completed" if failure is None else "failed",
-            text.duration(self._now() - self._begun),
+            wording.duration(self._now() - self._begun),
             extra={"instance_id": self._run.instance_id, "activity": self._run.name, "task_id": self._run.task_id},
         )

@@ -1,9 +1,8 @@
-"""How values are given and shown: times, durations, states, JSON, texts of others."""
+"""How values are given and shown: times, durations, states, JSON."""
 
 from __future__ import annotations
 
 import io
-import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -17,10 +16,8 @@ from azure_durable_py.cli.moments import (
     shown_exactly,
     shown_locally,
     shown_relatively,
-    shown_span,
 )
 from azure_durable_py.cli.output import Output, write_line
-from azure_durable_py.cli.text import escaped, escaped_json, escaped_lines, one_line
 from azure_durable_py.cli.values import STATUSES, TAG, json_value
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=timezone.utc)
@@ -62,22 +59,6 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is no duration"):
         SPAN.convert(text, None, None)
     assert parse_span(text) is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "exact", "rough"),
-    [
-        (0.25, "0.25 s", "0 s"),
-        (1, "1 s", "1 s"),
-        (59.9996, "60 s", "59 s"),
-        (185, "3 min 5 s", "3 min"),
-        (3600, "1 h", "1 h"),
-        (3605, "1 h", "1 h"),
-        (187_200, "2 d 4 h", "2 d"),
-    ],
-)
-def test_a_duration_is_shown_by_its_two_largest_units(seconds: float, exact: str, rough: str) -> None:
-    assert (shown_span(seconds), shown_span(seconds, rough=True)) == (exact, rough)
 
 
 def test_a_moment_is_shown_as_its_reader_wants_it() -> None:
@@ -140,24 +121,6 @@ def test_a_file_holds_json(tmp_path: Path) -> None:
     file.write_bytes(b"\xff")
     with pytest.raises(click.UsageError, match="is not JSON"):
         json_value(f"@{file}", "--input")
-
-
-# --- texts of others -------------------------------------------------------------------------------------
-
-HOSTILE = "a\x1b[2J\x07\x9b\u202eb\u2028c\r\n\td\x7f\ud800"
-
-
-def test_what_would_steer_a_terminal_is_shown_as_an_escape() -> None:
-    assert escaped(HOSTILE) == "a\\x1b[2J\\x07\\x9b\\u202eb\\u2028c\\r\\n\\td\\x7f\\ud800"
-    assert escaped_lines("a\r\n\tb\x1b\rc") == "a\n\tb\\x1b\\rc"
-    assert one_line("a\n  b\n\n\x1bc") == "a b \\x1bc"
-    assert escaped("Zoë 日本 👩‍🚀") == "Zoë 日本 👩‍🚀"
-
-
-def test_escaped_json_is_the_same_value() -> None:
-    text = escaped_json(json.dumps({HOSTILE: HOSTILE}, indent=2, ensure_ascii=False))
-    assert json.loads(text) == {HOSTILE: HOSTILE}
-    assert text.isprintable() or set(text) - {"\n"} == {char for char in text if char.isprintable()}
 
 
 def test_a_stream_that_cannot_hold_a_character_gets_an_escape() -> None:

@@ -232,7 +232,7 @@ def test_a_timer_long_ahead_is_told_once(told: Callable[..., Said]):
 
     timers = [each for each in told(scenario) if "timer" in each[2]]
     assert timers == [
-        ("INFO", "orchestration", "Instance 's' of 'sleepy' has a timer for 2026-01-31 00:00:00Z, in 30 days.")
+        ("INFO", "orchestration", "Instance 's' of 'sleepy' has a timer for 2026-01-31T00:00:00Z, in 30 d.")
     ]
 
 
@@ -302,7 +302,7 @@ def test_a_start_that_comes_later_is_told_when_it_is_asked_for(told: Callable[..
         await hub.client.start_new("greet", "g", start_at=hub.now + timedelta(hours=3))
 
     first, *_ = told(scenario)
-    assert first == ("INFO", "orchestration", "Instance 'g' of 'greet' is to start at 2026-01-01 03:00:00Z.")
+    assert first == ("INFO", "orchestration", "Instance 'g' of 'greet' is to start at 2026-01-01T03:00:00Z.")
 
 
 def test_an_instance_that_goes_round_is_not_told_of_each_time(told: Callable[..., Said]):

@@ -1,80 +1,18 @@
-"""The words that lines are made of, and what of a record reaches a terminal or a program."""
+"""What of a record reaches a terminal or a program."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
-from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from azure_durable_py.errors import SettingsError
-from azure_durable_py.failures import FailureDetails
-from azure_durable_py.logs import text
 from azure_durable_py.logs.formats import JsonFormatter, LineFormatter, short_name
-from azure_durable_py.logs.harmless import harmless
 from azure_durable_py.logs.levels import OFF, apply, levels_of
-
-
-@pytest.mark.parametrize(
-    ("length", "said"),
-    [
-        (-1, "0 ms"),
-        (0.0084, "8 ms"),
-        (1.234, "1.23 s"),
-        (59.5, "59.5 s"),
-        (60, "1 min"),
-        (125, "2 min 5 s"),
-        (3 * 3600 + 12 * 60 + 7, "3 h 12 min"),
-        (86_400, "1 day"),
-        (30 * 86_400, "30 days"),
-        (86_400 + 3600, "1 day 1 h"),
-        (timedelta(minutes=10), "10 min"),
-    ],
-)
-def test_a_duration_is_said_as_people_say_it(length: Any, said: str):
-    assert text.duration(length) == said
-
-
-def test_a_failure_of_a_library_is_placed_where_the_app_called_it():
-    with pytest.raises(ValueError) as raised:
-        json.loads("{")
-    details = FailureDetails.from_exception(raised.value)
-    assert "json/decoder" in (details.stack_trace or "").replace("\\", "/")
-    assert (text.place(details) or "").endswith("in test_a_failure_of_a_library_is_placed_where_the_app_called_it")
-
-
-def test_a_failure_without_code_of_the_app_has_no_place():
-    assert text.place(FailureDetails("m", "ValueError")) is None
-    assert text.failure(FailureDetails("", "my.Error")) == "Error"
-
-
-def test_a_long_message_is_cut_and_stays_a_line():
-    said = text.failure(FailureDetails("a\nb\r\n" + "x" * 5000, "ValueError"))
-    assert "\n" not in said
-    assert len(said) < 600
-    assert said.startswith("ValueError: a b xxx")
-
-
-@pytest.mark.parametrize(
-    ("raw", "shown"),
-    [
-        ("\x1b[2Jgone", r"\x1b[2Jgone"),
-        ("a\rb", r"a\rb"),
-        ("nul\x00 bell\x07 del\x7f", r"nul\x00 bell\x07 del\x7f"),
-        ("c1 \x9b2J \x85", r"c1 \x9b2J \x85"),
-        ("bidi \u202e \u2066 \u200f", r"bidi \u202e \u2066 \u200f"),
-        ("ends \u2028 \u2029", r"ends \u2028 \u2029"),
-        ("lone \ud800", r"lone \ud800"),
-        ("tab\tand\nline, größer 漢字 🙂", "tab\tand\nline, größer 漢字 🙂"),
-    ],
-    ids=lambda value: ascii(value)[:12] if isinstance(value, str) else None,
-)
-def test_what_could_command_a_terminal_is_escaped(raw: str, shown: str):
-    assert harmless(raw) == shown
 
 
 def record(message: str, *args: object, name: str = "app", level: int = logging.INFO, **more: Any) -> logging.LogRecord:

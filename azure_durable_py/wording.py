@@ -1,6 +1,7 @@
-"""The words that lines of the log are made of: durations, failures, places in code.
+"""What people read is made of the same words in the log, on the command line and on the monitor page.
 
-Owns that a line stays a line: what comes from outside is shortened, and its line breaks do not begin new ones.
+Owns how lengths of time, moments, failures and places in code are said. What is said is a line: what comes from outside
+is shortened, and its line breaks do not begin new ones.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from azure_durable_py.times import UTC
 
 MOST_CHARS = 500
 """Characters of a failure's message that a line shows; the history has the rest."""
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+_PACKAGE = str(Path(__file__).parent) + os.sep
 _FRAME = re.compile(r'^\s*File "(?P<file>.+?)", line (?P<line>\d+), in (?P<function>.+)$', re.MULTILINE)
 _LIBRARIES = tuple(
     f"{path}{os.sep}"
@@ -26,32 +27,34 @@ _LIBRARIES = tuple(
 _NO_CODE_OF_USERS = ("site-packages", "dist-packages")
 
 
-def duration(length: timedelta | float) -> str:
-    """A length of time as people say it: `8 ms`, `1.2 s`, `2 min 5 s`, `3 h 12 min`, `30 days`.
+def duration(length: timedelta | float, *, rough: bool = False) -> str:
+    """A length of time by its two largest units: `8 ms`, `1.2 s`, `2 min 5 s`, `3 h 12 min`, `30 d`.
 
-    :param length: as a timedelta or in seconds.
+    :param length: as a timedelta or in seconds; one below nothing counts as nothing.
+    :param rough: by the largest unit alone, and of whole seconds.
     """
-    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    seconds = max(0.0, length.total_seconds() if isinstance(length, timedelta) else length)
+    if rough and seconds < 60:
+        return f"{int(seconds)} s"
     if seconds < 1:
-        return f"{max(0.0, seconds) * 1000:.0f} ms"
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.3g} s"
-    parts = _parts(round(seconds))
-    return " ".join(parts[:2])
+    return " ".join(_parts(round(seconds))[: 1 if rough else 2])
 
 
 def _parts(seconds: int) -> list[str]:
     days, rest = divmod(seconds, 86_400)
     hours, rest = divmod(rest, 3600)
     minutes, rest = divmod(rest, 60)
-    named = [(days, "day" if days == 1 else "days"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    first = next(at for at, (count, _) in enumerate(named) if count)
-    return [f"{count} {name}" for count, name in named[first : first + 2] if count]
+    counts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    first = next(at for at, (count, _) in enumerate(counts) if count)
+    return [f"{count} {unit}" for count, unit in counts[first : first + 2] if count]
 
 
 def moment(time: datetime) -> str:
     """A time, in UTC, to the second."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def one_line(text: str, most: int = MOST_CHARS) -> str:
@@ -60,12 +63,33 @@ def one_line(text: str, most: int = MOST_CHARS) -> str:
     return joined if len(joined) <= most else joined[:most] + " ..."
 
 
+def summary(details: FailureDetails, most: int = MOST_CHARS) -> str:
+    """A failure in a line: its type, without the module, and its message."""
+    kind = details.error_type.rpartition(".")[2]
+    message = one_line(details.message, most)
+    return f"{kind}: {message}" if kind and message else kind or message
+
+
 def failure(details: FailureDetails) -> str:
     """A failure in a line: its type, its message, and where user code raised it."""
-    kind = details.error_type.rpartition(".")[2]
-    message = one_line(details.message)
-    said = f"{kind}: {message}" if message else kind
-    where = place(details)
+    return _placed(summary(details), place(details))
+
+
+def failure_and_cause(details: FailureDetails) -> str:
+    """What failed and why, in a line: the innermost cause, and the place in the code of the app that raised it."""
+    cause = details
+    while cause.inner_failure is not None:
+        cause = cause.inner_failure
+    if cause is details:
+        return failure(details)
+    # What wraps a failure says what failed; as a rule it repeats the cause, which says why.
+    what = one_line(details.message)
+    if cause.message not in details.message:
+        return f"{what} - {failure(cause)}"
+    return _placed(what, place(cause) or place(details))
+
+
+def _placed(said: str, where: str | None) -> str:
     return said if where is None else f"{said} ({where})"
 
 
