@@ -18,7 +18,7 @@ _VARIES = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?( \([^)]*\))?"), "..."),
     (re.compile(r"\b(\d+ (s|min|h|d) ago|in \d+ (s|min|h|d)|now)\b"), "... ago"),
     (re.compile(r"\bafter \d+(\.\d+)? m?s\b"), "after ..."),
-    (re.compile(r"\b\d+(\.\d+)? s\b"), "... s"),
+    (re.compile(r"\b\d+(\.\d+)? m?s\b"), "..."),
     (re.compile(r"\b\d+ (created|completed|failed)\b"), r"... \1"),
     (re.compile(r"(testhubname-instances +instances +)\d+"), r"\1..."),
     (re.compile(r"[^\s\"(]*/shop\b"), ".../shop"),
