@@ -13,6 +13,11 @@ def utc(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def to_iso(moment: datetime) -> str:
+    """A moment as all JSON of this package has it: UTC, in ISO 8601 with microseconds and Z."""
+    return utc(moment).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
 def from_iso(text: str) -> datetime:
     """The moment that a text in ISO 8601 names; without an offset it is naive.
 

@@ -35,7 +35,7 @@ writeFileSync(join(out, "LICENSES.txt"), licences(Object.keys(built.metafile.inp
 function licences(inputs) {
     const packages = new Set();
     for (const input of inputs) {
-        const found = /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
+        const found = /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
         if (found) packages.add(found[1]);
     }
     const parts = ["monitor.js contains these packages, each under its own licence.\n"];

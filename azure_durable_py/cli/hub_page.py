@@ -9,6 +9,7 @@ import click
 
 from azure_durable_py.cli.examples import examples
 from azure_durable_py.cli.exits import CommandError
+from azure_durable_py.cli.instance_page import print_findings
 from azure_durable_py.cli.output import Cell, Output, Styled, status_cell, with_output
 from azure_durable_py.cli.running import run
 from azure_durable_py.cli.target import HubTarget, about_hub
@@ -65,12 +66,7 @@ async def _look(target: HubTarget, most: int) -> HubOverview:
 
 def _print(out: Output, found: HubOverview) -> None:
     out.details(list(_facts(found)))
-    if found.findings:
-        out.heading("Findings")
-        out.table(
-            ("LEVEL", "WHAT", "WHAT TO DO"),
-            [(status_cell(one.level), one.text, one.mend) for one in found.findings],
-        )
+    print_findings(out, found.findings)
     out.heading("Instances")
     rows: list[tuple[Cell, ...]] = [(status_cell(status), count) for status, count in sorted(found.counts.items())]
     out.table(("STATUS", "COUNT"), rows, empty="There are none.")

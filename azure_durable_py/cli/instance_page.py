@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from azure_durable_py.cli.output import Cell, Output, status_cell
 from azure_durable_py.failures import MAX_FAILURE_CHARS, FailureDetails
-from azure_durable_py.inspection.instance import Inspection, Waiting
+from azure_durable_py.inspection.report import Finding, Inspection, Waiting
 from azure_durable_py.wording import stack, summary
 
 _MOST_CHARS = 2_000
@@ -23,12 +23,7 @@ _KIND_WORDS = {
 def print_inspection(out: Output, found: Inspection) -> None:
     """Print all of it, what matters most first."""
     out.details(list(_facts(found)))
-    if found.findings:
-        out.heading("Findings")
-        out.table(
-            ("LEVEL", "WHAT", "WHAT TO DO"),
-            [(status_cell(one.level), one.text, one.mend) for one in found.findings],
-        )
+    print_findings(out, found.findings)
     if found.waits:
         out.heading("Waits for")
         out.table(("KIND", "NAME", "SINCE", "DUE", "MORE"), [_wait_row(wait) for wait in found.waits])
@@ -63,6 +58,13 @@ def print_inspection(out: Output, found: Inspection) -> None:
         if text is not None or name in found.large:
             out.heading(title)
             _value(out, text)
+
+
+def print_findings(out: Output, findings: Sequence[Finding]) -> None:
+    """Print what is wrong, and what to do about it; nothing, if nothing is."""
+    if findings:
+        out.heading("Findings")
+        out.table(("LEVEL", "WHAT", "WHAT TO DO"), [(status_cell(one.level), one.text, one.mend) for one in findings])
 
 
 def print_failure(out: Output, failure: FailureDetails) -> None:

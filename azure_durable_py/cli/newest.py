@@ -57,7 +57,7 @@ async def newest(client: HubClient, wanted: InstanceFilter, top: int) -> Newest:
 
 async def _of_hub(hub: TaskHub, wanted: InstanceFilter, top: int) -> Newest:
     from azure_durable_py.client.reader import Reader, has_tags, query_of
-    from azure_durable_py.http.monitor.listing import list_newest
+    from azure_durable_py.inspection.listing import list_newest
     from azure_durable_py.serialization.converter import JsonDataConverter
     from azure_durable_py.taskhub.protocol import Page
 

@@ -19,7 +19,7 @@ import click
 
 from azure_durable_py.cli.moments import shown_exactly, shown_locally, shown_relatively
 from azure_durable_py.escaping import escaped, escaped_json, escaped_lines
-from azure_durable_py.times import UTC, utc
+from azure_durable_py.times import UTC, to_iso
 from azure_durable_py.wording import duration
 
 if TYPE_CHECKING:
@@ -240,8 +240,8 @@ def write_line(stream: Any, text: str) -> None:
 
 
 def encoded_time(moment: datetime | None) -> str | None:
-    """A moment in JSON: UTC, ISO 8601 with microseconds, as all JSON of this package has it."""
-    return None if moment is None else utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """A moment in JSON, or none."""
+    return None if moment is None else to_iso(moment)
 
 
 def _is_unicode() -> bool:

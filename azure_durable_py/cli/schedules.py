@@ -17,7 +17,6 @@ from azure_durable_py.cli.output import Cell, Output, Styled, encoded_time, with
 from azure_durable_py.cli.running import run
 from azure_durable_py.cli.target import HubTarget, Slot, about_hub, target_of
 from azure_durable_py.cli.values import json_value
-from azure_durable_py.wording import duration
 
 if TYPE_CHECKING:
     from azure_durable_py.client.schedules import ScheduleClient, ScheduleDescription
@@ -339,7 +338,7 @@ def _print(out: Output, found: ScheduleDescription) -> None:
             ("Starts", definition.orchestrator),
             ("Version", definition.version),
             ("Input", definition.input_json),
-            ("When", _when(found)),
+            ("When", found.definition.when),
             ("Not before", definition.start_at),
             ("Not after", definition.end_at),
             ("Next run", found.next_run_at),
@@ -363,7 +362,7 @@ def _row(found: ScheduleDescription) -> tuple[Cell, ...]:
         found.schedule_id,
         _status(found),
         found.definition.orchestrator,
-        _when(found),
+        found.definition.when,
         found.next_run_at,
         found.last_run_at,
         found.runs,
@@ -372,13 +371,6 @@ def _row(found: ScheduleDescription) -> tuple[Cell, ...]:
 
 def _status(found: ScheduleDescription) -> Cell:
     return Styled(found.status, _STYLES[found.status])
-
-
-def _when(found: ScheduleDescription) -> str:
-    definition = found.definition
-    if definition.every is not None:
-        return f"every {duration(definition.every)}"
-    return f"{definition.cron} ({definition.time_zone})"
 
 
 def _schedule_json(found: ScheduleDescription) -> dict[str, Any]:

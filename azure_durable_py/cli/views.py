@@ -15,13 +15,13 @@ from typing import Any, Protocol, TypeVar, Union, cast, get_args, get_origin, ge
 from urllib.parse import quote
 
 from azure_durable_py.cli.remote import RemoteClient, not_understood, understanding
-from azure_durable_py.cli.shapes import camel
 from azure_durable_py.cli.target import HubTarget
 from azure_durable_py.errors import InstanceNotFoundError
 from azure_durable_py.history.events import PayloadRef
 from azure_durable_py.ids import EntityId
 from azure_durable_py.inspection.family import Family, read_family
 from azure_durable_py.inspection.instance import Inspection, inspect_instance
+from azure_durable_py.inspection.json_form import camel
 from azure_durable_py.inspection.timeline import Timeline, read_timeline
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.times import from_iso, utc

@@ -14,11 +14,12 @@ from typing import Any
 from azure_durable_py import shape
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.errors import InvalidRequestError
-from azure_durable_py.history.codec import decode_failure, encode_failure, encode_time, event_from_json, event_to_json
+from azure_durable_py.history.codec import decode_failure, encode_failure, event_from_json, event_to_json
 from azure_durable_py.history.events import Event
 from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
 from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.times import to_iso
 
 FORMAT = 1
 """The format of the lines that this version writes, and the newest one that it reads."""
@@ -63,7 +64,7 @@ class ExportedInstance:
         line["runtimeStatus"] = None if status.runtime_status is None else status.runtime_status.value
         for key, name in _TIMES.items():
             moment = getattr(status, name)
-            line[key] = None if moment is None else encode_time(moment)
+            line[key] = None if moment is None else to_iso(moment)
         line["tags"] = dict(status.tags) or None
         line = {key: value for key, value in line.items() if value is not None}
         for key, name in _VALUES.items():

@@ -14,7 +14,6 @@ from typing import Any
 from azure_durable_py.client.status import plain
 from azure_durable_py.durable_http import HTTP_ACTIVITY, shown_request
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.history.codec import encode_time
 from azure_durable_py.history.events import (
     ANSWERED,
     Answer,
@@ -44,6 +43,7 @@ from azure_durable_py.history.events import (
     TimerFired,
     Value,
 )
+from azure_durable_py.times import to_iso
 
 _SHOWN_AS: dict[type[Event], str] = {
     SubOrchestrationCreated: "SubOrchestrationInstanceCreated",
@@ -84,9 +84,9 @@ class _View:
         entry: dict[str, Any] = {"EventType": _SHOWN_AS.get(type(event), type(event).__name__)}
         if asked is not None:
             entry |= self._question(asked)
-            entry["ScheduledTime"] = encode_time(asked.timestamp)
+            entry["ScheduledTime"] = to_iso(asked.timestamp)
         entry |= self._own(event)
-        entry["Timestamp"] = encode_time(event.timestamp)
+        entry["Timestamp"] = to_iso(event.timestamp)
         return entry
 
     def _question(self, event: Event) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class _View:
             case EntityLockRequested(instance_id=instance_id) | EntityLockReleased(instance_id=instance_id):
                 return {"InstanceId": instance_id}
             case TimerCreated(fire_at=fire_at, reason=reason):
-                return {"FireAt": encode_time(fire_at)} | ({"Reason": reason} if reason else {})
+                return {"FireAt": to_iso(fire_at)} | ({"Reason": reason} if reason else {})
             case _:
                 return {}
 
@@ -121,7 +121,7 @@ class _View:
             case EntityOperationFailed(failure=failure):
                 return _failed(failure)
             case TimerFired(fire_at=fire_at):
-                return {"FireAt": encode_time(fire_at)}
+                return {"FireAt": to_iso(fire_at)}
             case EventRaised(name=name, data=data):
                 return {"Name": name} | self._input(data)
             case EventSent(instance_id=instance_id, name=name, data=data):

@@ -17,7 +17,7 @@ from azure_durable_py.client.history_view import history_view
 from azure_durable_py.client.status import DurableOrchestrationStatus, StatusPage
 from azure_durable_py.errors import InvalidRequestError
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.history.codec import decode_event, encode_time
+from azure_durable_py.history.codec import decode_event
 from azure_durable_py.history.events import Event, ExecutionCompleted
 from azure_durable_py.serialization.converter import DataConverter
 from azure_durable_py.shape import ShapeError
@@ -30,7 +30,7 @@ from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, Header, 
 from azure_durable_py.taskhub.reading import read_events, read_history, read_pages, read_value
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.taskhub.upgrades import NewerFormatError
-from azure_durable_py.times import utc
+from azure_durable_py.times import to_iso, utc
 
 _T = TypeVar("_T")
 _PARALLEL_READS = 16
@@ -140,7 +140,7 @@ class Reader:
         if not state.has_sends or since is None or now - since < LONG_FOR_A_SEND:
             return None
         count = len(state.messages) + sum(len(group.ids) for group in state.sends)
-        return f"{count} messages for other instances are still to be handed over, the last since {encode_time(since)}"
+        return f"{count} messages for other instances are still to be handed over, the last since {to_iso(since)}"
 
     async def history(self, header: Header, *, values: bool) -> list[Event]:
         """The events of the current generation, with large values read if `values`."""

@@ -14,12 +14,11 @@ from typing import Any, TypeVar, cast
 from azure_durable_py import shape
 from azure_durable_py.errors import OrchestrationFailedError
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.history.codec import encode_time
 from azure_durable_py.serialization.converter import DataConverter, JsonDataConverter
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.protocol import CorruptRowError
-from azure_durable_py.times import from_iso
+from azure_durable_py.times import from_iso, to_iso
 
 T = TypeVar("T")
 
@@ -187,8 +186,8 @@ class DurableOrchestrationStatus:
             | {
                 "name": self.name,
                 "instanceId": self.instance_id,
-                "createdTime": None if self.created_time is None else encode_time(self.created_time),
-                "lastUpdatedTime": None if self.last_updated_time is None else encode_time(self.last_updated_time),
+                "createdTime": None if self.created_time is None else to_iso(self.created_time),
+                "lastUpdatedTime": None if self.last_updated_time is None else to_iso(self.last_updated_time),
                 "output": plain(self.output_json),
                 "input": plain(self.input_json),
                 "runtimeStatus": None if self.runtime_status is None else self.runtime_status.value,

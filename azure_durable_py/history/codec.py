@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, ClassVar, cast
 
 from azure_durable_py import shape
@@ -44,6 +44,7 @@ from azure_durable_py.history.events import (
     TimerFired,
     Value,
 )
+from azure_durable_py.times import to_iso
 
 _EVENTS: dict[str, type[Event]] = {
     cls.__name__: cls
@@ -111,11 +112,6 @@ def event_from_json(data: Any) -> Event:
     if read is None:
         raise shape.refused("the name of an event", kind).under("type")
     return read(fields)
-
-
-def encode_time(moment: datetime) -> str:
-    """A UTC datetime as ISO 8601 with microseconds and a `Z`."""
-    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def encode_value(value: Value) -> Any:
@@ -217,7 +213,7 @@ def _read_carried(data: Any) -> EventRaised:
 def _encode_any(value: Any) -> Any:
     match value:
         case datetime():
-            return encode_time(value)
+            return to_iso(value)
         case Event():
             return event_to_json(value)
         case tuple():

@@ -13,12 +13,12 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from azure_durable_py import shape
 from azure_durable_py.errors import InvalidInstanceIdError, InvalidRequestError
-from azure_durable_py.history.codec import encode_time
 from azure_durable_py.ids import EntityId, check_instance_id
 from azure_durable_py.recurrence import Interval, Recurrence, parse_ncrontab, time_zone
 from azure_durable_py.registry import BUILT_IN, MAX_NAME_CHARS, is_built_in
 from azure_durable_py.shape import Fields, ShapeError
-from azure_durable_py.times import from_iso, utc
+from azure_durable_py.times import from_iso, to_iso, utc
+from azure_durable_py.wording import duration
 
 Overlap: TypeAlias = Literal["skip", "buffer_one", "terminate", "allow"]
 CatchUp: TypeAlias = Literal["latest", "all", "none"]
@@ -65,6 +65,11 @@ class ScheduleDefinition:
     catch_up: CatchUp = "latest"
     version: str | None = None
     instance_id: str = f"{SCHEDULE_ID}-{TIME}"
+
+    @property
+    def when(self) -> str:
+        """When it occurs, for people: `every 15 min`, `0 0 3 * * * (UTC)`."""
+        return f"{self.cron} ({self.time_zone})" if self.every is None else f"every {duration(self.every)}"
 
     def check(self, schedule_id: str) -> None:
         """Look that it can be used.
@@ -218,7 +223,7 @@ def _refused(name: str, value: object, problem: str) -> InvalidRequestError:
 def _plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value.total_seconds()
-    return encode_time(utc(value)) if isinstance(value, datetime) else value
+    return to_iso(utc(value)) if isinstance(value, datetime) else value
 
 
 def _seconds(value: Any) -> timedelta:

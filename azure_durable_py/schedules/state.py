@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from azure_durable_py import shape
-from azure_durable_py.history.codec import encode_time
 from azure_durable_py.schedules.definition import ScheduleDefinition
+from azure_durable_py.times import to_iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,11 @@ class ScheduleState:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return encode_time(value)
+        return to_iso(value)
     if isinstance(value, ScheduleDefinition):
         return value.to_json()
     if isinstance(value, ScheduledRun):
-        return {"instance_id": value.instance_id, "watcher": value.watcher, "since": encode_time(value.since)}
+        return {"instance_id": value.instance_id, "watcher": value.watcher, "since": to_iso(value.since)}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from azure_durable_py.history.codec import encode_time, event_to_json
+from azure_durable_py.history.codec import event_to_json
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.hub import TaskHub
@@ -21,6 +21,7 @@ from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, Header, 
 from azure_durable_py.taskhub.reading import read_history
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.taskhub.upgrades import NewerFormatError, Record
+from azure_durable_py.times import to_iso
 
 _UNREADABLE = (CorruptRowError, NewerFormatError, MalformedMessageError, ShapeError)
 
@@ -61,7 +62,7 @@ def _columns(columns: Columns) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     match value:
         case datetime():
-            return encode_time(value)
+            return to_iso(value)
         case Enum():
             return value.value
         case _:
@@ -94,7 +95,7 @@ def _row(row: InboxRow) -> dict[str, Any]:
         "key": row.key,
         "sender": found.sender,
         "sequence": found.sequence,
-        "sentAt": encode_time(found.sent_at),
+        "sentAt": to_iso(found.sent_at),
         "target": dataclasses.asdict(found.target),
         "event": event_to_json(found.event),
     }

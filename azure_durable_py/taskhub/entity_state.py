@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any
 
 from azure_durable_py import shape
-from azure_durable_py.history.codec import encode_time
 from azure_durable_py.history.events import MAX_CHUNKS
 from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, Header, Kind
 from azure_durable_py.taskhub.state import InstanceState, PageRef
+from azure_durable_py.times import to_iso
 from azure_durable_py.trace_context import TraceContext
 
 EXISTS = "Running"
@@ -88,7 +88,7 @@ class EntityState:
             "last": _time(self.last_operation),
             "holder": None
             if holder is None
-            else [holder.section, holder.instance_id, holder.execution_id, encode_time(holder.since)],
+            else [holder.section, holder.instance_id, holder.execution_id, to_iso(holder.since)],
             "waiters": self.waiters,
             "front": self.front,
             "pages": [[page.key, page.chunks, page.events] for page in self.pages],
@@ -132,7 +132,7 @@ def trace_key(text: str) -> str:
 
 
 def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else encode_time(moment)
+    return None if moment is None else to_iso(moment)
 
 
 def _holder(data: Any) -> LockHolder | None:

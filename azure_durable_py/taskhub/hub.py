@@ -22,7 +22,7 @@ from azure_durable_py.errors import (
     StorageUnavailableError,
     UnstorableError,
 )
-from azure_durable_py.history.codec import encode_event, encode_time
+from azure_durable_py.history.codec import encode_event
 from azure_durable_py.history.events import ExecutionStarted, ParentInstance, PayloadRef
 from azure_durable_py.observer import NOBODY, Observer, joined
 from azure_durable_py.taskhub import limits
@@ -51,6 +51,7 @@ from azure_durable_py.taskhub.protocol import (
 )
 from azure_durable_py.taskhub.state import Alarm, InstanceState
 from azure_durable_py.taskhub.wrapping import Checked, Observed, Repeating, repeat
+from azure_durable_py.times import to_iso
 from azure_durable_py.trace_context import TraceContext
 
 logger = logging.getLogger("azure_durable_py.taskhub")
@@ -149,7 +150,7 @@ class TaskHub:
 
     async def wake(self, instance_id: str, due: datetime) -> tuple[Doorbell, QueueMessage]:
         """Put a doorbell that wakes an instance when its earliest timer, or its delayed start, is due."""
-        doorbell = Doorbell(instance_id, self.ids.new(), Cause.timer, f"due {encode_time(due)}")
+        doorbell = Doorbell(instance_id, self.ids.new(), Cause.timer, f"due {to_iso(due)}")
         delay = max(0.0, (due - self.clock.now()).total_seconds())
         return doorbell, await self.put(self.store.instance_queue(instance_id), doorbell.encode(), delay)
 

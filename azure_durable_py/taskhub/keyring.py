@@ -18,10 +18,10 @@ from typing import Any
 
 from azure_durable_py import shape
 from azure_durable_py.errors import InvalidRequestError, KeyNotFoundError
-from azure_durable_py.history.codec import encode_time
 from azure_durable_py.shape import Reader, ShapeError
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.taskhub.upgrades import Record, fields_of, stamped
+from azure_durable_py.times import to_iso
 
 DEFAULT = "default"
 SYSTEM = "durabletask_extension"
@@ -241,16 +241,15 @@ class Keyring:
     def encode(self) -> bytes:
         """The record as it is stored."""
         fields: dict[str, Any] = {
-            "keys": [[str(name), key.value, encode_time(key.created)] for name, key in self.keys.items()],
+            "keys": [[str(name), key.value, to_iso(key.created)] for name, key in self.keys.items()],
             "signing": [
-                [key.id, key.secret.hex(), encode_time(key.created), key.retires and encode_time(key.retires)]
+                [key.id, key.secret.hex(), to_iso(key.created), key.retires and to_iso(key.retires)]
                 for key in self.signing
             ],
         }
         if self.revoked:
             fields["revoked"] = [
-                [instance_id, encode_time(mark.at), encode_time(mark.until)]
-                for instance_id, mark in self.revoked.items()
+                [instance_id, to_iso(mark.at), to_iso(mark.until)] for instance_id, mark in self.revoked.items()
             ]
         return json.dumps(stamped(Record.keyring, fields), separators=(",", ":")).encode()
 

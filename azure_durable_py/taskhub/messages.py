@@ -14,12 +14,13 @@ from typing import Any
 
 from azure_durable_py import shape
 from azure_durable_py.errors import DurableError
-from azure_durable_py.history.codec import decode_value, encode_time, encode_value, event_from_json, event_to_json
+from azure_durable_py.history.codec import decode_value, encode_value, event_from_json, event_to_json
 from azure_durable_py.history.events import EntityCaller, Event, ParentInstance, Value
 from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.taskhub.naming import inbox_key
 from azure_durable_py.taskhub.protocol import InboxRow
 from azure_durable_py.taskhub.upgrades import Record, fields_of, stamped
+from azure_durable_py.times import to_iso
 from azure_durable_py.trace_context import TRACE, TraceContext, encode_trace
 
 
@@ -76,7 +77,7 @@ class InboxEvent:
                     "event": event_to_json(self.event),
                     "sender": self.sender,
                     "sequence": self.sequence,
-                    "sentAt": encode_time(self.sent_at),
+                    "sentAt": to_iso(self.sent_at),
                     "target": [self.target.execution_id, self.target.generation, self.target.attempt],
                     "control": self.control,
                     **encode_trace(self.trace),
@@ -227,7 +228,7 @@ class WorkItem:
                     "taskId": self.task_id,
                     "name": self.name,
                     "input": encode_value(self.input),
-                    "readyAt": None if self.ready_at is None else encode_time(self.ready_at),
+                    "readyAt": None if self.ready_at is None else to_iso(self.ready_at),
                     "tries": self.tries,
                     **encode_trace(self.trace),
                     **_again(self),

@@ -19,7 +19,6 @@ from azure_durable_py.history.codec import (
     decode_parent,
     decode_value,
     encode_parent,
-    encode_time,
     encode_value,
     payload_refs,
 )
@@ -55,6 +54,7 @@ from azure_durable_py.taskhub.numbering import number_of
 from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.taskhub.state import InstanceState, OutboxMessage, SendKind
 from azure_durable_py.taskhub.upgrades import Record, fields_of, stamped
+from azure_durable_py.times import to_iso
 from azure_durable_py.trace_context import TRACE, TraceContext, encode_trace
 
 
@@ -242,8 +242,8 @@ class StartNew:
             "name": self.name,
             "input": encode_value(self.input),
             "version": self.version,
-            "sentAt": encode_time(self.sent_at),
-            "startAt": None if self.start_at is None else encode_time(self.start_at),
+            "sentAt": to_iso(self.sent_at),
+            "startAt": None if self.start_at is None else to_iso(self.start_at),
             **encode_trace(self.trace),
         }
         return json.dumps(stamped(Record.outbox_start, fields))

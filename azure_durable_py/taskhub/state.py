@@ -14,7 +14,6 @@ from azure_durable_py.history.codec import (
     decode_parent,
     decode_value,
     encode_parent,
-    encode_time,
     encode_value,
     is_encoded,
 )
@@ -24,6 +23,7 @@ from azure_durable_py.taskhub.idset import MAX_IDS, IdSet
 from azure_durable_py.taskhub.payloads import MAX_STATE_BYTES, compact_json, pack, unpack
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, CorruptRowError
 from azure_durable_py.taskhub.upgrades import Record
+from azure_durable_py.times import to_iso
 from azure_durable_py.trace_context import TRACE, TraceContext
 
 
@@ -256,34 +256,28 @@ class InstanceState:
         """
         state = {
             "executionId": self.execution_id,
-            "turnTime": encode_time(self.turn_time),
+            "turnTime": to_iso(self.turn_time),
             "generation": self.generation,
             "attempt": self.attempt,
             "sequence": self.sequence,
             "parent": encode_parent(self.parent),
-            "startAt": None if self.start_at is None else encode_time(self.start_at),
+            "startAt": None if self.start_at is None else to_iso(self.start_at),
             "pending": encode_value(self.pending) if isinstance(self.pending, PayloadRef) else self.pending,
-            "activities": [
-                [group.guard, encode_time(group.committed_at), group.ids.to_json()] for group in self.activities
-            ],
-            "sends": [[encode_time(group.sent_at), group.ids.to_json()] for group in self.sends],
+            "activities": [[group.guard, to_iso(group.committed_at), group.ids.to_json()] for group in self.activities],
+            "sends": [[to_iso(group.sent_at), group.ids.to_json()] for group in self.sends],
             "messages": [[m.number, m.target, m.kind.value, m.body] for m in self.messages],
             "queueGuard": self.queue_guard if self.has_sends else "",
-            "queuedAt": encode_time(self.queued_at) if self.has_sends and self.queued_at is not None else None,
-            "arming": None if self.arming is None else [self.arming.guard, encode_time(self.arming.due)],
-            "alarm": None
-            if self.alarm is None
-            else [self.alarm.doorbell, encode_time(self.alarm.due), self.alarm.handle],
-            "marks": {guard: [mark.rank, encode_time(mark.at), mark.begun] for guard, mark in self.marks.items()},
+            "queuedAt": to_iso(self.queued_at) if self.has_sends and self.queued_at is not None else None,
+            "arming": None if self.arming is None else [self.arming.guard, to_iso(self.arming.due)],
+            "alarm": None if self.alarm is None else [self.alarm.doorbell, to_iso(self.alarm.due), self.alarm.handle],
+            "marks": {guard: [mark.rank, to_iso(mark.at), mark.begun] for guard, mark in self.marks.items()},
             "senders": self.senders,
-            "senderPages": [
-                [p.key, p.chunks, encode_time(p.until), encode_time(p.moved_at)] for p in self.sender_pages
-            ],
-            "latestSent": None if self.latest_sent is None else encode_time(self.latest_sent),
-            "clients": {name: [c.seen.to_json(), encode_time(c.last)] for name, c in self.clients.items()},
-            "timers": [[encode_time(fire_at), ids.to_json()] for fire_at, ids in _by_time(self.timers).items()],
+            "senderPages": [[p.key, p.chunks, to_iso(p.until), to_iso(p.moved_at)] for p in self.sender_pages],
+            "latestSent": None if self.latest_sent is None else to_iso(self.latest_sent),
+            "clients": {name: [c.seen.to_json(), to_iso(c.last)] for name, c in self.clients.items()},
+            "timers": [[to_iso(fire_at), ids.to_json()] for fire_at, ids in _by_time(self.timers).items()],
             "children": self.children.to_json(),
-            "awaited": [[name, encode_time(since)] for name, since in self.awaited.items()],
+            "awaited": [[name, to_iso(since)] for name, since in self.awaited.items()],
             "pages": [[page.key, page.chunks, page.events, page.payloads] for page in self.pages],
             "locks": self.locks,
             "garbage": self.garbage,

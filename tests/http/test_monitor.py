@@ -366,9 +366,9 @@ def test_schedules_are_told_and_one_that_is_damaged_hides_no_other():
         await browser.hub.client.signal_entity(df.EntityId("counter", "a"), "add", 1)
         found = await browser.data("schedules")
         assert [(item["scheduleId"], item["status"], item["recurrence"]) for item in found["items"]] == [
-            ("a", "active", "every 90 minutes"),
+            ("a", "active", "every 1 h 30 min"),
             ("b", "paused", "0 0 3 * * * (UTC)"),
-            ("c", "active", "every day"),
+            ("c", "active", "every 1 d"),
         ]
         first = await browser.data("schedules?top=1")
         rest = await browser.data(f"schedules?token={first['continuationToken']}")
@@ -409,8 +409,8 @@ async def walk(browser: Browser, query: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("sorted_at_once", [3, 10, 2_000])
 def test_the_newest_come_first_page_by_page(monkeypatch: pytest.MonkeyPatch, sorted_at_once: int):
-    monkeypatch.setattr("azure_durable_py.http.monitor.listing.MOST_SORTED", sorted_at_once)
-    monkeypatch.setattr("azure_durable_py.http.monitor.listing._PAGE", 2)
+    monkeypatch.setattr("azure_durable_py.inspection.listing.MOST_SORTED", sorted_at_once)
+    monkeypatch.setattr("azure_durable_py.inspection.listing._PAGE", 2)
 
     async def scene(browser: Browser) -> None:
         ids = await make_many(browser, 30)
@@ -471,9 +471,9 @@ def test_instances_are_filtered_and_searched():
 
 
 def test_a_search_ends_after_a_while_and_goes_on_by_its_token(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("azure_durable_py.http.monitor.listing.MOST_EXAMINED", 10)
-    monkeypatch.setattr("azure_durable_py.http.monitor.listing.MOST_SORTED", 4)
-    monkeypatch.setattr("azure_durable_py.http.monitor.listing._PAGE", 2)
+    monkeypatch.setattr("azure_durable_py.inspection.listing.MOST_EXAMINED", 10)
+    monkeypatch.setattr("azure_durable_py.inspection.listing.MOST_SORTED", 4)
+    monkeypatch.setattr("azure_durable_py.inspection.listing._PAGE", 2)
 
     async def scene(browser: Browser) -> None:
         ids = await make_many(browser, 40)

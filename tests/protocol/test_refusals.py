@@ -11,8 +11,8 @@ import pytest
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import StorageError, StorageRejectedError, StorageUnavailableError, TaskFailedError
-from azure_durable_py.history.codec import encode_time
 from azure_durable_py.settings import Settings
+from azure_durable_py.times import to_iso
 from tests.protocol.staging import EPOCH, Routine, Stage, commit_of, doorbell_for, play, to
 
 REFUSALS = (StorageRejectedError, StorageUnavailableError)
@@ -197,7 +197,7 @@ def test_the_status_says_what_an_instance_has_been_waiting_to_hand_over() -> Non
         status = await client.get_status("tells")
         assert status.waiting_for == (
             "2 messages for other instances are still to be handed over, the last since "
-            f"{encode_time((await stage.state('tells')).queued_at or EPOCH)}"
+            f"{to_iso((await stage.state('tells')).queued_at or EPOCH)}"
         )
         assert status.to_json()["waitingFor"] == status.waiting_for
         refused.times = 0

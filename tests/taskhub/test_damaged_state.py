@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from azure_durable_py.errors import PayloadTooLargeError
-from azure_durable_py.history.codec import encode_event, encode_time
+from azure_durable_py.history.codec import encode_event
 from azure_durable_py.history.events import EventRaised, ParentInstance, PayloadRef, TaskCompleted
 from azure_durable_py.shape import ShapeError
 from azure_durable_py.taskhub.entity_state import EntityState, LockHolder, Summary
@@ -40,6 +40,7 @@ from azure_durable_py.taskhub.state import (
     SendKind,
 )
 from azure_durable_py.taskhub.upgrades import NewerFormatError, Record
+from azure_durable_py.times import to_iso
 from tests.counting import CountingStore
 from tests.taskhub.building import T0
 from tests.taskhub.mutating import damaged
@@ -183,11 +184,11 @@ def test_bytes_that_are_no_state_are_refused(body: bytes):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"timers": [[encode_time(T0), [0, 10**9]]]},
-        {"timers": [[encode_time(T0 + timedelta(seconds=n)), [n * 10**6, 10**6]] for n in range(1000)]},
-        {"activities": [["g", encode_time(T0), [0, 10**9]]]},
-        {"activities": [["g", encode_time(T0), [0, 10**6]]] * 1000},
-        {"sends": [[encode_time(T0), [0, 10**6]]] * 1000},
+        {"timers": [[to_iso(T0), [0, 10**9]]]},
+        {"timers": [[to_iso(T0 + timedelta(seconds=n)), [n * 10**6, 10**6]] for n in range(1000)]},
+        {"activities": [["g", to_iso(T0), [0, 10**9]]]},
+        {"activities": [["g", to_iso(T0), [0, 10**6]]] * 1000},
+        {"sends": [[to_iso(T0), [0, 10**6]]] * 1000},
         {"children": [0, 2**32 - 1]},
         {"pages": [["20-history-x", 30_000_000, 1, []]]},
         {"pages": [["20-history-x", 2_000, 1, []]] * 1000},

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.history.codec import encode_time
 from azure_durable_py.history.events import (
     EventRaised,
     ParentInstance,
@@ -21,6 +20,7 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import InboxEvent, Target
 from azure_durable_py.taskhub.naming import poison_queue
 from azure_durable_py.taskhub.protocol import MAX_MESSAGE_CHARS, CorruptRowError, InboxRow, TaskHubStore
+from azure_durable_py.times import to_iso
 from azure_durable_py.worker.instance.inbox import Accepted, without_lost
 from azure_durable_py.worker.instance.strays import is_wanted
 from azure_durable_py.worker.intake.poison import set_aside
@@ -180,13 +180,13 @@ def good_event() -> dict[str, Any]:
         {"target": [None, None]},
         {"target": {"executionId": "x"}},
         {"sentAt": 5},
-        {"event": {"type": "EventRaised", "timestamp": encode_time(EPOCH), "name": 5}},
-        {"event": {"type": "EventRaised", "timestamp": encode_time(EPOCH), "name": ["item"]}},
-        {"event": {"type": "TaskCompleted", "timestamp": encode_time(EPOCH), "task_id": [0]}},
+        {"event": {"type": "EventRaised", "timestamp": to_iso(EPOCH), "name": 5}},
+        {"event": {"type": "EventRaised", "timestamp": to_iso(EPOCH), "name": ["item"]}},
+        {"event": {"type": "TaskCompleted", "timestamp": to_iso(EPOCH), "task_id": [0]}},
         {
             "event": {
                 "type": "EventRaised",
-                "timestamp": encode_time(EPOCH),
+                "timestamp": to_iso(EPOCH),
                 "name": "item",
                 "data": {"key": "30-payload-x", "size": 1, "chunks": "1"},
             }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from azure_durable_py.client.reader import query_of
-from azure_durable_py.http.monitor.listing import Accepts
 from azure_durable_py.http.wire import Parameters, RefusedError
+from azure_durable_py.inspection.listing import Accepts
 from azure_durable_py.taskhub.entity_state import EXISTS
 from azure_durable_py.taskhub.protocol import InstanceQuery, Kind, Listed
 

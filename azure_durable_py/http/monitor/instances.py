@@ -11,7 +11,6 @@ from typing import Any
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import InstanceNotFoundError, InvalidInstanceIdError
-from azure_durable_py.history.codec import encode_time
 from azure_durable_py.history.events import Value
 from azure_durable_py.history.rewinding import where_to_rewind
 from azure_durable_py.http.monitor.assets import is_known
@@ -19,7 +18,6 @@ from azure_durable_py.http.monitor.keeping import Histories
 from azure_durable_py.http.monitor.shown import (
     data_answer,
     event_value,
-    shown,
     shown_event,
     shown_failure,
     shown_step,
@@ -33,6 +31,7 @@ from azure_durable_py.ids import EntityId, check_instance_id
 from azure_durable_py.inspection.evidence import Evidence
 from azure_durable_py.inspection.family import read_family
 from azure_durable_py.inspection.instance import inspection_of
+from azure_durable_py.inspection.json_form import as_json
 from azure_durable_py.inspection.timeline import Seen, timeline_of
 from azure_durable_py.registry import Registry
 from azure_durable_py.status import TERMINAL_NAMES
@@ -40,6 +39,7 @@ from azure_durable_py.taskhub.entity_state import is_entity
 from azure_durable_py.taskhub.payloads import decode_ref
 from azure_durable_py.taskhub.protocol import Columns
 from azure_durable_py.taskhub.reading import read_value
+from azure_durable_py.times import to_iso
 
 MOST_STEPS = 5_000
 MOST_WHOLE = 200
@@ -87,14 +87,14 @@ class InstanceViews:
 
     def _told(self, found: Evidence) -> dict[str, Any]:
         inspection, columns = inspection_of(found), found.look.header.columns
-        told: dict[str, Any] = shown(inspection)
+        told: dict[str, Any] = as_json(inspection)
         for left_out in ("large", "backlogSize", "backlog"):
             del told[left_out]
         return told | {
             "customStatus": shown_value(inspection.custom_status),
             "input": shown_value(_kept(columns.input, columns.input_payload)),
             "output": shown_value(_kept(columns.output, columns.output_payload)),
-            "takenAt": encode_time(found.now),
+            "takenAt": to_iso(found.now),
             "registered": self._is_registered(found),
             "can": _possible(found),
         }
@@ -119,8 +119,8 @@ class InstanceViews:
             "name": found.name,
             "runtimeStatus": found.runtime_status,
             "generation": found.generation,
-            "began": encode_time(found.began),
-            "ended": None if found.ended is None else encode_time(found.ended),
+            "began": to_iso(found.began),
+            "ended": None if found.ended is None else to_iso(found.ended),
             "events": found.events,
             "total": len(found.steps) + found.left_out,
             "skip": skip,
@@ -183,7 +183,7 @@ class InstanceViews:
         found = await read_family(self._hub, instance_id, limit=MOST_RELATIVES)
         if found is None:
             raise _none(instance_id)
-        return data_answer(shown(found), call.header("if-none-match"))
+        return data_answer(as_json(found), call.header("if-none-match"))
 
 
 # --- requests ----------------------------------------------------------------------------------------

@@ -14,23 +14,24 @@ from typing import Any
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.client.schedules import ScheduleDescription, described
-from azure_durable_py.history.codec import encode_time
 from azure_durable_py.http.monitor.assets import HEADERS, asset_answer
 from azure_durable_py.http.monitor.criteria import accepts, entity_query, instance_query
 from azure_durable_py.http.monitor.instances import InstanceViews
 from azure_durable_py.http.monitor.keeping import Histories, Overviews
-from azure_durable_py.http.monitor.listing import ListedPage, list_by_id, list_newest
-from azure_durable_py.http.monitor.shown import data_answer, shown, shown_value
+from azure_durable_py.http.monitor.shown import data_answer, shown_value
 from azure_durable_py.http.routing import AdmittedCall, Handler, ManagementRoute
 from azure_durable_py.http.wire import RefusedError
 from azure_durable_py.ids import EntityId
+from azure_durable_py.inspection.json_form import as_json
+from azure_durable_py.inspection.listing import ListedPage, list_by_id, list_newest
 from azure_durable_py.registry import Registry
-from azure_durable_py.schedules.definition import ENTITY, ScheduleDefinition
+from azure_durable_py.schedules.definition import ENTITY
 from azure_durable_py.serialization.converter import JsonDataConverter
 from azure_durable_py.taskhub.columns import UNKNOWN_TIME
 from azure_durable_py.taskhub.entity_state import Summary
 from azure_durable_py.taskhub.hub import decode_tags
 from azure_durable_py.taskhub.protocol import CorruptRowError, Listed
+from azure_durable_py.times import to_iso
 
 _MOST_LISTED = 500
 _MOST_WINDOWS = 64
@@ -91,7 +92,7 @@ class MonitorRoutes:
     # --- the hub -----------------------------------------------------------------------------------
 
     async def _overview(self, call: AdmittedCall) -> HttpAnswer:
-        told = shown(await self._overviews.look()) | {"version": _version(), "app": self._app()}
+        told = as_json(await self._overviews.look()) | {"version": _version(), "app": self._app()}
         return data_answer(told, call.header("if-none-match"), ("takenAt",))
 
     def _app(self) -> dict[str, list[str]] | None:
@@ -173,11 +174,9 @@ def _instance(item: Listed) -> dict[str, Any]:
         "instanceId": item.instance_id,
         "name": columns.name,
         "runtimeStatus": columns.runtime_status,
-        "createdTime": None if columns.created_time == UNKNOWN_TIME else encode_time(columns.created_time),
-        "lastUpdatedTime": None
-        if columns.last_updated_time == UNKNOWN_TIME
-        else encode_time(columns.last_updated_time),
-        "completedTime": None if columns.completed_time is None else encode_time(columns.completed_time),
+        "createdTime": None if columns.created_time == UNKNOWN_TIME else to_iso(columns.created_time),
+        "lastUpdatedTime": None if columns.last_updated_time == UNKNOWN_TIME else to_iso(columns.last_updated_time),
+        "completedTime": None if columns.completed_time is None else to_iso(columns.completed_time),
         "version": columns.version,
         "tags": decode_tags(columns.tags),
         "customStatus": shown_value(columns.custom_status),
@@ -198,7 +197,7 @@ def _entity(item: Listed) -> dict[str, Any]:
         "name": entity_id.name,
         "key": entity_id.key,
         "instanceId": item.instance_id,
-        "lastUpdatedTime": None if changed == UNKNOWN_TIME else encode_time(changed),
+        "lastUpdatedTime": None if changed == UNKNOWN_TIME else to_iso(changed),
         "lockedBy": summary.locked_by,
         "backlog": summary.backlog_size,
         "damaged": damaged or None,
@@ -210,11 +209,11 @@ def _schedule(schedule: ScheduleDescription) -> dict[str, Any]:
         "scheduleId": schedule.schedule_id,
         "status": schedule.status,
         "orchestrationName": schedule.definition.orchestrator,
-        "recurrence": _recurrence(schedule.definition),
-        "nextRunAt": shown(schedule.next_run_at),
-        "lastRunAt": shown(schedule.last_run_at),
-        "createdAt": shown(schedule.created_at),
-        "modifiedAt": shown(schedule.modified_at),
+        "recurrence": schedule.definition.when,
+        "nextRunAt": as_json(schedule.next_run_at),
+        "lastRunAt": as_json(schedule.last_run_at),
+        "createdAt": as_json(schedule.created_at),
+        "modifiedAt": as_json(schedule.modified_at),
         "lastInstanceId": schedule.last_instance_id,
         "pausedReason": schedule.paused_reason,
         "runs": schedule.runs,
@@ -237,19 +236,3 @@ _NO_SCHEDULE: dict[str, Any] = {
     "skipped": 0,
     "running": [],
 }
-
-
-def _recurrence(definition: ScheduleDefinition) -> str:
-    """When a schedule occurs, in a few words."""
-    if definition.cron is not None:
-        zone = f" ({definition.time_zone})" if definition.time_zone else ""
-        return f"{definition.cron}{zone}"
-    return "never" if definition.every is None else f"every {_span(definition.every.total_seconds())}"
-
-
-def _span(seconds: float) -> str:
-    for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= size and seconds % size == 0:
-            count = int(seconds // size)
-            return name if count == 1 else f"{count} {name}s"
-    return "second" if seconds == 1 else f"{seconds:g} seconds"

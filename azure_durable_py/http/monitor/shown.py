@@ -5,43 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from datetime import datetime
-from enum import Enum
+from dataclasses import fields
 from typing import Any
 
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.durable_http import HTTP_ACTIVITY, shown_request
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.history.codec import encode_time
 from azure_durable_py.history.events import Event, PayloadRef, TaskScheduled, Value
 from azure_durable_py.http.monitor.assets import is_known
+from azure_durable_py.inspection.json_form import as_json, camel, failure_as_json
 from azure_durable_py.inspection.timeline import Step
+from azure_durable_py.times import to_iso
 
 MOST_INLINE = 2_048
 """Characters of a value that is shown where it is used; a longer one is fetched on its own."""
 _VALUES = ("input", "result", "data")
-
-
-def shown(thing: Any) -> Any:
-    """A record and all within it as JSON-ready values; names in camel case."""
-    match thing:
-        case datetime():
-            return encode_time(thing)
-        case Enum():
-            return thing.value
-        case FailureDetails():
-            return shown_failure(thing)
-        case str() | int() | float() | None:
-            return thing
-        case Mapping():
-            return {str(name): shown(value) for name, value in thing.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        case Sequence():
-            return [shown(item) for item in thing]  # pyright: ignore[reportUnknownVariableType]
-        case _ if is_dataclass(thing):
-            return {_camel(field.name): shown(getattr(thing, field.name)) for field in fields(thing)}
-        case _:
-            return str(thing)
 
 
 def shown_value(value: Value) -> dict[str, Any] | None:
@@ -64,12 +42,10 @@ def shown_failure(failure: FailureDetails | None, *, whole: bool = True) -> dict
     """
     if failure is None:
         return None
-    return {
-        "message": failure.message if whole else failure.message[:MOST_INLINE],
-        "errorType": failure.error_type,
-        "stackTrace": failure.stack_trace if whole else None,
-        "innerFailure": shown_failure(failure.inner_failure) if whole else None,
-    }
+    told = failure_as_json(failure)
+    if whole:
+        return told
+    return {**told, "message": failure.message[:MOST_INLINE], "stackTrace": None, "innerFailure": None}
 
 
 def shown_step(index: int, step: Step, *, values: bool, whole: bool) -> dict[str, Any]:
@@ -84,11 +60,11 @@ def shown_step(index: int, step: Step, *, values: bool, whole: bool) -> dict[str
         "kind": step.kind.value,
         "name": step.name,
         "taskId": step.task_id,
-        "began": encode_time(step.began),
-        "ended": None if step.ended is None else encode_time(step.ended),
+        "began": to_iso(step.began),
+        "ended": None if step.ended is None else to_iso(step.ended),
         "outcome": step.outcome.value,
         "target": step.target,
-        "due": None if step.due is None else encode_time(step.due),
+        "due": None if step.due is None else to_iso(step.due),
         "attempt": step.attempt,
         "retryOf": step.retry_of,
         "input": shown_value(step.input) if values else None,
@@ -113,7 +89,7 @@ def shown_event(index: int, event: Event, *, whole: bool) -> dict[str, Any]:
         elif field.name == "carried":
             told[field.name] = [shown_event(at, each, whole=whole) for at, each in enumerate(value)]
         else:
-            told[_camel(field.name)] = shown(value)
+            told[camel(field.name)] = as_json(value)
     return told
 
 
@@ -157,8 +133,3 @@ def value_text_answer(text: str) -> HttpAnswer:
     """An answer with the JSON text of a value, as it is stored."""
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
     return HttpAnswer(200, headers, text.encode("utf-8", "surrogatepass"))
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

@@ -1,4 +1,4 @@
-"""Instances for the monitor: the newest first or by id, filtered by more than a store can filter by, page by page.
+"""Instances as people look for them: the newest first or by id, by more criteria than a store has, page by page.
 
 Theory of operation
 -------------------
@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from azure_durable_py import shape
-from azure_durable_py.http.wire import RefusedError
+from azure_durable_py.errors import InvalidRequestError
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import InstanceQuery, Listed
 from azure_durable_py.times import UTC
@@ -62,8 +62,7 @@ async def list_by_id(
     :param accepts: what else must hold; None: nothing.
     :param top: how many instances at most.
     :param token: of the page before.
-    :raises RefusedError: the token is none of ours.
-    :raises InvalidRequestError: the token is not one of this hub's.
+    :raises InvalidRequestError: the token is none of this listing and this hub.
     """
     place, skip = (None, 0) if token is None else _read_token(token, "id", _PLACE)
     size = top if accepts is None else _PAGE
@@ -186,7 +185,7 @@ async def list_newest(
     """A page with the newest first; the parameters are those of `list_by_id`.
 
     :param window: that of an earlier page, where one is known.
-    :raises RefusedError: the token is none of ours.
+    :raises InvalidRequestError: the token is none of this listing.
     """
     upper, after = query.created_to, ""
     if token is not None:
@@ -213,8 +212,8 @@ def _read_token(token: str, order: str, place: shape.Reader[tuple[Any, ...]]) ->
             return tuple(place(where))
     except ValueError:
         pass
-    raise RefusedError(
-        400, f"Parameter 'token' is {token[:80]!r}; accepted is one of a page before, in the same order."
+    raise InvalidRequestError(
+        f"Parameter 'token' is {token[:80]!r}; accepted is one of a page before, in the same order."
     )
 
 

@@ -1,4 +1,4 @@
-"""The monitor's listings on either store: every instance once, the newest first or by id, however they are spread."""
+"""The listings on either store: every instance once, the newest first or by id, however they are spread."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from azure_durable_py.http.monitor.listing import Accepts, list_by_id, list_newest
+from azure_durable_py.inspection.listing import Accepts, list_by_id, list_newest
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.protocol import InstanceQuery, TaskHubStore
 from tests.counting import CountingStore
@@ -32,8 +32,8 @@ async def walk(hub: TaskHub, order: str, top: int, accepts: Accepts | None = Non
 async def test_every_instance_is_listed_once_in_order(
     store: TaskHubStore, monkeypatch: pytest.MonkeyPatch, spread: str
 ):
-    monkeypatch.setattr("azure_durable_py.http.monitor.listing.MOST_SORTED", 6)
-    monkeypatch.setattr("azure_durable_py.http.monitor.listing._PAGE", 3)
+    monkeypatch.setattr("azure_durable_py.inspection.listing.MOST_SORTED", 6)
+    monkeypatch.setattr("azure_durable_py.inspection.listing._PAGE", 3)
     hub, rng = TaskHub(store), random.Random(7)
     await hub.open()
     now = hub.clock.now().replace(microsecond=0)
@@ -60,8 +60,8 @@ async def test_every_instance_is_listed_once_in_order(
 async def test_who_asks_again_is_not_made_to_search_for_the_time_anew(
     store: TaskHubStore, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("azure_durable_py.http.monitor.listing.MOST_SORTED", 6)
-    monkeypatch.setattr("azure_durable_py.http.monitor.listing._PAGE", 3)
+    monkeypatch.setattr("azure_durable_py.inspection.listing.MOST_SORTED", 6)
+    monkeypatch.setattr("azure_durable_py.inspection.listing._PAGE", 3)
     counting = CountingStore(store)
     hub = TaskHub(counting)
     await hub.open()
