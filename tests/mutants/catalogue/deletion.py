@@ -141,7 +141,7 @@ MUTANTS = (
     Mutant(
         "waiting_instances_rung",
         "The scan for life rings every instance that waits for an event.",
-        "worker/lifeless.py",
+        "taskhub/life.py",
         "    return columns.runtime_status == OrchestrationRuntimeStatus.Pending.value\n",
         "    return True\n",
         (f"{_REPAIR}::test_instances_that_wait_for_an_event_are_left_in_peace",),
@@ -157,7 +157,7 @@ MUTANTS = (
     Mutant(
         "overdue_timers_overlooked",
         "The scan for life does not see a timer whose doorbell was lost.",
-        "worker/lifeless.py",
+        "taskhub/life.py",
         "        return now - columns.wake_time > OVERDUE\n",
         "        return False\n",
         (f"{_REPAIR}::test_a_timer_is_rung_for_when_it_is_overdue_and_not_before",),

@@ -68,8 +68,8 @@ MUTANTS = (
         "secrets_of_http_calls_in_shown_histories",
         "Whoever may see a status sees the headers that an HTTP call sends.",
         "client/history_view.py",
-        "self._input(_without_secrets(value) if name == HTTP_ACTIVITY else value)",
-        "self._input(value)",
+        "    return shown_request(value) if isinstance(value, str) else None\n",
+        "    return value\n",
         ("tests/client/test_history_view.py::test_what_an_http_call_sends_is_not_for_whoever_may_see_a_status",),
     ),
 )
