@@ -15,6 +15,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 from azure_durable_py.constants import HTTP_ACTION_NAME
 from azure_durable_py.errors import HttpRefusedError
+from azure_durable_py.history.events import Value
 from azure_durable_py.token_sources import ManagedIdentityTokenSource
 
 HTTP_ACTIVITY = HTTP_ACTION_NAME
@@ -299,11 +300,17 @@ def shown_address(uri: str) -> str:
     return f"{shown}{'?...' if parts.query else ''}"[:300]
 
 
-def shown_request(text: str) -> str | None:
-    """The input of an HTTP call, as JSON for whoever may see a status: method and address.
+def shown_input(activity: str, value: Value) -> Value:
+    """The input of an activity for whoever may see a status; of an HTTP call only method and address.
 
-    Headers, query and body may hold what opens doors, and are left out. None: it cannot be read.
+    Its headers, query and body may hold what opens doors, and are left out. None: it cannot be read.
     """
+    if activity != HTTP_ACTIVITY:
+        return value
+    return _without_secrets(value) if isinstance(value, str) else None
+
+
+def _without_secrets(text: str) -> str | None:
     try:
         request: dict[str, str] = json.loads(text)
         return json.dumps({"method": request["method"], "uri": shown_address(request["uri"])})

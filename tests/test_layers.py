@@ -43,6 +43,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "logs",
             "moved_names",
             "observer",
+            "observers",
             "recurrence",
             "registry",
             "retry_policy",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from azure_durable_py.client.status import plain
-from azure_durable_py.durable_http import HTTP_ACTIVITY, shown_request
+from azure_durable_py.durable_http import shown_input
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
     ANSWERED,
@@ -92,7 +92,7 @@ class _View:
     def _question(self, event: Event) -> dict[str, Any]:
         match event:
             case TaskScheduled(name=name, input=value):
-                return {"FunctionName": name} | self._input(_shown_input(name, value))
+                return {"FunctionName": name} | self._input(shown_input(name, value))
             case SubOrchestrationCreated(name=name, input=value, instance_id=instance_id):
                 return {"FunctionName": name, "InstanceId": instance_id} | self._input(value)
             case EntityOperationCalled(instance_id=instance_id, operation=operation, input=value):
@@ -152,12 +152,6 @@ def _questions(events: Sequence[Event]) -> dict[int, int]:
         elif isinstance(event, Answer) and event.task_id in asked:
             found[at] = asked[event.task_id]
     return found
-
-
-def _shown_input(activity: str, value: Value) -> Value:
-    if activity != HTTP_ACTIVITY:
-        return value
-    return shown_request(value) if isinstance(value, str) else None
 
 
 def _failed(failure: FailureDetails | None) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from azure_durable_py.http.signing import UrlSigner
 from azure_durable_py.http.urls import SignedUrls
 from azure_durable_py.http.wire import Request
 from azure_durable_py.logs.log import Log
-from azure_durable_py.observer import NOBODY, Observer, joined
+from azure_durable_py.observer import NOBODY, Observer
+from azure_durable_py.observers import joined
 from azure_durable_py.settings import Settings, expand
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.hub import TaskHub

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from azure_durable_py.durable_http import HTTP_ACTIVITY, shown_request
+from azure_durable_py.durable_http import HTTP_ACTIVITY, shown_input
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
     ANSWERED,
@@ -312,7 +312,7 @@ _Described = tuple[StepKind, str, str | None, Value, datetime | None, str | None
 def _described(event: Decision) -> _Described:
     match event:
         case TaskScheduled(name=name, input=value) if name == HTTP_ACTIVITY:
-            shown = shown_request(value) if isinstance(value, str) else None
+            shown = shown_input(name, value)
             return StepKind.http, _http_name(shown), None, shown, None, None
         case TaskScheduled(name=name, input=value):
             return StepKind.activity, name, None, value, None, None
@@ -334,8 +334,8 @@ def _described(event: Decision) -> _Described:
             return StepKind.control, type(event).__name__, None, None, None, None
 
 
-def _http_name(shown: str | None) -> str:
-    if shown is None:
+def _http_name(shown: Value) -> str:
+    if not isinstance(shown, str):
         return "HTTP call"
     request: dict[str, str] = json.loads(shown)
     return f"{request['method']} {request['uri']}"

@@ -24,7 +24,8 @@ from azure_durable_py.errors import (
 )
 from azure_durable_py.history.codec import encode_event
 from azure_durable_py.history.events import ExecutionStarted, ParentInstance, PayloadRef
-from azure_durable_py.observer import NOBODY, Observer, joined
+from azure_durable_py.observer import NOBODY, Observer
+from azure_durable_py.observers import joined
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.keys import HubKeys

@@ -26,7 +26,7 @@ def telemetry(settings: Settings) -> Observer:
         if (error.name or "").partition(".")[0] != "opentelemetry":
             raise
         return NOBODY
-    from azure_durable_py.observer import joined
+    from azure_durable_py.observers import joined
 
     return joined(
         TraceObserver(values=settings.trace_values, replays=settings.trace_replays) if _traces(settings) else None,

@@ -19,7 +19,8 @@ from azure_durable_py.app import Blueprint, DFApp, PlainApp, adopted
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Clock, Ids, loop_clock
 from azure_durable_py.logs.log import Log
-from azure_durable_py.observer import NOBODY, Observer, joined
+from azure_durable_py.observer import NOBODY, Observer
+from azure_durable_py.observers import joined
 from azure_durable_py.registry import Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub

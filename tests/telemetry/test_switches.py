@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.observer import Several
+from azure_durable_py.observers import Several
 from azure_durable_py.settings import Settings
 from azure_durable_py.telemetry import telemetry
 

@@ -35,8 +35,8 @@ from azure_durable_py.observer import (
     StorageCall,
     StorageRetry,
     TurnTaken,
-    joined,
 )
+from azure_durable_py.observers import joined
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub

@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from azure_durable_py.client.links import HttpAnswer
-from azure_durable_py.durable_http import HTTP_ACTIVITY, shown_request
+from azure_durable_py.durable_http import shown_input
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import Event, PayloadRef, TaskScheduled, Value
 from azure_durable_py.http.monitor.assets import is_known
@@ -101,9 +101,7 @@ def event_value(event: Event, name: str) -> Value:
     if name not in _VALUES or not hasattr(event, name):
         raise KeyError(name)
     value: Value = getattr(event, name)
-    if name == "input" and isinstance(event, TaskScheduled) and event.name == HTTP_ACTIVITY:
-        return shown_request(value) if isinstance(value, str) else None
-    return value
+    return shown_input(event.name, value) if name == "input" and isinstance(event, TaskScheduled) else value
 
 
 def data_answer(data: Mapping[str, Any], known_tags: str, untagged: Sequence[str] = ()) -> HttpAnswer:

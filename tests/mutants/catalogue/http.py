@@ -67,8 +67,8 @@ MUTANTS = (
     Mutant(
         "secrets_of_http_calls_in_shown_histories",
         "Whoever may see a status sees the headers that an HTTP call sends.",
-        "client/history_view.py",
-        "    return shown_request(value) if isinstance(value, str) else None\n",
+        "durable_http.py",
+        "    return _without_secrets(value) if isinstance(value, str) else None\n",
         "    return value\n",
         ("tests/client/test_history_view.py::test_what_an_http_call_sends_is_not_for_whoever_may_see_a_status",),
     ),
