@@ -66,7 +66,7 @@ def one_line(text: str, most: int = MOST_CHARS) -> str:
 def summary(details: FailureDetails, most: int = MOST_CHARS) -> str:
     """A failure in a line: its type, without the module, and its message."""
     kind = details.error_type.rpartition(".")[2]
-    message = one_line(details.message, most)
+    message = one_line(short_names(details.message), most)
     return f"{kind}: {message}" if kind and message else kind or message
 
 
@@ -83,7 +83,7 @@ def failure_and_cause(details: FailureDetails) -> str:
     if cause is details:
         return failure(details)
     # What wraps a failure says what failed; as a rule it repeats the cause, which says why.
-    what = one_line(details.message)
+    what = one_line(short_names(details.message))
     if cause.message not in details.message:
         return f"{what} - {failure(cause)}"
     return _placed(what, place(cause) or place(details))
@@ -91,6 +91,11 @@ def failure_and_cause(details: FailureDetails) -> str:
 
 def _placed(said: str, where: str | None) -> str:
     return said if where is None else f"{said} ({where})"
+
+
+def short_names(message: str) -> str:
+    """The message of a failure, with the errors of this package by their class alone."""
+    return message.replace("azure_durable_py.errors.", "")
 
 
 def place(details: FailureDetails) -> str | None:

@@ -28,11 +28,11 @@ def print_inspection(out: Output, found: Inspection) -> None:
         out.heading("Waits for")
         out.table(("KIND", "NAME", "SINCE", "DUE", "MORE"), [_wait_row(wait) for wait in found.waits])
         _rest(out, found.waits_left_out)
-    if found.outbox:
+    # Activities are among what it waits for, and alarms among its timers.
+    sends = [one for one in found.outbox if one.what not in ("activity", "alarm")]
+    if sends or found.outbox_left_out:
         out.heading("Outbox: decided, and not yet known to be handed over")
-        out.table(
-            ("WHAT", "NAME", "TARGET", "SINCE"), [(one.what, one.name, one.target, one.since) for one in found.outbox]
-        )
+        out.table(("WHAT", "NAME", "TARGET", "SINCE"), [(one.what, one.name, one.target, one.since) for one in sends])
         _rest(out, found.outbox_left_out)
     if found.inbox:
         out.heading("Inbox: arrived, and not yet taken up")

@@ -27,6 +27,7 @@ from azure_durable_py.taskhub.upgrades import NewerFormatError
 
 A_WHILE = timedelta(minutes=1)
 """After this time it is worth to look why something is not over."""
+RUNS = "runs in the worker that called it"
 MOST_NEIGHBOURS = 3
 """Children and entities that are looked at because an instance waits for them."""
 
@@ -36,7 +37,7 @@ class Evidence:
     """All that was read.
 
     `entity` is that of an entity, `is_orphaned` whether the holder of its lock is gone. `counts` are the messages in
-    each queue, or nothing where nobody had to know.
+    each queue, `untaken` those that are due and in no worker's hands, or nothing where nobody had to know.
     """
 
     look: Look
@@ -50,6 +51,7 @@ class Evidence:
     entity: EntityState | None = None
     is_orphaned: bool = False
     counts: Mapping[str, int] = field(default_factory=lambda: {})
+    untaken: Mapping[str, int] = field(default_factory=lambda: {})
     instance_queue: str = ""
     activity_queue: str = ""
     neighbours: Mapping[str, str] = field(default_factory=lambda: {})
@@ -152,7 +154,7 @@ def _of_orchestration(found: Evidence, state: InstanceState) -> list[Waiting]:
 def _whose(kind: StepKind, queued: bool, queue: str) -> str | None:
     if kind not in (StepKind.activity, StepKind.http):
         return None
-    return f"in queue {queue}, or with a worker that took it from there" if queued else "with the worker of its turn"
+    return f"waits in queue {queue}, or runs in a worker that took it from there" if queued else RUNS
 
 
 def _of_entity(entity: EntityState, state: InstanceState) -> list[Waiting]:
@@ -185,8 +187,10 @@ async def _with_neighbours(hub: TaskHub, found: Evidence) -> Evidence:
     if found.entity is not None and found.entity.holder is not None:
         holder = found.entity.holder
         orphaned = await is_orphan(hub, found.look.header.instance_id, holder.section, holder.instance_id)
-    counts = await hub.reliable.message_counts() if _is_idle(found, late) else {}
-    return replace(found, waits=waits, neighbours=neighbours, is_orphaned=orphaned, counts=counts)
+    found = replace(found, waits=waits, neighbours=neighbours, is_orphaned=orphaned)
+    if _is_idle(found, late):
+        found = replace(found, counts=await hub.reliable.message_counts(), untaken=await hub.reliable.untaken_counts())
+    return found
 
 
 def _is_idle(found: Evidence, late: Sequence[Waiting]) -> bool:

@@ -207,6 +207,7 @@ _RULES: tuple[_Rule, ...] = (
     _timers,
     _suspended,
     _deaths,
+    waiting.left_lying,
     waiting.misspelled,
     _set_aside,
     waiting.of_waits,

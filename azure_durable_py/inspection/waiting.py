@@ -6,10 +6,11 @@ Like `findings`, it reads nothing.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
-from azure_durable_py.inspection.evidence import A_WHILE, Evidence
+from azure_durable_py.inspection.evidence import A_WHILE, RUNS, Evidence
 from azure_durable_py.inspection.report import REPAIR, Finding, Waiting
 from azure_durable_py.inspection.steps import StepKind
 from azure_durable_py.wording import failure_and_cause, moment
@@ -51,12 +52,14 @@ def _grouped(waits: Sequence[Waiting]) -> Iterator[tuple[Waiting, int]]:
         yield group[0], len(group) - 1
 
 
+_RUN_BY_WORKERS = (StepKind.activity, StepKind.http)
 _MANY = (StepKind.activity, StepKind.http, StepKind.sub_orchestration)
 
 
 def _activity(found: Evidence, wait: Waiting, others: int) -> Iterator[Finding]:
     which = f"attempt {wait.attempt} of activity {wait.name!r}" if wait.attempt > 1 else f"activity {wait.name!r}"
     which += f" and {others} more of it" if others else ""
+    queue = found.activity_queue if found.activity_queue in (wait.detail or "") else found.instance_queue
     if wait.last_failure is not None:
         yield Finding(
             "warning",
@@ -67,10 +70,10 @@ def _activity(found: Evidence, wait: Waiting, others: int) -> Iterator[Finding]:
     elif found.now - wait.since >= A_WHILE:
         yield Finding(
             "info",
-            f"It waits for {which} since {moment(wait.since)} ({wait.detail}).",
-            "Nothing limits how long an activity takes, but functionTimeout under a Functions host.",
+            f"It waits for {which} since {moment(wait.since)}: {_in_whose_hands(found, wait)}.",
+            "If that is too long, look in the log of the workers for its id. Nothing limits how long an activity "
+            "takes, but functionTimeout under a Functions host.",
         )
-    queue = found.activity_queue if wait.detail and found.activity_queue in wait.detail else found.instance_queue
     if found.counts.get(queue) == 0 and not found.inbox:
         yield Finding(
             "error",
@@ -78,6 +81,37 @@ def _activity(found: Evidence, wait: Waiting, others: int) -> Iterator[Finding]:
             "Its message was deleted. An activity comes to life a day after it was decided; until then, restart or "
             "terminate its instance if you cannot wait.",
         )
+
+
+def _in_whose_hands(found: Evidence, first: Waiting) -> str:
+    """Where the activities of one name are, and how many of them where."""
+    places = Counter(
+        wait.detail or "it is not known where"
+        for wait in found.waits
+        if (wait.kind, wait.name) == (first.kind, first.name)
+    )
+    if len(places) == 1:
+        place, count = next(iter(places.items()))
+        return f"it {place}" if count == 1 else f"each {place}"
+    return ", ".join(f"{count} of them: {place}" for place, count in places.items())
+
+
+def left_lying(found: Evidence) -> Iterator[Finding]:
+    """Messages that nobody takes in a queue that something late depends on: no worker runs, or all are busy."""
+    late = [wait for wait in found.waits if wait.kind in _RUN_BY_WORKERS and found.now - wait.since >= A_WHILE]
+    places = " ".join(wait.detail or "" for wait in late)
+    queues = [found.activity_queue] if found.activity_queue in places else []
+    queues += [found.instance_queue] if RUNS in places else []
+    for queue in queues:
+        count = found.untaken.get(queue, 0)
+        if count:
+            many = f"{count} messages that are" if count > 1 else "a message that is"
+            yield Finding(
+                "warning",
+                f"Queue {queue} holds {many} in no worker's hands.",
+                "Either no worker runs: start one, with this storage and this hub name. Or all of its places are taken "
+                "(maxConcurrentActivityFunctions in host.json): wait, raise that, or start another worker.",
+            )
 
 
 def _retry(wait: Waiting) -> Iterator[Finding]:

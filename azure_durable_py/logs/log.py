@@ -39,8 +39,8 @@ class Log(Observer):
         entities.tell_turn(taken)
 
     def activity(self, run: ActivityRun) -> Observation:
-        """How long an activity took."""
-        return tasks.ActivityLine(run) if tasks.logger.isEnabledFor(logging.DEBUG) else UNOBSERVED
+        """An activity that takes long."""
+        return tasks.ActivityLine(run) if tasks.logger.isEnabledFor(logging.INFO) else UNOBSERVED
 
     def started(self, started: InstanceStarted) -> None:
         """A start that comes later."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
+from types import TracebackType
 
 from azure_durable_py import wording
 from azure_durable_py.durable_http import HTTP_ACTIVITY
@@ -28,6 +29,9 @@ from azure_durable_py.status import OrchestrationRuntimeStatus
 logger = logging.getLogger("azure_durable_py.task")
 MOST_NAMED = 10
 """How many of what was never awaited a line names."""
+FIRST_TOLD_AFTER = 60.0
+"""Seconds after which it is told that an activity still runs; then each time when it runs for twice as long."""
+LONGEST_UNTOLD = 3600.0
 
 
 def tell_failed_attempts(taken: TurnTaken) -> None:
@@ -128,21 +132,54 @@ def _called(decisions: Sequence[Event]) -> Iterator[str]:
 
 
 class ActivityLine(Observation):
-    """Tells, for who wants to know all, of an activity that came to its end."""
+    """Tells of an activity that runs for long, ever more seldom, and then of its end; at DEBUG of every end."""
 
     def __init__(self, run: ActivityRun) -> None:
         self._run = run
-        self._now = asyncio.get_running_loop().time
-        self._begun = self._now()
+        self._loop = asyncio.get_running_loop()
+        self._begun = self._loop.time()
+        self._told = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Observation:
+        self._timer = self._loop.call_later(FIRST_TOLD_AFTER, self._still_running)
+        if self._run.tries:
+            logger.warning(
+                "%s begins again: it was begun %s before, and did not end. The process may have died with it.",
+                self._what,
+                "once" if self._run.tries == 1 else f"{self._run.tries} times",
+                extra=self._names,
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del kind, error, trace
+        if self._timer is not None:
+            self._timer.cancel()
 
     def ended(self, result: str | None, failure: FailureDetails | None) -> None:
         """It has come to its end."""
         del result
-        logger.debug(
-            "Activity %r of instance %r %s after %s.",
-            self._run.name,
-            self._run.instance_id,
+        logger.log(
+            logging.INFO if self._told else logging.DEBUG,
+            "%s %s after %s.",
+            self._what,
             "completed" if failure is None else "failed",
-            wording.duration(self._now() - self._begun),
-            extra={"instance_id": self._run.instance_id, "activity": self._run.name, "task_id": self._run.task_id},
+            wording.duration(self._loop.time() - self._begun),
+            extra=self._names,
         )
+
+    def _still_running(self) -> None:
+        self._told = self._loop.time() - self._begun
+        self._timer = self._loop.call_later(min(self._told, LONGEST_UNTOLD), self._still_running)
+        logger.info("%s has been running for %s.", self._what, wording.duration(self._told), extra=self._names)
+
+    @property
+    def _what(self) -> str:
+        return f"Activity {self._run.name!r} of instance {self._run.instance_id!r}"
+
+    @property
+    def _names(self) -> dict[str, object]:
+        return {"instance_id": self._run.instance_id, "activity": self._run.name, "task_id": self._run.task_id}

@@ -395,6 +395,10 @@ class TaskHubStore(Protocol):
         """About how many messages each queue holds, invisible ones included, by queue name."""
         ...
 
+    async def untaken_counts(self) -> dict[str, int]:
+        """How many messages of each queue are due and in no worker's hands, up to 32 of each."""
+        ...
+
     async def poison_counts(self) -> dict[str, int]:
         """The same of the poison queue of each. One that does not exist holds none, and is not created."""
         ...

@@ -56,6 +56,7 @@ class StoreWrapper:
         self.next_visible = self.around("next_visible", inner.next_visible)
         self.watch = inner.watch
         self.message_counts = self.around("message_counts", inner.message_counts)
+        self.untaken_counts = self.around("untaken_counts", inner.untaken_counts)
         self.poison_counts = self.around("poison_counts", inner.poison_counts)
 
     def around(self, name: str, call: Call[_P, _R]) -> Call[_P, _R]:

@@ -66,6 +66,16 @@ async def buggy(context: Context) -> None:
 
 
 @app.orchestration_trigger(context_name="context")
+async def lengthy(context: Context) -> None:
+    await context.call_activity("rest", context.get_input())
+
+
+@app.activity_trigger(input_name="seconds")
+async def rest(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+@app.orchestration_trigger(context_name="context")
 async def family(context: Context) -> None:
     await context.call_sub_orchestrator("buggy", instance_id="child")
 
@@ -172,6 +182,17 @@ def test_a_replay_tells_nothing_again(told: Callable[..., Said]):
     kept = told(runs("pay", "p"))
     replayed = told(runs("pay", "p"), settings=Settings(hub_name="Replays", extended_sessions=False))
     assert without_times(replayed) == without_times(kept)
+
+
+def test_an_activity_that_takes_long_is_told_of_ever_more_seldom_and_then_of_its_end(told: Callable[..., Said]):
+    said = [(level, text) for level, name, text in told(runs("lengthy", "l", 10_000.0)) if name == "task"]
+    running = "Activity 'rest' of instance 'l' has been running for"
+    assert said == [
+        *(("INFO", f"{running} {time}.") for time in ("1 min", "2 min", "4 min", "8 min", "16 min", "32 min")),
+        *(("INFO", f"{running} {time}.") for time in ("1 h 4 min", "2 h 4 min")),
+        ("INFO", "Activity 'rest' of instance 'l' completed after 2 h 46 min."),
+    ]
+    assert not [line for line in told(runs("lengthy", "l", 59.0)) if line[1] == "task"]
 
 
 def test_a_failure_without_a_policy_is_the_orchestrators_to_deal_with(told: Callable[..., Said]):

@@ -28,7 +28,7 @@ from tests.simulation.weather import Weather
 READS = frozenset(
     {
         *("load", "load_header", "get_blobs", "list_blobs", "blob_keys"),
-        *("query", "instances_with_inbox", "next_visible", "message_counts", "poison_counts"),
+        *("query", "instances_with_inbox", "next_visible", "message_counts", "untaken_counts", "poison_counts"),
     }
 )
 

@@ -371,6 +371,14 @@ class MemoryStore:
         self._open_partitions()
         return {queue: len(self.queue(queue).messages) for queue in self._queues.all}
 
+    async def untaken_counts(self) -> dict[str, int]:
+        self._open_partitions()
+        now = self._now()
+        return {
+            queue: min(limits.MAX_RECEIVE, sum(each.visible_at <= now for each in self.queue(queue).messages.values()))
+            for queue in self._queues.all
+        }
+
     async def poison_counts(self) -> dict[str, int]:
         self._open_partitions()
         return {poison_queue(name): len(self.queue(poison_queue(name)).messages) for name in self._queues.all}

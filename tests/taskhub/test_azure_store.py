@@ -376,6 +376,7 @@ CALLS: list[Callable[[AzureStore], Awaitable[Any]]] = [
     lambda store: store.extend_message(_held(store), 30),
     lambda store: store.delete_message(_held(store)),
     lambda store: store.message_counts(),
+    lambda store: store.untaken_counts(),
     lambda store: store.poison_counts(),
     lambda store: store.delete_hub(),
     # A store that cannot be opened is closed: this comes last.

@@ -1005,6 +1005,17 @@ async def test_counts_include_what_is_invisible(store: TaskHubStore, queue: str)
     assert await store.message_counts() == {store.instance_queues[0]: 0, queue: 2}
 
 
+async def test_messages_that_are_due_and_in_nobodys_hands_are_told(store: TaskHubStore, queue: str):
+    await store.put_message(queue, "held")
+    await store.receive_messages(queue, 1, 60)
+    await store.put_message(queue, "later", delay=60)
+    assert await store.untaken_counts() == {store.instance_queues[0]: 0, queue: 0}
+    for number in range(33):
+        await store.put_message(queue, str(number))
+    assert await store.untaken_counts() == {store.instance_queues[0]: 0, queue: 32}
+    assert len(await store.receive_messages(queue, 32, 60)) == 32  # A look takes nothing.
+
+
 async def test_messages_beyond_the_limits_are_refused(store: TaskHubStore, queue: str):
     for call in (
         store.put_message(queue, "x" * (MAX_MESSAGE_CHARS + 1)),

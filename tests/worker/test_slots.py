@@ -54,6 +54,23 @@ async def _received(stage: Stage) -> QueueMessage:
         await asyncio.sleep(0.1)
 
 
+def test_it_is_told_when_no_slot_becomes_free_for_long(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        stage = Stage(rests)
+        cast = await _busy(stage, seconds=300)
+        await asyncio.sleep(310)
+        await stage.start("rests", "short", 59, by=cast)
+        await asyncio.sleep(120)
+
+    with caplog.at_level("INFO", "azure_durable_py.worker"):
+        play(scene)
+    assert [line for line in caplog.messages if "places" in line] == [
+        f"All 1 places for activities are taken, and none has become free for {passed}: those that wait in the queue "
+        "are not begun here (maxConcurrentActivityFunctions)."
+        for passed in ("1 min", "2 min", "4 min")
+    ]
+
+
 def test_a_worker_takes_no_work_for_which_it_has_no_slot() -> None:
     async def scene() -> None:
         stage = Stage(rests, rests_at_once)

@@ -126,6 +126,10 @@ class HubQueues:
         """About how many messages each queue holds."""
         return dict(zip(self._names, await asyncio.gather(*map(self._count, self._names)), strict=True))
 
+    async def untaken_counts(self) -> dict[str, int]:
+        """How many messages of each queue are visible, as far as one look shows them."""
+        return dict(zip(self._names, await asyncio.gather(*map(self._count_visible, self._names)), strict=True))
+
     async def poison_counts(self) -> dict[str, int]:
         """About how many messages each poison queue holds; one that does not exist holds none."""
         names = [poison_queue(name) for name in self._names]
@@ -133,6 +137,12 @@ class HubQueues:
 
     async def _count(self, queue: str) -> int:
         return await self._call(queue, "Counting the messages of", lambda: self._messages(queue))
+
+    async def _count_visible(self, queue: str) -> int:
+        async def call() -> int:
+            return len(await self._client(queue).peek_messages(limits.MAX_RECEIVE))
+
+        return await self._call(queue, "Looking into", call)
 
     async def _count_if_there(self, queue: str) -> int:
         try:

@@ -219,6 +219,10 @@ class AzureStore:
         """About how many messages each queue holds."""
         return await self._queues.counts()
 
+    async def untaken_counts(self) -> dict[str, int]:
+        """How many messages of each queue are visible."""
+        return await self._queues.untaken_counts()
+
     async def poison_counts(self) -> dict[str, int]:
         """About how many messages each poison queue holds."""
         return await self._queues.poison_counts()

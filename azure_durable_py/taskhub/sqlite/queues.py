@@ -27,6 +27,7 @@ _EXTEND = (
 )
 _DELETE = "DELETE FROM messages WHERE id = ? AND queue = ? AND receipt = ?"
 _COUNT = "SELECT count(*) FROM messages WHERE queue = ?"
+_COUNT_VISIBLE = "SELECT count(*) FROM (SELECT 1 FROM messages WHERE queue = ? AND visible_at <= ? LIMIT ?)"
 _LET_GO = "UPDATE messages SET visible_at = min(visible_at, ?), owner = NULL WHERE owner = ?"
 
 
@@ -94,6 +95,11 @@ def delete(db: sqlite3.Connection, message: QueueMessage) -> None:
 def count(db: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
     """How many messages each queue holds."""
     return {queue: db.execute(_COUNT, (queue,)).fetchone()[0] for queue in names}
+
+
+def count_visible(db: sqlite3.Connection, names: Iterable[str], now: int) -> dict[str, int]:
+    """How many messages of each queue could be taken, up to as many as are taken at once."""
+    return {queue: db.execute(_COUNT_VISIBLE, (queue, now, limits.MAX_RECEIVE)).fetchone()[0] for queue in names}
 
 
 def let_go(db: sqlite3.Connection, owner: str, now: int) -> int:

@@ -244,6 +244,10 @@ class SqliteStore:
         """How many messages each queue holds."""
         return await self._open.read(lambda db: queues.count(db, self._queues.all))
 
+    async def untaken_counts(self) -> dict[str, int]:
+        """How many messages of each queue are due and in no worker's hands."""
+        return await self._open.read(lambda db: queues.count_visible(db, self._queues.all, self._micros()))
+
     async def poison_counts(self) -> dict[str, int]:
         """How many messages each poison queue holds."""
         names = [poison_queue(name) for name in self._queues.all]

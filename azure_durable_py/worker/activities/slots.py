@@ -17,6 +17,7 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import WorkItem
 from azure_durable_py.taskhub.outgoing import RunActivity
 from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.worker.activities.crowding import Crowding
 from azure_durable_py.worker.activities.local_runs import LocalRuns, Offer
 from azure_durable_py.worker.activities.work_items import ACTIVITIES, Taken, WorkItems
 from azure_durable_py.worker.context import ActivityJob
@@ -60,6 +61,7 @@ class ActivitySlots:
         self._for_queue: deque[Offer] = deque()
         self._taken: deque[Taken] = deque()
         self._draining = False
+        self._crowding = Crowding(slots)
 
     # --- slots -----------------------------------------------------------------------------------------
 
@@ -85,6 +87,7 @@ class ActivitySlots:
     async def drain(self, grace: float) -> None:
         """Start nothing more; wait up to `grace` seconds for what runs, then give it up."""
         self._draining = True
+        self._crowding.freed()
         await self._putting.cancel()
         taken, self._taken = self._taken, deque()
         await asyncio.gather(*(item.delivery.settlement.release() for item in taken))
@@ -120,8 +123,11 @@ class ActivitySlots:
             offer = self._waiting.popleft()
             work = self._supervisor.keep(ACTIVITIES, lambda: self._runs.run_offer(offer))
             self._running.start(work, f"activity {offer.activity.name}")
+        if len(self._running) >= self._slots:
+            self._crowding.full()
 
     def _freed(self) -> None:
+        self._crowding.freed()
         self._fill()
         if self.room() > 0:
             self._room_made()
