@@ -295,7 +295,7 @@ class RemoteClient:
         if answer.status in (401, 403):
             raise CommandError(
                 f"The host at {self.base} wants a key ({answer.status}). Give the hub's system key as --code or in "
-                "AZURE_DURABLE_CODE; `azure-durable hub key show` prints it."
+                "AZURE_DURABLE_CODE; `azure-durable hub keys show system/durabletask_extension` prints it."
             )
         if told is None:
             raise CommandError(f"The host at {self.base} answered {answer.status}. {self._mend}")

@@ -34,6 +34,7 @@ from azure_durable_py.hosting.local.conversion import (
     to_management_request,
     to_web_response,
 )
+from azure_durable_py.hosting.local.cors import add_cors, preflight_answer
 from azure_durable_py.hosting.local.functions import HttpFunction
 from azure_durable_py.hosting.local.health import (
     LIVENESS,
@@ -241,9 +242,9 @@ class HttpServer:
                 return _refusal(400, problem)
             self.origins.meet(request)
             # In older versions of aiohttp a response is false while it holds nothing.
-            preflight = _preflight(request, self._settings.local)
+            preflight = preflight_answer(request, self._settings.local)
             response = await self._answer(request) if preflight is None else preflight
-            _add_cors(request, response, self._settings.local)
+            add_cors(request, response, self._settings.local)
         except BodyRefusedError as refused:
             return _refusal(refused.status, str(refused))
         except StorageUnavailableError:
@@ -330,27 +331,6 @@ class HttpServer:
         except Exception:
             logger.exception("Function %r failed.", function.name)
             return web.Response(status=500, text=f"Function {function.name!r} failed; the host's log tells why.\n")
-
-
-def _preflight(request: web.BaseRequest, local: LocalSettings) -> web.Response | None:
-    wanted = request.headers.get("Access-Control-Request-Method")
-    if not local.cors or request.method != "OPTIONS" or wanted is None:
-        return None
-    headers = {"Access-Control-Allow-Methods": wanted, "Access-Control-Max-Age": "600"}
-    asked = request.headers.get("Access-Control-Request-Headers")
-    if asked:
-        headers["Access-Control-Allow-Headers"] = asked
-    return web.Response(status=204, headers=headers)
-
-
-def _add_cors(request: web.BaseRequest, response: web.StreamResponse, local: LocalSettings) -> None:
-    origin = request.headers.get("Origin")
-    if origin is None or not ("*" in local.cors or origin in local.cors):
-        return
-    if local.cors_credentials and origin in local.cors:
-        response.headers["Access-Control-Allow-Credentials"] = "true"
-    response.headers["Access-Control-Allow-Origin"] = origin
-    response.headers.add("Vary", "Origin")
 
 
 def _health_response(health: Health | None) -> web.Response:
