@@ -214,6 +214,7 @@ def test_an_example_is_understood_by_its_command(path: str, example: str, tmp_pa
         inner = group.get_command(ctx, word)
         assert isinstance(inner, click.Group)
         group = inner
+    command = ALL[path]
     (tmp_path / "order.json").write_text("{}")
     with command.make_context(path, words[len(path.split()) :], parent=ctx) as made:
         assert made.command is command
