@@ -1,7 +1,5 @@
 // The entities of the hub.
 
-import { useSignal } from "@preact/signals";
-import { useRef } from "preact/hooks";
 import { dataPath, get } from "../api/client";
 import { overview } from "../api/overview";
 import { usePolled } from "../api/polling";
@@ -9,19 +7,14 @@ import type { EntityRow, Page } from "../api/types";
 import { changeQuery, linkTo, place } from "../model/route";
 import { count } from "../model/words";
 import { Empty, InstanceLink, Loading, Status, Trouble, When } from "../parts/basics";
+import { Pager, usePages } from "../parts/pager";
 import { Typed } from "../parts/typed";
 
 /** The view. */
 export function Entities() {
     const filters = Object.fromEntries(place.value.query) as Record<string, string | undefined>;
-    const tokens = useSignal<(string | null)[]>([null]);
     const filterKey = [filters.name, filters.search].join("\n");
-    const lastKey = useRef(filterKey);
-    if (lastKey.current !== filterKey) {
-        lastKey.current = filterKey;
-        tokens.value = [null];
-    }
-    const token = tokens.value.at(-1) ?? null;
+    const { tokens, token } = usePages(filterKey);
     const { data, error, refresh } = usePolled<Page<EntityRow>>(`${filterKey}\n${token}`, (stop) =>
         get(dataPath(["entities"], { name: filters.name, search: filters.search, top: 100, token }), stop),
     );
@@ -109,20 +102,7 @@ export function Entities() {
                 <span class="muted">
                     {data ? count(data.items.length, "entity", "entities") : ""} · page {tokens.value.length}
                 </span>
-                <button
-                    type="button"
-                    disabled={tokens.value.length < 2}
-                    onClick={() => (tokens.value = tokens.value.slice(0, -1))}
-                >
-                    Previous
-                </button>
-                <button
-                    type="button"
-                    disabled={!data?.continuationToken}
-                    onClick={() => (tokens.value = [...tokens.value, data?.continuationToken ?? null])}
-                >
-                    {data?.items.length === 0 && data.continuationToken ? "Search on" : "Next"}
-                </button>
+                <Pager tokens={tokens} data={data} />
             </footer>
         </>
     );

@@ -13,6 +13,7 @@ import { start } from "../parts/actions";
 import { announce } from "../parts/announce";
 import { FilterBar, RANGES, StatusFilter } from "./instance_filters";
 import { Empty, InstanceLink, Lasted, Loading, Sign, Status, Trouble, When } from "../parts/basics";
+import { Pager, usePages } from "../parts/pager";
 
 const SIZES = ["50", "100", "200"];
 const FILTERS = ["status", "name", "search", "prefix", "range", "from", "to", "roots"];
@@ -20,15 +21,8 @@ const FILTERS = ["status", "name", "search", "prefix", "range", "from", "to", "r
 /** The view. */
 export function Instances() {
     const filters = Object.fromEntries(place.value.query) as Record<string, string | undefined>;
-    // Where the pages before this one begin; the first begins without a token.
-    const tokens = useSignal<(string | null)[]>([null]);
     const filterKey = FILTERS.map((name) => filters[name] ?? "").join("\n") + (filters.top ?? "");
-    const lastKey = useRef(filterKey);
-    if (lastKey.current !== filterKey) {
-        lastKey.current = filterKey;
-        tokens.value = [null];
-    }
-    const token = tokens.value.at(-1) ?? null;
+    const { tokens, token } = usePages(filterKey);
     const change = (changes: Record<string, string | null>): void => changeQuery({ ...filters, ...changes });
     const active = FILTERS.some((name) => filters[name]);
 
@@ -78,20 +72,7 @@ export function Instances() {
                     </select>
                 </label>
                 <span class="muted">Page {tokens.value.length}</span>
-                <button
-                    type="button"
-                    disabled={tokens.value.length < 2}
-                    onClick={() => (tokens.value = tokens.value.slice(0, -1))}
-                >
-                    Previous
-                </button>
-                <button
-                    type="button"
-                    disabled={!data?.continuationToken}
-                    onClick={() => (tokens.value = [...tokens.value, data?.continuationToken ?? null])}
-                >
-                    {rows?.length === 0 && data?.continuationToken ? "Search on" : "Next"}
-                </button>
+                <Pager tokens={tokens} data={data} />
             </footer>
         </>
     );

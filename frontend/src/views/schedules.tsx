@@ -5,7 +5,7 @@ import { usePolled } from "../api/polling";
 import type { Page, Schedule } from "../api/types";
 import { Empty, InstanceLink, Loading, Sign, Trouble, When } from "../parts/basics";
 import { SIGNS } from "../model/status";
-import { useSignal } from "@preact/signals";
+import { Pager, usePages } from "../parts/pager";
 
 const SHOWN_AS: Record<string, { word: string; as: string }> = {
     active: { word: "Active", as: "Running" },
@@ -15,8 +15,7 @@ const SHOWN_AS: Record<string, { word: string; as: string }> = {
 
 /** The view. */
 export function Schedules() {
-    const tokens = useSignal<(string | null)[]>([null]);
-    const token = tokens.value.at(-1) ?? null;
+    const { tokens, token } = usePages("schedules");
     const { data, error, refresh } = usePolled<Page<Schedule>>(`schedules ${token}`, (stop) =>
         get(dataPath(["schedules"], { top: 100, token }), stop),
     );
@@ -88,20 +87,7 @@ export function Schedules() {
             )}
             {(tokens.value.length > 1 || data?.continuationToken) && (
                 <footer class="pages">
-                    <button
-                        type="button"
-                        disabled={tokens.value.length < 2}
-                        onClick={() => (tokens.value = tokens.value.slice(0, -1))}
-                    >
-                        Previous
-                    </button>
-                    <button
-                        type="button"
-                        disabled={!data?.continuationToken}
-                        onClick={() => (tokens.value = [...tokens.value, data?.continuationToken ?? null])}
-                    >
-                        Next
-                    </button>
+                    <Pager tokens={tokens} data={data} />
                 </footer>
             )}
         </>
