@@ -57,6 +57,15 @@ def moment(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def counted(count: int, noun: str, *verbs: str) -> str:
+    """How many of something, in the right number: `1 message`, `2 messages`.
+
+    :param verbs: what one does and what several do, if the sentence goes on with that.
+    """
+    said = f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{said} {verbs[count != 1]}" if verbs else said
+
+
 def one_line(text: str, most: int = MOST_CHARS) -> str:
     """A text of somebody's, without line breaks and not too long."""
     joined = " ".join(text.split())

@@ -95,7 +95,7 @@ class Output:
             if kept:
                 self.rendered(self.rich_table(columns, kept))
             return
-        self.row(columns)
+        write_line(sys.stdout, "\t".join(map(escaped, columns)))
         for row in kept:
             self.row(row)
 
@@ -170,7 +170,7 @@ class Output:
             case timedelta():
                 return f"{cell.total_seconds():.3f}"
             case _:
-                return escaped(str(cell))
+                return escaped(str(cell)) or "-"
 
     def shown(self, cell: Cell, *, exact: bool = False) -> str:
         """A value as people get it on a terminal, without its style.

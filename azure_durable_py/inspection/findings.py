@@ -15,7 +15,7 @@ from azure_durable_py.inspection.report import REPAIR, Finding
 from azure_durable_py.inspection.steps import StepOutcome
 from azure_durable_py.inspection.timeline import failure_in_tail
 from azure_durable_py.taskhub.life import OVERDUE
-from azure_durable_py.wording import failure_and_cause, moment, one_line
+from azure_durable_py.wording import counted, failure_and_cause, moment, one_line
 
 MOST_FINDINGS = 50
 LONG_FOR_A_SEND = timedelta(seconds=10)
@@ -138,20 +138,24 @@ def _lost_or_waiting(found: Evidence, queue: str) -> str:
         return REPAIR
     if count == 0:
         return f"Queue {queue} is empty: the message that would wake it is lost. {REPAIR}"
-    return f"Queue {queue} holds {count} messages for workers."
+    return f"Queue {queue} holds {counted(count, 'message')} for workers."
 
 
 def _arrivals(found: Evidence) -> Iterator[Finding]:
     since = found.oldest_arrival
     if since is None or found.now - since < A_WHILE:
         return
-    count = f"{len(found.inbox)}{' or more' if found.look.more else ''}"
+    if found.is_damaged:
+        return  # That is why, and it was said.
+    some = f"{len(found.inbox)} or more messages" if found.look.more else counted(len(found.inbox), "message")
+    one = len(found.inbox) == 1
     if found.is_over:
-        yield Finding("info", f"{count} messages came after its end, and have no effect.", None)
+        yield Finding("info", f"{some} came after its end, and {'has' if one else 'have'} no effect.", None)
         return
     yield Finding(
         "error",
-        f"{count} messages for it wait since {moment(since)}, and no turn has taken them up.",
+        f"{some} for it {'waits' if one else 'wait'} since {moment(since)}, and no turn has taken "
+        f"{'it' if one else 'them'} up.",
         f"{_WORKER} Look in the log of the workers for its id: it may be of a version that they may not run, or its "
         f"turns fail. {_lost_or_waiting(found, found.instance_queue)}",
     )
@@ -168,7 +172,8 @@ def _outbox(found: Evidence) -> Iterator[Finding]:
     example = f", first {sends[0].what} {sends[0].name!r} for {sends[0].target}" if sends else ""
     yield Finding(
         "error",
-        f"{len(sends)} messages for other instances are not handed over since {moment(oldest)}{example}.",
+        f"{counted(len(sends), 'message')} for other instances {'is' if len(sends) == 1 else 'are'} not handed over "
+        f"since {moment(oldest)}{example}.",
         f"Look in the log of the workers for `is waiting for storage` with its id. "
         f"{_lost_or_waiting(found, found.instance_queue)}",
     )

@@ -17,7 +17,7 @@ from azure_durable_py.taskhub.naming import poison_queue
 from azure_durable_py.taskhub.protocol import Columns, CorruptRowError, InstanceQuery, Kind, Listed
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.taskhub.upgrades import NewerFormatError
-from azure_durable_py.wording import moment
+from azure_durable_py.wording import counted, moment
 
 LATELY = timedelta(minutes=5)
 """The time over which rates are counted."""
@@ -202,7 +202,7 @@ def _findings(now: datetime, queues: Sequence[QueueBacklog], seen: _Count, stuck
         if queue.role == "poison" and queue.messages:
             yield Finding(
                 "warning",
-                f"Queue {queue.name} holds {queue.messages} messages that were given up.",
+                f"Queue {queue.name} holds {counted(queue.messages, 'message', 'that was', 'that were')} given up.",
                 "Under a Functions host they are put back by the app when it runs. What our own workers put there is "
                 "no message of this hub: look at it, find who wrote it, and delete it.",
             )
@@ -216,13 +216,13 @@ def _findings(now: datetime, queues: Sequence[QueueBacklog], seen: _Count, stuck
     if stuck:
         yield Finding(
             "error",
-            f"{len(stuck)} instances show no life: {_names(stuck)}.",
+            f"{counted(len(stuck), 'instance', 'shows', 'show')} no life: {_names(stuck)}.",
             "Look at one of them. `azure-durable repair` wakes them; workers do the same when they start, and daily.",
         )
     if seen.damaged:
         yield Finding(
             "error",
-            f"{len(seen.damaged)} instances are damaged: {_names(seen.damaged)}.",
+            f"{counted(len(seen.damaged), 'instance', 'is', 'are')} damaged: {_names(seen.damaged)}.",
             "Look at one of them. Terminating it ends it, and keeps what was there until it is purged.",
         )
 

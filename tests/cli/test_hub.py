@@ -69,7 +69,7 @@ def test_something_wrong_is_told_and_checked(own_shop: Path) -> None:
     assert result.exit_code == 1
     assert "Health\tin trouble\n" in result.stdout
     assert "damaged: order-1" in result.stdout
-    assert result.stderr.startswith("Error: 1 instances are damaged: order-1.")
+    assert result.stderr.startswith("Error: 1 instance is damaged: order-1.")
     assert azure_durable("hub", "show", str(own_shop)).exit_code == 0
 
 

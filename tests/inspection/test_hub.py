@@ -103,7 +103,7 @@ def test_what_shows_no_life_is_told_and_what_is_slow_is_not():
         await asyncio.sleep(24 * 3600 + 1200)
         found = await look(hub)
         assert found.stuck == ("timer",)
-        assert found.findings[0].text == "1 instances show no life: timer."
+        assert found.findings[0].text == "1 instance shows no life: timer."
 
     play(app, scene)
 
@@ -129,8 +129,8 @@ def test_poison_and_damage_are_told():
         found = await look(hub)
         assert found.counts == {"Damaged": 1}
         assert [finding.text for finding in found.findings] == [
-            "Queue testhub-activities-poison holds 1 messages that were given up.",
-            "1 instances are damaged: x.",
+            "Queue testhub-activities-poison holds 1 message that was given up.",
+            "1 instance is damaged: x.",
         ]
 
     play(app, scene)

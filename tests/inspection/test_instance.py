@@ -171,7 +171,7 @@ def test_one_that_nobody_starts_says_that_no_worker_runs():
         finding = worst(await look(hub))
         assert finding.text == "Nobody has taken its start up since 2026-01-01T00:00:00Z."
         assert "See that a worker of this hub runs" in (finding.mend or "")
-        assert "testhub-instances holds 1 messages for workers" in (finding.mend or "")
+        assert "testhub-instances holds 1 message for workers" in (finding.mend or "")
         assert "It is of version '2.0'" in (finding.mend or "")
         message = await receive_one(hub.store, "testhub-instances")
         await hub.store.delete_message(message)
@@ -247,7 +247,7 @@ def test_one_with_an_outbox_that_nobody_hands_over_says_for_whom():
         found = await look(hub)
         [entry] = found.outbox
         assert (entry.what, entry.name, entry.target) == ("start", "approve", "the-child")
-        assert worst(found).text.startswith("1 messages for other instances are not handed over since 2026-01-01T00:00")
+        assert worst(found).text.startswith("1 message for other instances is not handed over since 2026-01-01T00:00")
         assert "first start 'approve' for the-child" in worst(found).text
         assert only(found).detail == "not there"
 

@@ -144,8 +144,13 @@ class Actor:
                 if self._context.told.is_new(self.instance_id, str(error)):
                     logger.warning("Instance %r is left to a worker that is upgraded: %s", self.instance_id, error)
                 await self._defer()
-            except CorruptRowError:
-                logger.exception("Instance %r cannot be read; its messages are put back.", self.instance_id)
+            except CorruptRowError as error:
+                if self._context.told.is_new(self.instance_id, str(error)):
+                    logger.error(
+                        "Instance %r cannot be read, and does not go on; its messages are put back, ever later: %s",
+                        self.instance_id,
+                        error,
+                    )
                 await self._defer()
             except StorageError as error:
                 it.forget()
