@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"inspection"}),
     frozenset({"worker", "client"}),
     frozenset({"schedules"}),
-    frozenset({"telemetry"}),
+    frozenset({"logs", "telemetry"}),
     frozenset({"runtime", "taskhub"}),
     frozenset(
         {
@@ -40,7 +40,6 @@ LAYERS: tuple[frozenset[str], ...] = (
             "history",
             "ids",
             "json_files",
-            "logs",
             "moved_names",
             "observer",
             "observers",
@@ -61,7 +60,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"shape"}),
 )
-KEPT_APART = (frozenset({"hosting", "testing"}), frozenset({"runtime", "taskhub"}))
+KEPT_APART = (frozenset({"hosting", "testing"}), frozenset({"logs", "telemetry"}), frozenset({"runtime", "taskhub"}))
 
 # Who may import what from outside, by prefix of the module's name within the package.
 RESERVED = {
