@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -53,15 +53,16 @@ def show_hub(target: HubTarget, out: Output, most: int, check: bool) -> None:
 
 
 async def _look(target: HubTarget, most: int) -> HubOverview:
-    from azure_durable_py.cli.remote import RemoteClient
+    from azure_durable_py.cli.remote import RemoteClient, understanding
     from azure_durable_py.cli.views import from_json
     from azure_durable_py.inspection.hub import HubOverview, read_overview
 
     async with target.connect() as client:
         if not isinstance(client, RemoteClient):
             return await read_overview(client.hub, client.task_hub_name, most=most)
-        overview: HubOverview = from_json(HubOverview, (await client.ask("GET", "monitor/api/overview")).value)
-        return overview
+        answer = await client.ask("GET", "monitor/api/overview")
+        with understanding():
+            return cast("HubOverview", from_json(HubOverview, answer.value))
 
 
 def _print(out: Output, found: HubOverview) -> None:

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Collection, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import aiohttp
 
@@ -49,6 +49,17 @@ class RemoteAnswer(NamedTuple):
     headers: Mapping[str, str]
 
 
+def _address(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        # The port, too, is looked at only when it is asked for.
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and url.isprintable():
+            return parts
+    except ValueError:
+        pass
+    raise CommandError(f"--url {url!r} is no address of a host, such as http://127.0.0.1:7071.", ExitCode.wrong_usage)
+
+
 class RemoteClient:
     """Asks the management API of a running host; use it as an async context manager.
 
@@ -60,11 +71,7 @@ class RemoteClient:
     """
 
     def __init__(self, url: str, code: str | None, task_hub_name: str | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise CommandError(
-                f"--url {url!r} is no address of a host, such as http://127.0.0.1:7071.", ExitCode.wrong_usage
-            )
+        parts = _address(url)
         self.base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or _LOCAL_BASE}"
         self._code = code
         self._hub = {} if task_hub_name is None else {"taskHub": task_hub_name}
@@ -147,7 +154,7 @@ class RemoteClient:
         headers = {} if continuation_token is None else {"x-ms-continuation-token": continuation_token}
         answer = await self.ask("GET", "instances", query, headers=headers)
         with understanding():
-            items = [_status(item) for item in _list(answer)]
+            items = [_status(item) for item in objects_of(answer)]
         kept = tuple(item for item in items if not names or item.name in names)
         return StatusPage(kept, answer.headers.get("x-ms-continuation-token") or None)
 
@@ -262,7 +269,7 @@ class RemoteClient:
             except ValueError:
                 value = _NOT_JSON
             answer = RemoteAnswer(got.status, value, got.headers)
-        if answer.status >= 400 and not (method == "GET" and answer.status == 500 and _is_status(value)):
+        if answer.status >= 300 and not (method == "GET" and answer.status == 500 and _is_status(value)):
             self._refuse(answer)
         if value is _NOT_JSON:
             raise CommandError(f"What answers at {self.base} is no management API: its answer is no JSON. {self._mend}")
@@ -296,6 +303,11 @@ class RemoteClient:
             raise CommandError(
                 f"The host at {self.base} wants a key ({answer.status}). Give the hub's system key as --code or in "
                 "AZURE_DURABLE_CODE; `azure-durable hub keys show system/durabletask_extension` prints it."
+            )
+        if answer.status < 400:
+            raise CommandError(
+                f"The host at {self.base} leads elsewhere ({answer.status}), and the key is not taken there. Give the "
+                "address itself as --url."
             )
         if told is None:
             raise CommandError(f"The host at {self.base} answered {answer.status}. {self._mend}")
@@ -331,7 +343,11 @@ def _object(answer: RemoteAnswer) -> dict[str, Any]:
     return cast("dict[str, Any]", answer.value)
 
 
-def _list(answer: RemoteAnswer) -> list[dict[str, Any]]:
+def objects_of(answer: RemoteAnswer) -> list[dict[str, Any]]:
+    """The objects in an answer that is an array.
+
+    :raises TypeError: it is none.
+    """
     value: Any = answer.value
     if not isinstance(value, list):
         raise TypeError("this is no array")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 from azure_durable_py.cli.exits import CommandError, ExitCode
 from azure_durable_py.cli.output import encoded_time
-from azure_durable_py.cli.remote import RemoteClient
+from azure_durable_py.cli.remote import RemoteClient, objects_of, understanding
 from azure_durable_py.client.entities import EntityMetadata, EntityPage
 from azure_durable_py.ids import EntityId
 from azure_durable_py.times import from_iso, utc
@@ -51,7 +51,8 @@ class RemoteEntities:
         headers = {} if continuation_token is None else {"x-ms-continuation-token": continuation_token}
         path = "entities" if name is None else f"entities/{quote(name, safe='')}"
         answer = await self._remote.ask("GET", path, query, headers=headers)
-        items = [_metadata(item, include_state) for item in cast("list[dict[str, Any]]", answer.value)]
+        with understanding():
+            items = [_metadata(item, include_state) for item in objects_of(answer)]
         kept = tuple(item for item in items if item.entity_id.key.startswith(key_prefix))
         return EntityPage(kept, answer.headers.get("x-ms-continuation-token") or None)
 

@@ -169,6 +169,10 @@ def test_a_key_that_is_missing_or_wrong_is_one_clear_line(guarded: Host, code: l
         ("localhost:7071", 2, "is no address of a host"),
         ("ftp://localhost", 2, "is no address of a host"),
         ("http://", 2, "is no address of a host"),
+        ("http://[::1", 2, "is no address of a host"),
+        ("http://localhost:port", 2, "is no address of a host"),
+        ("http://localhost:99999", 2, "is no address of a host"),
+        ("http://local\x1b[31mhost", 2, "is no address of a host"),
     ],
 )
 def test_a_url_that_is_none_is_wrong_usage(given: str, code: int, message: str) -> None:
@@ -239,6 +243,7 @@ def test_a_redirection_takes_the_key_nowhere_else(other: str, monkeypatch: pytes
     monkeypatch.setattr(Other, "status", 302)
     result = azure_durable("list", "--url", other, "--code", "s3cret")
     assert result.exit_code == 1
+    assert "leads elsewhere (302)" in result.stderr
     assert len(Other.asked) == 1
 
 
@@ -251,10 +256,15 @@ def test_names_of_others_stay_within_the_path(other: str, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     "arguments",
-    [["list"], ["get-instances"], ["get-runtime-status", "a"], ["show", "a"], ["history", "a"]],
+    [
+        *(["list"], ["get-instances"], ["get-runtime-status", "a"], ["show", "a"], ["show", "@a@b"], ["history", "a"]),
+        *(["entities", "list"], ["hub", "show"], ["wait", "a", "--timeout", "1s"]),
+    ],
     ids=" ".join,
 )
-@pytest.mark.parametrize("body", [b"[1]", b"{}", b'{"items": [{}], "runtimeStatus": "Odd", "instanceId": 5}', b"7"])
+@pytest.mark.parametrize(
+    "body", [b"[1]", b"{}", b'{"items": [{}], "runtimeStatus": "Odd", "instanceId": 5}', b"7", b""]
+)
 def test_an_answer_that_makes_no_sense_is_one_clear_line(
     other: str, monkeypatch: pytest.MonkeyPatch, arguments: list[str], body: bytes
 ) -> None:
