@@ -5,10 +5,11 @@ Owns what becomes of an observer that raises: it is logged, once for each observ
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.observer import (
@@ -46,6 +47,8 @@ def joined(*observers: Observer | None) -> Observer:
     return Several(guarded) if guarded else NOBODY
 
 
+_RAISED = (Exception, asyncio.CancelledError)
+"""What observers may raise. Nothing here awaits: a cancellation is one of something of their own, not of the engine."""
 _Told = TypeVar("_Told")
 _Answer = TypeVar("_Answer")
 
@@ -61,18 +64,27 @@ class Guarded:
         """Call a method of the observer."""
         try:
             method(what)
-        except Exception:  # noqa: BLE001 - reported, and else of no account
+        except _RAISED:
             self.report(method.__name__)
 
     def watch(self, method: Callable[[_Told], Observation], run: _Told) -> Observation:
         """Ask the observer to watch something."""
-        return self.ask(method, run) or UNOBSERVED
+        found = self.ask(method, run)
+        return found if isinstance(found, Observation) else UNOBSERVED
+
+    def read(self, name: str) -> Any:
+        """An attribute of the observer, which may be a property; None where it fails."""
+        try:
+            return getattr(self.observer, name)
+        except _RAISED:
+            self.report(name)
+            return None
 
     def ask(self, method: Callable[[_Told], _Answer | None], what: _Told) -> _Answer | None:
         """Ask the observer for something."""
         try:
             return method(what)
-        except Exception:  # noqa: BLE001 - as above
+        except _RAISED:
             self.report(method.__name__)
             return None
 
@@ -92,7 +104,7 @@ class Several(Observer):
 
     def __init__(self, guarded: Sequence[Guarded]) -> None:
         self.guarded = tuple(guarded)
-        self.watches_storage = any(each.observer.watches_storage for each in guarded)
+        self.watches_storage = any(each.read("watches_storage") for each in guarded)
 
     def turn(self, taken: TurnTaken) -> None:
         for each in self.guarded:
@@ -115,14 +127,15 @@ class Several(Observer):
         return _SeveralObservations([(each, each.watch(each.observer.requested, by)) for each in self.guarded])
 
     def root(self, first: FirstTurn) -> TraceContext | None:
-        return next((found for each in self.guarded if (found := each.ask(each.observer.root, first))), None)
+        return _first(each.ask(each.observer.root, first) for each in self.guarded)
 
     def sending(self, sending: InstanceStarted | MessageSent) -> Observation:
         return _SeveralObservations([(each, each.watch(each.observer.sending, sending)) for each in self.guarded])
 
     @property
     def samples_every(self) -> float | None:
-        return min((wanted for each in self.guarded if (wanted := each.observer.samples_every)), default=None)
+        wanted = (each.read("samples_every") for each in self.guarded)
+        return min((every for every in wanted if isinstance(every, (int, float)) and every > 0), default=None)
 
     def sampled(self, sample: Sample) -> None:
         for each in self.guarded:
@@ -145,6 +158,11 @@ class Several(Observer):
             each.tell(each.observer.retry, retry)
 
 
+def _first(found: Iterable[Any]) -> TraceContext | None:
+    """The first context among what observers gave; what is none is as nothing."""
+    return next((each for each in found if isinstance(each, TraceContext)), None)
+
+
 class _SeveralObservations(Observation):
     """Several watches as one: entered in order, left in reverse."""
 
@@ -156,21 +174,24 @@ class _SeveralObservations(Observation):
         for owner, watch in self._watches:
             try:
                 watch.__enter__()
-            except Exception:  # noqa: BLE001 - as for the methods of an observer
+            except _RAISED:
                 owner.report("__enter__")
-            else:
-                self._entered.append((owner, watch))
-                self.trace = self.trace or watch.trace
+                continue
+            self._entered.append((owner, watch))
+            try:
+                self.trace = self.trace or _first([watch.trace])
+            except _RAISED:
+                owner.report("trace")
         return self
 
     def sends(self, sending: InstanceStarted | MessageSent) -> TraceContext | None:
-        return next((found for owner, watch in self._entered if (found := owner.ask(watch.sends, sending))), None)
+        return _first(owner.ask(watch.sends, sending) for owner, watch in self._entered)
 
     def ended(self, result: str | None, failure: FailureDetails | None) -> None:
         for owner, watch in self._entered:
             try:
                 watch.ended(result, failure)
-            except Exception:  # noqa: BLE001 - as above
+            except _RAISED:
                 owner.report("ended")
 
     def __exit__(
@@ -179,5 +200,5 @@ class _SeveralObservations(Observation):
         for owner, watch in reversed(self._entered):
             try:
                 watch.__exit__(kind, error, trace)
-            except Exception:  # noqa: BLE001 - as above
+            except _RAISED:
                 owner.report("__exit__")

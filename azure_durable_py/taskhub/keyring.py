@@ -301,8 +301,8 @@ def listed(ring: Keyring) -> Iterator[tuple[KeyName, datetime, datetime | None]]
 
 def _damaged(where: str) -> CorruptRowError:
     return CorruptRowError(
-        f"The keys of the task hub cannot be read ({where}). Delete their row ('keys' beside the marker), and start a "
-        "host: new keys are made, and all links end."
+        f"The keys of the task hub cannot be read ({where}). Delete their row ('keys' beside the marker), and have new "
+        "ones made by starting a host. Then rotate 'signing': links of the hub's first key would be good again."
     )
 
 

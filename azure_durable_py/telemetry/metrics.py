@@ -126,7 +126,7 @@ class MetricsObserver(Observer):
         return _Timed(self._activities, name)
 
     def operation(self, run: OperationRun) -> Observation:
-        attributes = {names.NAME: names.entity_name(run.instance_id), names.OPERATION: run.operation}
+        attributes = {names.NAME: names.entity_name(run.instance_id), names.OPERATION: names.sound(run.operation)}
         return _Timed(self._operations, attributes)
 
     # --- storage --------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ class _Timed(Observation):
         del result
         self._ended = True
         if failure is not None:
-            self._attributes = {**self._attributes, ERROR: failure.error_type}
+            self._attributes = {**self._attributes, ERROR: names.sound(failure.error_type)}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

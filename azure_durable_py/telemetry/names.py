@@ -107,5 +107,10 @@ def value(attribute: str, found: Value) -> dict[str, str | int | bool]:
     return {attribute: found}
 
 
+def sound(text: str) -> str:
+    """The text as exporters can write it: half of a surrogate pair in it would cost the batch that it is in."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def _versioned(kind: str, name: str, version: str | None) -> str:
     return f"{kind}:{name}@({version})" if version else f"{kind}:{name}"

@@ -71,7 +71,7 @@ class Tracing:
             return None
         alone = None if within else otel_context.Context()
         around = alone if parent is None else context_of(parent)
-        return tracer.start_span(name, around, kind, dict(attributes), start_time=nanoseconds(start))
+        return tracer.start_span(names.sound(name), around, kind, sound(attributes), start_time=nanoseconds(start))
 
     def write(self, ended: EndedSpan) -> None:
         """Write a span that has ended."""
@@ -82,7 +82,7 @@ class Tracing:
         links = [Link(span_context(link)) for link in ended.links]
         with chosen(ended.span):
             span = tracer.start_span(
-                ended.name, around, ended.kind, dict(ended.attributes), links, nanoseconds(ended.start)
+                names.sound(ended.name), around, ended.kind, sound(ended.attributes), links, nanoseconds(ended.start)
             )
         if ended.failure is not None:
             fail(span, ended.failure, ended.end)
@@ -163,13 +163,18 @@ def fail(span: Span, failure: FailureDetails, at: datetime) -> None:
     """Say that what a span stands for failed, and how."""
     if not span.is_recording():
         return
-    text = failure.message[: names.MAX_VALUE_CHARS]
+    text = names.sound(failure.message[: names.MAX_VALUE_CHARS])
     span.set_status(Status(StatusCode.ERROR, text))
     attributes = {"exception.type": failure.error_type, "exception.message": text}
     if failure.stack_trace:
         attributes["exception.stacktrace"] = failure.stack_trace
-    span.add_event("exception", attributes, nanoseconds(at))
-    span.set_attribute("error.type", failure.error_type)
+    span.add_event("exception", sound(attributes), nanoseconds(at))
+    span.set_attribute("error.type", names.sound(failure.error_type))
+
+
+def sound(attributes: Attributes) -> dict[str, str | int | bool]:
+    """Attributes as exporters can write them."""
+    return {name: names.sound(value) if isinstance(value, str) else value for name, value in attributes.items()}
 
 
 def nanoseconds(moment: datetime) -> int:

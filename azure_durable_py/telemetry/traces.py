@@ -30,7 +30,7 @@ from azure_durable_py.observer import (
 )
 from azure_durable_py.telemetry import names
 from azure_durable_py.telemetry.spans import Attributes, EndedSpan, TurnSpans
-from azure_durable_py.telemetry.tracer import Tracing, context_of, fail, nanoseconds, stored
+from azure_durable_py.telemetry.tracer import Tracing, context_of, fail, nanoseconds, sound, stored
 from azure_durable_py.times import UTC
 from azure_durable_py.trace_context import TraceContext
 
@@ -200,7 +200,7 @@ class _Running(Observation):
         self._ended = True
         if self.span is None:
             return
-        self.span.set_attributes(self._owner.value_of(names.OUTPUT, result))
+        self.span.set_attributes(sound(self._owner.value_of(names.OUTPUT, result)))
         if failure is not None:
             fail(self.span, failure, self._owner.now())
 
@@ -246,7 +246,7 @@ class _OperationRunning(_Running):
         if failure is None:
             self.span.set_status(Status(StatusCode.OK))
         else:
-            self.span.set_attribute(names.ENTITY_ERROR, failure.message[: names.MAX_VALUE_CHARS])
+            self.span.set_attribute(names.ENTITY_ERROR, names.sound(failure.message[: names.MAX_VALUE_CHARS]))
 
     def sends(self, sending: InstanceStarted | MessageSent) -> TraceContext | None:
         """The span of something that the operation has sent: it is over at once."""

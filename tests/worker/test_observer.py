@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from contextvars import ContextVar
 from datetime import timedelta
 from types import TracebackType
@@ -27,6 +28,7 @@ from azure_durable_py.observer import (
     NOBODY,
     ActivityRun,
     EntityTurnTaken,
+    FirstTurn,
     InstanceStarted,
     MessageSent,
     Observation,
@@ -47,6 +49,7 @@ from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.testing import VirtualHub, run_virtual
 from azure_durable_py.testing.virtual_hub import EPOCH
+from azure_durable_py.trace_context import TraceContext
 from tests.protocol.staging import Stage
 from tests.protocol.staging import play as play_scene
 
@@ -508,6 +511,55 @@ def test_an_observer_that_raises_harms_neither_the_engine_nor_other_observers_an
         for name in ("turn", "entity_turn", "started", "sent", "storage", "operation", "__enter__", "ended", "__exit__")
     )
     assert all(record.exc_info for record in caplog.records)
+
+
+class Elsewhere(Observer):
+    """Says what it should not, and fails where nothing is called."""
+
+    @property
+    def watches_storage(self) -> bool:  # type: ignore[override]
+        raise ValueError("watches")
+
+    @property
+    def samples_every(self) -> float | None:
+        raise ValueError("samples")
+
+    def turn(self, taken: TurnTaken) -> None:
+        raise asyncio.CancelledError
+
+    def root(self, first: FirstTurn) -> TraceContext | None:
+        odd: Any = "a root"
+        return odd
+
+    def activity(self, run: ActivityRun) -> Observation:
+        odd: Any = nullcontext() if run.input == '"one"' else _Placeless()
+        return odd
+
+    def sending(self, sending: InstanceStarted | MessageSent) -> Observation:
+        found = Observation()
+        found.trace = object()  # type: ignore[assignment]
+        return found
+
+
+class _Placeless(Observation):
+    @property
+    def trace(self) -> TraceContext | None:  # type: ignore[override]
+        raise ValueError("place")
+
+
+def test_an_observer_that_gives_what_is_none_or_is_canceled_harms_nobody(caplog: pytest.LogCaptureFixture):
+    noting = Noting()
+
+    async def scenario(hub: VirtualHub) -> None:
+        await run_chain(hub)
+        await hub.client.raise_event(await hub.client.start_new("patient"), "Decision")
+
+    with caplog.at_level(logging.ERROR):
+        play(scenario, joined(Elsewhere(), noting))
+    assert noting.turns
+    assert {record.getMessage().split()[0] for record in caplog.records if "observer" in record.name} == {
+        f"Elsewhere.{name}" for name in ("watches_storage", "samples_every", "turn", "trace")
+    }
 
 
 def test_joining_nobody_is_nobody():
