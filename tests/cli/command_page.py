@@ -62,7 +62,7 @@ def pattern(shown: str) -> re.Pattern[str]:
     """What a page shows, with `...` for anything; how columns are spaced does not matter."""
     lines = [re.sub(r"(\\ )+|─+", lambda _: r"[ ─]+", re.escape(line)) for line in shown.strip("\n").split("\n")]
     text = r"\n".join(lines).replace(r"\.\.\.[ ─]+ago", r"(?:.*[ ─]+ago|now)")
-    return re.compile(text.replace(r"\.\.\.", ".*"))
+    return re.compile(text.replace(r"\.\.\.", ".*"), re.DOTALL if "\n...\n" in f"\n{shown}\n" else 0)
 
 
 def blocks(text: str) -> list[str]:

@@ -104,7 +104,7 @@ class Host:
         self._options = options
         self.port = free_port()
         self.origin = f"http://localhost:{self.port}"
-        self._app_dir = app_dir
+        self.app_dir = app_dir
         self._storage = storage
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AzureWebJobs")}
         self._environ = {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(environ or {})}
@@ -116,7 +116,7 @@ class Host:
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "azure_durable_py", "start", str(self._app_dir)),
+                    *(sys.executable, "-m", "azure_durable_py", "start", str(self.app_dir)),
                     *("--port", str(self.port), "--storage", self._storage, *self._options),
                 ],
                 stdout=log,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli import command_page
 from tests.e2e.host import ROOT, Host, copy_sample, until
 from tests.showing import Step, blocks, section, steps
 
@@ -21,6 +22,8 @@ def follow(host: Host, step: Step) -> None:
         return host.kill()
     if step.command in ("make run &", "azure-durable start &"):
         return host.start()
+    if step.command.startswith("azure-durable "):
+        return _look_on_terminal(host, step)
     command = step.command.replace("localhost:7071", f"localhost:{host.port}")
 
     def run() -> str:
@@ -44,6 +47,25 @@ def follow(host: Host, step: Step) -> None:
     except AssertionError as error:
         raise AssertionError(f"{error}\nIt printed:\n{printed}\nand the host:\n{host.log}") from None
     return None
+
+
+def _look_on_terminal(host: Host, step: Step) -> None:
+    programs = host.app_dir / "programs"
+    programs.mkdir(exist_ok=True)
+    expected, printed = command_page.pattern(step.printed), ""
+
+    def look() -> bool:
+        nonlocal printed
+        printed = command_page.run(step.command, host.app_dir, command_page.install(programs))
+        return expected.fullmatch(printed) is not None
+
+    if " start-new " in step.command:
+        assert look(), printed
+        return
+    try:
+        until(look, 20, step.command)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\nIt printed:\n{printed}") from None
 
 
 @pytest.fixture

@@ -76,5 +76,5 @@ def test_the_default_is_the_apps_storage_if_it_is_set(app_settings: dict[str, st
 def test_a_connection_named_in_host_json_is_never_replaced_by_sqlite(tmp_path: Path) -> None:
     settings = Settings(connection_name="Other")
     assert default_storage(settings, {}) == "Other"
-    with pytest.raises(SettingsError, match="There is no storage 'Other'"):
+    with pytest.raises(SettingsError, match=r"host.json asks for the connection 'Other'"):
         open_store("Other", settings, {}, tmp_path)

@@ -18,7 +18,6 @@ from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import Cause, Doorbell, WorkItem
-from azure_durable_py.taskhub.outgoing import RunActivity
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.upgrades import VERSIONS, Record
 from azure_durable_py.testing import VirtualHub, run_virtual
@@ -296,7 +295,7 @@ def test_an_activity_that_ends_its_process_is_begun_no_more_when_the_host_gives_
         scene.worker._slots._runs._slow.add("rest")
         begun = 0
 
-        async def dies(self: LocalRuns, instance_id: str, activity: RunActivity) -> TaskCompleted:
+        async def dies(self: LocalRuns, *_: object) -> TaskCompleted:
             nonlocal begun
             begun += 1
             raise asyncio.CancelledError  # The process is gone, and settles nothing.

@@ -24,6 +24,7 @@ import pytest
 from azure_durable_py.errors import TurnTimeoutError
 from azure_durable_py.history.events import OperationArrived
 from azure_durable_py.ids import EntityId
+from azure_durable_py.logs.log import Log
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
@@ -401,7 +402,7 @@ async def worker_at_work(**settings: Any) -> AsyncIterator[Place]:
     for activity in (rest, blocks):
         registry.activities.add(ActivityDefinition(activity.__name__, activity, "_"))
     registry.entities.add(EntityDefinition("spinning", spinning_entity))
-    hub = TaskHub(SqliteStore(None, hub_name="Watched"))
+    hub = TaskHub(SqliteStore(None, hub_name="Watched"), observer=Log())
     await hub.open()
     worker = Worker(hub, registry, replace(Settings(max_turn_time=0.4), **settings), repair=False)
     await worker.start()
