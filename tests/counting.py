@@ -53,7 +53,7 @@ def _deletes(keys: Any) -> int:
     return -(-len(set(keys)) // MAX_TRANSACTION_ROWS)
 
 
-_OF_EACH_QUEUE = ("message_counts", "poison_counts")
+_OF_EACH_QUEUE = ("message_counts", "untaken_counts", "poison_counts")
 _QUEUE = ("put_message", "receive_messages", "extend_message", "delete_message", *_OF_EACH_QUEUE)
 _REQUESTS: dict[str, Callable[[Any], int]] = {
     "insert_inbox": lambda rows: 1 if rows else 0,

@@ -17,6 +17,7 @@ from azure_durable_py.errors import (
     InvalidRequestError,
     KeyNotFoundError,
     ScheduleNotFoundError,
+    StorageUnavailableError,
 )
 from azure_durable_py.escaping import escaped_lines
 
@@ -81,4 +82,9 @@ def as_command_error(error: BaseException) -> CommandError | None:
     # A request that is out of time is trouble with storage; a wait that is, is what was asked for.
     if isinstance(error, TimeoutError) and not isinstance(error, DurableError):
         return CommandError(str(error) or "It took too long.", ExitCode.timed_out)
+    if isinstance(error, StorageUnavailableError) and "Cannot connect" in str(error):
+        return CommandError(
+            f"{error}. Start it (Azurite: `npx azurite`), correct the connection, or name another storage with "
+            "--storage."
+        )
     return CommandError(str(error)) if isinstance(error, DurableError) else None

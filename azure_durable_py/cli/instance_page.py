@@ -64,7 +64,10 @@ def print_findings(out: Output, findings: Sequence[Finding]) -> None:
     """Print what is wrong, and what to do about it; nothing, if nothing is."""
     if findings:
         out.heading("Findings")
-        out.table(("LEVEL", "WHAT", "WHAT TO DO"), [(status_cell(one.level), one.text, one.mend) for one in findings])
+        out.table(
+            ("LEVEL", "WHAT", "WHAT TO DO"),
+            [(status_cell(one.level), out.with_times(one.text), one.mend) for one in findings],
+        )
 
 
 def print_failure(out: Output, failure: FailureDetails) -> None:

@@ -8,6 +8,7 @@ each row is a line, its columns are separated by tabs, nothing is shortened, and
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,9 @@ _STATUS_STYLES = {
 def status_cell(status: str | None) -> Styled:
     """A runtime status, or the level of a finding, in its colour."""
     return Styled(status or "-", _STATUS_STYLES.get(status or "", ""))
+
+
+_MOMENT = re.compile(r"\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z\b", re.ASCII)
 
 
 class Output:
@@ -185,6 +189,15 @@ class Output:
                 return duration(cell)
             case _:
                 return self.plain(cell)
+
+    def with_times(self, text: str) -> str:
+        """A sentence, on a terminal with the moments in it as people get them there."""
+
+        def shown(found: re.Match[str]) -> str:
+            moment = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+            return self.shown(moment, exact=True)
+
+        return _MOMENT.sub(shown, text) if self.on_terminal else text
 
     def rich_table(self, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> RenderableType:
         """Rows as a terminal shows them. Long values are folded, never cut off."""

@@ -295,13 +295,16 @@ class RemoteClient:
         except asyncio.TimeoutError as error:
             raise CommandError(f"The host at {self.base} gave no answer within {_TIMEOUT:g} s.") from error
         except aiohttp.ClientError as error:
-            raise CommandError(f"The host at {self.base} cannot be reached: {error}. Does it run?") from error
+            # aiohttp says `ssl:default` of every connection, plain http included.
+            why = str(error).replace(" ssl:default", "")
+            raise CommandError(f"The host at {self.base} cannot be reached: {why}. Does it run?") from error
 
     def _refuse(self, answer: RemoteAnswer) -> NoReturn:
         told = cast("dict[str, Any]", answer.value).get("Message") if _is_object(answer.value) else None
         if answer.status in (401, 403):
             raise CommandError(
-                f"The host at {self.base} wants a key ({answer.status}). Give the hub's system key as --code or in "
+                f"The host at {self.base} {'refuses this' if self._code else 'wants a'} key ({answer.status}). "
+                "Give the hub's system key as --code or in "
                 "AZURE_DURABLE_CODE; `azure-durable hub keys show system/durabletask_extension` prints it."
             )
         if answer.status < 400:

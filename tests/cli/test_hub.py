@@ -16,6 +16,7 @@ from azure_durable_py.taskhub.finding import find_hubs
 from azure_durable_py.taskhub.naming import hub_of_table, table_name
 from tests.cli.shop import azure_durable, make_shop, on_terminal, plain, ran
 from tests.cli.workshop import Workshop
+from tests.e2e.host import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +119,17 @@ def test_no_hub_at_all_is_told(tmp_path: Path) -> None:
 
 def test_a_host_tells_of_its_own_hub_only(workshop: Workshop) -> None:
     assert azure_durable("hub", "list", *workshop.url).exit_code == 2
+
+
+def test_a_storage_that_does_not_run_is_told_with_the_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = ";".join(f"{kind}Endpoint=http://127.0.0.1:{free_port()}/x" for kind in ("Blob", "Queue", "Table"))
+    monkeypatch.setenv("AzureWebJobsStorage", f"DefaultEndpointsProtocol=http;AccountName=x;AccountKey=eA==;{ports}")
+    make_shop(tmp_path / "shop")
+    result = azure_durable("list", str(tmp_path / "shop"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Cannot connect" in result.stderr
+    assert "npx azurite" in result.stderr
+    assert "--storage" in result.stderr
 
 
 @pytest.mark.azurite

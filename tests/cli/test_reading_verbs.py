@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +303,16 @@ def test_a_terminal_gets_colour_unless_it_is_not_wanted(shop: Path) -> None:
     red = "\x1b[1;31m"
     assert red in on_terminal("list", "--status", "Failed", cwd=shop, color=True)[0]
     assert red not in on_terminal("list", "--status", "Failed", cwd=shop)[0]
+
+
+def test_moments_in_findings_are_those_of_the_terminal(shop: Path):
+    with_moment = r"It waits for event 'approved' since (.*?Z)\."
+    said = re.search(with_moment, ran("show", "order-3", str(shop)).stdout)
+    assert said is not None
+    moment = datetime.fromisoformat(said[1].replace("Z", "+00:00"))
+    local = moment.astimezone(timezone(timedelta(hours=9)))
+    shown = plain(on_terminal("show", "order-3", cwd=shop, columns=250, environ={"TZ": "Asia/Tokyo"})[0])
+    assert f"since {local:%Y-%m-%d %H:%M:%S} (" in shown
 
 
 def test_a_narrow_terminal_folds_and_leaves_nothing_out(shop: Path) -> None:

@@ -154,11 +154,13 @@ def test_another_hub_than_that_of_the_host_is_refused(url: list[str]) -> None:
     assert "serves task hub 'TestHubName', not 'OtherHub'" in result.stderr
 
 
-@pytest.mark.parametrize("code", [[], ["--code", "wrong"]], ids=["none", "wrong"])
-def test_a_key_that_is_missing_or_wrong_is_one_clear_line(guarded: Host, code: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("code", "said"), [([], "wants a key"), (["--code", "wrong"], "refuses this key")], ids=["none", "wrong"]
+)
+def test_a_key_that_is_missing_or_wrong_is_one_clear_line(guarded: Host, code: list[str], said: str) -> None:
     result = azure_durable("list", "--url", f"http://127.0.0.1:{guarded.port}", *code)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "wants a key (401)" in result.stderr
+    assert f"{said} (401)" in result.stderr
     assert "AZURE_DURABLE_CODE" in result.stderr
     assert result.stderr.count("\n") == 1
 

@@ -498,6 +498,7 @@ async def test_every_call_costs_the_requests_that_the_counting_store_counts(
     held = await store.extend_message(held, 0)
     await store.delete_message(await receive_one(store, store.activity_queue))
     await store.message_counts()
+    await store.untaken_counts()
     await store.poison_counts()
     assert sent == {"Queue": store.queue_operations, "Table": store.table_operations}
     assert store.calls["commit"] == 3

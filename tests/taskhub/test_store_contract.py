@@ -174,6 +174,13 @@ async def test_deleting_the_hub_deletes_everything_and_can_be_repeated(store: Ta
     assert await store.message_counts() == {store.instance_queues[0]: 0, store.activity_queue: 0}
 
 
+async def test_the_first_message_for_a_poison_queue_is_no_trouble(
+    store: TaskHubStore, caplog: pytest.LogCaptureFixture
+):
+    await store.put_message(poison_queue(store.activity_queue), "poison")
+    assert caplog.messages == []
+
+
 async def test_what_is_in_poison_queues_is_counted_and_none_is_made_for_it(store: TaskHubStore):
     assert set((await store.poison_counts()).values()) == {0}
     await store.put_message(poison_queue(store.activity_queue), "poison")

@@ -190,13 +190,14 @@ class HubQueues:
                 raise self._translate(error, "Deleting", queue) from error
 
     async def _call(self, queue: str, what: str, call: Callable[[], Awaitable[_Result]]) -> _Result:
-        """Make a call; if the queue was deleted meanwhile, once more with a new one."""
+        """Make a call; once more with a new queue, if it was deleted meanwhile, or is for poison and new."""
         try:
             return await call()
         except answers.TROUBLE as error:
             if not answers.is_gone(error):
                 raise self._translate(error, what, queue) from error
-        logger.warning("Queue %s was deleted while in use; creating it again.", queue)
+        if queue in self._names:
+            logger.warning("Queue %s was deleted while in use; creating it again.", queue)
         await self._create(queue)
         try:
             return await call()
