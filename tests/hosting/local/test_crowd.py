@@ -21,7 +21,7 @@ resource = pytest.importorskip("resource", reason="this system has no limit of f
 
 ROOT = Path(__file__).parent.parent.parent.parent
 FILES = 256
-CALLERS = 1100
+CALLERS = 600
 HALF = b"GET /api/hello HTTP/1.1\r\nHost: localhost\r\nX-Half: "
 APP = """
 import asyncio
@@ -52,7 +52,7 @@ async def hog(req: func.HttpRequest) -> str:
 def host(directory: Path) -> Iterator[str]:
     """A host with few file descriptors, whose log is in the file `log`; gives its address."""
     (directory / "function_app.py").write_text(APP)
-    settings = {"extensions": {"http": {"headersTimeout": "00:00:02"}}}
+    settings = {"extensions": {"http": {"headersTimeout": "00:00:01"}}}
     (directory / "host.json").write_text(json.dumps({"version": "2.0", **settings}))
     limited = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, ({FILES}, {FILES})); "
     limited += "runpy.run_module('azure_durable_py', run_name='__main__', alter_sys=True)"
