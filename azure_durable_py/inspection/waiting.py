@@ -27,6 +27,8 @@ def of_waits(found: Evidence) -> Iterator[Finding]:
                 yield from _activity(found, wait, others)
             case StepKind.retry_delay:
                 yield from _retry(wait)
+            case StepKind.event if _has_come(found, wait):
+                pass  # It was said that it is suspended: it goes on when it is resumed.
             case StepKind.event:
                 yield Finding(
                     "info",
@@ -40,6 +42,17 @@ def of_waits(found: Evidence) -> Iterator[Finding]:
             case _:
                 due = "" if wait.due is None else f" that is due at {moment(wait.due)}"
                 yield Finding("info", f"It waits for a timer{due}.", None)
+
+
+def _has_come(found: Evidence, wait: Waiting) -> bool:
+    """Whether an event that is waited for arrived while the instance is suspended."""
+    suspended = found.joined.suspended
+    if suspended is None or found.look.header.columns.runtime_status != "Suspended":
+        return False
+    return any(
+        step.kind is StepKind.event and step.name.lower() == wait.name.lower() and step.began >= suspended.timestamp
+        for step in found.joined.steps
+    )
 
 
 def _grouped(waits: Sequence[Waiting]) -> Iterator[tuple[Waiting, int]]:

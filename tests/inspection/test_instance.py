@@ -158,6 +158,10 @@ def test_a_suspended_one_says_so_with_the_reason():
         assert found.suspended_since is not None
         assert worst(found).text == "It is suspended since 2026-01-01T00:00:00Z: lunch"
         assert (worst(found).mend or "").startswith("Resume it.")
+        assert len(found.findings) == 2
+        await hub.client.raise_event("x", "answer", 42)
+        await pass_by(seconds=1)
+        assert [finding.text for finding in (await look(hub)).findings] == [worst(found).text]
 
     play(app, scene)
 
@@ -205,6 +209,23 @@ def test_messages_that_no_worker_takes_are_counted():
         assert worst(found).text == (
             "2 messages for it wait since 2026-01-01T00:00:00Z, and no turn has taken them up."
         )
+
+    play(app, scene)
+
+
+@pytest.mark.parametrize("goes", [True, False], ids=["gone", "there"])
+def test_an_activity_whose_worker_is_gone_is_in_nobodys_hands(goes: bool):
+    async def scene(hub: VirtualHub) -> None:
+        await hub.client.start_new("wait_long", "x", 600)
+        await hub.client.wait_for_start("x")
+        await pass_by(seconds=1)
+        if goes:
+            hub.workers[0].kill()
+        await pass_by(minutes=2)
+        told = [finding.text for finding in (await look(hub)).findings]
+        said = "Queue testhub-instances holds a message that is in no worker's hands."
+        assert (said in told) is goes
+        assert told[-1].startswith("It waits for activity 'slow' since 2026-01-01T00:00:00Z: it runs in the worker")
 
     play(app, scene)
 
