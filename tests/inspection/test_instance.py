@@ -221,7 +221,7 @@ def test_an_activity_whose_worker_is_gone_is_in_nobodys_hands(goes: bool):
         await pass_by(seconds=1)
         if goes:
             hub.workers[0].kill()
-        await pass_by(minutes=2)
+        await pass_by(minutes=10)
         told = [finding.text for finding in (await look(hub)).findings]
         said = "Queue testhub-instances holds a message that is in no worker's hands."
         assert (said in told) is goes
