@@ -114,8 +114,10 @@ async def test_every_pattern_completes_though_one_of_two_instances_dies(
     await _waiting_for(other, answers["approval"], {"waitingFor": "team lead", "approvedBy": []})
     await _event(doomed, answers["approval"], "Decision", {"approved": True})
 
+    async with asyncio.timeout(60):
+        while not doomed.delivered:  # Whoever asks first has a message: the website is looked at again and again.
+            await asyncio.sleep(0.05)
     await doomed.kill()
-    assert doomed.delivered
 
     up.set()
     for name, value in (("Packed", "tea"), ("Paid", None), ("Address", "Quay 7")):
