@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from opentelemetry.trace import SpanKind
 
+from azure_durable_py.durable_http import shown_input
 from azure_durable_py.errors import DurableError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
@@ -135,17 +136,20 @@ class TurnSpans:
             case TaskScheduled():
                 name = names.activity(decision.name)
                 attributes = self._attributes(names.ACTIVITY, decision.name)
+                given = shown_input(decision.name, decision.input)
             case SubOrchestrationCreated():
                 name = names.orchestration(decision.name, decision.version)
                 attributes = self._attributes(names.ORCHESTRATION, decision.name, decision.version)
                 attributes[names.TARGET] = decision.instance_id
+                given = decision.input
             case EntityOperationCalled():
                 name = names.operation(decision.instance_id, decision.operation)
                 attributes = self._attributes(names.ENTITY, None)
+                given = decision.input
                 attributes |= {names.OPERATION: names.CALL_ENTITY, names.TARGET: decision.instance_id}
             case _:
                 return
-        attributes |= {names.TASK_ID: decision.id, **self._value(names.INPUT, decision.input), **(more or {})}
+        attributes |= {names.TASK_ID: decision.id, **self._value(names.INPUT, given), **(more or {})}
         yield self._task(name, SpanKind.CLIENT, decision, decision.timestamp, attributes, failure)
 
     def _timer(self, decision: Decision | None) -> Iterator[EndedSpan]:

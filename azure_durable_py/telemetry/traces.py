@@ -15,6 +15,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
+from azure_durable_py.durable_http import shown_input
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import EventRaised, OperationArrived
 from azure_durable_py.observer import (
@@ -94,7 +95,7 @@ class TraceObserver(Observer):
         if run.trace is None:
             return UNOBSERVED
         attributes = names.attributes(names.ACTIVITY, run.name, run.instance_id)
-        attributes |= {names.TASK_ID: run.task_id, **self._value(names.INPUT, run.input)}
+        attributes |= {names.TASK_ID: run.task_id, **self._value(names.INPUT, shown_input(run.name, run.input))}
         return _Running(self, names.activity(run.name), SpanKind.SERVER, attributes, run.trace)
 
     def operation(self, run: OperationRun) -> Observation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,15 @@ def test_a_log_ends_with_its_context(tmp_path: Path) -> None:
     found = json.loads(ran("logs", "a", str(tmp_path), "--json").stdout)
     assert [record["message"] for record in found] == ["inside"]
     assert (tmp_path / ".azure-durable" / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such permissions")
+def test_a_log_is_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_file, "MOST_BYTES", 2_000)
+    with kept_log(tmp_path):
+        for number in range(200):
+            say(f"message {number}", "a")
+    assert {file.stat().st_mode & 0o777 for file in log_files(tmp_path)} == {0o600}
 
 
 def test_a_log_goes_on_after_a_restart(tmp_path: Path) -> None:

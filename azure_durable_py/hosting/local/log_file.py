@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -50,6 +51,11 @@ def kept_log(app_dir: Path) -> Generator[None, None, None]:
 
 class LogFileHandler(RotatingFileHandler):
     """Writes JSON lines to files of bounded size; what cannot be written is left out."""
+
+    def _open(self) -> TextIOWrapper:
+        # Like the hub beside it: what is told of instances is for the owner alone.
+        file = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return os.fdopen(file, "a", encoding="ascii")
 
     def doRollover(self) -> None:  # noqa: N802 - named by `logging`
         try:

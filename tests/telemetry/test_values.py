@@ -1,4 +1,4 @@
-"""Text of anybody's in spans: whatever it is, exporters can write it, and no batch is lost for it."""
+"""What spans show of values: whatever it is, exporters can write it, and of HTTP calls nothing that is secret."""
 
 from __future__ import annotations
 
@@ -55,3 +55,24 @@ def test_no_span_has_text_that_is_no_unicode():
 
 def _texts(attributes: Mapping[str, Any] | None) -> Sequence[str]:
     return [value for value in (attributes or {}).values() if isinstance(value, str)]
+
+
+@app.orchestration_trigger(context_name="context")
+async def calls_out(context: Context) -> int:
+    headers = {"Authorization": "Bearer s3cret"}
+    answer = await context.call_http("POST", "https://api.example/pay?key=s3cret", '"s3cret"', headers)
+    return answer.status_code
+
+
+def test_a_request_is_shown_by_its_method_and_address_alone():
+    async def pays(hub: VirtualHub) -> None:
+        await hub.client.start_new("calls_out", "two")
+        assert (await hub.client.wait_for_completion("two")).output == 200
+
+    async def answer(request: df.DurableHttpRequest) -> df.DurableHttpResponse:
+        return df.DurableHttpResponse(200)
+
+    traced = trace(app, pays, observer={"values": True}, http=answer)
+    shown = [text for span in traced.spans for text in _texts(span.attributes)]
+    assert '{"method": "POST", "uri": "https://api.example/pay?..."}' in shown
+    assert not [text for text in shown if "s3cret" in text]
