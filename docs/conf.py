@@ -20,6 +20,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 import azure_durable_py
+import azure_durable_py.telemetry
 import azure_durable_py.testing
 
 if sys.version_info >= (3, 11):
@@ -28,7 +29,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
-_PUBLIC = (azure_durable_py, azure_durable_py.testing)
+_PUBLIC = (azure_durable_py, azure_durable_py.telemetry, azure_durable_py.testing)
 _MERMAID = ROOT / "node_modules" / "@mermaid-js" / "tiny" / "dist" / "mermaid.tiny.js"
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

@@ -14,11 +14,13 @@ from azure_durable_py.settings import Settings
 __all__ = ["telemetry"]
 
 
-def telemetry(settings: Settings) -> Observer:
+def telemetry(settings: Settings | None = None) -> Observer:
     """The observer that writes spans and metrics to the providers that the app has set up, when it has.
 
-    :param settings: say whether spans are written, and what is in them. Metrics are counted in any case.
+    :param settings: those of a host, which say whether spans are written, and what is in them (default: those of an
+        app that says nothing). Metrics are counted in any case.
     """
+    settings = settings or Settings()
     try:
         from azure_durable_py.telemetry.metrics import MetricsObserver
         from azure_durable_py.telemetry.traces import TraceObserver
