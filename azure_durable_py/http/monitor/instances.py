@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from azure_durable_py.client.client import DurableOrchestrationClient
@@ -129,9 +129,7 @@ class InstanceViews:
             "failure": shown_failure(found.failure),
         }
         whole = values and len(found.steps) <= MOST_WHOLE
-        steps = lambda: [  # noqa: E731
-            shown_step(at, step, values=values, whole=whole) for at, step in enumerate(found.steps, skip)
-        ]
+        steps = (shown_step(at, step, values=values, whole=whole) for at, step in enumerate(found.steps, skip))
         return _answer_once(told, "steps", steps, tag, call)
 
     async def history(self, call: AdmittedCall) -> HttpAnswer:
@@ -147,7 +145,7 @@ class InstanceViews:
             "problem": look.problem or look.damage or look.newer or None,
         }
         whole = len(page) <= MOST_WHOLE
-        events = lambda: [shown_event(at, event, whole=whole) for at, event in enumerate(page, skip)]  # noqa: E731
+        events = (shown_event(at, event, whole=whole) for at, event in enumerate(page, skip))
         return _answer_once(told, "events", events, _tag(seen, skip, limit, "history"), call)
 
     async def _seen(self, instance_id: str) -> Seen:
@@ -222,14 +220,12 @@ def _tag(seen: Seen, *asked: object) -> str:
     return f'W/"{hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:32]}"'
 
 
-def _answer_once(
-    told: Mapping[str, Any], name: str, items: Callable[[], Sequence[Any]], tag: str, call: AdmittedCall
-) -> HttpAnswer:
+def _answer_once(told: Mapping[str, Any], name: str, items: Iterable[Any], tag: str, call: AdmittedCall) -> HttpAnswer:
     """An answer with many items, which are not made for who has them already."""
     known = call.header("if-none-match")
     if is_known(tag, known):
         return tagged_answer("", tag, known)
-    text = json.dumps({**told, name: items()}, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps({**told, name: list(items)}, ensure_ascii=False, separators=(",", ":"))
     return tagged_answer(text, tag, known)
 
 
