@@ -16,7 +16,8 @@ _KIND_WORDS = {
     "event_sent": "event sent",
     "sub_orchestration": "sub-orchestration",
     "entity_call": "entity call",
-    "entity_signal": "signal",
+    "entity_signal": "entity signal",
+    "http": "HTTP call",
 }
 
 

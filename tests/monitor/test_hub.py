@@ -73,12 +73,12 @@ async def test_entities_are_listed_with_lock_and_backlog(host: RunningHost, open
         "backlogEntries": backlog,
     }
     page = await open_page(f"{host.url}#/entities")
-    held = page.get_by_role("row", name="held")
+    held = page.get_by_role("row", name="counter held")
     await expect(held.get_by_role("link", name="order-1")).to_be_visible()
     await expect(held).to_contain_text("3")
     await held.get_by_role("link", name="held").click()
     await expect(page.get_by_role("group", name="State")).to_contain_text("4,")
-    await expect(page.get_by_role("region", name="Operations that wait")).to_contain_text("add")
+    await expect(page.get_by_role("region", name="Operations held back")).to_contain_text("add")
     await expect(page.locator(".head")).to_contain_text("order-1")
 
 

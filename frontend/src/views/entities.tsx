@@ -65,7 +65,7 @@ export function Entities() {
                                 <th scope="col">Last operation</th>
                                 <th scope="col">Locked by</th>
                                 <th scope="col" class="number">
-                                    Waiting operations
+                                    Held back
                                 </th>
                             </tr>
                         </thead>
@@ -89,7 +89,7 @@ export function Entities() {
                                             <span class="none">–</span>
                                         )}
                                     </td>
-                                    <td class="number" data-label="Waiting operations">
+                                    <td class="number" data-label="Held back">
                                         {row.backlog.toLocaleString()}
                                     </td>
                                 </tr>

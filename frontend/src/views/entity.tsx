@@ -59,7 +59,7 @@ export function EntityView({ name, key_ }: { name: string; key_: string }) {
                             <dd>{data.lock ? <InstanceLink id={data.lock} /> : "nobody"}</dd>
                         </div>
                         <div>
-                            <dt>Waiting operations</dt>
+                            <dt>Held back</dt>
                             <dd>{data.backlog.toLocaleString()}</dd>
                         </div>
                     </dl>
@@ -81,7 +81,7 @@ export function EntityView({ name, key_ }: { name: string; key_: string }) {
                     </Panel>
                     {data.backlog > 0 && (
                         <Panel
-                            title="Operations that wait"
+                            title="Operations held back"
                             id="backlog-title"
                             side={<span class="muted">{count(data.backlog, "operation")}</span>}
                         >
