@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 
 from azure_durable_py.inspection.evidence import A_WHILE, RUNS, Evidence
 from azure_durable_py.inspection.report import REPAIR, Finding, Waiting
 from azure_durable_py.inspection.steps import StepKind
+from azure_durable_py.logs.awaited import is_slip
 from azure_durable_py.wording import failure_and_cause, moment
 
-_ALIKE = 0.75
 _MOST_NAMES = 50
 
 
@@ -197,17 +196,13 @@ def misspelled(found: Evidence) -> Iterator[Finding]:
         step.name: step.began for step in found.joined.steps if step.kind is StepKind.event and step.ended is not None
     }
     for name, at in list(arrived.items())[-_MOST_NAMES:]:
-        wanted = next((each for each in state.awaited if _almost(each.lower(), name.lower())), None)
+        wanted = next((each for each in state.awaited if is_slip(each, name)), None)
         if wanted is not None:
             yield Finding(
                 "warning",
                 f"Event {name!r} arrived at {moment(at)}, and {wanted!r} is waited for.",
                 f"Should it have been {wanted!r}? Then raise it by that name.",
             )
-
-
-def _almost(wanted: str, given: str) -> bool:
-    return wanted != given and SequenceMatcher(None, wanted, given).ratio() >= _ALIKE
 
 
 def unknown_wait(found: Evidence) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from azure_durable_py.logs import entities, orchestrations, storage, tasks
+from azure_durable_py.logs.awaited import AwaitedEvents
 from azure_durable_py.observer import (
     UNOBSERVED,
     ActivityRun,
@@ -26,12 +27,14 @@ class Log(Observer):
     """
 
     def __init__(self) -> None:
+        self._waits = AwaitedEvents()
         self.watches_storage = storage.logger.isEnabledFor(logging.DEBUG)
 
     def turn(self, taken: TurnTaken) -> None:
         """What became of an orchestration."""
         tasks.tell_failed_attempts(taken)
         orchestrations.tell_turn(taken)
+        self._waits.tell(taken)
         tasks.tell_never_awaited(taken)
 
     def entity_turn(self, taken: EntityTurnTaken) -> None:

@@ -150,9 +150,6 @@ def _tell_all(taken: TurnTaken, extra: dict[str, Any]) -> None:
         _listed(taken.decided),
         extra=extra,
     )
-    if taken.waits_for and taken.end is None:
-        names = ", ".join(map(repr, taken.waits_for))
-        logger.debug("Instance %r waits for the event %s.", taken.instance_id, names, extra=extra)
 
 
 MOST_EVENTS = 8

@@ -92,7 +92,7 @@ def test_what_is_wrong_with_each_instance_is_found_on_the_console(tmp_path: Path
     assert one(rf"{charge} 3 of 3").endswith("No attempt is left.")
     one(r"^ERROR .*'retried-1' of 'retried' failed after .*ConnectionError")
     # The one that waits.
-    one(r"^INFO .*Instance 'slow-1' of 'slow' has a timer for .*Z, in 30 days\.$")
+    one(r"^INFO .*Instance 'slow-1' of 'slow' has a timer for .*Z, in 30 d\.$")
     # The one with a wrong name in it.
     assert "Did you mean 'charge'?" in one(r"^WARNING .*Activity 'chargee' of instance 'misspelled-1' failed")
     # Nothing that commands the terminal, and no word about looking.
