@@ -128,6 +128,11 @@ def _opened(output: Path | None) -> Generator[IO[str], None, None]:
         yield sys.stdout
         sys.stdout.flush()
         return
+    if output.exists() and not output.is_file():
+        # A device or a pipe is written to. It must not give way to a file of its name.
+        with output.open("w", encoding="ascii", newline="\n") as stream:
+            yield stream
+        return
     part = output.with_name(f"{output.name}.part")
     with part.open("w", encoding="ascii", newline="\n") as stream:
         yield stream

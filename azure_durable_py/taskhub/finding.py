@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from azure_durable_py.errors import SettingsError
 from azure_durable_py.settings import DEFAULT_CONNECTION, Settings
-from azure_durable_py.taskhub.storage import ACCEPTED, DATA_DIR, has_connection
+from azure_durable_py.taskhub.storage import ACCEPTED, DATA_DIR, has_connection, shown_spec
 
 if TYPE_CHECKING:
     from azure_durable_py.taskhub.azure.connections import StorageConnection
@@ -90,6 +90,7 @@ def _connection(spec: str, app_settings: Mapping[str, str]) -> StorageConnection
         return StorageConnection.from_settings(DEFAULT_CONNECTION, {DEFAULT_CONNECTION: "UseDevelopmentStorage=true"})
     if not has_connection(spec, app_settings):
         raise SettingsError(
-            f"There is no storage {spec!r}: it is not the name of an app setting that is set. Accepted: {ACCEPTED}."
+            f"There is no storage {shown_spec(spec)}: it is not the name of an app setting that is set. Accepted: "
+            f"{ACCEPTED}."
         )
     return StorageConnection.from_settings(spec, app_settings)

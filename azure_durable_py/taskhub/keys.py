@@ -11,9 +11,9 @@ import logging
 from collections.abc import Callable, Iterable
 
 from azure_durable_py.clock import Clock
-from azure_durable_py.errors import ConcurrencyConflictError, StorageError
+from azure_durable_py.errors import ConcurrencyConflictError, InvalidRequestError, StorageError
 from azure_durable_py.taskhub.keyring import Keyring
-from azure_durable_py.taskhub.protocol import HubInfo, TaskHubStore
+from azure_durable_py.taskhub.protocol import CorruptRowError, HubInfo, TaskHubStore
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 FRESH_SECONDS = 30.0
@@ -133,7 +133,7 @@ class HubKeys:
             after = change(before)
             if stored is not None and after is before:
                 return self._know(after)
-            body = after.encode()
+            body = _readable(after)
             try:
                 await self._reliable.save_keys(body, None if stored is None else stored.etag)
             except ConcurrencyConflictError:
@@ -151,3 +151,19 @@ class HubKeys:
         self._read_at = self._clock.monotonic()
         self._fresh_until = self._read_at + FRESH_SECONDS
         return ring
+
+
+def _readable(ring: Keyring) -> bytes:
+    """The record of a ring that every host will be able to read: one that none could would end them all.
+
+    :raises InvalidRequestError: a name in it is none that can be stored.
+    """
+    body = ring.encode()
+    try:
+        Keyring.decode(body)
+    except CorruptRowError:
+        raise InvalidRequestError(
+            "The keys of the task hub cannot be kept so, and stay as they were: a name or an id in the change cannot "
+            "be stored. Is it Unicode text?"
+        ) from None
+    return body

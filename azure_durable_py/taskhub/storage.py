@@ -74,9 +74,15 @@ def open_store(spec: str, settings: Settings, app_settings: Mapping[str, str], a
                 "give another storage, such as --storage sqlite."
             )
         raise SettingsError(
-            f"There is no storage {spec!r}: it is not the name of an app setting that is set. Accepted: {ACCEPTED}."
+            f"There is no storage {shown_spec(spec)}: it is not the name of an app setting that is set. Accepted: "
+            f"{ACCEPTED}."
         )
     return store_from_settings(replace(settings, connection_name=spec), app_settings)
+
+
+def shown_spec(spec: str) -> str:
+    """What somebody named as a storage, for messages; a connection string, which has a key in it, is not shown."""
+    return "(a connection string)" if ";" in spec or "=" in spec else repr(spec)
 
 
 def data_dir(app_dir: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,15 @@ def test_a_reader_that_goes_away_ends_the_export_quietly(app_dir: Path) -> None:
     command = f"{sys.executable} -m azure_durable_py export {app_dir} | head -c 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == ("{", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes with names")
+def test_what_is_no_file_is_written_to_and_stays_what_it_is(app_dir: Path) -> None:
+    pipe = app_dir / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        result = export(app_dir, "--output", str(pipe))
+        read, _ = reader.communicate(timeout=60)
+    assert result.exit_code == 0
+    assert pipe.is_fifo()
+    assert read == export(app_dir).stdout != ""

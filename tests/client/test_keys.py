@@ -109,6 +109,16 @@ async def test_links_of_what_is_no_orchestration_are_not_revoked(client: Durable
         await client.keys.revoke_links("@counter@a")
 
 
+async def test_what_nobody_could_read_again_is_not_kept(client: DurableOrchestrationClient):
+    for change in (
+        client.keys.revoke_links("half a pair \udcff"),
+        client.keys.set("function/half\udcff", "a-key-from-a-vault"),
+    ):
+        with pytest.raises(InvalidRequestError, match="stay as they were"):
+            await change
+    assert [key.name for key in await client.keys.list()] == list(FIRST)
+
+
 def test_the_sync_client_has_the_same_keys():
     names = [name for name, _ in inspect.getmembers(KeyClient, inspect.isfunction) if not name.startswith("_")]
     assert names == ["get", "list", "revoke", "revoke_links", "rotate", "set"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from azure_durable_py.errors import SettingsError
 from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.finding import own_hub
 from azure_durable_py.taskhub.storage import default_storage, open_store
 
 SETTINGS = Settings(hub_name="MyHub")
@@ -78,3 +80,15 @@ def test_a_connection_named_in_host_json_is_never_replaced_by_sqlite(tmp_path: P
     assert default_storage(settings, {}) == "Other"
     with pytest.raises(SettingsError, match=r"host.json asks for the connection 'Other'"):
         open_store("Other", settings, {}, tmp_path)
+
+
+def test_a_connection_string_that_is_given_in_place_of_its_name_is_not_shown(tmp_path: Path) -> None:
+    given = "DefaultEndpointsProtocol=https;AccountName=acc;AccountKey=c2VjcmV0"
+    for look in (lambda: open_store(given, SETTINGS, {}, tmp_path), lambda: asyncio.run(_own(given, tmp_path))):
+        with pytest.raises(SettingsError, match="There is no storage") as raised:
+            look()
+        assert "c2VjcmV0" not in str(raised.value)
+
+
+async def _own(given: str, directory: Path) -> None:
+    await own_hub(given, SETTINGS, {}, directory)
