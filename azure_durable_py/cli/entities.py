@@ -128,7 +128,8 @@ def list_entities(
         out.json([_entity_json(item, with_state=state) for item in found])
         return
     columns = (*_COLUMNS, "STATE") if state else _COLUMNS
-    out.table(columns, [_row(item, with_state=state) for item in found], empty="There are no such entities.")
+    none = "There are no such entities." + ("" if empty else " --empty lists those without a state, too.")
+    out.table(columns, [_row(item, with_state=state) for item in found], empty=none)
     if more:
         out.note(f"These are the first {len(found)}. --top N shows more.")
 

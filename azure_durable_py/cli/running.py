@@ -26,7 +26,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 class _WarningFormatter(logging.Formatter):
-    """What went wrong, in one line."""
+    """What the engine tells of, in one line. `Error:` is for a command that did not work; this one may go on."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return f"{record.levelname.capitalize()}: {escaped(one_line(record.getMessage(), _MOST_CHARS))}"
+        return f"Warning: {escaped(one_line(record.getMessage(), _MOST_CHARS))}"

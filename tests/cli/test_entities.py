@@ -65,7 +65,7 @@ def test_a_signal_may_be_for_later(workshop: Workshop, where: tuple[str, ...]) -
     assert (told["operation"], told["at"] is not None) == ("add", True)
     listed = ("entities", "list", *workshop.hub, "--name", "Counter", "--prefix", key)
     until(lambda: f"@counter@{key}" in ran(*listed, "--empty").stdout, 30, "it has arrived")
-    assert ran(*listed).stderr == "There are no such entities.\n"
+    assert ran(*listed).stderr == "There are no such entities. --empty lists those without a state, too.\n"
 
 
 def test_who_holds_the_lock_is_shown(workshop: Workshop, where: tuple[str, ...]) -> None:
