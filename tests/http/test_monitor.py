@@ -239,6 +239,9 @@ def test_an_instance_is_told_with_what_can_be_done():
         await browser.hub.client.wait_for_completion("z")
         found = await browser.data("instances/z")
         assert found["failure"]["innerFailure"]["errorType"] == "ValueError"
+        frames = [line for line in found["failure"]["stackTrace"].splitlines() if line.startswith('  File "')]
+        assert frames
+        assert all("azure_durable_py/" not in frame for frame in frames), "the frames of the engine are left out"
         assert found["findings"][0]["level"] == "error"
         assert found["can"]["rewind"] is True
         assert (await browser("/api/instances/nobody")).status_code == 404

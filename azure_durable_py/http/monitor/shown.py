@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
+from azure_durable_py import wording
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.durable_http import shown_input
 from azure_durable_py.failures import FailureDetails
@@ -36,16 +37,30 @@ def shown_value(value: Value) -> dict[str, Any] | None:
 
 
 def shown_failure(failure: FailureDetails | None, *, whole: bool = True) -> dict[str, Any] | None:
-    """A failure, as the page shows it.
+    """A failure as people read it: of its stack, the frames in the app's own code. Histories have the whole.
 
     :param whole: with its stack trace and causes.
     """
     if failure is None:
         return None
-    told = failure_as_json(failure)
     if whole:
-        return told
-    return {**told, "message": failure.message[:MOST_INLINE], "stackTrace": None, "innerFailure": None}
+        return failure_as_json(_readable(failure))
+    return {
+        **failure_as_json(failure),
+        "message": failure.message[:MOST_INLINE],
+        "stackTrace": None,
+        "innerFailure": None,
+    }
+
+
+def _readable(failure: FailureDetails) -> FailureDetails:
+    inner = failure.inner_failure
+    return replace(
+        failure,
+        message=wording.short_names(failure.message),
+        stack_trace=wording.stack(failure) or None,
+        inner_failure=None if inner is None else _readable(inner),
+    )
 
 
 def shown_step(index: int, step: Step, *, values: bool, whole: bool) -> dict[str, Any]:
@@ -85,7 +100,7 @@ def shown_event(index: int, event: Event, *, whole: bool) -> dict[str, Any]:
         if field.name in _VALUES:
             told[field.name] = shown_value(event_value(event, field.name))
         elif isinstance(value, FailureDetails):
-            told[field.name] = shown_failure(value, whole=whole)
+            told[field.name] = failure_as_json(value) if whole else shown_failure(value, whole=False)
         elif field.name == "carried":
             told[field.name] = [shown_event(at, each, whole=whole) for at, each in enumerate(value)]
         else:
