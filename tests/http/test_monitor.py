@@ -241,7 +241,7 @@ def test_an_instance_is_told_with_what_can_be_done():
         assert found["failure"]["innerFailure"]["errorType"] == "ValueError"
         stack = found["failure"]["innerFailure"]["stackTrace"]
         frames = [line for line in stack.splitlines() if line.startswith('  File "')]
-        assert frames
+        assert frames, stack
         assert all("tests/inspection/showing.py" in frame for frame in frames), "the frames of the engine are left out"
         assert found["findings"][0]["level"] == "error"
         assert found["can"]["rewind"] is True

@@ -91,6 +91,7 @@ class InstanceViews:
         for left_out in ("large", "backlogSize", "backlog"):
             del told[left_out]
         return told | {
+            "failure": shown_failure(inspection.failure),
             "customStatus": shown_value(inspection.custom_status),
             "input": shown_value(_kept(columns.input, columns.input_payload)),
             "output": shown_value(_kept(columns.output, columns.output_payload)),
