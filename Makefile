@@ -78,7 +78,7 @@ coverage: $(VENV_READY) $(NODE_READY) ## run the whole test suite and show the l
 
 .PHONY: gate
 gate: $(VENV_READY) $(NODE_READY) ## run all but what searches many schedules of the same code, and refuse too little coverage
-	@$(COVERAGE_CORE) $(VENV)/bin/python -m pytest --cov --cov-report=term \
+	@$(COVERAGE_CORE) $(VENV)/bin/python -m pytest -n $(TEST_JOBS) --cov --cov-report=term \
 	  --ignore=tests/simulation --ignore=tests/model --ignore=tests/mutants --ignore=tests/chaos $(UNTRACED) $(PYTEST_ARGS)
 
 .PHONY: lint
