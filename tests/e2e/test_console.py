@@ -36,6 +36,12 @@ def charge(amount: str) -> str:
 async def slow(context):
     await context.create_timer(timedelta(days=30))
 
+@app.route(route="forgetful", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def forgetful(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+    client.start_new("slow")
+    return func.HttpResponse("started?")
+
 @app.orchestration_trigger(context_name="context")
 async def misspelled(context):
     await context.call_activity("chargee", "5 EUR")
@@ -98,6 +104,21 @@ def test_what_is_wrong_with_each_instance_is_found_on_the_console(tmp_path: Path
     # Nothing that commands the terminal, and no word about looking.
     assert "\x1b" not in host.log
     assert [line for line in said if "GET" in line] == [one("GET .*/instances/nobody -> 404")]
+
+
+def test_a_start_that_was_not_awaited_is_told_with_its_place_and_the_mend(tmp_path: Path):
+    host = Host(app_in(tmp_path), "memory")
+    host.start()
+    try:
+        assert host.post("/api/forgetful", None).status == 200
+        until(lambda: "never awaited" in host.log, 20, "it is told")
+    finally:
+        host.stop()
+    [told] = [line for line in lines(host) if "never awaited" in line]
+    assert told.startswith("WARNING")
+    line = APP.splitlines().index('    client.start_new("slow")') + 1
+    assert f"function_app.py:{line}: RuntimeWarning: coroutine 'DurableOrchestrationClient.start_new' was" in told
+    assert told.endswith("Nothing of it was done: write `await` before the call.")
 
 
 def test_an_instance_of_a_version_that_may_not_run_says_so(tmp_path: Path):

@@ -102,8 +102,19 @@ def configure_logging(level: int, log_format: str = "text", service: str = "azur
             handler.setFormatter(LineFormatter(wants_color(sys.stderr)))
         logging.root.addHandler(handler)
         logging.root.setLevel(level)
+        logging.captureWarnings(True)
+        logging.getLogger("py.warnings").addFilter(_with_mend)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _with_mend(record: logging.LogRecord) -> bool:
+    """Have a warning of the interpreter be one line, which names what to do where a call was not awaited."""
+    said = record.getMessage().split("\n", 1)[0]
+    if said.endswith("was never awaited"):
+        said = f"{said}. Nothing of it was done: write `await` before the call."
+    record.msg, record.args = said, ()
+    return True
 
 
 def _table(rows: list[tuple[str, str]], color: bool) -> list[str]:
