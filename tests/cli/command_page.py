@@ -23,6 +23,7 @@ _VARIES = (
     (re.compile(r"(testhubname-instances +instances +)\d+"), r"\1..."),
     (re.compile(r"[^\s\"(]*/shop\b"), ".../shop"),
 )
+_POINTERS = re.compile(r"^[ ~^]*\^[ ~^]*\n", re.MULTILINE)
 _SPINNER = re.compile(r"^[\u2800-\u28ff].*\n", re.MULTILINE)
 
 
@@ -37,7 +38,12 @@ def run(command: str, app_dir: Path, programs: Path) -> str:
     shown, _ = shop.on_terminal(
         "-c", command, cwd=app_dir, columns=110, environ=environ, program=("/bin/bash", "--norc")
     )
-    return _SPINNER.sub("", shop.plain(shown).replace("\r", "")).strip("\n")
+    return _bare(_SPINNER.sub("", shop.plain(shown).replace("\r", "")))
+
+
+def _bare(shown: str) -> str:
+    """Without the lines that point at a part of the code, which stacks have from Python 3.11 on."""
+    return _POINTERS.sub("", shown.strip("\n") + "\n").strip("\n")
 
 
 @contextmanager
@@ -60,7 +66,7 @@ def install(directory: Path) -> Path:
 
 def pattern(shown: str) -> re.Pattern[str]:
     """What a page shows, with `...` for anything; how columns are spaced does not matter."""
-    lines = [re.sub(r"(\\ )+|─+", lambda _: r"[ ─]+", re.escape(line)) for line in shown.strip("\n").split("\n")]
+    lines = [re.sub(r"(\\ )+|─+", lambda _: r"[ ─]+", re.escape(line)) for line in _bare(shown).split("\n")]
     text = r"\n".join(lines).replace(r"\.\.\.[ ─]+ago", r"(?:.*[ ─]+ago|now)")
     return re.compile(text.replace(r"\.\.\.", ".*"), re.DOTALL if "\n...\n" in f"\n{shown}\n" else 0)
 
