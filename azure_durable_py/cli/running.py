@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from azure_durable_py.escaping import escaped
@@ -22,7 +24,37 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         handler.setLevel(logging.WARNING)
         handler.setFormatter(_WarningFormatter())
         logging.root.addHandler(handler)
-    return asyncio.run(work)
+    return asyncio.run(_interruptible(work))
+
+
+if sys.version_info >= (3, 11):
+
+    async def _interruptible(work: Coroutine[Any, Any, T]) -> T:
+        """Have Ctrl+C cancel the work: `asyncio.run` itself sees to that."""
+        return await work
+
+else:
+
+    async def _interruptible(work: Coroutine[Any, Any, T]) -> T:
+        """Have Ctrl+C cancel the work: else it strikes wherever the code is."""
+        import asyncio
+        import signal
+
+        task, interrupted = asyncio.ensure_future(work), False
+
+        def interrupt() -> None:
+            nonlocal interrupted
+            interrupted = True
+            task.cancel()
+
+        with suppress(NotImplementedError):  # On Windows.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if interrupted:
+                raise KeyboardInterrupt from None
+            raise
 
 
 class _WarningFormatter(logging.Formatter):
