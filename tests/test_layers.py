@@ -52,6 +52,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "signatures",
             "stand_in",
             "status",
+            "telling",
             "times",
             "token_sources",
             "trace_context",

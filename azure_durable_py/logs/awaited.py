@@ -6,14 +6,13 @@ Owns that a wait is told once, however often the instance is replayed or goes ro
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from difflib import SequenceMatcher
 
 from azure_durable_py.history.events import EventRaised
 from azure_durable_py.observer import TurnTaken
+from azure_durable_py.telling import Told
 
 logger = logging.getLogger("azure_durable_py.orchestration")
-MOST_KNOWN = 10_000
 ALIKE = 0.75
 """How much a name has to be like another one, from 0 to 1, to be taken for a slip."""
 
@@ -25,10 +24,10 @@ def is_slip(wanted: str, given: str) -> bool:
 
 
 class AwaitedEvents:
-    """The waits that were told. It forgets those of long ago."""
+    """Tells of the waits of instances, each once."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._told = Told()
 
     def tell(self, taken: TurnTaken) -> None:
         """Tell of the events that an instance waits for since this turn, and of what came by a name like theirs."""
@@ -36,7 +35,7 @@ class AwaitedEvents:
             return
         extra = {"instance_id": taken.instance_id, "orchestrator": taken.name}
         for name in taken.waits_for:
-            if self._is_new(taken.instance_id, name):
+            if self._told.is_new(taken.instance_id, name):
                 logger.info(
                     "Instance %r of %r waits for the event %r.", taken.instance_id, taken.name, name, extra=extra
                 )
@@ -52,12 +51,3 @@ class AwaitedEvents:
                         wanted,
                         extra=extra,
                     )
-
-    def _is_new(self, instance_id: str, name: str) -> bool:
-        key = (instance_id, name)
-        if key in self._known:
-            return False
-        self._known[key] = None
-        if len(self._known) > MOST_KNOWN:
-            self._known.popitem(last=False)
-        return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -25,13 +24,11 @@ from azure_durable_py.history.events import (
 from azure_durable_py.observer import ActivityRun, Observation, TurnTaken
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.telling import GoingOn
 
 logger = logging.getLogger("azure_durable_py.task")
 MOST_NAMED = 10
 """How many of what was never awaited a line names."""
-FIRST_TOLD_AFTER = 60.0
-"""Seconds after which it is told that an activity still runs; then each time when it runs for twice as long."""
-LONGEST_UNTOLD = 3600.0
 
 
 def tell_failed_attempts(taken: TurnTaken) -> None:
@@ -136,13 +133,9 @@ class ActivityLine(Observation):
 
     def __init__(self, run: ActivityRun) -> None:
         self._run = run
-        self._loop = asyncio.get_running_loop()
-        self._begun = self._loop.time()
-        self._told = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._lasting = GoingOn(self._still_running)
 
     def __enter__(self) -> Observation:
-        self._timer = self._loop.call_later(FIRST_TOLD_AFTER, self._still_running)
         if self._run.tries:
             logger.warning(
                 "%s begins again: it was begun %s before, and did not end. The process may have died with it.",
@@ -156,25 +149,22 @@ class ActivityLine(Observation):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         del kind, error, trace
-        if self._timer is not None:
-            self._timer.cancel()
+        self._lasting.stop()
 
     def ended(self, result: str | None, failure: FailureDetails | None) -> None:
         """It has come to its end."""
         del result
         logger.log(
-            logging.INFO if self._told else logging.DEBUG,
+            logging.INFO if self._lasting.is_told else logging.DEBUG,
             "%s %s after %s.",
             self._what,
             "completed" if failure is None else "failed",
-            wording.duration(self._loop.time() - self._begun),
+            wording.duration(self._lasting.passed),
             extra=self._names,
         )
 
-    def _still_running(self) -> None:
-        self._told = self._loop.time() - self._begun
-        self._timer = self._loop.call_later(min(self._told, LONGEST_UNTOLD), self._still_running)
-        logger.info("%s has been running for %s.", self._what, wording.duration(self._told), extra=self._names)
+    def _still_running(self, passed: float) -> None:
+        logger.info("%s has been running for %s.", self._what, wording.duration(passed), extra=self._names)
 
     @property
     def _what(self) -> str:

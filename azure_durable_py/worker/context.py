@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,6 +14,7 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import Target
 from azure_durable_py.taskhub.outgoing import RunActivity, Sender
+from azure_durable_py.telling import Told
 from azure_durable_py.worker.activities.runner import SyncRunner, run_in_thread
 from azure_durable_py.worker.instance.sessions import Sessions
 from azure_durable_py.worker.intake.delivery import Delivery, Holder
@@ -67,23 +67,6 @@ class Activities(Protocol):
         :param again: whether it may have been begun before at all.
         """
         ...
-
-
-class Told:
-    """What people were told by this worker, and would be told again at each delivery. It forgets what is long ago."""
-
-    def __init__(self, most: int = 10_000) -> None:
-        self._most = most
-        self._known: OrderedDict[tuple[str, ...], None] = OrderedDict()
-
-    def is_new(self, *what: str) -> bool:
-        """Whether this was not told before; it is known from now on."""
-        if what in self._known:
-            return False
-        self._known[what] = None
-        if len(self._known) > self._most:
-            self._known.popitem(last=False)
-        return True
 
 
 @dataclass(slots=True)
