@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.settings import Settings
+from azure_durable_py.testing.apps import App
 from azure_durable_py.testing.scripted_http import AnswerHttp
-from azure_durable_py.testing.virtual_hub import EPOCH, App, VirtualHub
+from azure_durable_py.testing.virtual_hub import EPOCH, VirtualHub
 from azure_durable_py.testing.virtual_time import PATIENCE, run_virtual
 
 T = TypeVar("T")

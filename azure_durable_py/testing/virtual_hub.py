@@ -15,16 +15,16 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from azure_durable_py.app import Blueprint, DFApp, PlainApp, adopted
+from azure_durable_py.app import DFApp
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Clock, Ids, loop_clock
 from azure_durable_py.logs.log import Log
 from azure_durable_py.observer import NOBODY, Observer
 from azure_durable_py.observers import joined
-from azure_durable_py.registry import Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import TaskHubStore
+from azure_durable_py.testing.apps import App, registry_of, whole_app
 from azure_durable_py.testing.scripted_http import AnswerHttp, ScriptedTransport
 from azure_durable_py.testing.store import VirtualClient, VirtualStore
 from azure_durable_py.testing.virtual_time import Process, VirtualTimeLoop
@@ -33,7 +33,6 @@ from azure_durable_py.times import UTC
 from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.worker import Worker
 
-App: TypeAlias = PlainApp | Blueprint | Registry
 Wrap: TypeAlias = Callable[[Any], Any]
 """Puts a store around a store."""
 
@@ -124,7 +123,7 @@ class VirtualHub:
         self._observer = joined(Log(), observer)
         self._seed = seed
         self._begin_with = workers
-        self._app = _app_of(app)
+        self._app = whole_app(app)
         self._waits = Waits()
         self._left = AsyncExitStack()
         self._names = 0
@@ -133,7 +132,7 @@ class VirtualHub:
         self._memory = VirtualStore(self.settings, self.clock, self._ids("store"))
         self.store: TaskHubStore = self._memory if wrap is None else wrap(self._memory)
         self.task_hub = TaskHub(self.store, self.clock, self._ids("client"), observer=self._observer)
-        self.registry = _registry_of(self._app)
+        self.registry = registry_of(self._app)
         self.client: DurableOrchestrationClient = VirtualClient(
             self.task_hub, self.settings, self.registry, self._memory
         )
@@ -197,7 +196,7 @@ class VirtualHub:
         store = self.store if wrap is None else wrap(self.store)
         hub = TaskHub(store, clock or self.clock, self._ids(name), observer=self._observer)
         await hub.open()
-        registry = self._waits.observed(self.registry if app is None else _registry_of(_app_of(app)))
+        registry = self._waits.observed(self.registry if app is None else registry_of(app))
         chosen = self.settings if settings is None else _told_of_messages(settings)
         given: dict[str, Any] = {
             "run_sync": run_inline,
@@ -225,17 +224,3 @@ class VirtualHub:
 def _told_of_messages(settings: Settings) -> Settings:
     # The store tells of messages. A worker that looked all the same would make months of waiting long.
     return replace(settings, max_queue_polling_interval=math.inf)
-
-
-def _app_of(app: App) -> DFApp | Registry:
-    if isinstance(app, Registry):
-        return app
-    if isinstance(app, PlainApp):
-        return adopted(app)
-    whole = DFApp()
-    whole.register_functions(app)
-    return whole
-
-
-def _registry_of(app: DFApp | Registry) -> Registry:
-    return app if isinstance(app, Registry) else app.registry
