@@ -98,7 +98,8 @@ class VirtualHub:
     `registry` is what the app declares, `settings` what all of them work with.
 
     :param app: what workers run. Its client bindings, whichever hub they name, get this hub's client.
-    :param settings: as from host.json. How often an idle queue is looked at is of no account: workers are told.
+    :param settings: as from host.json. How often an idle queue is looked at is of no account: workers are told. So is
+        how long an idle orchestration stays in memory: it stays.
     :param seed: decides random ids and jitter; another one is another run.
     :param epoch: the UTC time at which the run begins.
     :param workers: how many workers to start with.
@@ -127,7 +128,7 @@ class VirtualHub:
         self._waits = Waits()
         self._left = AsyncExitStack()
         self._names = 0
-        self.settings = _told_of_messages(settings or _SETTINGS)
+        self.settings = _at_virtual_time(settings or _SETTINGS)
         self.clock: Clock = loop_clock(epoch)
         self._memory = VirtualStore(self.settings, self.clock, self._ids("store"))
         self.store: TaskHubStore = self._memory if wrap is None else wrap(self._memory)
@@ -197,7 +198,7 @@ class VirtualHub:
         hub = TaskHub(store, clock or self.clock, self._ids(name), observer=self._observer)
         await hub.open()
         registry = self._waits.observed(self.registry if app is None else registry_of(app))
-        chosen = self.settings if settings is None else _told_of_messages(settings)
+        chosen = self.settings if settings is None else _at_virtual_time(settings)
         given: dict[str, Any] = {
             "run_sync": run_inline,
             "repair": False,
@@ -221,6 +222,7 @@ class VirtualHub:
         return await told(self.client, self._waits)
 
 
-def _told_of_messages(settings: Settings) -> Settings:
-    # The store tells of messages. A worker that looked all the same would make months of waiting long.
-    return replace(settings, max_queue_polling_interval=math.inf)
+def _at_virtual_time(settings: Settings) -> Settings:
+    # The store tells of messages: a worker that looked all the same would make months of waiting long. And whoever
+    # waits for an hour has done so at once, so that nothing is to be had from forgetting him and replaying him again.
+    return replace(settings, max_queue_polling_interval=math.inf, extended_session_idle_timeout=math.inf)

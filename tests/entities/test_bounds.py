@@ -37,7 +37,7 @@ def test_a_signal_costs_three_queue_and_three_table_operations():
         await game.start()
         await game.client.signal_entity(COUNTER, "add")
         await game.at_rest()
-        await asyncio.sleep(60)
+        await game.restart()
         game.store.reset()
         await game.client.signal_entity(COUNTER, "add")
         while await game.state("counter", "one") != 2:
