@@ -27,6 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"schedules"}),
     frozenset({"logs", "telemetry"}),
     frozenset({"runtime", "taskhub"}),
+    frozenset({"lint"}),
     frozenset(
         {
             "addresses",

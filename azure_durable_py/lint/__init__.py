@@ -1,0 +1,6 @@
+"""The determinism linter: what code that is replayed must not do, found without running it."""
+
+from azure_durable_py.lint.findings import Finding, Rule
+from azure_durable_py.lint.linting import lint_paths, lint_source
+
+__all__ = ["Finding", "Rule", "lint_paths", "lint_source"]

@@ -1,0 +1,358 @@
+"""A module of the linted project, and what the names in it stand for.
+
+Owns the way from an expression to a `Symbol`: through imports and their aliases, simple assignments, `with`,
+annotations and the members of classes. What cannot be known for sure is None, so that no rule guesses. Nothing is
+imported or run.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from azure_durable_py.lint.public_names import canonical
+from azure_durable_py.lint.scopes import (
+    FUNCTIONS,
+    Annotated,
+    Assigned,
+    Binding,
+    Defined,
+    DefinitionNode,
+    Imported,
+    Scopes,
+)
+
+_BUILTINS = frozenset(dir(builtins))
+# A form feed or a line separator of Unicode begins no new line for Python.
+_LINES = re.compile("\r\n|\r|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """What an expression stands for.
+
+    :param module: the module of the project that it is from; None: a module of others, or a builtin.
+    :param path: the name within that module, or the whole name. `()` behind the name of a class or function is
+        what calling it gives: `requests.Session().get` is a method of an instance.
+    :param node: the function or class of the project that it is, or whose instance.
+    :param text: the text that it is, for a constant.
+    """
+
+    module: Module | None
+    path: str
+    node: DefinitionNode | None = None
+    text: str | None = None
+
+    @property
+    def dotted(self) -> str:
+        """The whole name, in the form that rules compare with."""
+        if self.module is None:
+            return canonical(self.path)
+        return f"{self.module.dotted}.{self.path}" if self.path else self.module.dotted
+
+    @property
+    def is_instance(self) -> bool:
+        """Whether it is what a call gives."""
+        return self.path.endswith("()")
+
+
+Locate = Callable[["Module", Imported], "Module | None"]
+
+
+class Module:
+    """A module of the project.
+
+    :param dotted: its name for imports.
+    :param locate: finds the module of the project that an import names; None: it is not of the project.
+    :param is_linted: whether findings in it are told; else it is only read for the names in it.
+    """
+
+    def __init__(
+        self, path: Path, text: str, tree: ast.Module, *, dotted: str, locate: Locate, is_linted: bool = True
+    ) -> None:
+        self.path = path
+        self.text = text
+        self.tree = tree
+        self.dotted = dotted
+        self.is_linted = is_linted
+        self.scopes = Scopes(tree)
+        self._locate = locate
+        self._lines: list[str] | None = None
+        self._symbols: dict[ast.AST, Symbol | None] = {}
+        self._attributes: dict[str, Symbol | None] = {}
+        self._parameters: dict[ast.arg, Symbol] = {}
+
+    def column(self, line: int, offset: int) -> int:
+        """The column of a place in characters, from 1 on, where the tree has an offset in bytes."""
+        if self._lines is None:
+            self._lines = _LINES.split(self.text)
+        text = self._lines[line - 1] if line <= len(self._lines) else ""
+        return offset + 1 if text.isascii() else len(text.encode()[:offset].decode(errors="replace")) + 1
+
+    def __repr__(self) -> str:
+        return f"Module({self.dotted!r})"
+
+    # --- what rules ask --------------------------------------------------------------------------
+
+    def name(self, node: ast.AST) -> str | None:
+        """The full name of what an expression stands for, such as `datetime.datetime.now`; None: it is not known.
+
+        Builtins are `builtins.open`, what calls give is `requests.Session()`, and names of this package and of
+        azure-functions-durable are both `azure_durable_py.X`, however they were imported: the context of an
+        orchestrator is `azure_durable_py.DurableOrchestrationContext()`.
+        """
+        symbol = self.symbol(node)
+        return None if symbol is None else symbol.dotted
+
+    def constant(self, node: ast.AST | None) -> str | None:
+        """The text that an expression is: a literal, or a name that one is assigned to; None: it is not known."""
+        match node:
+            case ast.Constant(value=str(text)):
+                return text
+            case ast.Name() | ast.Attribute():
+                symbol = self.symbol(node)
+                return None if symbol is None else symbol.text
+            case _:
+                return None
+
+    def parameter(self, node: ast.arg) -> str | None:
+        """The full name of what a parameter is given, as `name` has it."""
+        symbol = self.bound(Annotated(node.annotation, node))
+        return None if symbol is None else symbol.dotted
+
+    # --- symbols -----------------------------------------------------------------------------------
+
+    def symbol(self, node: ast.AST) -> Symbol | None:
+        """What an expression stands for; None: it is not known."""
+        if node not in self._symbols:
+            # What leads back to itself (`now = now or ...`) stands for nothing.
+            self._symbols[node] = None
+            self._symbols[node] = self._symbol(node)
+        return self._symbols[node]
+
+    def _symbol(self, node: ast.AST) -> Symbol | None:
+        match node:
+            case ast.Name():
+                return self._symbol_of_name(node)
+            case ast.Attribute(value=owner, attr=attribute):
+                symbol = self.symbol(owner)
+                return None if symbol is None else self.member(symbol, attribute)
+            case ast.Call(func=called):
+                symbol = self.symbol(called)
+                return None if symbol is None else _called(symbol)
+            case ast.Constant(value=str(text)):
+                return Symbol(None, "builtins.str()", text=text)
+            case ast.NamedExpr(value=value) | ast.Await(value=value):
+                # What an awaited call gives is told like what the call itself gives.
+                return self.symbol(value)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                return Symbol(self, self.scopes.qualified_name(node), node)
+            case _:
+                return None
+
+    def know_parameter(self, parameter: ast.arg, symbol: Symbol) -> None:
+        """Say what a parameter is given, which its annotation does not say."""
+        if parameter not in self._parameters:
+            self._parameters[parameter] = symbol
+            self._symbols.clear()
+
+    def _symbol_of_name(self, node: ast.Name) -> Symbol | None:
+        for scope in self.scopes.around(node):
+            bindings = self.scopes.bindings(scope)
+            bound = [] if node.id in bindings.elsewhere else bindings.names.get(node.id)
+            if bound:
+                chosen = _chosen(bound)
+                return None if chosen is None else self.bound(chosen)
+        builtin = Symbol(None, f"builtins.{node.id}") if node.id in _BUILTINS else None
+        return self._from_stars(node.id) or builtin
+
+    def bound(self, binding: Binding) -> Symbol | None:
+        match binding:
+            case Imported():
+                return self._imported(binding)
+            case Assigned(value=value):
+                return self.symbol(value)
+            case Defined(node=node):
+                return Symbol(self, self.scopes.qualified_name(node), node)
+            case Annotated(annotation=annotation, parameter=parameter):
+                known = None if parameter is None else self._parameters.get(parameter) or self._self_of(parameter)
+                return known or self.annotated(annotation)
+            case _:
+                return None
+
+    def annotated(self, annotation: ast.expr | None) -> Symbol | None:
+        """An instance of the class that an annotation names."""
+        match annotation:
+            case ast.Constant(value=str(text)):
+                try:
+                    parsed = ast.parse(text.strip(), mode="eval").body
+                except (SyntaxError, ValueError, RecursionError, MemoryError):
+                    return None
+                symbol = self._by_text(parsed)
+            case ast.Name() | ast.Attribute():
+                symbol = self.symbol(annotation)
+            case ast.BinOp(left=left, op=ast.BitOr(), right=ast.Constant(value=None)):
+                return self.annotated(left)
+            case _:
+                return None
+        return None if symbol is None or symbol.is_instance else _called(symbol)
+
+    def _by_text(self, parsed: ast.expr) -> Symbol | None:
+        """The symbol of a name in a quoted annotation, which is looked up in the module."""
+        match parsed:
+            case ast.Name(id=name):
+                return self.attribute(name)
+            case ast.Attribute(value=owner, attr=attribute):
+                symbol = self._by_text(owner)
+                return None if symbol is None else self.member(symbol, attribute)
+            case _:
+                return None
+
+    def member(self, symbol: Symbol, name: str) -> Symbol | None:
+        """An attribute of what a symbol stands for; None: there is none, as far as is known."""
+        found = _member(symbol, name)
+        if found is None or found.module is not None or "(" in found.path:
+            return found
+        # `import shared.words`, where `shared` is a directory that is no package.
+        module = self._locate(self, Imported(found.path, None, 0))
+        return found if module is None else Symbol(module, "")
+
+    def _self_of(self, parameter: ast.arg) -> Symbol | None:
+        """The instance or class that the first parameter of a method is."""
+        arguments = self.scopes.parent(parameter)
+        function = None if arguments is None else self.scopes.parent(arguments)
+        owner = None if function is None else self.scopes.parent(function)
+        if not isinstance(function, FUNCTIONS) or not isinstance(owner, ast.ClassDef):
+            return None
+        first = [*function.args.posonlyargs, *function.args.args][:1]
+        decorators = {self.name(decorator) for decorator in function.decorator_list}
+        if first != [parameter] or "builtins.staticmethod" in decorators:
+            return None
+        symbol = Symbol(self, self.scopes.qualified_name(owner), owner)
+        return symbol if "builtins.classmethod" in decorators else _called(symbol)
+
+    def _imported(self, binding: Imported) -> Symbol | None:
+        module, attribute = self._locate(self, binding), binding.attribute
+        if attribute is not None:
+            found = None if module is None else module.attribute(attribute)
+            submodule = self._locate(self, Imported(f"{binding.module}.{attribute}".lstrip("."), None, binding.level))
+            if found is not None or submodule is not None:
+                return found or (None if submodule is None else Symbol(submodule, ""))
+        if module is not None:
+            return Symbol(module, "") if attribute is None else None
+        if binding.level:
+            return None
+        return Symbol(None, binding.module if attribute is None else f"{binding.module}.{attribute}")
+
+    def attribute(self, name: str) -> Symbol | None:
+        """What a name of the module stands for, as who imports it gets it; a submodule, if there is one."""
+        if name not in self._attributes:
+            # Two modules that take a name from each other.
+            self._attributes[name] = None
+            self._attributes[name] = self._attribute(name)
+        return self._attributes[name]
+
+    def _attribute(self, name: str) -> Symbol | None:
+        bindings = self.scopes.bindings(self.tree)
+        chosen = _chosen(bindings.names.get(name, []))
+        if chosen is not None:
+            return self.bound(chosen)
+        submodule = self._locate(self, Imported(name, None, 1)) if self.path.name == "__init__.py" else None
+        if submodule is not None:
+            return Symbol(submodule, "")
+        return self._from_stars(name)
+
+    def _from_stars(self, name: str) -> Symbol | None:
+        for star in self.scopes.bindings(self.tree).stars:
+            module = self._locate(self, star)
+            symbol = None if module is None or name.startswith("_") else module.attribute(name)
+            if symbol is not None:
+                return symbol
+        return None
+
+
+def _chosen(bound: list[Binding]) -> Binding | None:
+    """The binding that says what a name is, where all that are known agree."""
+    if len(bound) == 1:
+        return bound[0]
+    imports = [binding for binding in bound if isinstance(binding, Imported)]
+    if imports and all(isinstance(binding, Imported) or _is_none(binding) for binding in bound):
+        return imports[0]
+    if bound and all(isinstance(binding, Defined) for binding in bound):
+        return bound[-1]
+    declared = [binding for binding in bound if isinstance(binding, Annotated) and binding.annotation is not None]
+    return declared[0] if len(declared) == 1 else None
+
+
+def _is_none(binding: Binding) -> bool:
+    return isinstance(binding, Assigned) and isinstance(binding.value, ast.Constant) and binding.value.value is None
+
+
+# --- what is done with a symbol ------------------------------------------------------------------
+
+
+def _called(symbol: Symbol) -> Symbol | None:
+    """What calling gives: an instance, or what the annotation of a function says."""
+    if symbol.module is None:
+        return Symbol(None, f"{symbol.path}()")
+    if isinstance(symbol.node, ast.ClassDef) and not symbol.is_instance:
+        return Symbol(symbol.module, f"{symbol.path}()", symbol.node)
+    if isinstance(symbol.node, FUNCTIONS):
+        return symbol.module.annotated(symbol.node.returns)
+    return None
+
+
+def _member(symbol: Symbol, name: str) -> Symbol | None:
+    """An attribute of a module, class or instance."""
+    if symbol.module is None:
+        return Symbol(None, f"{symbol.path}.{name}")
+    if not symbol.path:
+        return symbol.module.attribute(name)
+    if isinstance(symbol.node, ast.ClassDef):
+        return _member_of_class(symbol.module, symbol.node, name, "()" if symbol.is_instance else "", set())
+    return None
+
+
+def _member_of_class(
+    module: Module, node: ast.ClassDef, name: str, call: str, seen: set[ast.ClassDef]
+) -> Symbol | None:
+    seen.add(node)
+    chosen = _chosen(module.scopes.bindings(node).names.get(name, []))
+    if chosen is not None:
+        return module.bound(chosen)
+    given = _given_to_self(node, name)
+    if given is not None:
+        return module.symbol(given)
+    foreign: Symbol | None = None
+    for base in node.bases:
+        symbol = module.symbol(base)
+        if symbol is None:
+            continue
+        if symbol.module is None:
+            foreign = foreign or Symbol(None, f"{symbol.path}{call}.{name}")
+        elif isinstance(symbol.node, ast.ClassDef) and symbol.node not in seen:
+            found = _member_of_class(symbol.module, symbol.node, name, call, seen)
+            if found is not None:
+                return found
+    return foreign
+
+
+def _given_to_self(node: ast.ClassDef, name: str) -> ast.expr | None:
+    """What `__init__` assigns to an attribute of the instance, if it does so once."""
+    starts = [part for part in node.body if isinstance(part, FUNCTIONS) and part.name == "__init__"]
+    values: list[ast.expr] = []
+    for part in (part for start in starts for part in ast.walk(start)):
+        match part:
+            case ast.Assign(targets=[target], value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
+                match target:
+                    case ast.Attribute(value=ast.Name(id="self"), attr=attribute) if attribute == name:
+                        values.append(value)
+                    case _:
+                        pass
+            case _:
+                pass
+    return values[0] if len(values) == 1 else None

@@ -1,0 +1,113 @@
+"""The helpers that orchestrators and entities reach.
+
+Owns following calls through the project: functions, methods and properties, what is made an instance of, and
+functions that are passed on. What the engine calls by name - activities, other orchestrators - is not followed, since
+it does not run as a part of the caller.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from azure_durable_py.lint.functions import Call, DurableFunction
+from azure_durable_py.lint.modules import Module, Symbol
+from azure_durable_py.lint.public_names import CLIENTS, CONTEXT, ENTITY_CONTEXT
+from azure_durable_py.lint.scopes import FUNCTIONS, DefinitionNode, FunctionNode, parameters_of
+
+_PROPERTIES = frozenset({"builtins.property", "functools.cached_property"})
+_MAKING = ("__init__", "__post_init__", "__new__")
+_ENGINE = (CONTEXT, ENTITY_CONTEXT, *CLIENTS)
+
+
+def helpers_of(roots: Iterable[DurableFunction], declared: set[DefinitionNode]) -> list[DurableFunction]:
+    """The helpers that orchestrators and entities call, directly or by others, the nearest first.
+
+    :param declared: the functions that the engine calls, which are no helpers of anybody.
+    """
+    found: list[DurableFunction] = []
+    queue = deque(root for root in roots if root.kind != "activity")
+    seen = {(function.kind, function.node) for function in queue}
+    while queue:
+        function = queue.popleft()
+        seen.update((function.kind, node) for node in function.walk() if isinstance(node, FUNCTIONS))
+        for place, symbol, bound in _reached(function):
+            node, module = symbol.node, symbol.module
+            if module is None or not isinstance(node, FUNCTIONS) or node in declared or not module.is_linted:
+                continue
+            if isinstance(place, ast.Call):
+                _pass_context(function.module, place, module, node, bound=bound)
+            if (function.kind, node) in seen:
+                continue
+            seen.add((function.kind, node))
+            call = Call(function, function.module.path, place.lineno)
+            helper = DurableFunction(function.kind, module.scopes.qualified_name(node), node, module, via=call)
+            queue.append(helper)
+            found.append(helper)
+    return [replace(helper, context_name=_context_name(helper)) for helper in found]
+
+
+def _reached(function: DurableFunction) -> Iterator[tuple[ast.expr, Symbol, bool]]:
+    """What a function runs: the place, the function there, and whether its first parameter is the instance."""
+    for node in function.walk():
+        if isinstance(node, ast.Call):
+            yield from _by_call(function.module, node)
+        elif isinstance(node, ast.Attribute):
+            symbol = function.module.symbol(node)
+            if symbol is not None and _is_property(symbol):
+                yield node, symbol, True
+
+
+def _by_call(module: Module, call: ast.Call) -> Iterator[tuple[ast.expr, Symbol, bool]]:
+    called = module.symbol(call.func)
+    if called is not None and isinstance(called.node, ast.ClassDef) and not called.is_instance:
+        for name in _MAKING:
+            made = module.member(called, name)
+            if made is not None:
+                yield call, made, True
+    elif called is not None and called.module is not None:
+        yield call, called, isinstance(call.func, ast.Attribute) and _is_method(called)
+    elif called is not None and called.dotted.startswith(_ENGINE):
+        return
+    for given in [*call.args, *(keyword.value for keyword in call.keywords)]:
+        symbol = module.symbol(given) if isinstance(given, (ast.Name, ast.Attribute)) else None
+        if symbol is not None and isinstance(symbol.node, FUNCTIONS):
+            yield given, symbol, False
+
+
+def _is_method(symbol: Symbol) -> bool:
+    node, module = symbol.node, symbol.module
+    if module is None or not isinstance(node, FUNCTIONS):
+        return False
+    decorators = {module.name(decorator) for decorator in node.decorator_list}
+    return isinstance(module.scopes.parent(node), ast.ClassDef) and "builtins.staticmethod" not in decorators
+
+
+def _is_property(symbol: Symbol) -> bool:
+    node, module = symbol.node, symbol.module
+    if module is None or not isinstance(node, FUNCTIONS):
+        return False
+    return any(module.name(decorator) in _PROPERTIES for decorator in node.decorator_list)
+
+
+def _pass_context(module: Module, call: ast.Call, home: Module, node: FunctionNode, *, bound: bool) -> None:
+    """Have the parameter of a helper that is given the context known as such."""
+    positional = [*node.args.posonlyargs, *node.args.args][1 if bound else 0 :]
+    given = list(zip(positional, call.args))  # noqa: B905 - a call may give fewer, or by stars
+    by_name = {parameter.arg: parameter for parameter in parameters_of(node)}
+    given += [(by_name[keyword.arg], keyword.value) for keyword in call.keywords if keyword.arg in by_name]
+    for parameter, value in given:
+        if module.name(value) in (CONTEXT, ENTITY_CONTEXT):
+            symbol = module.symbol(value)
+            assert symbol is not None
+            home.know_parameter(parameter, symbol)
+
+
+def _context_name(function: DurableFunction) -> str | None:
+    assert not isinstance(function.node, ast.Lambda)
+    for parameter in parameters_of(function.node):
+        if function.module.parameter(parameter) in (CONTEXT, ENTITY_CONTEXT):
+            return parameter.arg
+    return None

@@ -1,0 +1,30 @@
+"""The rules, one module for each subject.
+
+A rule module has `RULES`, and `check`, which gets every function that is replayed and yields what it finds in it.
+Who adds one adds it here; nothing is found by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from azure_durable_py.lint.findings import Finding, Rule
+from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.project import Project
+from azure_durable_py.lint.rules import clock
+from azure_durable_py.lint.source import UNREADABLE
+
+
+class RuleModule(Protocol):
+    """What a module of rules has."""
+
+    RULES: tuple[Rule, ...]
+
+    def check(self, function: DurableFunction, project: Project) -> Iterator[Finding]:
+        """What the rules find in a function: an orchestrator, an entity, an activity, or a helper of the first two."""
+        ...
+
+
+RULE_MODULES: tuple[RuleModule, ...] = (clock,)
+RULES: tuple[Rule, ...] = (UNREADABLE, *(rule for module in RULE_MODULES for rule in module.RULES))
