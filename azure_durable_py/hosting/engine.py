@@ -9,8 +9,6 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import azure.functions as func
-
 from azure_durable_py.app import DFApp
 from azure_durable_py.bindings import DurableClient
 from azure_durable_py.client.client import DurableOrchestrationClient
@@ -28,6 +26,7 @@ from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.taskhub.wrapping import OpenedWhenUsed
+from azure_durable_py.triggers.http import to_http_response
 from azure_durable_py.worker.intake.protocol import Intake
 from azure_durable_py.worker.supervision import Health
 from azure_durable_py.worker.worker import Worker
@@ -107,7 +106,7 @@ class Engine:
         await self.hub.open()
         settings, hub = self.settings, self.hub
         await hub.keys.current()
-        signer = UrlSigner(lambda: hub.keys.known, settings.hub_name, now=hub.clock.now, lifetime=settings.url_lifetime)
+        signer = UrlSigner.of(hub, settings)
         client = DurableOrchestrationClient(
             hub,
             settings,
@@ -191,11 +190,3 @@ class Engine:
             hub = TaskHub(OpenedWhenUsed(self._other_store(connection or None, settings)), observer=self._observer)
             self._others[key] = DurableOrchestrationClient(hub, settings, respond=self._respond)
         return self._others[key]
-
-
-def to_http_response(answer: HttpAnswer) -> func.HttpResponse:
-    """An answer of the client as the object that HTTP functions return."""
-    kind = answer.headers.get("Content-Type")
-    return func.HttpResponse(
-        answer.body, status_code=answer.status_code, headers=dict(answer.headers), mimetype=kind or "text/plain"
-    )

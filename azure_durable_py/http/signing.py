@@ -16,7 +16,9 @@ from datetime import datetime, timedelta
 from enum import Enum
 from urllib.parse import urlencode
 
+from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.columns import UNKNOWN_TIME
+from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.keyring import FIRST_SIGNING_KEY, Keyring
 from azure_durable_py.times import UTC
 
@@ -82,6 +84,11 @@ class UrlSigner:
         self._hub_name = hub_name
         self._now = now
         self._lifetime = lifetime
+
+    @classmethod
+    def of(cls, hub: TaskHub, settings: Settings) -> UrlSigner:
+        """The signer of a task hub, with the keys and the clock of that hub."""
+        return cls(lambda: hub.keys.known, settings.hub_name, now=hub.clock.now, lifetime=settings.url_lifetime)
 
     def sign(
         self, instance_id: str, operation: SignedOperation, *, until: int | None = None, execution_id: str | None = None

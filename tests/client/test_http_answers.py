@@ -13,9 +13,9 @@ from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.client.waiter import outcome_answer
 from azure_durable_py.errors import InvalidInstanceIdError, InvalidRequestError
-from azure_durable_py.hosting.engine import to_http_response
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.triggers.http import to_http_response
 from tests.client.playing import Playing
 
 

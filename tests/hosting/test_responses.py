@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from azure_durable_py.client.links import HttpAnswer, json_answer
-from azure_durable_py.hosting.engine import to_http_response
+from azure_durable_py.triggers.http import to_http_response
 
 
 @pytest.mark.parametrize(

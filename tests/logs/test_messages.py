@@ -14,11 +14,11 @@ import azure_durable_py as df
 from azure_durable_py.errors import RegistrationError, SettingsError
 from azure_durable_py.failures import FailureDetails, readable
 from azure_durable_py.hosting.local.console import Served, banner
-from azure_durable_py.hosting.local.functions import Functions
 from azure_durable_py.hosting.local.loading import load_app
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.storage import default_storage, open_store
 from azure_durable_py.testing import VirtualHub, play, run
+from azure_durable_py.triggers.functions import Functions
 
 Context = df.DurableOrchestrationContext
 app = df.DFApp()

@@ -12,8 +12,8 @@ import pytest
 import azure_durable_py as df
 from azure_durable_py.errors import RegistrationError, SettingsError
 from azure_durable_py.hosting.functions import expand
-from azure_durable_py.hosting.local.functions import sort_functions
 from azure_durable_py.testing import run
+from azure_durable_py.triggers.functions import sort_functions
 from tests.moving_in.conftest import Serve, WriteApp
 
 ORCHESTRATION = {"bindings": [{"name": "context", "type": "orchestrationTrigger", "direction": "in"}]}
@@ -214,7 +214,7 @@ def test_timers_keep_their_schedule(write_app: WriteApp) -> None:
     }
     app = df.DFApp.from_function_json(write_app(files))
     (timer,) = sort_functions(app, "api", {}).timers
-    assert (timer.name, timer.timer_name, timer.run_on_startup) == ("Tick", "timer", True)
+    assert (timer.name, timer.target.trigger, timer.run_on_startup) == ("Tick", "timer", True)
     (client,) = app.client_bindings()
     assert (client.name, client.task_hub, client.connection_name) == ("starter", "Other", "Conn")
 

@@ -15,8 +15,8 @@ import azure_durable_py as df
 from azure_durable_py.app import adopted
 from azure_durable_py.errors import RegistrationError
 from azure_durable_py.hosting.functions import expand
-from azure_durable_py.hosting.local.functions import sort_functions
 from azure_durable_py.testing import VirtualHub, play, run
+from azure_durable_py.triggers.functions import sort_functions
 
 Context = df.DurableOrchestrationContext
 

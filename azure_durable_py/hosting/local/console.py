@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from azure_durable_py.hosting.local.authorization import Access
-from azure_durable_py.hosting.local.functions import Functions
 from azure_durable_py.logs.formats import JsonFormatter, LineFormatter, paint
+from azure_durable_py.triggers.functions import Functions
 
 # Libraries that log every request they make.
 _CHATTY = ("azure.core", "azure.identity", "aiohttp.access", "asyncio")

@@ -6,7 +6,6 @@ Owns the conversion of one request and one response.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import azure.functions as func
 from aiohttp import web
@@ -14,21 +13,6 @@ from multidict import CIMultiDict, MultiMapping
 
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.http.wire import Request
-
-
-class HttpOut(func.Out[Any]):
-    """The `func.Out` parameter of a function whose response is not its return value."""
-
-    def __init__(self) -> None:
-        self._value: Any = None
-
-    def set(self, val: Any) -> None:
-        """Set the response."""
-        self._value = val
-
-    def get(self) -> Any:
-        """The response that was set, or None."""
-        return self._value
 
 
 def to_function_request(request: web.BaseRequest, route_params: Mapping[str, str], body: bytes) -> func.HttpRequest:
@@ -43,35 +27,11 @@ def to_function_request(request: web.BaseRequest, route_params: Mapping[str, str
     )
 
 
-def to_web_response(result: Any) -> web.Response:
-    """The response for what a function returned: an HttpResponse, text, bytes or nothing.
-
-    :raises TypeError: it is something else.
-    """
-    if result is None:
-        return web.Response(status=204)
-    if isinstance(result, str):
-        return web.Response(text=result, content_type="text/plain", charset="utf-8")
-    if isinstance(result, (bytes, bytearray)):
-        return web.Response(body=bytes(result), content_type="application/octet-stream")
-    if isinstance(result, func.HttpResponse):
-        return _from_http_response(result)
-    raise TypeError(
-        f"An HTTP function returned {type(result).__name__}; accepted are func.HttpResponse, str, bytes and None. "
-        "For JSON: func.HttpResponse(json.dumps(value), mimetype='application/json')."
+def to_web_response(response: func.HttpResponse) -> web.Response:
+    """The response of a function as it is sent."""
+    return web.Response(
+        status=response.status_code, headers=CIMultiDict(response.headers.items()), body=response.get_body()
     )
-
-
-def _from_http_response(result: func.HttpResponse) -> web.Response:
-    headers: CIMultiDict[str] = CIMultiDict()
-    for name, value in result.headers.items():
-        # The server frames the message itself.
-        if name.lower() not in ("content-length", "transfer-encoding"):
-            headers.add(name, value)
-    if "content-type" not in headers:
-        text = result.mimetype.startswith("text/")
-        headers["Content-Type"] = f"{result.mimetype}; charset={result.charset}" if text else result.mimetype
-    return web.Response(status=result.status_code, headers=headers, body=result.get_body())
 
 
 def to_management_request(request: web.BaseRequest, path: str, base_url: str) -> Request:

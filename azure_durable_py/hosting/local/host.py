@@ -10,12 +10,10 @@ import os
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from azure.functions import AuthLevel
 from azure.functions.timer import TimerRequest
 
-from azure_durable_py.app.invocation import InvocationContext
 from azure_durable_py.appsettings import app_settings, read_host_json, read_local_settings, route_prefix
 from azure_durable_py.clock import Clock
 from azure_durable_py.errors import SettingsError, StorageUnavailableError
@@ -24,19 +22,20 @@ from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local import DEFAULT_PORT
 from azure_durable_py.hosting.local.authorization import Access, FunctionGuard
 from azure_durable_py.hosting.local.console import Served
-from azure_durable_py.hosting.local.functions import TimerFunction, sort_functions
 from azure_durable_py.hosting.local.health import Phase, StorageProbe
 from azure_durable_py.hosting.local.limits import HttpLimits
 from azure_durable_py.hosting.local.loading import check_app_dir, load_app
 from azure_durable_py.hosting.local.origins import PUBLIC_URL_SETTING, read_public_url
-from azure_durable_py.hosting.local.server import WEBHOOKS, HttpServer, ServerSettings
-from azure_durable_py.hosting.local.timers import TimerMemory, Timers
+from azure_durable_py.hosting.local.server import HttpServer, ServerSettings
 from azure_durable_py.hosting.local.tls import PASSWORD_SETTING, Certificate, CertificateFiles
 from azure_durable_py.logs.levels import apply, levels_of
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.storage import DATA_DIR, data_dir, default_storage, open_store
 from azure_durable_py.telemetry import telemetry
 from azure_durable_py.telemetry.setup import set_up
+from azure_durable_py.triggers.functions import TimerFunction, sort_functions
+from azure_durable_py.triggers.http import WEBHOOKS
+from azure_durable_py.triggers.timers import TimerMemory, Timers
 
 logger = logging.getLogger(__name__)
 
@@ -211,13 +210,11 @@ class LocalHost:
         return self._server.origins.admitted(origin)
 
     async def _call_timer(self, function: TimerFunction, request: TimerRequest) -> None:
-        arguments: dict[str, Any] = {function.timer_name: request}
-        if function.takes_context:
-            arguments["context"] = InvocationContext(function.name, str(self._app_dir))
         await self.engine.hub.keys.current()
         logger.info("Timer function %r runs%s.", function.name, " (past due)" if request.past_due else "")
         try:
-            await self._invoker.call(function.call, arguments)
+            given = {function.target.trigger: request}
+            await function.target.invoke(given, self._invoker.call, str(self._app_dir))
         except Exception:
             logger.exception("Timer function %r failed.", function.name)
 

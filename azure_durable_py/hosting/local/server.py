@@ -13,12 +13,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from azure_durable_py.app.invocation import InvocationContext
 from azure_durable_py.appsettings import LocalSettings
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import SettingsError, StorageUnavailableError
@@ -28,14 +27,12 @@ from azure_durable_py.hosting.local.authorization import Access, FunctionGuard, 
 from azure_durable_py.hosting.local.bodies import ALL_BODIES, BodyReader, BodyRefusedError
 from azure_durable_py.hosting.local.connections import Connections
 from azure_durable_py.hosting.local.conversion import (
-    HttpOut,
     from_answer,
     to_function_request,
     to_management_request,
     to_web_response,
 )
 from azure_durable_py.hosting.local.cors import add_cors, preflight_answer
-from azure_durable_py.hosting.local.functions import HttpFunction
 from azure_durable_py.hosting.local.health import (
     LIVENESS,
     MOST_LAG,
@@ -50,20 +47,17 @@ from azure_durable_py.hosting.local.limits import HttpLimits
 from azure_durable_py.hosting.local.listening import Listener
 from azure_durable_py.hosting.local.origins import Origins, host_problem
 from azure_durable_py.hosting.local.protocol import MAX_HEADERS, HttpProtocols
-from azure_durable_py.hosting.local.routes import Endpoint, Router
 from azure_durable_py.hosting.local.throttle import Throttle, TooBusyError
 from azure_durable_py.hosting.local.tls import Certificate
 from azure_durable_py.http.management import MAX_STRANGERS_BODY
-from azure_durable_py.http.tracing import requested
 from azure_durable_py.http.wire import Request, error_answer
 from azure_durable_py.observer import NOBODY, Observer
+from azure_durable_py.triggers.functions import HttpFunction
+from azure_durable_py.triggers.http import Site, answer, failed
 from azure_durable_py.worker.supervision import Health
 
 logger = logging.getLogger(__name__)
 
-WEBHOOKS = "/runtime/webhooks/durabletask"
-MONITOR = "/monitor"
-"""Leads to the page that shows the hub, unless the app has a function there."""
 HEALTH = "/runtime/health"
 """Where anybody may ask whether the worker does its work: for probes. It names tasks and times, and nothing else."""
 DEFAULT_BODY_LIMIT = 100 * 1024 * 1024
@@ -141,7 +135,7 @@ class HttpServer:
         probe: StorageProbe | None = None,
         observer: Observer = NOBODY,
     ) -> None:
-        self.router = Router([Endpoint(function.route, function.methods, function) for function in functions])
+        self.site = Site(functions, settings.route_prefix)
         self._invoker = invoker
         self._manage = manage
         self._refuse = refuse
@@ -152,8 +146,6 @@ class HttpServer:
         self._lag = LoopLag()
         self._probe = probe or StorageProbe(_nothing)
         self.health = HostHealth(health, self._probe, self._lag)
-        prefix = settings.route_prefix.strip("/")
-        self._mounts = (f"/{prefix}/durabletask" if prefix else "/durabletask", WEBHOOKS)
         self._body_limit = _body_limit(settings.app_settings)
         self.bodies = BodyReader(max(ALL_BODIES, 2 * self._body_limit))
         self.connections = Connections(settings.limits)
@@ -260,17 +252,13 @@ class HttpServer:
             return await self._answer_probe(request, path)
         if self.health.phase is not Phase.working:
             return self._not_working()
-        for mount in self._mounts:
-            if path.lower() == mount.lower() or path.lower().startswith(f"{mount.lower()}/"):
-                return await self._answer_management(request, path[: len(mount)], path[len(mount) :])
-        found = self.router.find(request.method, path)
+        managed = self.site.management(path)
+        if managed is not None:
+            return await self._answer_management(request, *managed)
+        found = self.site.router.find(request.method, path)
         if found is not None:
             return await self._call(found[0], request, found[1])
-        if path.rstrip("/").lower() == MONITOR and request.method in ("GET", "HEAD"):
-            return web.Response(status=302, headers={"Location": f"{WEBHOOKS}/monitor"})
-        if path == "/" and request.method in ("GET", "HEAD"):
-            return web.Response(text="The function app is up and running.\n")
-        return web.Response(status=404, text=f"No function serves {request.method} {request.path}.\n")
+        return to_web_response(self.site.elsewhere(request.method, path))
 
     async def _answer_probe(self, request: web.BaseRequest, path: str) -> web.Response:
         if path == HEALTH:
@@ -315,22 +303,15 @@ class HttpServer:
     async def _run(
         self, function: HttpFunction, request: web.BaseRequest, params: Mapping[str, str], body: bytes
     ) -> web.Response:
-        arguments: dict[str, Any] = {function.request_name: to_function_request(request, params, body)}
-        out = HttpOut()
-        if function.out_name is not None:
-            arguments[function.out_name] = out
-        if function.takes_context:
-            headers, directory = request.headers, str(self._settings.directory)
-            arguments["context"] = InvocationContext(
-                function.name, directory, headers.get("traceparent", ""), headers.get("tracestate", "")
-            )
+        asked = to_function_request(request, params, body)
         try:
-            with requested(self._observer, request.headers):
-                result = await self._invoker.call(function.call, arguments)
-            return to_web_response(result if function.out_name is None else out.get())
+            response = await answer(
+                function, asked, self._invoker.call, str(self._settings.directory), observer=self._observer
+            )
+            return to_web_response(response)
         except Exception:
             logger.exception("Function %r failed.", function.name)
-            return web.Response(status=500, text=f"Function {function.name!r} failed; the host's log tells why.\n")
+            return to_web_response(failed(function))
 
 
 def _health_response(health: Health | None) -> web.Response:

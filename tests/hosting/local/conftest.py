@@ -15,12 +15,12 @@ from azure_durable_py.app import DFApp
 from azure_durable_py.appsettings import LocalSettings
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.hosting.invoker import Invoker
-from azure_durable_py.hosting.local.functions import sort_functions
 from azure_durable_py.hosting.local.health import Phase
 from azure_durable_py.hosting.local.limits import HttpLimits
 from azure_durable_py.hosting.local.server import HttpServer, ServerSettings
 from azure_durable_py.hosting.local.tls import Certificate
 from azure_durable_py.http.wire import Request, error_answer, value_answer
+from azure_durable_py.triggers.functions import sort_functions
 from tests.hosting.local.serving import Serve, Served
 
 

@@ -23,7 +23,6 @@ from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.errors import SettingsError
 from azure_durable_py.hosting.invoker import Invoker
 from azure_durable_py.hosting.local.authorization import Access, FunctionGuard
-from azure_durable_py.hosting.local.functions import sort_functions
 from azure_durable_py.hosting.local.health import Phase
 from azure_durable_py.hosting.local.origins import HostName, Origins, read_host, read_public_url
 from azure_durable_py.hosting.local.server import HttpServer, ServerSettings
@@ -33,6 +32,7 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.keyring import KeyName
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.times import UTC
+from azure_durable_py.triggers.functions import sort_functions
 
 LIST = "/runtime/webhooks/durabletask/instances"
 KEYS = {

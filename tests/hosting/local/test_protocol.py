@@ -133,7 +133,7 @@ async def test_a_defect_of_the_server_is_500_with_a_stack_in_the_log_only(
     def fail(_method: str, _path: str) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(served.server.router, "find", fail)
+    monkeypatch.setattr(served.server.site.router, "find", fail)
     status, _, body = await served.ask("GET", "/api/show")
     assert (status, body) == (500, b"The request failed; the host's log tells why.\n")
     assert "a secret" in caplog.text

@@ -14,7 +14,7 @@ import pytest
 from azure_durable_py.app import DFApp
 from azure_durable_py.appsettings import LocalSettings
 from azure_durable_py.errors import RegistrationError, SettingsError
-from azure_durable_py.hosting.local.functions import sort_functions
+from azure_durable_py.triggers.functions import sort_functions
 from tests.hosting.local.serving import Serve
 
 

@@ -17,14 +17,25 @@ from typing import Any, cast
 from azure.functions.timer import TimerRequest
 
 from azure_durable_py.clock import Clock
-from azure_durable_py.hosting.local.functions import TimerFunction
 from azure_durable_py.times import UTC
+from azure_durable_py.triggers.functions import TimerFunction
 
 logger = logging.getLogger(__name__)
 
-# The clock may jump (a laptop that slept): look at it again at least this often, in seconds.
-_LONGEST_WAIT = 60.0
+LONGEST_WAIT = 60.0
+"""The clock may jump (a laptop that slept): it is looked at again at least this often, in seconds."""
 CallTimer = Callable[[TimerFunction, TimerRequest], Awaitable[None]]
+
+
+def timer_request(due: datetime, last: str = "", past_due: bool = False) -> TimerRequest:
+    """What a timer function is called with.
+
+    :param due: when it is due next.
+    :param last: when it ran last (ISO 8601); empty: it never did.
+    :param past_due: whether this call comes late.
+    """
+    status = {"Last": last, "Next": due.isoformat()}
+    return TimerRequest(past_due=past_due, schedule_status=status, schedule={"AdjustForDST": True})
 
 
 class TimerMemory:
@@ -78,6 +89,7 @@ class Timers:
 
     :param call: calls a function; must not raise for what the function raises.
     :param sleep: waits for some seconds.
+    :param longest_wait: how often the clock is looked at at least, in seconds.
     """
 
     def __init__(
@@ -87,12 +99,14 @@ class Timers:
         memory: TimerMemory,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        longest_wait: float = LONGEST_WAIT,
     ) -> None:
         self._functions = functions
         self._call = call
         self._memory = memory
         self._clock = clock
         self._sleep = sleep
+        self._longest_wait = longest_wait
         self._running: set[asyncio.Task[None]] = set()
         self._waiting: list[asyncio.Task[None]] = []
 
@@ -124,12 +138,11 @@ class Timers:
 
     async def _wait_until(self, due: datetime) -> None:
         while (left := (due - self._clock.now()).total_seconds()) > 0:
-            await self._sleep(min(left, _LONGEST_WAIT))
+            await self._sleep(min(left, self._longest_wait))
 
     async def _run(self, function: TimerFunction, past_due: bool) -> None:
         now = self._clock.now()
-        status = {"Last": self._memory.last_of(function.name), "Next": function.schedule.next_after(now).isoformat()}
-        request = TimerRequest(past_due=past_due, schedule_status=status, schedule={"AdjustForDST": True})
+        request = timer_request(function.schedule.next_after(now), self._memory.last_of(function.name), past_due)
         # A task of its own: stopping must not cut a call short.
         call = asyncio.ensure_future(self._call(function, request))
         self._running.add(call)

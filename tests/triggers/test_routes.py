@@ -9,8 +9,8 @@ from types import FrameType
 import pytest
 
 from azure_durable_py.errors import RegistrationError
-from azure_durable_py.hosting.local import routes
-from azure_durable_py.hosting.local.routes import Endpoint, Route, Router, split_path
+from azure_durable_py.triggers import routes
+from azure_durable_py.triggers.routes import Endpoint, Route, Router, split_path
 
 TraceFunction = Callable[[FrameType, str, object], object]
 

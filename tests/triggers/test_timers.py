@@ -15,8 +15,8 @@ from azure.functions.timer import TimerRequest
 from azure_durable_py.app import DFApp
 from azure_durable_py.clock import Clock
 from azure_durable_py.errors import RegistrationError, SettingsError
-from azure_durable_py.hosting.local.functions import TimerFunction, sort_functions
-from azure_durable_py.hosting.local.timers import TimerMemory, Timers
+from azure_durable_py.triggers.functions import TimerFunction, sort_functions
+from azure_durable_py.triggers.timers import TimerMemory, Timers
 
 BEGIN = datetime(2024, 5, 1, 10, 0, 30, tzinfo=timezone.utc)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from azure_durable_py.errors import RegistrationError, SettingsError
-from azure_durable_py.hosting.local.schedule import is_monitored, parse_schedule
+from azure_durable_py.triggers.schedule import is_monitored, parse_schedule
 
 UTC = timezone.utc
 

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from urllib.parse import unquote
 
 from azure_durable_py.errors import RegistrationError
-from azure_durable_py.hosting.local.constraints import Constraint, constraint
+from azure_durable_py.triggers.constraints import Constraint, constraint
 
 T = TypeVar("T")
 # A brace that stands for itself is written twice.
