@@ -1,19 +1,31 @@
 """Tests of durable apps: the real engine in memory, at virtual time, without a host or a storage account.
 
-`run` runs one orchestration, `play` a scenario with a client; both stand on `VirtualHub`.
+`run` runs one orchestration, `play` a scenario with a client; both stand on `VirtualHub`. `OrchestratorPlayer` and
+`play_entity` play one function alone, step by step, without an engine.
 """
 
+from azure_durable_py.testing.entity_play import PlayedOperation, SentSignal, StartedOrchestration, play_entity
 from azure_durable_py.testing.generator_wrapper import orchestrator_generator_wrapper
+from azure_durable_py.testing.pending import PendingCall
 from azure_durable_py.testing.running import play, run
+from azure_durable_py.testing.subjects import StepError
+from azure_durable_py.testing.unit import OrchestratorPlayer
 from azure_durable_py.testing.virtual_hub import VirtualHub, VirtualWorker
 from azure_durable_py.testing.virtual_time import StuckError, run_virtual
 
 __all__ = [
+    "OrchestratorPlayer",
+    "PendingCall",
+    "PlayedOperation",
+    "SentSignal",
+    "StartedOrchestration",
+    "StepError",
     "StuckError",
     "VirtualHub",
     "VirtualWorker",
     "orchestrator_generator_wrapper",
     "play",
+    "play_entity",
     "run",
     "run_virtual",
 ]

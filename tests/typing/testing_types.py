@@ -10,7 +10,18 @@ import azure.functions as func
 from typing_extensions import assert_type
 
 import azure_durable_py as df
-from azure_durable_py.testing import VirtualHub, VirtualWorker, orchestrator_generator_wrapper, play, run, run_virtual
+from azure_durable_py.testing import (
+    OrchestratorPlayer,
+    PendingCall,
+    PlayedOperation,
+    VirtualHub,
+    VirtualWorker,
+    orchestrator_generator_wrapper,
+    play,
+    play_entity,
+    run,
+    run_virtual,
+)
 
 app = df.DFApp()
 blueprint = df.Blueprint()
@@ -53,3 +64,21 @@ def plain_apps_and_generators(plain: func.FunctionApp, steps: Generator[df.Task,
     """A plain app is an app; a wrapped generator yields tasks and a result."""
     assert_type(play(plain, scenario), list[int])
     assert_type(orchestrator_generator_wrapper(steps), Generator[Any, None, None])
+
+
+def unit_tests() -> None:
+    """An orchestrator is played by its function, an entity as well; what is pending is typed."""
+    step = OrchestratorPlayer(hello, 5)
+    assert_type(step.pending, list[PendingCall])
+    assert_type(step.pending[0].since, datetime)
+    assert_type(step.get_output(str), str)
+    assert_type(step.next_generation(), OrchestratorPlayer)
+    step.complete(hello, "result")
+    step.complete(step.pending[0], 5)
+    step.fail("book", ValueError())
+    step.fail("book", "error")  # pyright: ignore[reportArgumentType] - an exception
+    step.skip(5)  # pyright: ignore[reportArgumentType] - a duration
+    OrchestratorPlayer(5)  # pyright: ignore[reportArgumentType] - a function or a name
+    done = play_entity("counter", "add", 5, state=1, app=app)
+    assert_type(done, PlayedOperation)
+    assert_type([signal.entity_id for signal in done.signals], list[df.EntityId])

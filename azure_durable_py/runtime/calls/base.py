@@ -37,7 +37,7 @@ class Calls:
         if expected_type is not None or isinstance(ref, str):
             return self._generation.decoder(expected_type)
         registry = self._generation.registry
-        function: Any = registered(registry) or ref
+        function: Any = registered(registry) or getattr(ref, "function", ref)
         return self._annotated(registry.expected_result(function), lambda: f"what {place_of(function)} returned")
 
     def _annotated(self, demand: Any, what: Callable[[], str]) -> Callable[[Value], Any]:

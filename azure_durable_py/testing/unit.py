@@ -1,0 +1,328 @@
+"""`OrchestratorPlayer`: an orchestrator step by step, without engine, task hub or event loop.
+
+Owns the other side of the conversation: what a test says came of a call becomes an event, and the runtime, which is
+the one that runs in production, makes a turn of it. Nothing runs but the orchestrator function itself.
+"""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, cast
+
+from azure_durable_py.errors import OrchestrationFailedError
+from azure_durable_py.failures import FailureDetails
+from azure_durable_py.history.events import (
+    ContinuedAsNew,
+    Decision,
+    Event,
+    EventRaised,
+    ExecutionStarted,
+    TimerFired,
+    Value,
+)
+from azure_durable_py.ids import check_instance_id
+from azure_durable_py.runtime.orchestration import Orchestration, Turn
+from azure_durable_py.serialization.annotations import naming
+from azure_durable_py.serialization.converter import JsonDataConverter
+from azure_durable_py.settings import Settings
+from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.testing.answers import completed, failed, responded
+from azure_durable_py.testing.apps import App
+from azure_durable_py.testing.pending import PendingCall, pending_decision
+from azure_durable_py.testing.subjects import StepError, orchestrator_of
+from azure_durable_py.testing.virtual_hub import EPOCH
+from azure_durable_py.times import utc
+
+T = TypeVar("T")
+
+
+class OrchestratorPlayer:
+    """Plays an orchestrator step by step. It has run to its first wait when this is made.
+
+        step = OrchestratorPlayer(book_trip, "Rome")
+        assert step.pending[0].input == {"kind": "hotel", "city": "Rome"}
+        step.complete(book, "a room")
+
+    Each step shows the orchestrator one event, as the engine would, and it runs until it must wait again. Time stands
+    still but for `fire_timer` and `skip`. Activities, sub-orchestrations, entities and HTTP calls do not run: the
+    test says what came of them.
+
+    :param orchestrator: the decorated function, a function that takes a context (a generator, a coroutine or a plain
+        one), or the name of one in `app`.
+    :param input: its input, JSON-serializable; None: no input.
+    :param app: where a name is looked up; its `strict_types` count.
+    :param instance_id: the id of the instance.
+    :param version: the version that the instance carries.
+    :param epoch: the UTC time at which it begins.
+    :param settings: as from host.json.
+    :raises StepError: a name without an app, or a function that is no orchestrator.
+    :raises FunctionNotFoundError: the app has no such orchestrator.
+    :raises SerializationError: `input` is not JSON.
+    """
+
+    def __init__(
+        self,
+        orchestrator: str | Callable[..., Any],
+        input: Any = None,
+        *,
+        app: App | None = None,
+        instance_id: str = "played",
+        version: str | None = None,
+        epoch: datetime = EPOCH,
+        settings: Settings | None = None,
+    ) -> None:
+        self._registry, definition = orchestrator_of(orchestrator, app)
+        self._name = definition.name
+        self._instance_id = check_instance_id(instance_id)
+        self._settings = settings or Settings()
+        self._converter = JsonDataConverter(strict_types=self._registry.strict_types)
+        self._now = utc(epoch)
+        self._version = version
+        self._generation = 0
+        text = None if input is None else self._text(input, f"the input of orchestrator {self._name!r}")
+        self._begin([ExecutionStarted(self._now, self._name, text, version)])
+
+    def _begin(self, events: Sequence[Event]) -> None:
+        self._history: list[Event] = []
+        self._live = Orchestration(
+            self._instance_id,
+            f"{self._instance_id}-execution",
+            self._registry,
+            self._settings,
+            self._converter,
+            generation=self._generation,
+        )
+        # A generator that is left to the garbage collector would run its `finally` blocks as live code.
+        weakref.finalize(self, self._live.close).atexit = False
+        self._turn: Turn = self._advance(events)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._name!r}, {self.status.value}: {self._told()}>"
+
+    # --- what there is to see ---------------------------------------------------------------------
+
+    @property
+    def pending(self) -> list[PendingCall]:
+        """What it waits for: calls and timers in the order in which it asked for them, then external events.
+
+        What it asked for and went on without is among it, as an activity that was too late: that runs all the same.
+        """
+        open_ = [self._shown(event) for event in self._decisions() if self._live.is_open(event.id)]
+        events = [PendingCall("event", name, None, since) for name, since in self._turn.awaited.items()]
+        return [*open_, *events]
+
+    @property
+    def status(self) -> OrchestrationRuntimeStatus:
+        """The runtime status of the instance: Running, Completed, Failed or ContinuedAsNew."""
+        return self._turn.status
+
+    @property
+    def output(self) -> Any:
+        """What the orchestrator returned, as plain JSON values. `get_output` builds it as a type.
+
+        :raises StepError: it has not returned. :raises OrchestrationFailedError: it has failed.
+        """
+        return self._output(None)
+
+    def get_output(self, expected_type: type[T]) -> T:
+        """What the orchestrator returned, as a value of a type.
+
+        :raises StepError: it has not returned. :raises OrchestrationFailedError: it has failed.
+        :raises SerializationError: the output is not of that type.
+        """
+        return cast("T", self._output(expected_type))
+
+    @property
+    def failure(self) -> FailureDetails | None:
+        """How it failed; None: it has not."""
+        return self._turn.failure
+
+    @property
+    def custom_status(self) -> Any:
+        """What it set with `set_custom_status`, as plain JSON values."""
+        return self._plain(self._turn.custom_status)
+
+    @property
+    def now(self) -> datetime:
+        """The UTC time."""
+        return self._now
+
+    @property
+    def history(self) -> list[Event]:
+        """The events of this generation, as a task hub would have them."""
+        return list(self._history)
+
+    @property
+    def next_input(self) -> Any:
+        """The input that it gave to `continue_as_new`, as plain JSON values.
+
+        :raises StepError: it has not continued as new.
+        """
+        return self._plain(self._continued().input)
+
+    # --- the steps --------------------------------------------------------------------------------
+
+    def complete(self, call: PendingCall | str | Callable[..., Any], result: Any = None) -> None:
+        """A call returns.
+
+        :param call: what `pending` has; or the decorated function or the name of one of them: the oldest.
+        :param result: what it returns, JSON-serializable; of an HTTP call a `DurableHttpResponse`; of a lock nothing.
+        :raises StepError: no such call is pending.
+        :raises TypeError: it is an HTTP call, and `result` no `DurableHttpResponse`.
+        :raises SerializationError: `result` is not JSON.
+        """
+        pending = self._found_call(call)
+        decision = self._decision(pending)
+        if pending.kind == "http":
+            answer = responded(decision, self._now, pending.input, result, self._converter)
+        else:
+            with naming(lambda: f"the result of {pending}"):
+                answer = completed(decision, self._now, result, self._converter)
+        self._step([answer])
+
+    def fail(self, call: PendingCall | str | Callable[..., Any], error: BaseException | FailureDetails) -> None:
+        """A call fails.
+
+        :param call: as for `complete`.
+        :param error: what the activity, sub-orchestration or entity operation raised; of an HTTP call that got no
+            answer an `HttpRequestError`.
+        :raises StepError: no such call is pending, or it is one that cannot fail.
+        """
+        pending = self._found_call(call)
+        if pending.kind == "lock":
+            raise StepError(
+                f"{pending} cannot fail: an entity gives its lock sooner or later. Complete it, or leave it."
+            )
+        details = error if isinstance(error, FailureDetails) else FailureDetails.from_exception(error)
+        self._step([failed(self._decision(pending), self._now, details)])
+
+    def raise_event(self, name: str, data: Any = None) -> None:
+        """An external event arrives. One that nothing waits for is kept until something does.
+
+        :param data: JSON-serializable.
+        :raises StepError: the orchestrator has ended. :raises SerializationError: `data` is not JSON.
+        """
+        text = None if data is None else self._text(data, f"the data of event {name!r}")
+        self._step([EventRaised(self._now, name, text)])
+
+    def fire_timer(self, timer: PendingCall | None = None) -> None:
+        """Let time pass to a timer. Timers that are due before it fire on the way.
+
+        :param timer: one that `pending` has; None: the next.
+        :raises StepError: no timer is pending, or not this one.
+        """
+        soonest = min(self._turn.timers.values(), default=None)
+        moment = soonest if timer is None else self._found(timer).fire_at
+        if moment is None:
+            raise StepError(f"No timer is pending. {self._told()}" if timer is None else f"{timer} is no timer.")
+        self.skip_to(moment)
+
+    def skip(self, duration: timedelta) -> None:
+        """Let time pass. Timers that are due meanwhile fire, each at its time."""
+        self.skip_to(self._now + duration)
+
+    def skip_to(self, moment: datetime) -> None:
+        """Let time pass to a moment, UTC. Timers that are due meanwhile fire, each at its time.
+
+        :raises StepError: the moment is past.
+        """
+        moment = utc(moment)
+        if moment < self._now:
+            raise StepError(f"It is {self._now:%Y-%m-%d %H:%M:%S} already: time does not go back to {moment}.")
+        while (due := min(self._turn.timers.values(), default=moment)) <= moment and self._turn.timers:
+            self._now = max(self._now, due)
+            fired = [(at, number) for number, at in self._turn.timers.items() if at <= self._now]
+            self._step([TimerFired(self._now, number, at) for at, number in sorted(fired)])
+        self._now = moment
+
+    def next_generation(self) -> OrchestratorPlayer:
+        """Play on after `continue_as_new`: the orchestrator begins again with its new input.
+
+        :raises StepError: it has not continued as new.
+        """
+        end = self._continued()
+        made = copy.copy(self)
+        made._generation += 1
+        made._version = end.new_version or self._version
+        made._begin([ExecutionStarted(self._now, self._name, end.input, made._version), *end.carried])
+        return made
+
+    # --- below ------------------------------------------------------------------------------------
+
+    def _step(self, events: Sequence[Event]) -> None:
+        if self._live.is_finished:
+            raise StepError(f"Orchestrator {self._name!r} has ended. {self._told()}")
+        self._turn = self._advance(events)
+
+    def _advance(self, events: Sequence[Event]) -> Turn:
+        turn = self._live.advance(events, self._now)
+        self._history += turn.events
+        return turn
+
+    def _decisions(self) -> list[Decision]:
+        return [event for event in self._history if isinstance(event, Decision)]
+
+    def _decision(self, pending: PendingCall) -> Decision:
+        assert pending.task_id is not None
+        return self._live.decision(pending.task_id)
+
+    def _shown(self, decision: Decision) -> PendingCall:
+        return pending_decision(decision, self._plain)
+
+    def _found(self, call: PendingCall | str | Callable[..., Any]) -> PendingCall:
+        """The pending call that a test names.
+
+        :raises StepError: there is none.
+        """
+        pending = self.pending
+        if isinstance(call, PendingCall):
+            found = next((each for each in pending if each == call), None)
+        else:
+            name = call if isinstance(call, str) else getattr(call, "durable_name", getattr(call, "__name__", ""))
+            found = next((each for each in pending if each.name.lower() == str(name).lower()), None)
+            call = repr(name)
+        if found is None:
+            raise StepError(f"{call} is not pending. {self._told()}")
+        return found
+
+    def _found_call(self, call: PendingCall | str | Callable[..., Any]) -> PendingCall:
+        found = self._found(call)
+        if found.kind == "timer":
+            raise StepError(f"{found} is no call: fire_timer() lets time pass to it.")
+        if found.kind == "event":
+            raise StepError(f"{found} is no call: raise_event({found.name!r}, data) brings it.")
+        return found
+
+    def _output(self, expected_type: Any) -> Any:
+        if self._turn.failure is not None:
+            raise OrchestrationFailedError(
+                f"Orchestrator {self._name!r} failed: {self._turn.failure.message}", self._turn.failure
+            )
+        if self.status is not OrchestrationRuntimeStatus.Completed:
+            raise StepError(f"Orchestrator {self._name!r} has not returned. {self._told()}")
+        return self._converter.deserialize(self._turn.output or "null", expected_type)
+
+    def _continued(self) -> ContinuedAsNew:
+        end = self._history[-1]
+        if not isinstance(end, ContinuedAsNew):
+            raise StepError(f"Orchestrator {self._name!r} has not continued as new. {self._told()}")
+        return end
+
+    def _told(self) -> str:
+        """How it stands, as a sentence."""
+        if self._turn.failure is not None:
+            return f"It failed: {self._turn.failure.message}"
+        if self._live.is_finished:
+            done = self.status is OrchestrationRuntimeStatus.Completed
+            return f"It returned {self.output!r}." if done else "It continued as new: next_generation() plays on."
+        return f"It waits for {', '.join(map(str, self.pending)) or 'nothing that is known'}."
+
+    def _plain(self, value: Value) -> Any:
+        return self._converter.deserialize(value) if isinstance(value, str) else None
+
+    def _text(self, value: Any, what: str) -> str:
+        with naming(lambda: what):
+            return self._converter.serialize(value)
