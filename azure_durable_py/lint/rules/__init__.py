@@ -12,7 +12,18 @@ from typing import Protocol
 from azure_durable_py.lint.findings import Finding, Rule
 from azure_durable_py.lint.functions import DurableFunction
 from azure_durable_py.lint.project import Project
-from azure_durable_py.lint.rules import clock
+from azure_durable_py.lint.rules import (
+    chance,
+    clients,
+    clock,
+    event_loops,
+    logs,
+    order,
+    state,
+    straight_calls,
+    surroundings,
+    world,
+)
 from azure_durable_py.lint.source import UNREADABLE
 
 
@@ -26,5 +37,16 @@ class RuleModule(Protocol):
         ...
 
 
-RULE_MODULES: tuple[RuleModule, ...] = (clock,)
+RULE_MODULES: tuple[RuleModule, ...] = (
+    clock,
+    chance,
+    surroundings,
+    state,
+    order,
+    world,
+    event_loops,
+    clients,
+    logs,
+    straight_calls,
+)
 RULES: tuple[Rule, ...] = (UNREADABLE, *(rule for module in RULE_MODULES for rule in module.RULES))

@@ -1,0 +1,136 @@
+"""Order and identity: what differs from one process to the next, though the data are the same."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from azure_durable_py.lint.findings import Finding, Rule
+from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.project import Project
+from azure_durable_py.lint.reading import Names, context_method, shown, uses, waits
+from azure_durable_py.lint.rules.examples import example
+from azure_durable_py.lint.sets import is_unordered
+
+SET_ORDER = Rule(
+    code="DF007",
+    name="set-order",
+    why="Python mixes the hashes of texts anew in each process, so a replay goes over the set in another order.",
+    mend="Go over `sorted(the_set)`, or keep a list or `dict.fromkeys(...)`, which keep their order.",
+    bad=example(
+        """\
+@bp.orchestration_trigger(context_name="context")
+async def notify(context: df.DurableOrchestrationContext):
+    for person in set(context.get_input()):
+        await context.call_activity("notify", person)
+"""
+    ),
+    good=example(
+        """\
+@bp.orchestration_trigger(context_name="context")
+async def notify(context: df.DurableOrchestrationContext):
+    for person in sorted(set(context.get_input())):
+        await context.call_activity("notify", person)
+"""
+    ),
+)
+IDENTITY = Rule(
+    code="DF008",
+    name="identity",
+    why="Hashes of texts and addresses of objects are others in each process, and so on a replay.",
+    mend="Use a digest of `hashlib`, or a field of the data that tells them apart.",
+    bad=example(
+        """\
+@bp.orchestration_trigger(context_name="context")
+async def store(context: df.DurableOrchestrationContext):
+    shard = hash(context.get_input()) % 4
+    await context.call_activity("store", [shard, context.get_input()])
+"""
+    ),
+    good=example(
+        """\
+@bp.orchestration_trigger(context_name="context")
+async def store(context: df.DurableOrchestrationContext):
+    shard = zlib.crc32(context.get_input().encode()) % 4
+    await context.call_activity("store", [shard, context.get_input()])
+""",
+        "import zlib",
+    ),
+)
+RULES = (SET_ORDER, IDENTITY)
+
+_IDENTITIES = Names("builtins.hash", "builtins.id")
+_NO_MATTER = frozenset(
+    f"builtins.{name}" for name in ("all", "any", "dict", "frozenset", "len", "max", "min", "set", "sorted", "sum")
+) | {"collections.Counter", "math.fsum"}
+_KEEP_ORDER = frozenset(f"builtins.{name}" for name in ("enumerate", "iter", "list", "map", "filter", "tuple", "zip"))
+
+
+def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+    """Places where the order of a set, or the identity of an object, has an effect."""
+    del project
+    if function.kind != "orchestrator":
+        return
+    for node, name in uses(function, _IDENTITIES):
+        yield function.finding(IDENTITY, node, f"{shown(name)} gives another number in each process")
+    for node in function.walk():
+        found = _ordered_by_set(function, node)
+        if found is not None:
+            yield function.finding(SET_ORDER, found, "the order of this set differs from process to process")
+
+
+def _ordered_by_set(function: DurableFunction, node: ast.AST) -> ast.expr | None:
+    """The set that a node goes over, where what comes of it keeps the order."""
+    match node:
+        case ast.For(iter=source, body=body) if is_unordered(function, source):
+            return source if any(_decides(function, part) for part in body) else None
+        case ast.ListComp(generators=[first, *_]) | ast.GeneratorExp(generators=[first, *_]):
+            return first.iter if is_unordered(function, first.iter) and not _is_free(function, node) else None
+        case ast.DictComp(generators=[first, *_]) if is_unordered(function, first.iter):
+            return first.iter if _decides(function, node) else None
+        case ast.Starred(value=value) if is_unordered(function, value):
+            return None if _is_free(function, node) else value
+        case ast.Call(func=ast.Attribute(value=owner, attr="pop"), args=[]) if is_unordered(function, owner):
+            return owner
+        case ast.Call(func=ast.Attribute(attr="join"), args=[source]) if is_unordered(function, source):
+            return source
+        case ast.Call(func=called, args=args) if function.name_of(called) in _KEEP_ORDER:
+            source = next((arg for arg in args if is_unordered(function, arg)), None)
+            return None if source is None or _is_free(function, node) or _is_sorted(function, node) else source
+        case _:
+            return None
+
+
+def _decides(function: DurableFunction, body: ast.AST) -> bool:
+    return waits(body) or any(context_method(function, node) is not None for node in ast.walk(body))
+
+
+def _is_free(function: DurableFunction, node: ast.AST) -> bool:
+    """Whether what takes it does not care about the order."""
+    parent = function.module.scopes.parent(node)
+    if isinstance(parent, ast.Starred):
+        parent = function.module.scopes.parent(parent)
+    if isinstance(parent, ast.Set):
+        return True
+    if isinstance(parent, ast.Compare):
+        return True
+    if not isinstance(parent, ast.Call) or node is parent.func:
+        return False
+    return function.name_of(parent.func) in _NO_MATTER or (
+        function.name_of(parent.func) in _KEEP_ORDER and _is_free(function, parent)
+    )
+
+
+def _is_sorted(function: DurableFunction, node: ast.AST) -> bool:
+    """Whether it is a list that is given a name and sorted by that."""
+    match function.module.scopes.parent(node):
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return any(
+                isinstance(part, ast.Attribute)
+                and part.attr == "sort"
+                and isinstance(part.value, ast.Name)
+                and part.value.id == name
+                for part in function.walk()
+            )
+        case _:
+            return False

@@ -1,0 +1,174 @@
+"""State outside of the orchestration: variables that live as long as the process, and not as long as the instance."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from azure_durable_py.lint.changes import (
+    Change,
+    changed_globals,
+    changes_of,
+    is_container,
+    is_global_change,
+)
+from azure_durable_py.lint.findings import Finding, Rule
+from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.modules import Module
+from azure_durable_py.lint.project import Project
+from azure_durable_py.lint.reading import functions_around, home_of, is_within, values_of
+from azure_durable_py.lint.rules.examples import example
+from azure_durable_py.lint.scopes import FUNCTIONS, FunctionNode
+
+GLOBAL_STATE = Rule(
+    code="DF005",
+    name="global-state",
+    why="All instances of a process share the variable, each process has its own, and a replay finds it changed.",
+    mend="Keep it in a local variable, an entity, or the input of the next generation; read it in an activity.",
+    bad=example(
+        """\
+rate = 1.0
+
+
+@bp.activity_trigger(input_name="value")
+def set_rate(value: float) -> None:
+    global rate
+    rate = value
+
+
+@bp.orchestration_trigger(context_name="context")
+async def convert(context: df.DurableOrchestrationContext):
+    return context.get_input() * rate
+"""
+    ),
+    good=example(
+        """\
+@bp.entity_trigger(entity_name="rate")
+class Rate:
+    value: float = 1.0
+
+    def set(self, value: float) -> None:
+        self.value = value
+
+    def get(self) -> float:
+        return self.value
+
+
+@bp.orchestration_trigger(context_name="context")
+async def convert(context: df.DurableOrchestrationContext):
+    return context.get_input() * await context.call_entity(df.EntityId("rate", "euro"), "get")
+"""
+    ),
+)
+OUTER_STATE = Rule(
+    code="DF006",
+    name="outer-state",
+    why="What is changed there outlives the turn: other instances see it, and a replay changes it once more.",
+    mend="Make the value in the orchestrator, and hand it to helpers as an argument (`found=None`, not `found=[]`).",
+    bad=example(
+        """\
+def collect(value, found=[]):
+    found.append(value)
+    return found
+
+
+@bp.orchestration_trigger(context_name="context")
+async def gather(context: df.DurableOrchestrationContext):
+    return collect(await context.call_activity("look"))
+"""
+    ),
+    good=example(
+        """\
+def collect(value, found=None):
+    return [*(found or []), value]
+
+
+@bp.orchestration_trigger(context_name="context")
+async def gather(context: df.DurableOrchestrationContext):
+    return collect(await context.call_activity("look"))
+"""
+    ),
+)
+RULES = (GLOBAL_STATE, OUTER_STATE)
+
+
+def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+    """Changes of what is outside, and reads of what others change."""
+    if function.kind == "activity":
+        return
+    yield from _defaults(function)
+    if function.kind != "orchestrator":
+        return
+    module, told = function.module, set[str]()
+    for change in changes_of(function):
+        name = change.name.id
+        if is_global_change(module, change) and name not in told:
+            told.add(name)
+            yield function.finding(GLOBAL_STATE, change.place, f"{name!r} belongs to the module, and is changed here")
+        elif _is_outer(function, project, change):
+            yield function.finding(OUTER_STATE, change.place, f"{name!r} belongs to a function around this one")
+        elif change.kind == "attribute" and _is_definition(module, change.name):
+            yield function.finding(OUTER_STATE, change.place, f"an attribute of {name} is one for all instances")
+    yield from _reads(function, project, told)
+
+
+def _reads(function: DurableFunction, project: Project, told: set[str]) -> Iterator[Finding]:
+    module = function.module
+    changed = changed_globals(project, module)
+    for node in function.walk():
+        if not isinstance(node, ast.Name) or node.id in told or node.id not in changed:
+            continue
+        if isinstance(node.ctx, ast.Load) and home_of(module, node) is module.tree:
+            told.add(node.id)
+            change = changed[node.id]
+            where = next(functions_around(module, change.name)).name
+            line = change.name.lineno
+            yield function.finding(GLOBAL_STATE, node, f"{node.id!r} is changed by {where} (line {line})")
+
+
+def _is_outer(function: DurableFunction, project: Project, change: Change) -> bool:
+    """Whether what is changed belongs to a function around the orchestrator, which has long returned."""
+    module = function.module
+    home = home_of(module, change.name)
+    if not isinstance(home, FUNCTIONS) or is_within(module, home, function.node):
+        return False
+    replayed = {other.node for other in project.functions if other.kind == "orchestrator" and other.module is module}
+    if home in replayed or replayed.intersection(functions_around(module, home)):
+        return False
+    values = values_of(module, change.name) or []
+    return change.kind != "content" or any(is_container(module, value) for value in values)
+
+
+def _is_definition(module: Module, name: ast.Name) -> bool:
+    symbol = module.symbol(name)
+    return symbol is not None and symbol.node is not None and not symbol.is_instance
+
+
+def _defaults(function: DurableFunction) -> Iterator[Finding]:
+    """Default values that are made once, and changed by every call."""
+    functions = [function.node, *(node for node in function.walk() if isinstance(node, FUNCTIONS))]
+    shared = {
+        (name, node)
+        for node in functions
+        if isinstance(node, FUNCTIONS)
+        for name, value in _with_default(node)
+        if is_container(function.module, value)
+    }
+    for change in changes_of(function) if shared else ():
+        home = home_of(function.module, change.name)
+        if change.kind != "content" or home is None or (change.name.id, home) not in shared:
+            continue
+        is_only_given = len(function.module.scopes.bindings(home).names[change.name.id]) == 1
+        if is_only_given:
+            message = f"the default of {change.name.id!r} is one for all calls"
+            yield function.finding(OUTER_STATE, change.place, message)
+
+
+def _with_default(node: FunctionNode) -> Iterator[tuple[str, ast.expr]]:
+    given = node.args
+    positional = [*given.posonlyargs, *given.args]
+    for parameter, value in zip(positional[len(positional) - len(given.defaults) :], given.defaults, strict=True):
+        yield parameter.arg, value
+    for parameter, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+        if default is not None:
+            yield parameter.arg, default

@@ -1,0 +1,112 @@
+# bad: activities in the order of a set
+@bp.orchestration_trigger(context_name="context")
+async def notify(context):
+    people = set(context.get_input())
+    for person in people:  # expect: DF007
+        await context.call_activity("notify", person)
+
+
+# good: activities in a sorted order
+@bp.orchestration_trigger(context_name="context")
+async def notify(context):
+    people = set(context.get_input())
+    for person in sorted(people):
+        await context.call_activity("notify", person)
+
+
+# bad: sets that become lists
+@bp.orchestration_trigger(context_name="context")
+def fan_out(context):
+    names = list({name.lower() for name in context.get_input()})  # expect: DF007
+    tasks = [context.call_activity("work", name) for name in frozenset(names)]  # expect: DF007
+    first = next(iter({"a", "b"} | set(names)))  # expect: DF007
+    yield context.task_all(tasks)
+    return first
+
+
+# bad: any one of a set
+@bp.orchestration_trigger(context_name="context")
+async def one_after_the_other(context):
+    left = {"red", "green"}
+    while left:
+        await context.call_activity("paint", left.pop())  # expect: DF007
+
+
+# good: sets whose order nobody sees
+@bp.orchestration_trigger(context_name="context")
+async def count(context):
+    names = set(context.get_input())
+    known = {"tea", "cups"}
+    lengths = sum(len(name) for name in names)
+    if names & known and "tea" in names and all(name.islower() for name in names):
+        names.discard("tea")
+    # What is sent is sorted by the converter.
+    await context.call_activity("keep", names)
+    return [len(names), lengths, max(known), sorted(list(names))]
+
+
+# good: sets of numbers, and of tasks
+import asyncio
+
+
+@bp.orchestration_trigger(context_name="context")
+async def first_of_all(context):
+    for number in {1, 2, 3}:
+        await context.call_activity("work", number)
+    pending = {asyncio.create_task(wait(context, name)) for name in context.get_input()}
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            await context.call_activity("keep", task.result())
+
+
+async def wait(context, name):
+    return await context.wait_for_external_event(name)
+
+
+# good: dicts keep their order
+@bp.orchestration_trigger(context_name="context")
+async def in_order(context):
+    answers = {}
+    for name in dict.fromkeys(context.get_input()):
+        answers[name] = await context.call_activity("ask", name)
+    for name, answer in answers.items():
+        await context.call_activity("keep", [name, answer])
+
+
+# bad: hashes and addresses differ from process to process
+@bp.orchestration_trigger(context_name="context")
+async def shard(context):
+    order = context.get_input()
+    number = hash(order["id"]) % 4  # expect: DF008
+    return await context.call_activity("store", [number, id(order)])  # expect: DF008
+
+
+# good: a digest is always the same
+import hashlib
+
+
+@bp.orchestration_trigger(context_name="context")
+async def shard(context):
+    order = context.get_input()
+    number = int(hashlib.sha256(order["id"].encode()).hexdigest(), 16) % 4
+    return await context.call_activity("store", number)
+
+
+# bad: in a generator
+@bp.orchestration_trigger(context_name="context")
+def lottery(context):
+    entries = yield context.call_activity("entries")
+    entries.sort(key=hash)  # expect: DF008
+    return entries[0]
+
+
+# good: an id of one's own, and numbers as hash
+@bp.orchestration_trigger(context_name="context")
+async def named(context):
+    id = context.get_input()["id"]
+
+    def hash(text):
+        return len(text)
+
+    return await context.call_activity("store", [id, hash(id)])
