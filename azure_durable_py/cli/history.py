@@ -14,7 +14,7 @@ from azure_durable_py.cli.show import missing
 from azure_durable_py.cli.target import INSTANCE, HubTarget, about_hub
 
 if TYPE_CHECKING:
-    from azure_durable_py.cli.history_tree import Branch
+    from azure_durable_py.inspection.branch import Branch
 
 
 @click.command(
@@ -45,12 +45,13 @@ def history(target: HubTarget, out: Output, instance_id: str, depth: int, values
             f"{instance_id!r} is an entity, which has no history of steps. `azure-durable show` tells what there is.",
             ExitCode.wrong_usage,
         )
-    from azure_durable_py.cli.history_tree import branch_json, print_branch, read_branch
+    from azure_durable_py.cli.history_tree import branch_json, print_branch
     from azure_durable_py.cli.views import viewing
+    from azure_durable_py.inspection.branch import read_branch
 
     async def look() -> Branch | None:
         async with viewing(target) as view:
-            return await read_branch(view, instance_id, depth=depth, limit=top)
+            return await read_branch(lambda one: view.timeline(one, limit=top), instance_id, depth=depth)
 
     found = run(look())
     if found is None:

@@ -7,18 +7,11 @@ from collections.abc import Iterator, Sequence
 from azure_durable_py.cli.output import Cell, Output, status_cell
 from azure_durable_py.failures import MAX_FAILURE_CHARS, FailureDetails
 from azure_durable_py.inspection.report import Finding, Inspection, Waiting
+from azure_durable_py.inspection.steps import kind_word
 from azure_durable_py.wording import stack, summary
 
 _MOST_CHARS = 2_000
 """Characters of a value that a terminal gets; other readers get all."""
-_KIND_WORDS = {
-    "retry_delay": "retry",
-    "event_sent": "event sent",
-    "sub_orchestration": "sub-orchestration",
-    "entity_call": "entity call",
-    "entity_signal": "entity signal",
-    "http": "HTTP call",
-}
 
 
 def print_inspection(out: Output, found: Inspection) -> None:
@@ -88,11 +81,6 @@ def wait_text(wait: Waiting) -> str:
     kind = kind_word(wait.kind.value)
     text = kind if wait.name in ("", kind) else f"{kind} {wait.name}"
     return text + (f" (attempt {wait.attempt})" if wait.attempt > 1 else "")
-
-
-def kind_word(kind: str) -> str:
-    """The word for a kind of step."""
-    return _KIND_WORDS.get(kind, kind)
 
 
 def _facts(found: Inspection) -> Iterator[tuple[str, Cell]]:

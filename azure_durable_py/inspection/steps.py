@@ -26,6 +26,21 @@ class StepKind(str, Enum):
     control = "control"
 
 
+_WORDS = {
+    "retry_delay": "retry",
+    "event_sent": "event sent",
+    "sub_orchestration": "sub-orchestration",
+    "entity_call": "entity call",
+    "entity_signal": "entity signal",
+    "http": "HTTP call",
+}
+
+
+def kind_word(kind: str) -> str:
+    """The word for a kind of step, or for whatever else has a kind."""
+    return _WORDS.get(kind, kind)
+
+
 class StepOutcome(str, Enum):
     """How a step ended, or that it has not.
 

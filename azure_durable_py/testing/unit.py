@@ -24,6 +24,9 @@ from azure_durable_py.history.events import (
     Value,
 )
 from azure_durable_py.ids import check_instance_id
+from azure_durable_py.inspection.branch import Branch
+from azure_durable_py.inspection.joining import join
+from azure_durable_py.inspection.timeline import Step, StepKind, StepOutcome, Timeline
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
 from azure_durable_py.serialization.annotations import naming
 from azure_durable_py.serialization.converter import JsonDataConverter
@@ -33,6 +36,7 @@ from azure_durable_py.testing.answers import completed, failed, responded
 from azure_durable_py.testing.apps import App
 from azure_durable_py.testing.pending import PendingCall, pending_decision
 from azure_durable_py.testing.subjects import StepError, orchestrator_of
+from azure_durable_py.testing.trees import branch_tree
 from azure_durable_py.testing.virtual_hub import EPOCH
 from azure_durable_py.times import utc
 
@@ -96,7 +100,7 @@ class OrchestratorPlayer:
             generation=self._generation,
         )
         # A generator that is left to the garbage collector would run its `finally` blocks as live code.
-        weakref.finalize(self, self._live.close).atexit = False
+        weakref.finalize(self, self._live.close)
         self._turn: Turn = self._advance(events)
 
     def __repr__(self) -> str:
@@ -162,6 +166,28 @@ class OrchestratorPlayer:
         :raises StepError: it has not continued as new.
         """
         return self._plain(self._continued().input)
+
+    def tree(self) -> str:
+        """What it did so far as a tree of lines, for people."""
+        found = join(self._history, self._turn.timers)
+        awaited = [
+            Step(StepKind.event, name, None, since, None, StepOutcome.open)
+            for name, since in self._turn.awaited.items()
+        ]
+        timeline = Timeline(
+            self._instance_id,
+            self._name,
+            self.status.value,
+            self._generation,
+            found.began or self._now,
+            found.ended,
+            len(self._history),
+            (*found.steps, *awaited),
+            failure=found.failure,
+        )
+        started = found.started.input if found.started is not None else None
+        text = started if isinstance(started, str) else None
+        return branch_tree(Branch(timeline), self._now, text, self._turn.custom_status, self._turn.output)
 
     # --- the steps --------------------------------------------------------------------------------
 

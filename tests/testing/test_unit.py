@@ -466,3 +466,20 @@ async def test_an_async_operation_may_be_played_in_an_async_test():
     assert play_entity(Sleepy, "nap", 30).state == {"days": 30}
     with pytest.raises(RuntimeError, match="out of bed"):
         play_entity(Sleepy, "fall")
+
+
+# --- the tree ----------------------------------------------------------------------------------------
+
+
+def test_the_tree_shows_how_it_came_so_far():
+    step = OrchestratorPlayer(approve_expense, {"what": "pens", "amount": 20})
+    step.complete(ask)
+    step.skip(timedelta(hours=2))
+    assert step.tree().splitlines() == [
+        "approve_expense Running  played  2026-01-01 00:00:00  since 2 h",
+        '├── input {"what":"pens","amount":20}',
+        '├── custom status {"waitingFor":"team lead","approvedBy":[]}',
+        '├── ✓ activity ask({"to":"team lead","about":"pens for 20"})',
+        "├── … timer  since 2 h  due 2026-01-02 00:00:00 (in 22 h)",
+        "└── … event Decision  since 2 h",
+    ]
