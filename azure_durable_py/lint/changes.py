@@ -18,7 +18,7 @@ from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import functions_around, home_of, values_of
 from azure_durable_py.lint.scopes import FUNCTIONS, Assigned
 
-_METHODS = frozenset(
+CHANGING_METHODS = frozenset(
     {
         "add",
         "append",
@@ -43,6 +43,7 @@ _METHODS = frozenset(
         "update",
     }
 )
+"""Methods that change a container in place."""
 _CONTAINERS = frozenset(
     {
         "builtins.list",
@@ -83,7 +84,7 @@ def is_container(module: Module, node: ast.expr) -> bool:
 def change_in(node: ast.AST) -> Iterator[Change]:
     """The changes that one node makes."""
     match node:
-        case ast.Call(func=ast.Attribute(value=ast.Name() as name, attr=method)) if method in _METHODS:
+        case ast.Call(func=ast.Attribute(value=ast.Name() as name, attr=method)) if method in CHANGING_METHODS:
             yield Change("content", name, node)
         case ast.Name(ctx=ast.Store() | ast.Del()):
             yield Change("rebound", node, node)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import TypeGuard
 
 from azure_durable_py.lint.functions import DurableFunction
 from azure_durable_py.lint.modules import Module
@@ -108,7 +107,7 @@ def context_method(function: DurableFunction, node: ast.AST) -> str | None:
     return None if method is None or "." in method else method
 
 
-def is_task_call(function: DurableFunction, node: ast.AST | None) -> TypeGuard[ast.Call]:
+def is_task_call(function: DurableFunction, node: ast.AST | None) -> bool:
     """Whether a call gives a task of the context that takes time."""
     if not isinstance(node, ast.Call):
         return False

@@ -16,13 +16,21 @@ from azure_durable_py.lint.rules import (
     chance,
     clients,
     clock,
+    entities,
     event_loops,
+    inputs,
+    json_values,
     logs,
+    loops,
+    names,
     order,
     state,
+    stops,
     straight_calls,
     surroundings,
+    unawaited,
     world,
+    yields,
 )
 from azure_durable_py.lint.source import UNREADABLE
 
@@ -48,5 +56,13 @@ RULE_MODULES: tuple[RuleModule, ...] = (
     clients,
     logs,
     straight_calls,
+    unawaited,
+    yields,
+    stops,
+    names,
+    inputs,
+    json_values,
+    loops,
+    entities,
 )
 RULES: tuple[Rule, ...] = (UNREADABLE, *(rule for module in RULE_MODULES for rule in module.RULES))

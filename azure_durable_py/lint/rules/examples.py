@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-_BEGIN = "import azure_durable_py as df\n\nbp = df.Blueprint()\n\n\n"
+BLUEPRINT = "import azure_durable_py as df\n\nbp = df.Blueprint()\n\n\n"
+APP = "import azure_durable_py as df\n\napp = df.DFApp()\n\n\n"
 
 
-def example(body: str, *imports: str) -> str:
-    """An example: the imports that it needs, a blueprint `bp`, and what makes it one."""
+def example(body: str, *imports: str, begin: str = BLUEPRINT) -> str:
+    """An example: the imports that it needs, a blueprint `bp` or an app, and what makes it one."""
     lines = "".join(f"{line}\n" for line in imports)
-    return f"{lines}\n{_BEGIN}{body}" if lines else _BEGIN + body
+    return f"{lines}\n{begin}{body}" if lines else begin + body
