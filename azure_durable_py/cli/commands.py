@@ -16,6 +16,9 @@ COMMANDS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("init", "init:init", "Make a new function app in DIR (default: here)."),
         CommandEntry("start", "start:start", "Serve the function app in APP_DIR (default: here) until Ctrl+C."),
     ),
+    "Check an app": (
+        CommandEntry("lint", "lint:lint", "Find code in orchestrators and entities that a replay would not survive."),
+    ),
     "Instances": (
         CommandEntry("list", "listing:list_instances", "List instances, the newest first."),
         CommandEntry("show", "show:show", "Show an instance: what is wrong with it, what it waits for and since when"),

@@ -2,5 +2,6 @@
 
 from azure_durable_py.lint.findings import Finding, Rule
 from azure_durable_py.lint.linting import lint_paths, lint_source
+from azure_durable_py.lint.settings import LintSettings
 
-__all__ = ["Finding", "Rule", "lint_paths", "lint_source"]
+__all__ = ["Finding", "LintSettings", "Rule", "lint_paths", "lint_source"]

@@ -20,7 +20,7 @@ from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.public_names import OURS
 from azure_durable_py.lint.scopes import DEFINITIONS, FUNCTIONS, DefinitionNode
 
-_MENTION = re.compile(r"orchestration_trigger|activity_trigger|entity_trigger|\.create\(|\bregister_")
+_MENTION = re.compile(r"orchestration_trigger|activity_trigger|entity_trigger|\.create\b|\bregister_")
 _TRIGGERS: dict[str, tuple[DurableKind, str, int]] = {
     "orchestration_trigger": ("orchestrator", "orchestration", 1),
     "activity_trigger": ("activity", "activity", 1),
@@ -126,7 +126,7 @@ def _called(module: Module, call: ast.Call) -> Iterator[Declared | Foreign]:
         yield _by_trigger(module, trigger, node, home, None if node is None else _function_name(home, node))
         return
     match call:
-        case ast.Call(func=ast.Attribute(attr="create"), args=[function, *_]):
+        case ast.Call(func=ast.Attribute(attr="create") | ast.Name(), args=[function, *_]):
             kind = _CREATE.get(module.name(call.func) or "")
             if kind is not None:
                 node, home = _definition(module, function)

@@ -1,45 +1,75 @@
 """Linting: from paths or a text to findings.
 
-Owns the order of it: read, gather, check, leave out what `# noqa` covers.
+Owns the order of it: read, gather, check, leave out what settings and comments let pass.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from azure_durable_py.lint.files import absolute, python_files
 from azure_durable_py.lint.findings import Finding
+from azure_durable_py.lint.noqa import Excuses
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.rules import RULE_MODULES
+from azure_durable_py.lint.settings import LintSettings
 from azure_durable_py.lint.source import Source, parse_source, read_source
 
+_DEFAULTS = LintSettings()
 
-def lint_paths(paths: Iterable[Path | str]) -> list[Finding]:
+
+def lint_paths(paths: Iterable[Path | str], settings: LintSettings = _DEFAULTS) -> list[Finding]:
     """What the rules find in files and in all Python files below directories, by file and line.
 
-    Nothing is imported or run.
+    Nothing is imported or run. Directories are looked at as a whole: a helper is looked at because of the orchestrator
+    that calls it, wherever both are.
+
+    :param settings: what is told; `settings_for` reads those of a pyproject.toml.
+    :raises FileNotFoundError: there is nothing at a path.
     """
-    given = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - links are not followed
-    roots = [path for path in given if path.is_dir()]
-    files = dict.fromkeys(file for path in given for file in ([path] if path not in roots else path.rglob("*.py")))
-    return _linted([read_source(file) for file in files], roots)
+    given = [absolute(path) for path in paths]
+    read = [read_source(file) for file in python_files(given)]
+    return _linted(read, [path for path in given if path.is_dir()], settings)
 
 
-def lint_source(text: str, path: Path | str = "function_app.py") -> list[Finding]:
+def lint_source(
+    text: str, path: Path | str = "function_app.py", settings: LintSettings = _DEFAULTS, *, noqa: bool = True
+) -> list[Finding]:
     """What the rules find in one text, which stands at a path.
 
-    Modules that it imports are read from beside that path, where they are there.
+    Modules that it imports are read where they are there beside that path, and nothing is told of them.
+
+    :param noqa: whether comments that let findings pass are heeded.
     """
-    return _linted([parse_source(text, Path(os.path.abspath(path)))], [])  # noqa: PTH100
+    return _linted([parse_source(text, absolute(path))], [], settings, noqa=noqa)
 
 
-def _linted(read: list[Source | Finding], roots: list[Path]) -> list[Finding]:
+def _linted(
+    read: list[Source | Finding], roots: list[Path], settings: LintSettings, *, noqa: bool = True
+) -> list[Finding]:
+    sources = [source for source in read if isinstance(source, Source)]
     findings = [found for found in read if isinstance(found, Finding)]
-    project = Project([source for source in read if isinstance(source, Source)], roots)
+    findings += _checked(Project(sources, roots))
+    texts = {source.path: source.text for source in sources}
+    excuses: dict[Path, Excuses] = {}
+    told: list[Finding] = []
+    for found in sorted(findings, key=lambda found: found.order):
+        if noqa and found.path not in excuses:
+            excuses[found.path] = Excuses(texts.get(found.path, ""))
+        if settings.tells(found) and settings.lints(found.path) and not (noqa and excuses[found.path].covers(found)):
+            told.append(found)
+    return told
+
+
+def _checked(project: Project) -> list[Finding]:
+    found: list[Finding] = []
     for function in project.functions:
         for rules in RULE_MODULES:
-            findings += rules.check(function, project)
-    # A function that several reach is looked at for each kind of them.
-    once = {(found.code, found.path, found.line, found.column): found for found in reversed(findings)}
-    return sorted(once.values(), key=lambda found: found.order)
+            found += rules.check(function, project)
+    # What is reached in several ways is looked at for each of them, and told once.
+    once: dict[Finding, Finding] = {}
+    for finding in found:
+        once.setdefault(replace(finding, function="", via="", message=""), finding)
+    return list(once.values())

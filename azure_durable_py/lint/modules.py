@@ -27,6 +27,7 @@ from azure_durable_py.lint.scopes import (
 )
 
 _BUILTINS = frozenset(dir(builtins))
+_DEEPEST = 50
 # A form feed or a line separator of Unicode begins no new line for Python.
 _LINES = re.compile("\r\n|\r|\n")
 
@@ -81,6 +82,7 @@ class Module:
         self.is_linted = is_linted
         self.scopes = Scopes(tree)
         self._locate = locate
+        self._depth = 0
         self._lines: list[str] | None = None
         self._symbols: dict[ast.AST, Symbol | None] = {}
         self._attributes: dict[str, Symbol | None] = {}
@@ -129,9 +131,12 @@ class Module:
     def symbol(self, node: ast.AST) -> Symbol | None:
         """What an expression stands for; None: it is not known."""
         if node not in self._symbols:
-            # What leads back to itself (`now = now or ...`) stands for nothing.
+            # What leads back to itself (`now = now()`) stands for nothing, and so does a chain without end.
             self._symbols[node] = None
-            self._symbols[node] = self._symbol(node)
+            if self._depth < _DEEPEST:
+                self._depth += 1
+                self._symbols[node] = self._symbol(node)
+                self._depth -= 1
         return self._symbols[node]
 
     def _symbol(self, node: ast.AST) -> Symbol | None:

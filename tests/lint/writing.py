@@ -1,0 +1,32 @@
+"""Apps that tests of the linter write, and what is found in them."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from azure_durable_py.lint import Finding, lint_paths
+
+HEAD = """\
+import azure_durable_py as df
+app = df.DFApp()
+"""
+
+
+def write(directory: Path, files: dict[str, str]) -> Path:
+    """Write files by their paths below a directory."""
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+    return directory
+
+
+def places(directory: Path) -> list[str]:
+    """What is found below a directory, as `file:line`."""
+    return [shown(found, directory) for found in lint_paths([directory])]
+
+
+def shown(found: Finding, directory: Path) -> str:
+    """The place of a finding."""
+    return f"{found.path.relative_to(directory).as_posix()}:{found.line}"
