@@ -36,7 +36,8 @@ class TurnTaken:
     `events` are what it added to the history: what arrived, then what was decided, then the end if there is one.
     `decision` gives what was decided under a task id of this generation, in whichever turn; it raises `KeyError` or
     `CorruptRowError` where it cannot. `failed_attempts` tells, by task id, of the failures among `events` that a
-    retry policy deals with. `waits_for` are the names of the external events that code waits for now;
+    retry policy deals with, and `attempts` which attempt each thing decided is that a retry policy repeats, those that
+    are the first left out. `waits_for` are the names of the external events that code waits for now;
     `never_awaited` is what a function that has returned had called, and not waited for in any way.
 
     `status_before` and `status` are names of runtime statuses. `taken_at` is the time of the turn, `start_at` when a
@@ -66,6 +67,7 @@ class TurnTaken:
     events: Sequence[Event]
     decision: Callable[[int], Event]
     failed_attempts: Mapping[int, FailedAttempt] = field(default_factory=lambda: MappingProxyType({}))
+    attempts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
     waits_for: tuple[str, ...] = ()
     trace: TraceContext | None = None
     began_at: datetime | None = None
@@ -111,7 +113,7 @@ class ActivityRun:
     """An activity that is about to run. `input` is JSON text, `ready_at` when it was decided or put into the queue.
 
     `tries` is how often it was begun by a process that did not end it. Which attempt of a retry policy it is, only
-    the orchestration knows: see `TurnTaken.failed_attempts`. `trace` is the span of the call.
+    the orchestration knows: see `TurnTaken.attempts`. `trace` is the span of the call.
     """
 
     instance_id: str

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -42,10 +43,14 @@ class ActivityDefinition:
 
 @dataclass(frozen=True, slots=True)
 class EntityDefinition:
-    """An entity: `function(context)`, sync or async, or a class whose methods are operations. Lower-case name."""
+    """An entity: `function(context)`, sync or async, or a class whose methods are operations. Lower-case name.
+
+    `around` gets the context of an operation and the call that performs it, and returns the call to make instead.
+    """
 
     name: str
     function: Callable[..., Any]
+    around: Callable[[Any, Callable[[], Any]], Callable[[], Any]] | None = None
 
 
 BUILT_IN = "BuiltIn::"
@@ -61,7 +66,7 @@ class Definitions(Generic[_Definition]):
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
-        self._by_name: dict[str, _Definition] = {}
+        self._by_name: MutableMapping[str, _Definition] = {}
         self._built_in: dict[str, _Definition] = {}
 
     def with_built_in(self, definition: _Definition) -> Definitions[_Definition]:
@@ -71,6 +76,16 @@ class Definitions(Generic[_Definition]):
         made._built_in = dict(self._built_in)
         made.add_built_in(definition)
         return made
+
+    def overlaid(self) -> Definitions[_Definition]:
+        """The same definitions, for some of which others may be put without a change to these."""
+        made: Definitions[_Definition] = Definitions(self._kind)
+        made._by_name, made._built_in = ChainMap({}, self._by_name), self._built_in
+        return made
+
+    def put(self, definition: _Definition) -> None:
+        """Have a definition found under its name, whatever was found there before."""
+        self._by_name[definition.name.lower()] = definition
 
     def add(self, definition: _Definition) -> None:
         """Register a definition of the app.
@@ -139,6 +154,13 @@ class Registry:
         self.activities: Definitions[ActivityDefinition] = Definitions("activity")
         self.entities: Definitions[EntityDefinition] = Definitions("entity")
         self._results: dict[Callable[..., Any], Any] = {}
+
+    def overlaid(self) -> Registry:
+        """The same app, for some of whose functions others may be put without a change to this registry."""
+        made = Registry(strict_types=self.strict_types)
+        made.orchestrators, made.activities = self.orchestrators.overlaid(), self.activities.overlaid()
+        made.entities = self.entities.overlaid()
+        return made
 
     def expected(self, annotation: Any) -> Any:
         """What values are built as where code has this annotation, and nobody has asked for a type."""

@@ -51,6 +51,8 @@ class Decisions:
         self.children: dict[int, SubOrchestrationCreated] = {}
         self.failed_attempts: dict[int, FailedAttempt] = {}
         """By task id, the attempts that failed in the current turn."""
+        self.attempts: dict[int, int] = {}
+        """By task id, the number of the attempt that a decision of the current turn is, if it is not the first."""
         self.error: BaseException | None = None
         self.closed = False
 
@@ -69,6 +71,7 @@ class Decisions:
         self._position = position
         self._made = 0
         self.failed_attempts.clear()
+        self.attempts.clear()
 
     def end(self) -> None:
         """End a replayed turn: nothing recorded may be left.
@@ -193,6 +196,11 @@ class Decisions:
     def attempt_failed(self, task_id: int, attempt: FailedAttempt) -> None:
         """A task failed that has a retry policy."""
         self.failed_attempts[task_id] = attempt
+
+    def attempt_begun(self, task_id: int, number: int) -> None:
+        """A task is attempt `number` of something."""
+        if number > 1:
+            self.attempts[task_id] = number
 
     def timer(self, build: Callable[[int], TimerCreated]) -> TimerTask:
         """Decide a timer."""

@@ -7,6 +7,7 @@ a replayed turn holds its decisions against the recorded ones.
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -77,10 +78,10 @@ class Turn:
     sub-orchestrations that have not answered, by task id. `reopened` is what was decided before
     a rewind that this turn is the first after, and has no answer: it is to be done again.
     `awaited` are the names of the external events that it waits for, and since when. `failed_attempts` are,
-    by task id, the failures that a retry policy dealt with. `began_at` is the time of the first turn of the generation,
-    or since it was rewound; `unanswered` are the ids of the tasks that were open when it ended.
-    by task id, the failures that a retry policy dealt with. `never_awaited` is what a function that has returned had
-    called, and not waited for in any way.
+    by task id, the failures that a retry policy dealt with; `attempts` the numbers of the attempts that it had begin,
+    where they are not the first. `began_at` is the time of the first turn of the generation, or since it was rewound;
+    `unanswered` are the ids of the tasks that were open when it ended. `never_awaited` is what a function that has
+    returned had called, and not waited for in any way.
     """
 
     events: tuple[Event, ...]
@@ -93,6 +94,7 @@ class Turn:
     reopened: tuple[Decision, ...] = ()
     awaited: Mapping[str, datetime] = field(default_factory=lambda: {})
     failed_attempts: Mapping[int, FailedAttempt] = field(default_factory=lambda: MappingProxyType({}))
+    attempts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
     began_at: datetime | None = None
     unanswered: tuple[int, ...] = ()
     never_awaited: tuple[Decision, ...] = ()
@@ -270,6 +272,7 @@ class Orchestration:
             reopened=reopened,
             awaited=MappingProxyType({} if end is not None else self._generation.events.awaited()),
             failed_attempts=MappingProxyType(dict(self._decisions.failed_attempts)),
+            attempts=MappingProxyType(dict(self._decisions.attempts)),
             began_at=self._began_at,
             unanswered=self._unanswered if events else (),
             never_awaited=self._decisions.never_awaited() if _has_returned(completed) else (),
@@ -312,7 +315,7 @@ class Orchestration:
 
     def _function_place(self) -> str:
         definition = self._generation.definition
-        code = getattr(definition.function, "__code__", None) if definition is not None else None
+        code = getattr(inspect.unwrap(definition.function), "__code__", None) if definition is not None else None
         return f"{code.co_filename}:{code.co_firstlineno} {code.co_name}" if code is not None else "an unknown place"
 
     def _waiting_place(self) -> str | None:

@@ -19,10 +19,22 @@ class RetryTask(ParentTask[T]):
     :param attempt: schedules an attempt.
     :param delay: creates a timer after a duration; the text says what for.
     :param now: replay time.
+    :param begun: told of each attempt, by its task and number.
     :param failed: told of each attempt that fails, by its task.
     """
 
-    __slots__ = ("_attempt", "_begun", "_count", "_current", "_delay", "_failed", "_now", "_pause", "_policy")
+    __slots__ = (
+        "_attempt",
+        "_begun_at",
+        "_count",
+        "_current",
+        "_delay",
+        "_failed",
+        "_now",
+        "_pause",
+        "_policy",
+        "_tell",
+    )
 
     def __init__(
         self,
@@ -30,6 +42,8 @@ class RetryTask(ParentTask[T]):
         attempt: Callable[[], Task[T]],
         delay: Callable[[timedelta, str], TimerTask],
         now: Callable[[], datetime],
+        *,
+        begun: Callable[[int, int], None],
         failed: Callable[[int, FailedAttempt], None],
     ) -> None:
         super().__init__()
@@ -38,7 +52,8 @@ class RetryTask(ParentTask[T]):
         self._delay = delay
         self._now = now
         self._failed = failed
-        self._begun = now()
+        self._tell = begun
+        self._begun_at = now()
         self._count = 0
         self._current: Task[Any] | None = None
         self._pause: TimerTask | None = None
@@ -75,13 +90,15 @@ class RetryTask(ParentTask[T]):
         self._current = self._attempt()
         if self._count == 1:
             self._order = hash(self._current)
+        if isinstance(self._current, DecisionTask):
+            self._tell(self._current.id, self._count)
         self._current.attach(self)
 
     def _again(self, error: BaseException) -> None:
         delay = None
         if isinstance(error, TaskFailedError):
             try:
-                delay = self._policy.next_delay(self._count, self._now() - self._begun, error.details)
+                delay = self._policy.next_delay(self._count, self._now() - self._begun_at, error.details)
             except Exception as broken:  # noqa: BLE001 - the predicate is user code; its error is the outcome
                 self.fail(broken)
                 return

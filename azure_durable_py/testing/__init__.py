@@ -4,16 +4,25 @@
 `play_entity` play one function alone, step by step, without an engine.
 """
 
+from azure_durable_py.testing.behaviours import Execution
+from azure_durable_py.testing.doubles import Doubles
 from azure_durable_py.testing.entity_play import PlayedOperation, SentSignal, StartedOrchestration, play_entity
 from azure_durable_py.testing.generator_wrapper import orchestrator_generator_wrapper
 from azure_durable_py.testing.pending import PendingCall
 from azure_durable_py.testing.running import play, run
+from azure_durable_py.testing.stand_ins import ActivityDouble, EntityDouble, OperationDouble, OrchestratorDouble
 from azure_durable_py.testing.subjects import StepError
 from azure_durable_py.testing.unit import OrchestratorPlayer
 from azure_durable_py.testing.virtual_hub import VirtualHub, VirtualWorker
 from azure_durable_py.testing.virtual_time import StuckError, run_virtual
 
 __all__ = [
+    "ActivityDouble",
+    "Doubles",
+    "EntityDouble",
+    "Execution",
+    "OperationDouble",
+    "OrchestratorDouble",
     "OrchestratorPlayer",
     "PendingCall",
     "PlayedOperation",

@@ -25,10 +25,11 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.testing.apps import App, registry_of, whole_app
+from azure_durable_py.testing.doubles import Doubles
 from azure_durable_py.testing.scripted_http import AnswerHttp, ScriptedTransport
 from azure_durable_py.testing.store import VirtualClient, VirtualStore
 from azure_durable_py.testing.virtual_time import Process, VirtualTimeLoop
-from azure_durable_py.testing.waits import Waits, told
+from azure_durable_py.testing.waits import told
 from azure_durable_py.times import UTC
 from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.worker import Worker
@@ -95,7 +96,7 @@ class VirtualHub:
     is the same each time.
 
     `client` starts, steers and looks at instances. Below it are `task_hub`, with `store`, `clock` and random ids.
-    `registry` is what the app declares, `settings` what all of them work with.
+    `registry` is what the app declares, `doubles` stand in for functions of it, `settings` are what all work with.
 
     :param app: what workers run. Its client bindings, whichever hub they name, get this hub's client.
     :param settings: as from host.json. How often an idle queue is looked at is of no account: workers are told. So is
@@ -121,19 +122,19 @@ class VirtualHub:
         observer: Observer = NOBODY,
     ) -> None:
         self._http = http
-        self._observer = joined(Log(), observer)
         self._seed = seed
         self._begin_with = workers
         self._app = whole_app(app)
-        self._waits = Waits()
         self._left = AsyncExitStack()
         self._names = 0
         self.settings = _at_virtual_time(settings or _SETTINGS)
         self.clock: Clock = loop_clock(epoch)
+        self.doubles = Doubles(self.clock.now)
+        self._observer = joined(Log(), self.doubles.observer, observer)
         self._memory = VirtualStore(self.settings, self.clock, self._ids("store"))
         self.store: TaskHubStore = self._memory if wrap is None else wrap(self._memory)
         self.task_hub = TaskHub(self.store, self.clock, self._ids("client"), observer=self._observer)
-        self.registry = registry_of(self._app)
+        self.registry = self.doubles.observed(registry_of(self._app))
         self.client: DurableOrchestrationClient = VirtualClient(
             self.task_hub, self.settings, self.registry, self._memory
         )
@@ -197,7 +198,7 @@ class VirtualHub:
         store = self.store if wrap is None else wrap(self.store)
         hub = TaskHub(store, clock or self.clock, self._ids(name), observer=self._observer)
         await hub.open()
-        registry = self._waits.observed(self.registry if app is None else registry_of(app))
+        registry = self.registry if app is None else self.doubles.observed(registry_of(app))
         chosen = self.settings if settings is None else _at_virtual_time(settings)
         given: dict[str, Any] = {
             "run_sync": run_inline,
@@ -219,7 +220,7 @@ class VirtualHub:
             await worker.stop()
 
     async def _tell(self) -> str:
-        return await told(self.client, self._waits)
+        return await told(self.client)
 
 
 def _at_virtual_time(settings: Settings) -> Settings:

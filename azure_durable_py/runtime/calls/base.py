@@ -56,7 +56,15 @@ class Calls:
                 f"retry_options must be RetryOptions or a RetryPolicy, not {type(policy).__name__}. "
                 "The order of the arguments is: name, retry_options, input_."
             )
-        return RetryTask(policy, attempt, self._delay, lambda: self._generation.now, self._decisions.attempt_failed)
+        decisions = self._decisions
+        return RetryTask(
+            policy,
+            attempt,
+            self._delay,
+            lambda: self._generation.now,
+            begun=decisions.attempt_begun,
+            failed=decisions.attempt_failed,
+        )
 
     def _delay(self, duration: timedelta, reason: str) -> TimerTask:
         now = self._generation.now

@@ -25,7 +25,8 @@ from azure_durable_py.serialization.annotations import naming, optional
 from azure_durable_py.serialization.decode import build, return_type
 from azure_durable_py.signatures import resolve_annotation, signature_of
 
-_IMPLICIT_DELETE = "delete"
+IMPLICIT_DELETE = "delete"
+"""The operation that every class entity has, unless it has its own: it takes the state away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,21 @@ class EntityClass:
             found = next((method for name, method in self.methods.items() if name.lower() == lower), None)
         return found
 
+    def named(self, operation: str) -> Method:
+        """The method of an operation.
+
+        :raises FunctionNotFoundError: there is none; the message lists a near name.
+        """
+        found = self.method(operation)
+        if found is not None:
+            return found
+        near = difflib.get_close_matches(operation, self.methods, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise FunctionNotFoundError(
+            f"Entity class {place_of(self._cls)} has no operation {operation!r}.{hint} "
+            f"Its operations: {', '.join(sorted({*self.methods, IMPLICIT_DELETE}))}."
+        )
+
     def call_of(
         self, context: DurableEntityContext, state: StateBox, expected: Callable[[Any], Any]
     ) -> Callable[[], Any]:
@@ -82,7 +98,7 @@ class EntityClass:
         :param expected: the type to build for an annotation.
         """
         method = self.method(context.operation_name)
-        if method is None and context.operation_name.lower() == _IMPLICIT_DELETE:
+        if method is None and context.operation_name.lower() == IMPLICIT_DELETE:
             return state.delete
         if method is not None and method.is_async:
 
@@ -95,21 +111,13 @@ class EntityClass:
             return run_async
 
         def run() -> Any:
-            found = method or self._refuse(context.operation_name)
+            found = method or self.named(context.operation_name)
             target, arguments = self._prepare(found, context, state, expected)
             result = found.function(target, *arguments)
             self._finish(target, state)
             return result
 
         return run
-
-    def _refuse(self, operation: str) -> Method:
-        near = difflib.get_close_matches(operation, self.methods, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise FunctionNotFoundError(
-            f"Entity class {place_of(self._cls)} has no operation {operation!r}.{hint} "
-            f"Its operations: {', '.join(sorted({*self.methods, _IMPLICIT_DELETE}))}."
-        )
 
     def _prepare(
         self, method: Method, context: DurableEntityContext, state: StateBox, expected: Callable[[Any], Any]

@@ -82,8 +82,11 @@ class LiveEntity:
         if context.operation_name == DELETE:
             return self._state.delete
         if self._class is None:
-            return self._function_call(context)
-        return self._class.call_of(context, self._state, self._expected)
+            call = self._function_call(context)
+        else:
+            call = self._class.call_of(context, self._state, self._expected)
+        around = self._definition.around
+        return call if around is None else around(context, call)
 
     def _function_call(self, context: DurableEntityContext) -> Callable[[], Any]:
         function = self._definition.function

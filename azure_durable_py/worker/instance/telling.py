@@ -49,6 +49,7 @@ def _turn_taken(
         events=turn.events,
         decision=taken.decision,
         failed_attempts=turn.failed_attempts,
+        attempts=turn.attempts,
         waits_for=tuple(turn.awaited),
         trace=draft.state.trace,
         began_at=turn.began_at or columns.created_time,

@@ -18,8 +18,8 @@ MUTANTS = (
     Mutant(
         "strictness_is_forgotten",
         "An app with strict types is served on the virtual hub like any other.",
-        "testing/waits.py",
-        "Registry(strict_types=registry.strict_types)",
+        "registry.py",
+        "Registry(strict_types=self.strict_types)",
         "Registry()",
         (f"{_ANNOTATIONS}::test_worker_and_client_are_as_strict_as_their_app",),
     ),

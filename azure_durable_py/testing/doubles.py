@@ -1,0 +1,253 @@
+"""`Doubles`: stand-ins for the activities, orchestrators and entities of an app that is tested.
+
+Owns which functions have a double, and puts them into the app: over its registry it lays another, in which a function
+with a double is one that asks it. Nothing else is touched, so an app without doubles runs as it is. What is around
+entities is there from the beginning, since they stay in memory between their operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Coroutine, Generator, Sized
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Concatenate, Literal, NamedTuple, NoReturn, TypeVar, overload
+
+from azure_durable_py.errors import FunctionNotFoundError
+from azure_durable_py.observer import UNOBSERVED, ActivityRun, Observation, Observer, OperationRun, TurnTaken
+from azure_durable_py.registry import (
+    ActivityDefinition,
+    Definitions,
+    EntityDefinition,
+    OrchestratorDefinition,
+    Registry,
+    is_built_in,
+)
+from azure_durable_py.runtime.entities.classes import EntityClass
+from azure_durable_py.runtime.names import FunctionReference
+from azure_durable_py.testing.doubling import Attempts, Orchestrations, Run, around_operations, doubled_activity
+from azure_durable_py.testing.stand_ins import ActivityDouble, EntityDouble, OrchestratorDouble
+
+I = TypeVar("I")  # noqa: E741 - the input
+T = TypeVar("T")
+_Kind = Literal["activity", "orchestrator", "entity"]
+_Declared = Definitions[ActivityDefinition] | Definitions[OrchestratorDefinition] | Definitions[EntityDefinition]
+
+
+class _App(NamedTuple):
+    """An app as it is, and as it is run."""
+
+    own: Registry
+    run: Registry
+
+
+class Doubles:
+    """The doubles of one run. `observer` must observe the hub of the run.
+
+    :param now: the time of the run.
+    """
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._apps: list[_App] = []
+        self._activities: dict[str, ActivityDouble[Any, Any]] = {}
+        self._orchestrators: dict[str, OrchestratorDouble[Any, Any]] = {}
+        self._entities: dict[tuple[str, str | None], EntityDouble] = {}
+        attempts = Attempts()
+        self._orchestrations = Orchestrations(attempts)
+        self.observer: Observer = _Ears(attempts, self._orchestrations, self._activities, self._entities, now)
+
+    def observed(self, registry: Registry) -> Registry:
+        """The same app with the doubles that there are, and those that are still to come."""
+        app = _App(registry, registry.overlaid())
+        self._apps.append(app)
+        for name in registry.entities.names():
+            self._put_entity(app, name)
+        for name in {name for name, _ in self._entities}:
+            self._put_entity(app, name)
+        for activity in self._activities.values():
+            self._put_activity(app, activity)
+        for orchestrator in self._orchestrators.values():
+            self._put_orchestrator(app, orchestrator)
+        return app.run
+
+    # --- what tests ask for --------------------------------------------------------------------------
+
+    @overload
+    def activity(
+        self, activity: FunctionReference[Concatenate[I, ...], Coroutine[Any, Any, T]], *, create: Literal[False] = ...
+    ) -> ActivityDouble[I, T]: ...
+    @overload
+    def activity(
+        self, activity: FunctionReference[Concatenate[I, ...], T], *, create: Literal[False] = ...
+    ) -> ActivityDouble[I, T]: ...
+    @overload
+    def activity(self, activity: str, *, create: bool = False) -> ActivityDouble[Any, Any]: ...
+    def activity(self, activity: str | Callable[..., Any], *, create: bool = False) -> ActivityDouble[Any, Any]:
+        """The double of an activity.
+
+        :param activity: its name, or the decorated function.
+        :param create: for one that the app is still to get. Without a behaviour it is not found.
+        :raises FunctionNotFoundError: the app has no such activity.
+        :raises ValueError: it is to be created, and the app has it.
+        """
+        name = self._name(activity, "activity", self._activities, create=create)
+        if name.lower() not in self._activities:
+            double = self._activities[name.lower()] = ActivityDouble(name)
+            for app in self._apps:
+                self._put_activity(app, double)
+        return self._activities[name.lower()]
+
+    @overload
+    def orchestrator(
+        self, orchestrator: FunctionReference[..., Coroutine[Any, Any, T]], *, create: Literal[False] = ...
+    ) -> OrchestratorDouble[Any, T]: ...
+    @overload
+    def orchestrator(
+        self, orchestrator: FunctionReference[..., Generator[Any, Any, T]], *, create: Literal[False] = ...
+    ) -> OrchestratorDouble[Any, T]: ...
+    @overload
+    def orchestrator(
+        self, orchestrator: str | FunctionReference[..., Any], *, create: bool = False
+    ) -> OrchestratorDouble[Any, Any]: ...
+    def orchestrator(
+        self, orchestrator: str | Callable[..., Any], *, create: bool = False
+    ) -> OrchestratorDouble[Any, Any]:
+        """The double of an orchestrator, however it is started. An orchestration that has begun does not change.
+
+        :param orchestrator: its name, or the decorated function.
+        :param create: for one that the app is still to get. Without a behaviour it is not found.
+        :raises FunctionNotFoundError: the app has no such orchestrator.
+        :raises ValueError: it is to be created, and the app has it.
+        """
+        name = self._name(orchestrator, "orchestrator", self._orchestrators, create=create)
+        if name.lower() not in self._orchestrators:
+            double = self._orchestrators[name.lower()] = OrchestratorDouble(name)
+            for app in self._apps:
+                self._put_orchestrator(app, double)
+        return self._orchestrators[name.lower()]
+
+    def entity(self, entity: str | Callable[..., Any], key: str | None = None, *, create: bool = False) -> EntityDouble:
+        """The double of an entity, or of all entities of a name. One with a key is asked first.
+
+        :param entity: its name, or the decorated function or class.
+        :param key: the key of the entity; None: all of them.
+        :param create: for one that the app is still to get. Without a behaviour it is not found.
+        :raises FunctionNotFoundError: the app has no such entity.
+        :raises ValueError: it is to be created, and the app has it.
+        """
+        known = {name for name, _ in self._entities}
+        name = self._name(entity, "entity", known, create=create).lower()
+        if (name, key) not in self._entities:
+            self._entities[name, key] = EntityDouble(name, key, self._class_of(name))
+        if name not in known:
+            for app in self._apps:
+                self._put_entity(app, name)
+        return self._entities[name, key]
+
+    def _name(self, given: str | Callable[..., Any], kind: _Kind, known: Collection[str], *, create: bool) -> str:
+        """The name of a function that may have a double; `known` are those that have one."""
+        name = given if isinstance(given, str) else getattr(given, "durable_name", None)
+        if not isinstance(name, str) or getattr(given, "durable_kind", kind) != kind:
+            raise TypeError(f"{given!r} is no {kind}: give the name of one, or the function with its decorator.")
+        if is_built_in(name):
+            raise ValueError(f"{name!r} is a function of the engine: there are no doubles for these.")
+        found = next((each for each in self._declared(kind) if name in each), None)
+        if found is not None and create and name.lower() not in known:
+            raise ValueError(f"The app has {kind} {name!r} by now: leave out create=True.")
+        if found is not None:
+            return found.get(name).name
+        if not create and name.lower() not in known:
+            self._refuse(name, kind)
+        return name
+
+    def _refuse(self, name: str, kind: _Kind) -> NoReturn:
+        for definitions in self._declared(kind):
+            try:
+                definitions.get(name)
+            except FunctionNotFoundError as error:
+                raise FunctionNotFoundError(f"{error} If it is still to be written, say so: create=True.") from None
+        raise FunctionNotFoundError(f"There is no app yet that could have {kind} {name!r}.")
+
+    def _declared(self, kind: _Kind) -> list[_Declared]:
+        """What the apps declare of a kind, without doubles."""
+        every = [app.own for app in self._apps]
+        match kind:
+            case "activity":
+                return [app.activities for app in every]
+            case "orchestrator":
+                return [app.orchestrators for app in every]
+            case "entity":
+                return [app.entities for app in every]
+
+    # --- what the apps become ------------------------------------------------------------------------
+
+    def _put_activity(self, app: _App, double: ActivityDouble[Any, Any]) -> None:
+        declared, name = app.own.activities, double.name
+        missing = ActivityDefinition(name, _missing(declared, name), "input")
+        definition = declared.get(name) if name in declared else missing
+        app.run.activities.put(doubled_activity(definition, double))
+
+    def _put_orchestrator(self, app: _App, double: OrchestratorDouble[Any, Any]) -> None:
+        declared, name = app.own.orchestrators, double.name
+        missing = OrchestratorDefinition(name, _missing(declared, name))
+        definition = declared.get(name) if name in declared else missing
+        app.run.orchestrators.put(self._orchestrations.doubled(definition, double))
+
+    def _put_entity(self, app: _App, name: str) -> None:
+        declared = app.own.entities
+        missing = EntityDefinition(name, _missing(declared, name))
+        definition = declared.get(name) if name in declared else missing
+
+        def doubles(key: str) -> list[EntityDouble]:
+            found = (self._entities.get((name.lower(), wanted)) for wanted in (key, None))
+            return [double for double in found if double is not None]
+
+        app.run.entities.put(replace(definition, around=around_operations(definition, doubles, app.own.expected)))
+
+    def _class_of(self, name: str) -> EntityClass | None:
+        """The class that tells the operations of an entity, if it is one."""
+        for declared in (app.own.entities for app in self._apps):
+            if name in declared and isinstance(function := declared.get(name).function, type):
+                return EntityClass.of(function)
+        return None
+
+
+def _missing(declared: _Declared, name: str) -> Callable[..., Any]:
+    """What runs where there is only a double, and nothing is left for it to do: it is not found."""
+
+    def find(*_: Any, **__: Any) -> None:
+        declared.get(name)
+
+    return find
+
+
+class _Ears(Observer):
+    """Hears for the doubles what runs, and what came of it."""
+
+    def __init__(
+        self,
+        attempts: Attempts,
+        orchestrations: Orchestrations,
+        activities: Collection[str],
+        entities: Sized,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._attempts = attempts
+        self._orchestrations = orchestrations
+        self._activities = activities
+        self._entities = entities
+        self._now = now
+
+    def turn(self, taken: TurnTaken) -> None:
+        """Take up which attempts were begun, and what an orchestration came to."""
+        self._attempts.take(taken)
+        self._orchestrations.take(taken)
+
+    def activity(self, run: ActivityRun) -> Observation:
+        """Tell an activity that has a double what it is run for."""
+        if run.name.lower() not in self._activities:
+            return UNOBSERVED
+        return Run(run, self._attempts.of(run), self._now)
+
+    def operation(self, run: OperationRun) -> Observation:
+        """Tell an operation of an entity that has a double what it is run for."""
+        return Run(run, 1, self._now) if self._entities else UNOBSERVED

@@ -1,0 +1,156 @@
+"""What a test says to a double, and asks of it.
+
+Owns the words: `returns`, `raises`, `calls`, `really`, `received`. How the functions of the app come to ask their
+double is told in `doubling`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from azure_durable_py.runtime.context import DurableOrchestrationContext
+from azure_durable_py.runtime.entities.classes import IMPLICIT_DELETE, EntityClass
+from azure_durable_py.testing.behaviours import Behaviours, Calling, Execution, Executions, Raising, Real, Returning
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+I = TypeVar("I")  # noqa: E741 - the input
+T = TypeVar("T")
+
+
+class Double(Generic[I, T]):
+    """Stands in for one function of the app, and records each of its executions.
+
+    Behaviours take turns in the order in which they were given: one with `times` is used so often, one without lasts
+    until another is given. When none is left, the app's own function runs, as it does where none was ever given. They
+    may be given before an orchestration is started or in the middle of a test.
+    """
+
+    def __init__(self, name: str, executions: Executions | None = None) -> None:
+        self.name = name
+        self.executions = executions or Executions()
+        self.behaviours = Behaviours()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}, {len(self.received)} executions>"
+
+    def returns(self, value: T, *, times: int | None = None) -> Self:
+        """Return a value. It becomes JSON as the function's own would.
+
+        :param times: how often; None: until another behaviour is given.
+        :raises ValueError: `times` is less than 1.
+        """
+        self.behaviours.add(Returning(value), times)
+        return self
+
+    def raises(self, error: BaseException | type[BaseException], *, times: int | None = None) -> Self:
+        """Raise an exception. What is kept of it, and whether it is tried again, is as if the function raised it.
+
+        :param error: an exception, or a class of which one is made each time.
+        :param times: how often; None: until another behaviour is given.
+        :raises TypeError: `error` is no exception. :raises ValueError: `times` is less than 1.
+        """
+        self.behaviours.add(Raising(error), times)
+        return self
+
+    def really(self, *, times: int | None = None) -> Self:
+        """Run the app's own function.
+
+        :param times: how often; None: until another behaviour is given.
+        :raises ValueError: `times` is less than 1.
+        """
+        self.behaviours.add(Real(), times)
+        return self
+
+    @property
+    def received(self) -> list[Execution[I]]:
+        """Each execution, in the order in which they began: those of the app's own function, too."""
+        name = self.name.lower()
+        return [execution for execution in self.executions.all if execution.name.lower() == name]
+
+    @property
+    def inputs(self) -> list[I]:
+        """The input of each execution, in the order in which they began."""
+        return [execution.input for execution in self.received]
+
+
+class _FunctionDouble(Double[I, T]):
+    def calls(
+        self,
+        function: Callable[[I], T | Awaitable[T]] | Callable[[I, Execution[I]], T | Awaitable[T]],
+        *,
+        times: int | None = None,
+    ) -> Self:
+        """Call another function, sync or async, with the input, or with the input and the `Execution`.
+
+        :param times: how often; None: until another behaviour is given.
+        :raises TypeError: it takes neither one value nor two. :raises ValueError: `times` is less than 1.
+        """
+        self.behaviours.add(Calling(function), times)
+        return self
+
+
+class ActivityDouble(_FunctionDouble[I, T]):
+    """Stands in for an activity."""
+
+
+class OperationDouble(_FunctionDouble[I, T]):
+    """Stands in for one operation of an entity. What it returns is the result.
+
+    A function that it calls reaches the state by `df.entity_context()`.
+    """
+
+
+class OrchestratorDouble(Double[I, T]):
+    """Stands in for an orchestrator. Its behaviours count orchestrations, not their replays."""
+
+    def calls(self, orchestrator: Callable[[DurableOrchestrationContext], Any], *, times: int | None = None) -> Self:
+        """Run another orchestrator function in its place: a function, generator function or coroutine function.
+
+        :param times: how often; None: until another behaviour is given.
+        :raises TypeError: it does not take one value, the context. :raises ValueError: `times` is less than 1.
+        """
+        self.behaviours.add(Calling(orchestrator), times)
+        return self
+
+
+class EntityDouble:
+    """Stands in for operations of one entity, or of all entities of a name, and records all operations.
+
+    :param operations: the class that tells its operations; None: any may be asked for.
+    """
+
+    def __init__(self, name: str, key: str | None, operations: EntityClass | None) -> None:
+        self.name = name
+        self.key = key
+        self.executions = Executions()
+        self._class = operations
+        self._operations: dict[str, OperationDouble[Any, Any]] = {}
+
+    def operation(self, operation: str | Callable[..., Any]) -> OperationDouble[Any, Any]:
+        """The double of an operation.
+
+        :param operation: its name, or the method of the class.
+        :raises FunctionNotFoundError: the class of the entity has no such operation; the message has a near one.
+        """
+        name = operation if isinstance(operation, str) else operation.__name__
+        if name.lower() not in self._operations:
+            if self._class is not None and name.lower() != IMPLICIT_DELETE:
+                self._class.named(name)
+            self._operations[name.lower()] = OperationDouble(name, self.executions)
+        return self._operations[name.lower()]
+
+    def behaviours(self, operation: str) -> list[Behaviours]:
+        """The behaviours that are left for an operation, if there are any."""
+        double = self._operations.get(operation.lower())
+        return [] if double is None or double.behaviours.is_empty else [double.behaviours]
+
+    @property
+    def received(self) -> list[Execution[Any]]:
+        """Each operation, in the order in which they began: those of the app's own code, too."""
+        return self.executions.all
+
+    def __repr__(self) -> str:
+        return f"<EntityDouble {self.name!r}, {len(self.received)} operations>"
