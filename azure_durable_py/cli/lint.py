@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +63,9 @@ def lint(
     if explain is not None:
         _explain(out, _rule(explain))
         return
-    findings = lint_paths(paths or (Path(),), _settings(paths, _codes("--select", select), _codes("--ignore", ignore)))
+    settings = _settings(paths, _codes("--select", select), _codes("--ignore", ignore))
+    with _without_collector():
+        findings = lint_paths(paths or (Path(),), settings)
     base = Path.cwd()
     if statistics:
         _count(out, findings)
@@ -77,6 +81,18 @@ def lint(
     if findings:
         files = len({found.path for found in findings})
         raise CommandError(f"{_number(len(findings), 'finding')} in {_number(files, 'file')}.", ExitCode.did_not_work)
+
+
+@contextmanager
+def _without_collector() -> Generator[None, None, None]:
+    """Syntax trees are many objects, all of which are needed to the end: looking for others among them takes long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _settings(paths: Sequence[Path], select: tuple[str, ...], ignore: tuple[str, ...]) -> LintSettings:

@@ -101,11 +101,12 @@ def changed_globals(project: Project, module: Module) -> dict[str, Change]:
     known = _KNOWN.setdefault(project, {})
     if module not in known:
         found: dict[str, Change] = {}
-        early = _run_at_import(project)
         for node in ast.walk(module.tree):
             for change in change_in(node):
                 around = list(functions_around(module, change.name))
-                if around and not early.intersection(around) and is_global_change(module, change):
+                if not around or not is_global_change(module, change):
+                    continue
+                if not _run_at_import(project).intersection(around):
                     found.setdefault(change.name.id, change)
         known[module] = found
     return known[module]
@@ -135,16 +136,21 @@ def _run_at_import(project: Project) -> frozenset[ast.AST]:
 
 def _early(project: Project) -> Iterator[ast.AST]:
     for module in project.modules:
-        called: list[ast.expr] = []
-        for node in ast.walk(module.tree):
+        stack: list[ast.AST] = [module.tree]
+        while stack:
+            node = stack.pop()
+            # What stands in a function runs later; its decorators and defaults run where it is defined.
+            inside = node.body if isinstance(node, FUNCTIONS) else []
+            stack.extend(child for child in ast.iter_child_nodes(node) if child not in inside)
+            called: list[ast.expr] = []
             if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-                called += [part.func if isinstance(part, ast.Call) else part for part in node.decorator_list]
-            elif isinstance(node, ast.Call) and next(functions_around(module, node), None) is None:
+                called += [part for part in node.decorator_list if not isinstance(part, ast.Call)]
+            elif isinstance(node, ast.Call):
                 called.append(node.func)
-        for expression in called:
-            symbol = module.symbol(expression)
-            if symbol is not None and symbol.node is not None:
-                yield symbol.node
+            for expression in called:
+                symbol = module.symbol(expression)
+                if symbol is not None and symbol.node is not None:
+                    yield symbol.node
 
 
 def changes_of(function: DurableFunction) -> Iterator[Change]:

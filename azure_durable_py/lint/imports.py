@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from azure_durable_py.lint.modules import Module
+from azure_durable_py.lint.public_names import OURS, THEIRS
 from azure_durable_py.lint.scopes import Imported
 
 _MARKS = ("host.json", "function_app.py")
 _APP_PACKAGE = "__app__"
+_PUBLIC = (f"{OURS}.", f"{THEIRS}.")
 
 
 class Imports:
@@ -34,6 +36,8 @@ class Imports:
     def locate(self, importer: Module, binding: Imported) -> Module | None:
         """The module of the project that an import names; None: it names none."""
         directory = importer.path.parent
+        if binding.level == 0 and f"{binding.module}.".startswith(_PUBLIC):
+            return None  # Known by name, whatever file it is: rules speak of what it is for everybody.
         if binding.level:
             for _ in range(binding.level - 1):
                 directory = directory.parent
