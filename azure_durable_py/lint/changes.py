@@ -16,7 +16,7 @@ from azure_durable_py.lint.functions import DurableFunction
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import functions_around, home_of, values_of
-from azure_durable_py.lint.scopes import FUNCTIONS, Assigned
+from azure_durable_py.lint.scopes import FUNCTIONS, Assigned, FunctionNode
 
 CHANGING_METHODS = frozenset(
     {
@@ -104,16 +104,16 @@ def changed_globals(project: Project, module: Module) -> dict[str, Change]:
         for node in ast.walk(module.tree):
             for change in change_in(node):
                 around = list(functions_around(module, change.name))
-                if not around or not is_global_change(module, change):
+                if not around or change.name.id in found or not is_global_change(module, change):
                     continue
-                if not _run_at_import(project).intersection(around):
-                    found.setdefault(change.name.id, change)
+                if not any(_runs_at_import(project, function) for function in around):
+                    found[change.name.id] = change
         known[module] = found
     return known[module]
 
 
 _KNOWN: WeakKeyDictionary[Project, dict[Module, dict[str, Change]]] = WeakKeyDictionary()
-_EARLY: WeakKeyDictionary[Project, frozenset[ast.AST]] = WeakKeyDictionary()
+_EARLY: WeakKeyDictionary[Module, frozenset[ast.AST]] = WeakKeyDictionary()
 
 
 def is_global_change(module: Module, change: Change) -> bool:
@@ -127,30 +127,32 @@ def is_global_change(module: Module, change: Change) -> bool:
     return any(isinstance(binding, Assigned) for binding in bound)
 
 
-def _run_at_import(project: Project) -> frozenset[ast.AST]:
-    """Functions that are called while modules are imported: as decorators, or by code outside of functions."""
-    if project not in _EARLY:
-        _EARLY[project] = frozenset(_early(project))
-    return _EARLY[project]
-
-
-def _early(project: Project) -> Iterator[ast.AST]:
+def _runs_at_import(project: Project, function: FunctionNode) -> bool:
+    """Whether a function is called while modules are imported: as a decorator, or by code outside of functions."""
     for module in project.modules:
-        stack: list[ast.AST] = [module.tree]
-        while stack:
-            node = stack.pop()
-            # What stands in a function runs later; its decorators and defaults run where it is defined.
-            inside = node.body if isinstance(node, FUNCTIONS) else []
-            stack.extend(child for child in ast.iter_child_nodes(node) if child not in inside)
-            called: list[ast.expr] = []
-            if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-                called += [part for part in node.decorator_list if not isinstance(part, ast.Call)]
-            elif isinstance(node, ast.Call):
-                called.append(node.func)
-            for expression in called:
-                symbol = module.symbol(expression)
-                if symbol is not None and symbol.node is not None:
-                    yield symbol.node
+        if function.name not in module.text:
+            continue
+        if module not in _EARLY:
+            _EARLY[module] = frozenset(_called_at_import(module))
+        if function in _EARLY[module]:
+            return True
+    return False
+
+
+def _called_at_import(module: Module) -> Iterator[ast.AST]:
+    stack: list[ast.AST] = [module.tree]
+    while stack:
+        node = stack.pop()
+        # What stands in a function runs later; its decorators and defaults run where it is defined.
+        inside = node.body if isinstance(node, FUNCTIONS) else []
+        stack.extend(child for child in ast.iter_child_nodes(node) if child not in inside)
+        called: list[ast.expr] = [node.func] if isinstance(node, ast.Call) else []
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            called = [part for part in node.decorator_list if not isinstance(part, ast.Call)]
+        for expression in called:
+            symbol = module.symbol(expression)
+            if symbol is not None and symbol.node is not None:
+                yield symbol.node
 
 
 def changes_of(function: DurableFunction) -> Iterator[Change]:

@@ -89,9 +89,9 @@ def uses(
             yield node, name
 
 
-def shown(name: str) -> str:
-    """A full name as it is told: without the parentheses of instances."""
-    return name.replace("()", "").removeprefix("builtins.")
+def shown(node: ast.AST, name: str) -> str:
+    """Something as it is told: by its full name, or by the code where it is asked of an object."""
+    return name.removeprefix("builtins.") if "()" not in name else " ".join(ast.unparse(node).split())[:60]
 
 
 def call_of(function: DurableFunction, node: ast.AST) -> ast.Call | None:

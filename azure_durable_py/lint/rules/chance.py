@@ -90,9 +90,9 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
         return
     for node, name in uses(function, _CHANCE):
         if name in _IDS:
-            yield function.finding(UUID, node, f"{shown(name)} gives another id on every replay")
+            yield function.finding(UUID, node, f"{shown(node, name)} gives another id on every replay")
         elif not name.startswith("uuid.") and name not in _HARMLESS and not _is_seeded(function, node, name):
-            yield function.finding(RANDOM, node, f"{shown(name)} gives something else on every replay")
+            yield function.finding(RANDOM, node, f"{shown(node, name)} gives something else on every replay")
 
 
 def _is_seeded(function: DurableFunction, node: ast.AST, name: str) -> bool:

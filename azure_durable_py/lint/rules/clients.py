@@ -52,9 +52,9 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
                 yield function.finding(CLIENT, decorator, "a client is bound to an orchestrator")
     for node, name in uses(function, _CLIENTS):
         if "()" not in name and "." in name.removeprefix(f"{OURS}."):
-            yield function.finding(CLIENT, node, f"{shown(name)} makes a client in an orchestrator")
+            yield function.finding(CLIENT, node, f"{shown(node, name)} makes a client in an orchestrator")
         elif "()." in name:
-            yield function.finding(CLIENT, node, f"{shown(name)} is a call of a client")
+            yield function.finding(CLIENT, node, f"{shown(node, name)} is a call of a client")
 
 
 def _binds_client(decorator: ast.expr) -> bool:

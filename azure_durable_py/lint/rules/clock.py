@@ -91,7 +91,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
     for names in (_CLOCKS, _ALL):
         for node, name in uses(function, names):
             if not _is_told_when(call_of(function, node), name):
-                yield function.finding(WALL_CLOCK, node, f"{shown(name)} reads the clock of the machine")
+                yield function.finding(WALL_CLOCK, node, f"{shown(node, name)} reads the clock of the machine")
 
 
 def _is_told_when(call: ast.Call | None, name: str) -> bool:

@@ -87,7 +87,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
         for node, name in uses(function, _BLOCKS):
             call = call_of(function, node)
             if call is not None and name not in _STARTS_ONLY and not name.endswith(_NO_WAIT):
-                yield function.finding(BLOCKED_LOOP, node, f"{shown(name)} blocks the event loop of the process")
+                yield function.finding(BLOCKED_LOOP, node, f"{shown(node, name)} blocks the event loop of the process")
 
 
 def _shared_state(function: DurableFunction, owner: ast.ClassDef) -> Iterator[Finding]:

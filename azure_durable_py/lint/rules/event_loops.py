@@ -77,4 +77,4 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
     if function.kind != "orchestrator":
         return
     for node, name in uses(function, _FOREIGN, of_its_own=True):
-        yield function.finding(FOREIGN_WAIT, node, f"{shown(name)} does not wait on the loop of the orchestration")
+        yield function.finding(FOREIGN_WAIT, node, f"{shown(node, name)} does not wait by the history")

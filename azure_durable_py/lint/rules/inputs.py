@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from azure_durable_py.lint.calling import loads
 from azure_durable_py.lint.context_calls import ContextCall, context_call
 from azure_durable_py.lint.findings import Finding, Rule
 from azure_durable_py.lint.functions import DurableFunction
@@ -115,7 +116,8 @@ def _unfit(activity: DurableFunction, asked: ContextCall) -> str | None:
     by_name = {parameter.arg: parameter for parameter in parameters_of(node)}
     parameter = by_name.get(activity.context_name or "")
     kinds = None if parameter is None else _kinds(module, parameter.annotation)
-    if parameter is None or kinds is None:
+    # Templates annotate inputs of all kinds as `str`. One that is not read is there for the decorator only.
+    if parameter is None or kinds is None or "str" in kinds or not loads(node, parameter.arg):
         return None
     given = "None" if asked.input is None else _literal(asked.input)
     if given is None or given in kinds or _TAKEN_BY.get(given, frozenset()) & kinds:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from azure_durable_py.lint.context_calls import payloads_of
@@ -59,7 +58,6 @@ _TYPES = Names(
     "azure.functions.HttpResponse",
     "azure.functions.Context",
     "builtins.complex",
-    "builtins.memoryview",
     "builtins.range",
     "collections.abc.AsyncGenerator",
     "collections.abc.AsyncIterator",
@@ -76,7 +74,6 @@ _TYPES = Names(
     "socket.socket",
     "sqlite3.*",
     "threading.*",
-    "types.*Type",
     "typing.AsyncGenerator",
     "typing.AsyncIterator",
     "typing.Awaitable",
@@ -89,7 +86,6 @@ _TYPES = Names(
     "typing.TextIO",
 )
 _CONTEXTS = frozenset({CONTEXT, ENTITY_CONTEXT, *CLIENTS})
-_VIEW = re.compile(r"\.(values|items)$")
 
 
 def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
@@ -133,8 +129,8 @@ def _what(function: DurableFunction, value: ast.expr) -> str | None:
             return "generators"
         case ast.Constant(value=complex()):
             return "complex numbers"
-        case ast.Call(func=ast.Attribute(value=ast.Dict(), attr="values" | "items" as view)):
-            return f"{view}() of a dict"
+        case ast.Call(func=ast.Attribute(value=owner, attr="values"), args=[]) if _is_dict(function, owner):
+            return "values() of a dict"
         case ast.Call(func=called):
             name = function.name_of(called)
             if is_task_call(function, value):
@@ -142,6 +138,13 @@ def _what(function: DurableFunction, value: ast.expr) -> str | None:
             return f"{name.removeprefix('builtins.')}" if name is not None and name in _MADE else None
         case _:
             return None
+
+
+def _is_dict(function: DurableFunction, node: ast.expr) -> bool:
+    values = (values_of(function.module, node) or []) if isinstance(node, ast.Name) else [node]
+    return bool(values) and all(
+        isinstance(value, ast.Dict | ast.DictComp) or function.name_of(value) == "builtins.dict()" for value in values
+    )
 
 
 def _by_name(function: DurableFunction, value: ast.Name) -> str | None:

@@ -75,7 +75,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
     for node, name in uses(function, _LINES, of_its_own=True):
         call = call_of(function, node)
         if call is not None and not is_live_only(function, call):
-            yield function.finding(LOGGING, node, f"{shown(name)} writes the line again on every replay")
+            yield function.finding(LOGGING, node, f"{shown(node, name)} writes the line again on every replay")
 
 
 def _is_called_live_only(function: DurableFunction) -> bool:

@@ -72,7 +72,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
     if function.kind != "orchestrator":
         return
     for node, name in uses(function, _IDENTITIES):
-        yield function.finding(IDENTITY, node, f"{shown(name)} gives another number in each process")
+        yield function.finding(IDENTITY, node, f"{shown(node, name)} gives another number in each process")
     for node in function.walk():
         found = _ordered_by_set(function, node)
         if found is not None:

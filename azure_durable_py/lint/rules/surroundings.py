@@ -85,4 +85,4 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
     if function.kind != "orchestrator":
         return
     for node, name in uses(function, _SURROUNDINGS):
-        yield function.finding(ENVIRONMENT, node, f"{shown(name)} may be another where it is replayed")
+        yield function.finding(ENVIRONMENT, node, f"{shown(node, name)} may be another where it is replayed")

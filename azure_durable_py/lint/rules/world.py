@@ -102,12 +102,12 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
     if function.kind != "orchestrator":
         return
     for node, name in uses(function, _SLEEPS):
-        yield function.finding(SLEEP, node, f"{shown(name)} stops the process, not the orchestration")
+        yield function.finding(SLEEP, node, f"{shown(node, name)} stops the process, not the orchestration")
     for node, name in uses(function, THREADS):
-        yield function.finding(THREAD, node, f"{shown(name)} runs beside the orchestration")
+        yield function.finding(THREAD, node, f"{shown(node, name)} runs beside the orchestration")
     for node, name in uses(function, _Everything()):
         if _touches(function, node, name):
-            yield function.finding(INPUT_OUTPUT, node, f"{shown(name)} does I/O")
+            yield function.finding(INPUT_OUTPUT, node, f"{shown(node, name)} reaches outside of the instance")
     yield from _paths(function)
 
 
@@ -137,6 +137,6 @@ def _paths(function: DurableFunction) -> Iterator[Finding]:
                 while isinstance(owner, ast.BinOp) and isinstance(owner.op, ast.Div):
                     owner = owner.left
                 if (function.name_of(owner) or "").startswith("pathlib.Path()"):
-                    yield function.finding(INPUT_OUTPUT, node.func, f"Path.{method} does I/O")
+                    yield function.finding(INPUT_OUTPUT, node.func, f"Path.{method} reaches outside of the instance")
             case _:
                 pass

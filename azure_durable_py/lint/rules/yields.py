@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 
-from azure_durable_py.lint.calling import called_style, own_nodes, style_of
+from azure_durable_py.lint.calling import blocks_of, called_style, own_nodes, style_of
 from azure_durable_py.lint.findings import Finding, Rule
 from azure_durable_py.lint.functions import DurableFunction
 from azure_durable_py.lint.project import Project
@@ -123,7 +124,7 @@ def _yields(function: DurableFunction, own: list[ast.AST]) -> Iterator[Finding]:
                 yield function.finding(MIXED_STYLES, node, "a generator cannot `yield from` an `async def`")
             elif is_task_call(function, node.value):
                 yield function.finding(NOT_A_TASK, node, "a task is yielded by `yield`, not by `yield from`")
-        elif isinstance(node, ast.Yield):
+        elif isinstance(node, ast.Yield) and not _is_never_reached(function, node):
             told = _what_is_no_task(function, node.value, "yielded")
             style = called_style(function, node.value)
             if style in ("generator", "coroutine"):
@@ -132,6 +133,16 @@ def _yields(function: DurableFunction, own: list[ast.AST]) -> Iterator[Finding]:
                 told = "only `async def` orchestrators can wait for what asyncio has"
             if told is not None:
                 yield function.finding(NOT_A_TASK, node, told)
+
+
+def _is_never_reached(function: DurableFunction, node: ast.Yield) -> bool:
+    """Whether a bare `yield` stands behind a `return` or `raise`, where it only makes the function a generator."""
+    statement = function.module.scopes.parent(node)
+    return node.value is None and any(
+        isinstance(before, ast.Return | ast.Raise) and after is statement
+        for block in blocks_of(function.node)
+        for before, after in pairwise(block)
+    )
 
 
 def _awaits(function: DurableFunction) -> Iterator[Finding]:

@@ -208,6 +208,16 @@ def clean(nothing) -> None: ...
 def greet(names: Optional[list[str]] = None) -> Any: ...
 
 
+@bp.activity_trigger(input_name="payload")
+def as_templates_have_it(payload: str) -> int:
+    return len(payload)
+
+
+@bp.activity_trigger(input_name="nothing")
+def without_need(nothing: dict) -> int:
+    return 1
+
+
 @bp.orchestration_trigger(context_name="context")
 async def order(context):
     await context.call_activity(charge, 10)
@@ -220,6 +230,8 @@ async def order(context):
     await context.call_activity(greet)
     await context.call_activity(greet, ("Ada", "Bob"), dict)
     await context.call_activity("of_another_file", 1)
+    await context.call_activity(as_templates_have_it, ["a", "b"])
+    await context.call_activity(without_need)
     await context.call_sub_orchestrator("order", 1, "id-of-the-child")
 
 
@@ -253,7 +265,9 @@ def work(context):
     yield context.call_activity("c", map(double, [1]))  # expect: DF303
     yield context.call_activity("d", [range(3), 1j])  # expect: DF303, DF303
     yield context.call_activity("e", context.call_activity("f"))  # expect: DF303
-    context.set_custom_status({"names": {}.values()})  # expect: DF303
+    ages = {}
+    ages["Ada"] = 36
+    context.set_custom_status({"names": ages.values()})  # expect: DF303
     context.send_event("other", "Go", context)  # expect: DF303
     context.continue_as_new(partial(double, 1))  # expect: DF303
 
@@ -313,7 +327,7 @@ async def work(context):
     await context.call_activity(keep, Order(datetime(2026, 1, 1, tzinfo=timezone.utc), Colour.RED))
     await context.call_activity(sort, {"a", "b"})
     await context.call_activity("c", [b"1", Decimal(1), timedelta(days=1), Path("a"), (1, 2), Colour.RED])
-    await context.call_activity("d", {}.keys())
+    await context.call_activity("d", [{}.keys(), {"a": 1}.items()])
     await context.call_activity("e", sorted(name for name in context.get_input()))
     await context.call_activity("f", list(map(str, [1])))
     return sum(number for number in range(3))

@@ -145,6 +145,12 @@ def tasks(context):
     yield context.send_event("other", "Go")
 
 
+@bp.orchestration_trigger(context_name="context")
+def nothing_to_wait_for(context):
+    return context.get_input()
+    yield
+
+
 # bad: a task as the result
 @bp.orchestration_trigger(context_name="context")
 async def order(context):
