@@ -52,9 +52,10 @@ def test_the_wheel_holds_every_file_of_the_templates(shipped: list[str]):
     assert {path.relative_to(ROOT).as_posix() for path in templates} <= set(shipped)
 
 
-def test_the_wheel_holds_nothing_but_the_package(shipped: list[str]):
+def test_the_wheel_holds_nothing_but_the_package_and_its_pytest_plugin(shipped: list[str]):
     assert {name.partition("/")[0] for name in shipped} == {
         "azure_durable_py",
+        "pytest_azure_durable.py",
         f"azure_durable_py-{PROJECT['version']}.dist-info",
     }
 
@@ -128,7 +129,15 @@ def test_the_sample_host_json_is_accepted(caplog: pytest.LogCaptureFixture):
 
 def test_a_deployment_of_the_sample_app_carries_what_its_requirements_build():
     ignored = (ROOT / ".funcignore").read_text(encoding="utf-8").split()
-    needed = ["azure_durable_py", "pyproject.toml", "README.md", "LICENSE", "host.json", "function_app.py"]
+    needed = [
+        "azure_durable_py",
+        "pytest_azure_durable.py",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "host.json",
+        "function_app.py",
+    ]
     assert [name for name in needed if any(fnmatch.fnmatch(name, pattern) for pattern in ignored)] == []
 
 

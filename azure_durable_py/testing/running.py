@@ -47,6 +47,7 @@ def run(
     :raises StuckError: it waits for what never comes, or is not over within its time. It says what it waits for.
     :raises RuntimeError: an event loop is running already.
     """
+    __tracebackhide__ = True
 
     async def scenario(hub: VirtualHub) -> DurableOrchestrationStatus:
         if isinstance(name, str):
@@ -85,8 +86,10 @@ def play(
     :raises StuckError: it waits for what never comes, or is not over within its time.
     :raises RuntimeError: an event loop is running already.
     """
+    __tracebackhide__ = True
 
     async def main() -> T:
+        __tracebackhide__ = True
         async with VirtualHub(app, settings, seed=seed, epoch=epoch, workers=workers, http=http) as hub:
             return await scenario(hub)
 

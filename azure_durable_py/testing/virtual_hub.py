@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -24,6 +24,7 @@ from azure_durable_py.observers import joined
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import TaskHubStore
+from azure_durable_py.testing import watchers
 from azure_durable_py.testing.apps import App, registry_of, whole_app
 from azure_durable_py.testing.doubles import Doubles
 from azure_durable_py.testing.scripted_http import AnswerHttp, ScriptedTransport
@@ -140,6 +141,8 @@ class VirtualHub:
         )
         self.workers: list[VirtualWorker] = []
         """Every worker that was started, in order."""
+        self.run_from_outside: Callable[[Coroutine[Any, Any, str]], str] | None = None
+        """Runs a coroutine on the event loop of the run while a test has the word; None: nobody has it meanwhile."""
 
     def _ids(self, whose: str) -> Ids:
         return Ids(random.Random(f"{self._seed} {whose}"))  # noqa: S311 - repeatable, not secret
@@ -151,7 +154,7 @@ class VirtualHub:
                 "A VirtualHub needs virtual time: use it in what azure_durable_py.testing.play or run_virtual runs."
             )
         async with AsyncExitStack() as left:
-            left.push_async_callback(self.task_hub.close)
+            left.push_async_callback(watchers.left, self)
             await self.task_hub.open()
             loop.witnesses.append(self._tell)
             left.callback(loop.witnesses.remove, self._tell)
@@ -162,6 +165,7 @@ class VirtualHub:
             for _ in range(self._begin_with):
                 await self.start_worker()
             self._left = left.pop_all()
+        watchers.entered(self)
         return self
 
     async def __aexit__(

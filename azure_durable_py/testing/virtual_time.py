@@ -183,6 +183,7 @@ def run_virtual(main: Coroutine[Any, Any, _Result], *, within: timedelta = PATIE
     :raises StuckError: it can never end, or is not over within that time.
     :raises RuntimeError: an event loop is running already.
     """
+    __tracebackhide__ = True
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,0 +1,91 @@
+"""What a failed test is told of the task hubs that it used.
+
+Owns which hubs are kept until a test is over, and which of their instances are told of. A hub is read only when its
+test has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from azure_durable_py.client.status import DurableOrchestrationStatus
+from azure_durable_py.status import OrchestrationRuntimeStatus as Status
+from azure_durable_py.testing import watchers
+from azure_durable_py.testing.at_once import at_once
+from azure_durable_py.testing.trees import instance_tree
+from azure_durable_py.testing.virtual_hub import VirtualHub
+from azure_durable_py.wording import counted
+
+MOST_HUBS = 3
+"""Hubs that are told of: those that a test used last."""
+MOST_INSTANCES = 10
+"""Instances of a hub that are told of."""
+MOST_STEPS = 30
+"""Steps of an orchestration that are told of."""
+_FIRST = (Status.Failed, Status.Suspended, Status.Running, Status.Pending, Status.Terminated)
+"""Whom to tell of first, in this order; then of all others."""
+
+
+class HubWatch:
+    """Keeps the hubs that are used until `end`, the newest of them."""
+
+    def __init__(self) -> None:
+        self._in_use: list[VirtualHub] = []
+        self._left: list[tuple[VirtualHub, datetime]] = []
+        watchers.watch(self)
+
+    def entered(self, hub: VirtualHub) -> None:
+        """A hub is in use."""
+        self._in_use.append(hub)
+
+    async def left(self, hub: VirtualHub) -> None:
+        """A hub was left: it is kept."""
+        if hub in self._in_use:
+            self._in_use.remove(hub)
+        self._left.append((hub, hub.now))
+        if len(self._left) > MOST_HUBS:
+            oldest, _ = self._left.pop(0)
+            await oldest.task_hub.close()
+
+    def text(self) -> str:
+        """The instances of the hubs as trees; empty, if there are none."""
+        left = [at_once(lambda hub=hub, now=now: hub_text(hub, now)) for hub, now in self._left]
+        in_use = [hub.run_from_outside(hub_text(hub, None)) for hub in self._in_use if hub.run_from_outside is not None]
+        told = [text for text in [*left, *in_use] if text]
+        return "\n\n".join(told[-MOST_HUBS:])
+
+    def end(self) -> None:
+        """Let go of them all."""
+        watchers.unwatch(self)
+        left, self._left = self._left, []
+        for hub, _ in left:
+            at_once(hub.task_hub.close)
+
+
+async def hub_text(hub: VirtualHub, now: datetime | None = None) -> str:
+    """The instances of a hub as trees, those that have not come to a good end first; empty, if there are none.
+
+    :param now: the time, if it is not the running event loop's.
+    """
+    found = await hub.client.get_status_by(show_input=False)
+    shown = _chosen(found)
+    trees = [
+        await instance_tree(hub.task_hub, status.instance_id or "", now or hub.now, most_steps=MOST_STEPS)
+        for status in shown[:MOST_INSTANCES]
+    ]
+    told = [tree for tree in trees if tree is not None]
+    if len(shown) > MOST_INSTANCES:
+        told.append(f"({counted(len(shown) - MOST_INSTANCES, 'more instance')})")
+    return "\n".join(told)
+
+
+def _chosen(found: Sequence[DurableOrchestrationStatus]) -> list[DurableOrchestrationStatus]:
+    """The instances to tell of: without those that are seen below their parents."""
+    ids = {status.instance_id for status in found}
+    tops = [status for status in found if status.parent_instance_id not in ids]
+    return sorted(tops, key=lambda status: _rank(status.runtime_status))
+
+
+def _rank(status: Status | None) -> int:
+    return _FIRST.index(status) if status in _FIRST else len(_FIRST)

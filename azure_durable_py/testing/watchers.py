@@ -1,0 +1,50 @@
+"""Who is shown the virtual hubs of a run, and may look at them after they are left.
+
+Owns the list of those who watch; as a rule it is empty.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from azure_durable_py.testing.virtual_hub import VirtualHub
+
+
+class Watcher(Protocol):
+    """Watches hubs."""
+
+    def entered(self, hub: VirtualHub) -> None:
+        """A hub is in use."""
+        ...
+
+    async def left(self, hub: VirtualHub) -> None:
+        """A hub was left. To close its task hub, sooner or later, is the watcher's business."""
+        ...
+
+
+_watchers: list[Watcher] = []
+
+
+def watch(watcher: Watcher) -> None:
+    """Have a watcher shown the hubs from now on. One that watched before sees none of them."""
+    _watchers.append(watcher)
+
+
+def unwatch(watcher: Watcher) -> None:
+    """Have a watcher shown no more hubs."""
+    _watchers.remove(watcher)
+
+
+def entered(hub: VirtualHub) -> None:
+    """Tell that a hub is in use."""
+    if _watchers:
+        _watchers[-1].entered(hub)
+
+
+async def left(hub: VirtualHub) -> None:
+    """Tell that a hub was left; if nobody watches, its task hub is closed."""
+    if _watchers:
+        await _watchers[-1].left(hub)
+    else:
+        await hub.task_hub.close()
