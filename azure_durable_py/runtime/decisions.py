@@ -26,7 +26,14 @@ from azure_durable_py.history.events import (
     TimerCreated,
 )
 from azure_durable_py.retry_policy import FailedAttempt
-from azure_durable_py.runtime.determinism import Recorded, calling_place, describe, difference, same_decision
+from azure_durable_py.runtime.determinism import (
+    Recorded,
+    calling_place,
+    describe,
+    describe_apart,
+    difference,
+    same_decision,
+)
 from azure_durable_py.runtime.failures import task_failed
 from azure_durable_py.runtime.tasks import DecisionTask, TimerTask
 
@@ -44,6 +51,7 @@ class Decisions:
         self._all: list[Decision] = []
         self._tasks: dict[int, DecisionTask[Any]] = {}
         self._recorded: deque[Recorded] | None = None
+        self._exactly = False
         self._position = 0
         self._made = 0
         self.now: datetime | None = None
@@ -61,27 +69,32 @@ class Decisions:
         """Whether the turn repeats what the history holds."""
         return self._recorded is not None or self.closed
 
-    def begin(self, now: datetime, recorded: Iterable[Recorded] | None, position: int) -> None:
+    def begin(
+        self, now: datetime, recorded: Iterable[Recorded] | None, position: int, *, exactly: bool = False
+    ) -> None:
         """Begin a turn: with the decisions to repeat, or None when it is live.
 
-        `position` is the place in the history that follows the turn's inputs.
+        `position` is the place in the history that follows the turn's inputs. `exactly`: what is no part of a
+        decision's identity is to be repeated as well.
         """
         self.now = now
+        self._exactly = exactly
         self._recorded = None if recorded is None else deque(recorded)
         self._position = position
         self._made = 0
         self.failed_attempts.clear()
         self.attempts.clear()
 
-    def end(self) -> None:
+    def end(self, instead: Callable[[], tuple[str, str]]) -> None:
         """End a replayed turn: nothing recorded may be left.
 
         The difference, if there is one, is kept as `error`.
+
+        :param instead: tells what the code did in place of what is left, and where.
         """
         if self._recorded and self.error is None:
             left = self._recorded[0]
-            place = self._waiting_place() or "the end of the orchestrator function"
-            self.error = difference(left.position, describe(left.decision), "nothing more in this turn", place)
+            self.error = difference(left.position, describe(left.decision), *instead())
 
     def made(self) -> list[Decision]:
         """The decisions of the current turn."""
@@ -139,16 +152,19 @@ class Decisions:
 
     def _repeat(self, made: Decision, recorded: deque[Recorded]) -> Decision:
         if not recorded:
-            self._differ(self._position, "nothing more in this turn", made)
+            self._differ(self._position, "nothing more in this turn", describe(made))
         expected = recorded.popleft()
         if not same_decision(expected.decision, made):
-            self._differ(expected.position, describe(expected.decision), made)
+            self._differ(expected.position, describe(expected.decision), describe(made))
+        if self._exactly and expected.decision != made:
+            recorded_apart = describe_apart(expected.decision, made)
+            self._differ(expected.position, recorded_apart, describe_apart(made, expected.decision))
         self._position = expected.position + 1
         return expected.decision
 
-    def _differ(self, position: int, recorded: str, made: Decision) -> None:
+    def _differ(self, position: int, recorded: str, made: str) -> None:
         place = calling_place() if self._waiting_place() is None else self._waiting_place()
-        self._halt(difference(position, recorded, describe(made), place or "an unknown place"))
+        self._halt(difference(position, recorded, made, place or "an unknown place"))
 
     def _halt(self, error: BaseException) -> None:
         self.error = error

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -29,6 +29,7 @@ from azure_durable_py.history.events import (
     TimerCreated,
 )
 
+_SHOWN_CHARS = 200
 _MACHINERY = tuple(str(Path(file).parent) + os.sep for file in (Path(__file__).parent, asyncio.__file__))
 
 
@@ -72,11 +73,24 @@ def describe(decision: Decision) -> str:
     return f"{type(decision).__name__}(id {decision.id}) {_identity(decision)}".rstrip()
 
 
+def describe_apart(decision: Decision, other: Decision) -> str:
+    """One decision, with what of it is not as in another that has the same identity."""
+    values = ((field.name, getattr(decision, field.name)) for field in fields(decision))
+    apart = [f"{name} {short(value)}" for name, value in values if value != getattr(other, name)]
+    return f"{describe(decision)} with {', '.join(apart)}"
+
+
 def describe_end(event: ExecutionCompleted | ContinuedAsNew) -> str:
     """How the code ended, for a message."""
     if isinstance(event, ContinuedAsNew):
         return "it continued as new"
     return f"it ended ({event.failure.error_type}: {event.failure.message})" if event.failure else "it returned"
+
+
+def short(value: object) -> str:
+    """A value as a message shows it: JSON texts as they are, and never more than a line of it."""
+    text = value if isinstance(value, str) else str(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}... ({len(text)} characters)"
 
 
 def difference(position: int, recorded: str, made: str, place: str) -> NonDeterminismError:
@@ -89,6 +103,16 @@ def difference(position: int, recorded: str, made: str, place: str) -> NonDeterm
         "An orchestrator must take the same steps on every replay: use the context for time, ids and I/O, "
         "and give instances in flight the code that they started with (versions) when it changes."
     )
+
+
+def raising_place(error: BaseException) -> str | None:
+    """File, line and function where an error was raised, innermost of those outside this package."""
+    place, trace = None, error.__traceback__
+    while trace is not None:
+        if not is_machinery(trace.tb_frame.f_code):
+            place = line_of(trace.tb_frame.f_code, trace.tb_lineno)
+        trace = trace.tb_next
+    return place
 
 
 def calling_place() -> str | None:

@@ -8,6 +8,7 @@ a replayed turn holds its decisions against the recorded ones.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ from azure_durable_py.registry import Registry
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.decisions import Decisions, Halt
-from azure_durable_py.runtime.determinism import Recorded, describe_end, difference
+from azure_durable_py.runtime.determinism import Recorded, describe_end, difference, raising_place
 from azure_durable_py.runtime.driver import Driver, Raised, Returned, checked_output
 from azure_durable_py.runtime.event_loop import OrchestrationLoop
 from azure_durable_py.runtime.generation import Continuation, Generation, GenerationWorld
@@ -61,6 +62,14 @@ class CodeRunner(Protocol):
 
         :raises TurnTimeoutError: it was interrupted.
         """
+        ...
+
+
+class Verify(Protocol):
+    """Looks at what a turn came to, before it is true."""
+
+    def __call__(self, events: Sequence[Event], custom_status: str | None) -> BaseException | None:
+        """What is wrong with the turn that appends these events; None: nothing."""
         ...
 
 
@@ -110,6 +119,9 @@ class Orchestration:
     :param generation: how often the instance has continued as new.
     :param attempt: how often it was rewound.
     :param run_code: runs user code.
+    :param verify: looks at each new turn; what it finds wrong fails the instance as if it had been found on replay.
+    :param exact_from: the position in the history from which on decisions are to be repeated in every detail, and not
+        only in what makes them the same.
     """
 
     def __init__(
@@ -124,8 +136,15 @@ class Orchestration:
         generation: int = 0,
         attempt: int = 0,
         run_code: CodeRunner = run_plainly,
+        verify: Verify | None = None,
+        exact_from: int = sys.maxsize,
     ) -> None:
         self._code_runner = run_code
+        self._verify = verify
+        self._exact_from = exact_from
+        self._error_at: int | None = None
+        self._made_end: ExecutionCompleted | ContinuedAsNew | None = None
+        self._stopped_at: str | None = None
         self._decisions = Decisions(settings.max_orchestration_actions, self._waiting_place)
         self._generation = Generation(instance_id, execution_id, generation, registry, converter, self._decisions)
         self._generation.http_pause = timedelta(seconds=settings.http_poll_interval)
@@ -172,6 +191,31 @@ class Orchestration:
         started = self._generation.started
         return "" if started is None else started.name
 
+    @property
+    def error(self) -> BaseException | None:
+        """Why the code cannot go on: a difference from the history, most of all. An end that is recorded hides it."""
+        return self._decisions.error
+
+    @property
+    def error_at(self) -> int | None:
+        """The position in the history of the turn that `error` is of."""
+        return self._error_at
+
+    @property
+    def made_end(self) -> ExecutionCompleted | ContinuedAsNew | None:
+        """How the code ended where the history has an end, whatever that says; None: it did not."""
+        return self._made_end
+
+    @property
+    def custom_status(self) -> str | None:
+        """The custom status that the code has set, as JSON text."""
+        return self._generation.custom_status
+
+    @property
+    def place(self) -> str:
+        """Where the code stands or stopped: where it waits, or raised what ended it; else where it begins."""
+        return self._stopped_at or self._waiting_place() or self._function_place()
+
     def is_open(self, task_id: int) -> bool:
         """Whether the task was decided, is not cancelled, and no answer has been taken for it."""
         return task_id not in self._held_ids and not self.is_finished and self._decisions.task(task_id) is not None
@@ -216,6 +260,11 @@ class Orchestration:
         inputs = [*(retained or ()), *events]
         told = inputs if self._decisions.error is None else _terminations(inputs)
         applied = self._loop.run_within(lambda: self._run(told))
+        # What was retained stands in the history already.
+        known = set(map(id, retained or ()))
+        if self._verify is not None and self._decisions.error is None and (applied or self._end or known):
+            new = (event for event in applied if id(event) not in known)
+            self._decisions.error = self._verify(self._recording(now, new), self.custom_status)
         if self._decisions.error is not None:
             self._give_up(self._decisions.error)
             # What it was not shown any more is kept, for a rewind to show it.
@@ -223,17 +272,18 @@ class Orchestration:
             applied += [event for event in inputs if id(event) not in shown]
         if not applied and self._end is None and retained is None:
             return self._turn(())
-        # What was retained stands in the history already.
-        known = set(map(id, retained or ()))
-        new = [event for event in applied if id(event) not in known]
-        turn: list[Event] = [OrchestratorStarted(now), *new, *self._decisions.made()]
+        turn = self._recording(now, (event for event in applied if id(event) not in known))
         self._began_at = self._began_at or now
         if self._end is not None:
-            turn.append(self._end)
             self._unanswered = self._decisions.open_ids()
             self._close(quietly=False)
         self._generation.history.extend(turn)
         return self._turn(tuple(turn), () if retained is None or self._end is not None else self._reopened())
+
+    def _recording(self, now: datetime, arrived: Iterable[Event]) -> list[Event]:
+        """The current turn as the history gets it."""
+        end = () if self._end is None else (self._end,)
+        return [OrchestratorStarted(now), *arrived, *self._decisions.made(), *end]
 
     def _reopened(self) -> tuple[Decision, ...]:
         return tuple(event for event in self._decisions.open_before() if event.id not in self._held_ids)
@@ -294,24 +344,38 @@ class Orchestration:
         recorded = [Recorded(position + at, event) for at, event in enumerate(events) if isinstance(event, Decision)]
         recorded_end = next((event for event in events if isinstance(event, ENDS)), None)
         self._generation.attempt = turn.attempt
-        self._decisions.begin(events[0].timestamp, recorded, position + 1 + len(arrived))
+        exactly = position >= self._exact_from
+        self._decisions.begin(events[0].timestamp, recorded, position + 1 + len(arrived), exactly=exactly)
         if self._decisions.error is None:
             self._run([*turn.retained, *arrived] if turn.retained else arrived)
-            self._decisions.end()
+            self._decisions.end(self._instead)
         self._generation.history.extend(events)
         self._compare_end(recorded_end, position + len(events))
+        if self._error_at is None and self._decisions.error is not None:
+            self._error_at = position
 
     def _compare_end(self, recorded: ExecutionCompleted | ContinuedAsNew | None, position: int) -> None:
         if recorded is not None:
             # A history that has ended is a fact, whatever the code would do today.
-            self._end = recorded
+            if self._end is None:
+                self._stopped_at = self._waiting_place()
+            self._made_end, self._end = self._end, recorded
             self.close()
         elif self._end is not None:
             made, self._end = self._end, None
             if self._decisions.error is None:
                 self._decisions.error = difference(
-                    position, "nothing more in this turn", describe_end(made), self._function_place()
+                    position,
+                    "nothing more in this turn",
+                    describe_end(made),
+                    self._stopped_at or self._function_place(),
                 )
+
+    def _instead(self) -> tuple[str, str]:
+        """What the code did where the history has more, and where."""
+        if self._end is not None:
+            return describe_end(self._end), self._stopped_at or f"the end of {self._function_place()}"
+        return "nothing more in this turn", self._waiting_place() or self._function_place()
 
     def _function_place(self) -> str:
         definition = self._generation.definition
@@ -437,6 +501,7 @@ class Orchestration:
 
     def _fail(self, error: BaseException) -> None:
         failure = shorten(FailureDetails.from_exception(error))
+        self._stopped_at = raising_place(error)
         self._end = ExecutionCompleted(self._generation.now, Status.Failed.value, None, failure)
 
     def _continued(self, continuation: Continuation) -> ContinuedAsNew:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from azure_durable_py.client.status import DurableOrchestrationStatus
+from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.settings import Settings
 from azure_durable_py.testing.apps import App
 from azure_durable_py.testing.scripted_http import AnswerHttp
@@ -27,6 +28,7 @@ def run(
     epoch: datetime = EPOCH,
     within: timedelta = PATIENCE,
     http: AnswerHttp | None = None,
+    replay: Replay = "when-needed",
 ) -> DurableOrchestrationStatus:
     """Run one orchestration to its end, in memory and at virtual time, and return its status.
 
@@ -43,6 +45,8 @@ def run(
     :param within: how long it may take at most, in its own time.
     :param http: answers the requests of `call_http`: gets a `DurableHttpRequest`, gives a `DurableHttpResponse`. It may
         be `async def`. What it raises is what the request fails with. None: such requests fail.
+    :param replay: `"every-turn"`: each turn is at once run again from its history; an orchestrator that then does
+        something else fails with `NonDeterminismError`. Takes the square of the time, which is nothing for most.
     :raises FunctionNotFoundError: the app has no such orchestrator.
     :raises StuckError: it waits for what never comes, or is not over within its time. It says what it waits for.
     :raises RuntimeError: an event loop is running already.
@@ -55,7 +59,7 @@ def run(
         started = await hub.client.start_new(name, instance_id, input)
         return await hub.client.wait_for_completion(started)
 
-    return play(app, scenario, settings=settings, seed=seed, epoch=epoch, within=within, http=http)
+    return play(app, scenario, settings=settings, seed=seed, epoch=epoch, within=within, http=http, replay=replay)
 
 
 def play(
@@ -68,6 +72,7 @@ def play(
     workers: int = 1,
     within: timedelta = PATIENCE,
     http: AnswerHttp | None = None,
+    replay: Replay = "when-needed",
 ) -> T:
     """Play a scenario with an app that is served in memory, at virtual time, and return what it returns.
 
@@ -83,14 +88,20 @@ def play(
     :param within: how long it may take at most, in its own time.
     :param http: answers the requests of `call_http`: gets a `DurableHttpRequest`, gives a `DurableHttpResponse`. It may
         be `async def`. What it raises is what the request fails with. None: such requests fail.
+    :param replay: `"every-turn"`: each turn is at once run again from its history; an orchestrator that then does
+        something else fails with `NonDeterminismError`.
     :raises StuckError: it waits for what never comes, or is not over within its time.
     :raises RuntimeError: an event loop is running already.
     """
     __tracebackhide__ = True
 
     async def main() -> T:
+<<<<<<< HEAD
         __tracebackhide__ = True
         async with VirtualHub(app, settings, seed=seed, epoch=epoch, workers=workers, http=http) as hub:
+=======
+        async with VirtualHub(app, settings, seed=seed, epoch=epoch, workers=workers, http=http, replay=replay) as hub:
+>>>>>>> 5ab4e36 (Replay every turn as soon as it is taken where that is asked for, so that what an orchestrator does otherwise shows in its first run)
             return await scenario(hub)
 
     return run_virtual(main(), within=within)

@@ -21,6 +21,7 @@ from azure_durable_py.clock import Clock, Ids, loop_clock
 from azure_durable_py.logs.log import Log
 from azure_durable_py.observer import NOBODY, Observer
 from azure_durable_py.observers import joined
+from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import TaskHubStore
@@ -108,6 +109,8 @@ class VirtualHub:
     :param wrap: puts a store around the one in memory, for the client and all workers.
     :param http: answers the requests of `call_http`; None: they fail.
     :param observer: told what the client and all workers do, beside the log.
+    :param replay: `"every-turn"`: each turn is at once run again from its history; an orchestrator that then does
+        something else fails with `NonDeterminismError`. `"when-needed"`: only what a worker has no longer in memory.
     """
 
     def __init__(
@@ -121,9 +124,11 @@ class VirtualHub:
         wrap: Wrap | None = None,
         http: AnswerHttp | None = None,
         observer: Observer = NOBODY,
+        replay: Replay = "when-needed",
     ) -> None:
         self._http = http
         self._seed = seed
+        self._replay: Replay = replay
         self._begin_with = workers
         self._app = whole_app(app)
         self._left = AsyncExitStack()
@@ -207,6 +212,7 @@ class VirtualHub:
         given: dict[str, Any] = {
             "run_sync": run_inline,
             "repair": False,
+            "replay": self._replay,
             "http": ScriptedTransport(self._http),
             **options,
         }

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from azure_durable_py.history.events import Event
 from azure_durable_py.registry import Registry
+from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.serialization.converter import DataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
@@ -94,6 +95,7 @@ class WorkerContext:
     suspected: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the one instance that runs of those that have been under way when processes ended."""
     run_sync: SyncRunner = run_in_thread
+    replay: Replay = "when-needed"
     sends: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_SENDS))
     told: Told = field(default_factory=Told)
     touched: int = 0

@@ -10,6 +10,7 @@ from functools import partial
 from azure_durable_py.errors import StorageError
 from azure_durable_py.observer import Sample
 from azure_durable_py.registry import Registry
+from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.serialization.converter import BoundedConverter, DataConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
@@ -48,6 +49,9 @@ class Worker:
     :param repair: whether to look for instances without life, at start and daily.
     :param intake: how messages come to it (default: pumps of its own).
     :param http: makes the requests of `call_http` (default: on the network); the worker closes it.
+    :param replay: `"every-turn"`: each turn of an orchestration is at once run again from its history, and the instance
+        fails with `NonDeterminismError` if it comes to something else. That takes the square of the time, for tests
+        and development.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Worker:
         repair: bool = True,
         intake: Intake | None = None,
         http: HttpTransport | None = None,
+        replay: Replay = "when-needed",
     ) -> None:
         self._hub = hub
         self._repairs = repair
@@ -108,6 +113,7 @@ class Worker:
             drop_after=terms.drop_after,
             take_over_after=terms.take_over_after,
             run_sync=run_sync,
+            replay=replay,
         )
         self._renewing: asyncio.Task[None] | None = None
         self._loops: list[asyncio.Task[None]] = []

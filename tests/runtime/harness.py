@@ -1,14 +1,15 @@
 """Drives orchestrations through fake activities at virtual time.
 
-Every turn is run twice: on the live orchestration, and on one that was cold-loaded from the
-history so far, encoded and decoded. Both must do the same.
+Every turn is run three times: on the live orchestration, on one that was cold-loaded from the history so far, encoded
+and decoded, and once more from the history that it then is a part of (`verified`). All must do the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 from azure_durable_py.failures import FailureDetails
@@ -34,6 +35,7 @@ from azure_durable_py.history.events import (
 )
 from azure_durable_py.history.rewinding import where_to_rewind
 from azure_durable_py.registry import OrchestratorDefinition, Registry
+from azure_durable_py.runtime.cold import verified
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
 from azure_durable_py.serialization.converter import BoundedConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
@@ -41,6 +43,8 @@ from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+VERIFIED_EVENTS = 300
+"""Turns of longer histories are not run once more: that takes the square of the time."""
 CONVERTER = BoundedConverter(JsonDataConverter(), MAX_PAYLOAD_BYTES)
 
 
@@ -73,9 +77,19 @@ class Run:
     turns: list[Turn] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.live = self.load([])
+        self.live = self.load_live([])
 
-    def load(self, history: list[Event]) -> Orchestration:
+    def load_live(self, history: list[Event]) -> Orchestration:
+        """The orchestration that goes on; what it does is held against a replay of it."""
+        return self.load(history, verify=self._verify)
+
+    def _verify(self, events: Sequence[Event], custom_status: str | None) -> BaseException | None:
+        if not self.check_cold or len(self.history) > VERIFIED_EVENTS:
+            return None
+        exact = partial(self.load, exact_from=len(self.history))
+        return verified(exact, [*self.history, *events], custom_status)
+
+    def load(self, history: Sequence[Event], **more: Any) -> Orchestration:
         return Orchestration(
             self.instance_id,
             "execution",
@@ -85,6 +99,7 @@ class Run:
             history,
             generation=self.generation,
             attempt=self.attempt,
+            **more,
         )
 
     @property
@@ -118,7 +133,7 @@ class Run:
 
     def _continue(self, end: ContinuedAsNew) -> None:
         name, self.generation, self.history, self.pending = self.live.name, self.generation + 1, [], []
-        self.live = self.load([])
+        self.live = self.load_live([])
         self.advance(ExecutionStarted(self.now, name, end.input, end.new_version), *end.carried)
 
     def rewind(self) -> Turn:
@@ -128,7 +143,7 @@ class Run:
         self.attempt += 1
         rewound = ExecutionRewound(self.now, "mended", self.attempt, cut.position)
         self.history += [OrchestratorStarted(self.now), rewound]
-        self.live, self.pending = self.load(self.history), []
+        self.live, self.pending = self.load_live(self.history), []
         turn = self.advance()
         self.pending = [*turn.reopened, *self.pending]
         return turn

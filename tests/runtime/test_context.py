@@ -73,6 +73,7 @@ def test_the_context_tells_about_its_instance() -> None:
         ]
 
     started = run(orchestrator)
+    started.check_cold = False
     parent = ParentInstance("mum", "e", 0, 0, 3, "parent", START)
     started.start("orchestrator", None, version="1.1", parent=parent)
     assert started.output == ["instance", "mum", "orchestrator", "1.1", 1, []]

@@ -81,7 +81,7 @@ def replayed(decisions: Decisions, recorded: list[Event], builds: Iterable[Build
             decisions.make(build, task())
     except Halt:
         pass
-    decisions.end()
+    decisions.end(lambda: ("nothing more in this turn", "flow.py:3 in flow"))
 
 
 @UNHURRIED

@@ -101,7 +101,7 @@ def test_an_early_return() -> None:
         yield context.call_activity("A")
         return 1
 
-    assert_diff(outcome(changed), "TaskScheduled(id 1) 'B'", "nothing more in this turn")
+    assert_diff(outcome(changed), "TaskScheduled(id 1) 'B'", "the code did: it returned", "test_determinism.py")
 
 
 def test_a_return_where_the_history_went_on() -> None:
@@ -122,7 +122,9 @@ def test_an_error_where_the_history_went_on() -> None:
         yield context.call_activity("A")
         raise ValueError("new bug")
 
-    assert_diff(outcome(changed), "TaskScheduled(id 1) 'B'")
+    line = changed.__code__.co_firstlineno + 2
+    did = "the code did: it ended (ValueError: new bug)"
+    assert_diff(outcome(changed), "TaskScheduled(id 1) 'B'", did, f"test_determinism.py:{line} in ")
 
 
 def test_the_place_is_in_the_innermost_user_frame_of_coroutines() -> None:

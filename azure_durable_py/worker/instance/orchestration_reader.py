@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from azure_durable_py.history.codec import decode_event
 from azure_durable_py.history.events import Event, ExecutionStarted, PayloadRef
 from azure_durable_py.history.rewinding import standing
 from azure_durable_py.observer import UNOBSERVED, Observation
-from azure_durable_py.runtime.orchestration import Orchestration, Turn
+from azure_durable_py.runtime.cold import verified
+from azure_durable_py.runtime.orchestration import Orchestration, Turn, Verify
 from azure_durable_py.taskhub.naming import chunk_keys
 from azure_durable_py.taskhub.payloads import payload_rows
 from azure_durable_py.taskhub.protocol import CorruptRowError
@@ -39,6 +41,8 @@ class OrchestrationReader:
         self._instance_id = instance_id
         self._live: Orchestration | None = None
         self._decisions: dict[int, Event] | None = None
+        self._history: list[Event] = []
+        """All events of the generation; kept only where each turn is replayed."""
         self._place: TraceContext | None = None
         self.replayed = 0
         """How many events the last `load` ran again."""
@@ -50,6 +54,7 @@ class OrchestrationReader:
             self._live.close()
         self._live = None
         self._decisions = None
+        self._history = []
 
     async def load(self, state: InstanceState) -> None:
         """Replay the history, unless the live orchestration is at hand.
@@ -64,18 +69,31 @@ class OrchestrationReader:
         events = await read_events(context.hub.store, self._instance_id, events)
         self.replayed = len(events)
         self._place = state.trace and state.trace.orchestration(state.execution_id, state.generation, state.attempt)
+        load = partial(
+            Orchestration,
+            self._instance_id,
+            state.execution_id,
+            context.registry,
+            context.settings,
+            context.converter,
+            generation=state.generation,
+            attempt=state.attempt,
+            run_code=context.watchdog.runner(self._what),
+        )
         with self._within():
-            self._live = Orchestration(
-                self._instance_id,
-                state.execution_id,
-                context.registry,
-                context.settings,
-                context.converter,
-                events,
-                generation=state.generation,
-                attempt=state.attempt,
-                run_code=context.watchdog.runner(self._what),
-            )
+            if context.replay == "every-turn":
+                self._history = list(events)
+                load = partial(load, verify=self._verifier(load))
+            self._live = load(history=events)
+
+    def _verifier(self, load: Callable[..., Orchestration]) -> Verify:
+        """What tells whether a turn comes to the same when all turns are replayed."""
+
+        def verify(events: Sequence[Event], custom_status: str | None) -> BaseException | None:
+            exact = partial(load, exact_from=len(self._history))
+            return verified(lambda history: exact(history=history), [*self._history, *events], custom_status)
+
+        return verify
 
     def _within(self) -> Observation:
         """What the code of the orchestrator runs in."""
@@ -154,4 +172,7 @@ class OrchestrationReader:
         """Take a turn."""
         assert self._live is not None
         with self._within():
-            return self._live.advance(events, now)
+            turn = self._live.advance(events, now)
+        if self._context.replay == "every-turn":
+            self._history += turn.events
+        return turn
