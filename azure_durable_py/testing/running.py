@@ -96,12 +96,8 @@ def play(
     __tracebackhide__ = True
 
     async def main() -> T:
-<<<<<<< HEAD
         __tracebackhide__ = True
-        async with VirtualHub(app, settings, seed=seed, epoch=epoch, workers=workers, http=http) as hub:
-=======
         async with VirtualHub(app, settings, seed=seed, epoch=epoch, workers=workers, http=http, replay=replay) as hub:
->>>>>>> 5ab4e36 (Replay every turn as soon as it is taken where that is asked for, so that what an orchestrator does otherwise shows in its first run)
             return await scenario(hub)
 
     return run_virtual(main(), within=within)
