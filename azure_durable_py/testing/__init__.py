@@ -5,6 +5,7 @@
 """
 
 from azure_durable_py.testing.behaviours import Execution
+from azure_durable_py.testing.calls import Call, CallList, calls_of, read_calls
 from azure_durable_py.testing.doubles import Doubles
 from azure_durable_py.testing.entity_play import PlayedOperation, SentSignal, StartedOrchestration, play_entity
 from azure_durable_py.testing.generator_wrapper import orchestrator_generator_wrapper
@@ -18,6 +19,8 @@ from azure_durable_py.testing.virtual_time import StuckError, run_virtual
 
 __all__ = [
     "ActivityDouble",
+    "Call",
+    "CallList",
     "Doubles",
     "EntityDouble",
     "Execution",
@@ -32,9 +35,11 @@ __all__ = [
     "StuckError",
     "VirtualHub",
     "VirtualWorker",
+    "calls_of",
     "orchestrator_generator_wrapper",
     "play",
     "play_entity",
+    "read_calls",
     "run",
     "run_virtual",
 ]

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from azure_durable_py.errors import StorageError, StorageRejectedError, StorageUnavailableError
 from azure_durable_py.taskhub.sqlite.neighbours import Neighbours
-from azure_durable_py.taskhub.sqlite.transactions import Call, Job, read_together, write_together
+from azure_durable_py.taskhub.sqlite.transactions import Job, JobCall, read_together, write_together
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 _Result = TypeVar("_Result")
@@ -33,7 +33,7 @@ LOOK_EVERY = 0.5
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting(Call):
+class _Waiting(JobCall):
     """A call, and who waits for it."""
 
     writes: bool

@@ -17,7 +17,7 @@ Job = Callable[[sqlite3.Connection], _Result]
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class JobCall:
     """A job, and what came of it."""
 
     job: Job[Any]
@@ -55,7 +55,7 @@ def write(db: sqlite3.Connection, job: Job[_Result], where: str) -> _Result:
             db.execute("ROLLBACK")
 
 
-def write_together(db: sqlite3.Connection, calls: Sequence[Call], where: str) -> None:
+def write_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str) -> None:
     """Run jobs in one transaction, each in a savepoint of its own: one that is refused leaves the others alone.
 
     Nothing is known of any of them before the transaction is committed.
@@ -66,7 +66,7 @@ def write_together(db: sqlite3.Connection, calls: Sequence[Call], where: str) ->
         call.settle(lambda job: write(db, job, where))
 
 
-def _in_one_transaction(db: sqlite3.Connection, calls: Sequence[Call], where: str) -> bool:
+def _in_one_transaction(db: sqlite3.Connection, calls: Sequence[JobCall], where: str) -> bool:
     """Returns False if SQLite itself refused a job: all is rolled back, and each may be tried alone."""
     begun = False
     try:
@@ -101,7 +101,7 @@ def _in_savepoint(db: sqlite3.Connection, job: Job[_Result]) -> _Result:
     return result
 
 
-def read_together(db: sqlite3.Connection, calls: Sequence[Call], where: str) -> None:
+def read_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str) -> None:
     """Run jobs that only read; all of them see one state of the database."""
     try:
         db.execute("BEGIN")
