@@ -18,7 +18,7 @@ import pytest
 from azure_durable_py.errors import ConcurrencyConflictError, StorageRejectedError, StorageUnavailableError
 from azure_durable_py.taskhub.protocol import Commit
 from azure_durable_py.taskhub.sqlite import SqliteStore
-from azure_durable_py.taskhub.sqlite.transactions import Call, write_together
+from azure_durable_py.taskhub.sqlite.transactions import JobCall, write_together
 from tests.taskhub.building import header, insert, listed_ids, until
 
 
@@ -145,7 +145,7 @@ async def test_a_call_is_answered_after_the_commit(tmp_path: Path):
 
 def together(db: sqlite3.Connection, *statements: str) -> list[Any]:
     """What each of some statements comes to, when they are run in one transaction."""
-    calls = [Call(lambda db, statement=statement: db.execute(statement).rowcount) for statement in statements]
+    calls = [JobCall(lambda db, statement=statement: db.execute(statement).rowcount) for statement in statements]
     write_together(db, calls, "memory")
     return [call.result if call.error is None else call.error for call in calls]
 
@@ -195,7 +195,7 @@ def test_a_job_that_breaks_off_leaves_nothing_in_the_transaction(db: sqlite3.Con
         db.execute("INSERT INTO t VALUES (2, 2)")
         raise ConcurrencyConflictError
 
-    calls = [Call(breaks_off), Call(lambda db: db.execute("INSERT INTO t VALUES (1, 1)").rowcount)]
+    calls = [JobCall(breaks_off), JobCall(lambda db: db.execute("INSERT INTO t VALUES (1, 1)").rowcount)]
     write_together(db, calls, "memory")
     assert isinstance(calls[0].error, ConcurrencyConflictError)
     assert [row[0] for row in db.execute("SELECT id FROM t")] == [1]
