@@ -15,7 +15,7 @@ from azure_durable_py.cli.examples import examples
 from azure_durable_py.cli.exits import CommandError, ExitCode
 from azure_durable_py.cli.output import Output
 from azure_durable_py.escaping import escaped
-from azure_durable_py.lint import Finding, LintSettings, Rule, lint_paths
+from azure_durable_py.lint import LintFinding, LintSettings, Rule, lint_paths
 from azure_durable_py.lint.reports import github_line, json_report, sarif_report, shown_path
 from azure_durable_py.lint.rules import RULES
 from azure_durable_py.lint.settings import settings_for, unknown_codes
@@ -123,7 +123,7 @@ def _number(count: int, what: str) -> str:
 # --- for people ------------------------------------------------------------------------------------
 
 
-def _tell(out: Output, findings: Sequence[Finding], base: Path) -> None:
+def _tell(out: Output, findings: Sequence[LintFinding], base: Path) -> None:
     """A line for each finding, then once for each rule why it is one, and the mend."""
     for found in findings:
         _tell_one(out, found, base)
@@ -135,7 +135,7 @@ def _tell(out: Output, findings: Sequence[Finding], base: Path) -> None:
         out.note("Nothing was found.")
 
 
-def _tell_one(out: Output, found: Finding, base: Path) -> None:
+def _tell_one(out: Output, found: LintFinding, base: Path) -> None:
     path, place = escaped(shown_path(found.path, base)), f":{found.line}:{found.column}:"
     if not out.on_terminal:
         out.line(f"{path}{place} {found.code} {found.text}")
@@ -146,7 +146,7 @@ def _tell_one(out: Output, found: Finding, base: Path) -> None:
     out.console.print(Text.assemble((path, "bold"), (place, "cyan"), code, text), soft_wrap=True)
 
 
-def _count(out: Output, findings: Iterable[Finding]) -> None:
+def _count(out: Output, findings: Iterable[LintFinding]) -> None:
     counts = Counter(found.code for found in findings)
     rows = [
         (counts[code], code, _BY_CODE[code].name) for code in sorted(counts, key=lambda code: (-counts[code], code))

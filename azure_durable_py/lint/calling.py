@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from typing import Literal
 
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.scopes import FUNCTIONS, FunctionNode
 
 Style = Literal["coroutine", "generator", "async generator", "plain"]
@@ -33,7 +33,7 @@ def own_nodes(node: FunctionNode | ast.Lambda) -> Iterator[ast.AST]:
             stack.extend(list(ast.iter_child_nodes(part))[::-1])
 
 
-def called_style(function: DurableFunction, node: ast.AST | None) -> Style | None:
+def called_style(function: LintedFunction, node: ast.AST | None) -> Style | None:
     """What a call of a function of the project gives; None: it is no such call, or a decorator may change it."""
     if not isinstance(node, ast.Call):
         return None

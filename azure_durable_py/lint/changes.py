@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 from weakref import WeakKeyDictionary
 
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import functions_around, home_of, values_of
@@ -155,7 +155,7 @@ def _called_at_import(module: Module) -> Iterator[ast.AST]:
                 yield symbol.node
 
 
-def changes_of(function: DurableFunction) -> Iterator[Change]:
+def changes_of(function: LintedFunction) -> Iterator[Change]:
     """All changes that a function makes, in order."""
     for node in function.walk():
         yield from change_in(node)

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from azure_durable_py.lint.functions import DurableFunction, DurableKind
+from azure_durable_py.lint.functions import DurableKind, LintedFunction
 from azure_durable_py.lint.public_names import CONTEXT, ENTITY_CONTEXT, OURS
 from azure_durable_py.lint.reading import context_method, values_of
 
@@ -58,7 +58,7 @@ class ContextCall:
         return next((value for name, value in self.given.items() if name in _INPUTS), None)
 
 
-def context_call(function: DurableFunction, node: ast.AST) -> ContextCall | None:
+def context_call(function: LintedFunction, node: ast.AST) -> ContextCall | None:
     """What a node asks the context to call, if it is such a call."""
     if not isinstance(node, ast.Call):
         return None
@@ -78,7 +78,7 @@ def context_call(function: DurableFunction, node: ast.AST) -> ContextCall | None
     return ContextCall(node, method, kind, parameters, given, tuple(strays), is_open)
 
 
-def _method(function: DurableFunction, call: ast.Call) -> str:
+def _method(function: LintedFunction, call: ast.Call) -> str:
     name = function.name_of(call.func) or ""
     for context in (CONTEXT, ENTITY_CONTEXT, f"{OURS}.entity_context()"):
         if name.startswith(f"{context}."):
@@ -86,7 +86,7 @@ def _method(function: DurableFunction, call: ast.Call) -> str:
     return ""
 
 
-def payloads_of(function: DurableFunction, node: ast.AST) -> Iterator[ast.expr]:
+def payloads_of(function: LintedFunction, node: ast.AST) -> Iterator[ast.expr]:
     """What a call of the context writes as JSON."""
     asked = context_call(function, node)
     if asked is not None and asked.input is not None:
@@ -99,7 +99,7 @@ def payloads_of(function: DurableFunction, node: ast.AST) -> Iterator[ast.expr]:
         yield from (keyword.value for keyword in node.keywords if keyword.arg == name)
 
 
-def entity_name(function: DurableFunction, node: ast.expr | None) -> str | None:
+def entity_name(function: LintedFunction, node: ast.expr | None) -> str | None:
     """The name in an entity id that is made where it stands, or given a name once."""
     if isinstance(node, ast.Name):
         values = values_of(function.module, node) or []

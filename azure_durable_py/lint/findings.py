@@ -30,7 +30,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LintFinding:
     """One place that a rule does not allow.
 
     :param line: from 1 on, as `end_line`.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from azure_durable_py.lint.findings import Finding, Rule
+from azure_durable_py.lint.findings import LintFinding, Rule
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.scopes import DEFINITIONS, FunctionNode
 
@@ -19,16 +19,16 @@ DurableKind: TypeAlias = Literal["orchestrator", "entity", "activity"]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallSite:
     """How a helper is reached: by a line in another function."""
 
-    caller: DurableFunction
+    caller: LintedFunction
     path: Path
     line: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DurableFunction:
+class LintedFunction:
     """A function with the kind of code that it runs as.
 
     A helper that an orchestrator calls runs as a part of it: its kind is `orchestrator`, and `via` says who calls
@@ -46,7 +46,7 @@ class DurableFunction:
     module: Module
     context_name: str | None = None
     owner: ast.ClassDef | None = None
-    via: Call | None = None
+    via: CallSite | None = None
 
     @property
     def is_helper(self) -> bool:
@@ -54,7 +54,7 @@ class DurableFunction:
         return self.via is not None
 
     @property
-    def root(self) -> DurableFunction:
+    def root(self) -> LintedFunction:
         """The orchestrator or entity at the beginning of the calls."""
         function = self
         while function.via is not None:
@@ -86,7 +86,7 @@ class DurableFunction:
                 if name is not None:
                     yield node, name
 
-    def finding(self, rule: Rule, node: ast.AST, message: str) -> Finding:
+    def finding(self, rule: Rule, node: ast.AST, message: str) -> LintFinding:
         """A finding at a node of the function.
 
         :param message: what is wrong there, a sentence without the mend.
@@ -108,13 +108,13 @@ class DurableFunction:
 
 def finding_at(
     rule: Rule, module: Module, node: ast.AST, message: str, *, function: str = "", via: str = ""
-) -> Finding:
+) -> LintFinding:
     """A finding at a node of a module."""
     if not isinstance(node, (ast.stmt, ast.expr, ast.ExceptHandler, ast.arg, ast.keyword, ast.alias, ast.pattern)):
         raise TypeError(f"{type(node).__name__} has no place in the code")
     column, end = module.column(node.lineno, node.col_offset), node.end_col_offset or node.col_offset
     last = node.end_lineno or node.lineno
-    return Finding(
+    return LintFinding(
         rule, module.path, node.lineno, column, last, module.column(last, end), message, function=function, via=via
     )
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from azure_durable_py.lint.files import absolute, python_files
-from azure_durable_py.lint.findings import Finding
+from azure_durable_py.lint.findings import LintFinding
 from azure_durable_py.lint.noqa import Excuses
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.rules import RULE_MODULES
@@ -20,7 +20,7 @@ from azure_durable_py.lint.source import Source, parse_source, read_source
 _DEFAULTS = LintSettings()
 
 
-def lint_paths(paths: Iterable[Path | str], settings: LintSettings = _DEFAULTS) -> list[Finding]:
+def lint_paths(paths: Iterable[Path | str], settings: LintSettings = _DEFAULTS) -> list[LintFinding]:
     """What the rules find in files and in all Python files below directories, by file and line.
 
     Nothing is imported or run. Directories are looked at as a whole: a helper is looked at because of the orchestrator
@@ -36,7 +36,7 @@ def lint_paths(paths: Iterable[Path | str], settings: LintSettings = _DEFAULTS) 
 
 def lint_source(
     text: str, path: Path | str = "function_app.py", settings: LintSettings = _DEFAULTS, *, noqa: bool = True
-) -> list[Finding]:
+) -> list[LintFinding]:
     """What the rules find in one text, which stands at a path.
 
     Modules that it imports are read where they are there beside that path, and nothing is told of them.
@@ -47,14 +47,14 @@ def lint_source(
 
 
 def _linted(
-    read: list[Source | Finding], roots: list[Path], settings: LintSettings, *, noqa: bool = True
-) -> list[Finding]:
+    read: list[Source | LintFinding], roots: list[Path], settings: LintSettings, *, noqa: bool = True
+) -> list[LintFinding]:
     sources = [source for source in read if isinstance(source, Source)]
-    findings = [found for found in read if isinstance(found, Finding)]
+    findings = [found for found in read if isinstance(found, LintFinding)]
     findings += _checked(Project(sources, roots))
     texts = {source.path: source.text for source in sources}
     excuses: dict[Path, Excuses] = {}
-    told: list[Finding] = []
+    told: list[LintFinding] = []
     for found in sorted(findings, key=lambda found: found.order):
         if noqa and found.path not in excuses:
             excuses[found.path] = Excuses(texts.get(found.path, ""))
@@ -63,13 +63,13 @@ def _linted(
     return told
 
 
-def _checked(project: Project) -> list[Finding]:
-    found: list[Finding] = []
+def _checked(project: Project) -> list[LintFinding]:
+    found: list[LintFinding] = []
     for function in project.functions:
         for rules in RULE_MODULES:
             found += rules.check(function, project)
     # What is reached in several ways is looked at for each of them, and told once.
-    once: dict[Finding, Finding] = {}
+    once: dict[LintFinding, LintFinding] = {}
     for finding in found:
         once.setdefault(replace(finding, function="", via="", message=""), finding)
     return list(once.values())

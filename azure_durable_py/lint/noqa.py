@@ -11,7 +11,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 
-from azure_durable_py.lint.findings import Finding
+from azure_durable_py.lint.findings import LintFinding
 
 _CODES = r"[A-Z][A-Z0-9]*[0-9]+(?:[,\s]+[A-Z][A-Z0-9]*[0-9]+)*"
 _LINE = re.compile(rf"#\s*noqa(?P<colon>\s*:\s*(?P<codes>{_CODES})?)?", re.IGNORECASE)
@@ -29,7 +29,7 @@ class Excuses:
         if re.search("noqa", text, re.IGNORECASE) is not None:
             self._read(text)
 
-    def covers(self, finding: Finding) -> bool:
+    def covers(self, finding: LintFinding) -> bool:
         """Whether a comment lets a finding pass."""
         line = self._lines.get(finding.line)
         return self._file.hold(finding.code) or (line is not None and line.hold(finding.code))

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from azure_durable_py.lint.discovery import Declared, Foreign, declared_by_folder, declared_in
-from azure_durable_py.lint.findings import Finding
-from azure_durable_py.lint.functions import DurableFunction, DurableKind
+from azure_durable_py.lint.findings import LintFinding
+from azure_durable_py.lint.functions import DurableKind, LintedFunction
 from azure_durable_py.lint.imports import Imports
 from azure_durable_py.lint.modules import Module, Symbol
 from azure_durable_py.lint.public_names import CONTEXT, ENTITY_CONTEXT
@@ -32,9 +32,9 @@ class App:
     :param is_complete: whether no others can be part of it: every file was read, every name is known.
     """
 
-    activities: dict[str, list[DurableFunction]] = field(default_factory=lambda: {})
-    orchestrators: dict[str, list[DurableFunction]] = field(default_factory=lambda: {})
-    entities: dict[str, list[DurableFunction]] = field(default_factory=lambda: {})
+    activities: dict[str, list[LintedFunction]] = field(default_factory=lambda: {})
+    orchestrators: dict[str, list[LintedFunction]] = field(default_factory=lambda: {})
+    entities: dict[str, list[LintedFunction]] = field(default_factory=lambda: {})
     is_complete: bool = True
 
 
@@ -52,7 +52,7 @@ class Project:
         for source in sources:
             self._modules[source.path] = self._module(source, is_linted=True)
         self._apps: dict[Path, App] = {}
-        self._declared: list[DurableFunction] = []
+        self._declared: list[LintedFunction] = []
         nodes: set[DefinitionNode] = set()
         for declared in self._declarations():
             self._add(declared, nodes)
@@ -65,7 +65,7 @@ class Project:
         return [module for module in self._modules.values() if module is not None and module.is_linted]
 
     @property
-    def functions(self) -> list[DurableFunction]:
+    def functions(self) -> list[LintedFunction]:
         """Every function that the engine runs, and every helper of an orchestrator or entity."""
         return [*self._declared, *self._helpers]
 
@@ -97,7 +97,7 @@ class Project:
     def _load(self, path: Path) -> Module | None:
         if path not in self._modules:
             source = read_source(path)
-            self._modules[path] = None if isinstance(source, Finding) else self._module(source, is_linted=False)
+            self._modules[path] = None if isinstance(source, LintFinding) else self._module(source, is_linted=False)
         return self._modules[path]
 
     def _declarations(self) -> Iterator[Declared | Foreign]:
@@ -126,13 +126,13 @@ class Project:
                 by_name[declared.kind].setdefault(name, []).append(function)
 
 
-def _functions(declared: Declared) -> Iterator[DurableFunction]:
+def _functions(declared: Declared) -> Iterator[LintedFunction]:
     node, module = declared.node, declared.module
     if isinstance(node, ast.ClassDef):
         for part in node.body:
             if isinstance(part, FUNCTIONS) and not part.name.startswith("_"):
                 name = module.scopes.qualified_name(part)
-                yield DurableFunction(declared.kind, name, part, module, owner=node)
+                yield LintedFunction(declared.kind, name, part, module, owner=node)
     elif node is not None:
         parameters = parameters_of(node)
         context = declared.parameter
@@ -142,4 +142,4 @@ def _functions(declared: Declared) -> Iterator[DurableFunction]:
             if kind is not None and parameter.arg == context:
                 module.know_parameter(parameter, Symbol(None, kind))
         name = declared.name or node.name
-        yield DurableFunction(declared.kind, name, node, module, context_name=context)
+        yield LintedFunction(declared.kind, name, node, module, context_name=context)

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from azure_durable_py.lint.functions import Call, DurableFunction
+from azure_durable_py.lint.functions import CallSite, LintedFunction
 from azure_durable_py.lint.modules import Module, Symbol
 from azure_durable_py.lint.public_names import CLIENTS, CONTEXT, ENTITY_CONTEXT
 from azure_durable_py.lint.scopes import FUNCTIONS, DefinitionNode, FunctionNode, parameters_of
@@ -22,12 +22,12 @@ _MAKING = ("__init__", "__post_init__", "__new__")
 _ENGINE = (CONTEXT, ENTITY_CONTEXT, *CLIENTS)
 
 
-def helpers_of(roots: Iterable[DurableFunction], declared: set[DefinitionNode]) -> list[DurableFunction]:
+def helpers_of(roots: Iterable[LintedFunction], declared: set[DefinitionNode]) -> list[LintedFunction]:
     """The helpers that orchestrators and entities call, directly or by others, the nearest first.
 
     :param declared: the functions that the engine calls, which are no helpers of anybody.
     """
-    found: list[DurableFunction] = []
+    found: list[LintedFunction] = []
     queue = deque(root for root in roots if root.kind != "activity")
     seen = {(function.kind, function.node) for function in queue}
     while queue:
@@ -42,14 +42,14 @@ def helpers_of(roots: Iterable[DurableFunction], declared: set[DefinitionNode]) 
             if (function.kind, node) in seen:
                 continue
             seen.add((function.kind, node))
-            call = Call(function, function.module.path, place.lineno)
-            helper = DurableFunction(function.kind, module.scopes.qualified_name(node), node, module, via=call)
+            call = CallSite(function, function.module.path, place.lineno)
+            helper = LintedFunction(function.kind, module.scopes.qualified_name(node), node, module, via=call)
             queue.append(helper)
             found.append(helper)
     return [replace(helper, context_name=_context_name(helper)) for helper in found]
 
 
-def _reached(function: DurableFunction) -> Iterator[tuple[ast.expr, Symbol, bool]]:
+def _reached(function: LintedFunction) -> Iterator[tuple[ast.expr, Symbol, bool]]:
     """What a function runs: the place, the function there, and whether its first parameter is the instance."""
     for node in function.walk():
         if isinstance(node, ast.Call):
@@ -105,7 +105,7 @@ def _pass_context(module: Module, call: ast.Call, home: Module, node: FunctionNo
             home.know_parameter(parameter, symbol)
 
 
-def _context_name(function: DurableFunction) -> str | None:
+def _context_name(function: LintedFunction) -> str | None:
     assert not isinstance(function.node, ast.Lambda)
     for parameter in parameters_of(function.node):
         if function.module.parameter(parameter) in (CONTEXT, ENTITY_CONTEXT):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.public_names import CONTEXT
 from azure_durable_py.lint.scopes import FUNCTIONS, Annotated, Assigned, FunctionNode
@@ -50,7 +50,7 @@ class Names:
         return name is not None and (name in self._exact or name.startswith(self._starts))
 
 
-def code_of(function: DurableFunction) -> Iterator[ast.AST]:
+def code_of(function: LintedFunction) -> Iterator[ast.AST]:
     """Every node that runs with the function, in order; annotations do not."""
     stack = function.statements[::-1]
     while stack:
@@ -70,7 +70,7 @@ def _is_annotation(node: ast.AST, child: ast.AST) -> bool:
 
 
 def uses(
-    function: DurableFunction, names: Names, *, of_its_own: bool = False
+    function: LintedFunction, names: Names, *, of_its_own: bool = False
 ) -> Iterator[tuple[ast.Name | ast.Attribute, str]]:
     """Every use of something by one of these full names, called or not; of `a.b.c` the longest only.
 
@@ -94,20 +94,20 @@ def shown(node: ast.AST, name: str) -> str:
     return name.removeprefix("builtins.") if "()" not in name else " ".join(ast.unparse(node).split())[:60]
 
 
-def call_of(function: DurableFunction, node: ast.AST) -> ast.Call | None:
+def call_of(function: LintedFunction, node: ast.AST) -> ast.Call | None:
     """The call that a node is what is called of."""
     parent = function.module.scopes.parent(node)
     return parent if isinstance(parent, ast.Call) and parent.func is node else None
 
 
-def context_method(function: DurableFunction, node: ast.AST) -> str | None:
+def context_method(function: LintedFunction, node: ast.AST) -> str | None:
     """The method of the orchestration context that a call calls."""
     name = function.name_of(node.func) if isinstance(node, ast.Call) else None
     method = name.removeprefix(f"{CONTEXT}.") if name is not None and name.startswith(f"{CONTEXT}.") else None
     return None if method is None or "." in method else method
 
 
-def is_task_call(function: DurableFunction, node: ast.AST | None) -> bool:
+def is_task_call(function: LintedFunction, node: ast.AST | None) -> bool:
     """Whether a call gives a task of the context that takes time."""
     if not isinstance(node, ast.Call):
         return False
@@ -182,7 +182,7 @@ def waits(node: ast.AST) -> bool:
     return False
 
 
-def _is_of_its_own(function: DurableFunction, node: ast.AST) -> bool:
+def _is_of_its_own(function: LintedFunction, node: ast.AST) -> bool:
     """Whether something is of an object that the function itself has made, where that is told."""
     root = root_name(node)
     home = None if root is None else home_of(function.module, root)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from azure_durable_py.lint.findings import Finding, Rule
+from azure_durable_py.lint.findings import LintFinding, Rule
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _PACKAGE = "azure-durable-py"
@@ -24,7 +24,7 @@ def shown_path(path: Path, base: Path) -> str:
     return (path.relative_to(base) if path.is_relative_to(base) else path).as_posix()
 
 
-def json_report(findings: Iterable[Finding], base: Path) -> dict[str, Any]:
+def json_report(findings: Iterable[LintFinding], base: Path) -> dict[str, Any]:
     """All of the findings, and the rules that they are of."""
     told = list(findings)
     rules = {found.code: found.rule for found in sorted(told, key=lambda found: found.code)}
@@ -34,7 +34,7 @@ def json_report(findings: Iterable[Finding], base: Path) -> dict[str, Any]:
     }
 
 
-def _json_form(found: Finding, base: Path) -> dict[str, Any]:
+def _json_form(found: LintFinding, base: Path) -> dict[str, Any]:
     return {
         "code": found.code,
         "path": shown_path(found.path, base),
@@ -51,7 +51,7 @@ def _json_form(found: Finding, base: Path) -> dict[str, Any]:
 # --- GitHub ----------------------------------------------------------------------------------------
 
 
-def github_line(found: Finding, base: Path) -> str:
+def github_line(found: LintFinding, base: Path) -> str:
     """The workflow command that has GitHub show a finding beside the line of code."""
     fields = {"file": shown_path(found.path, base), "line": found.line, "endLine": found.end_line}
     if found.line == found.end_line:
@@ -73,7 +73,7 @@ def _property(text: str) -> str:
 # --- SARIF -----------------------------------------------------------------------------------------
 
 
-def sarif_report(findings: Iterable[Finding], rules: Sequence[Rule], base: Path) -> dict[str, Any]:
+def sarif_report(findings: Iterable[LintFinding], rules: Sequence[Rule], base: Path) -> dict[str, Any]:
     """A log of one run: every rule, and the findings with fingerprints that outlive a move to another line."""
     numbers = {rule.code: number for number, rule in enumerate(rules)}
     seen = Counter[str]()
@@ -102,7 +102,7 @@ def _sarif_rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _sarif_result(found: Finding, number: int, base: Path, seen: Counter[str]) -> dict[str, Any]:
+def _sarif_result(found: LintFinding, number: int, base: Path, seen: Counter[str]) -> dict[str, Any]:
     path = shown_path(found.path, base)
     place: dict[str, Any] = {"uri": quote(path)}
     if found.path.is_relative_to(base):
@@ -124,7 +124,7 @@ def _sarif_result(found: Finding, number: int, base: Path, seen: Counter[str]) -
     }
 
 
-def _region(found: Finding) -> dict[str, int]:
+def _region(found: LintFinding) -> dict[str, int]:
     return {
         "startLine": found.line,
         "startColumn": found.column,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.reading import STARTS_TASK, annotation_of, is_task_call, values_of
 
 _MAKE = ("builtins.set", "builtins.frozenset")
@@ -17,12 +17,12 @@ _COMBINE = frozenset({"copy", "difference", "intersection", "symmetric_differenc
 _NUMBERS = frozenset({"int", "float", "bool"})
 
 
-def is_unordered(function: DurableFunction, node: ast.expr) -> bool:
+def is_unordered(function: LintedFunction, node: ast.expr) -> bool:
     """Whether an expression is a set, of something else than numbers and tasks."""
     return _is_unordered(function, node, set())
 
 
-def _is_unordered(function: DurableFunction, node: ast.expr, seen: set[ast.AST]) -> bool:
+def _is_unordered(function: LintedFunction, node: ast.expr, seen: set[ast.AST]) -> bool:
     if node in seen:
         return False
     seen.add(node)
@@ -50,7 +50,7 @@ def _is_unordered(function: DurableFunction, node: ast.expr, seen: set[ast.AST])
             return False
 
 
-def _is_annotated_so(function: DurableFunction, node: ast.Name) -> bool:
+def _is_annotated_so(function: LintedFunction, node: ast.Name) -> bool:
     match annotation_of(function.module, node):
         case ast.Subscript(value=cls, slice=element):
             is_of_numbers = isinstance(element, ast.Name) and element.id in _NUMBERS
@@ -61,7 +61,7 @@ def _is_annotated_so(function: DurableFunction, node: ast.Name) -> bool:
             return False
 
 
-def _keeps_order(function: DurableFunction, element: ast.expr) -> bool:
+def _keeps_order(function: LintedFunction, element: ast.expr) -> bool:
     """Whether a set of such elements is walked alike in every process."""
     match element:
         case ast.Constant(value=value):
@@ -84,7 +84,7 @@ def _keeps_order(function: DurableFunction, element: ast.expr) -> bool:
             return False
 
 
-def _has_ordered_elements(function: DurableFunction, source: ast.expr) -> bool:
+def _has_ordered_elements(function: LintedFunction, source: ast.expr) -> bool:
     match source:
         case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
             return bool(elements) and all(_keeps_order(function, element) for element in elements)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from azure_durable_py.errors import SettingsError
-from azure_durable_py.lint.findings import Finding
+from azure_durable_py.lint.findings import LintFinding
 
 _FILE = "pyproject.toml"
 _TABLE = "tool.azure-durable.lint"
@@ -45,7 +45,7 @@ class LintSettings:
         """Whether findings in a file are told at all."""
         return not any(self._matches(path, pattern) for pattern in self.exclude)
 
-    def tells(self, finding: Finding) -> bool:
+    def tells(self, finding: LintFinding) -> bool:
         """Whether a finding is told."""
         ignored = [*self.ignore]
         for pattern, codes in self.per_file_ignores.items():

@@ -12,7 +12,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from azure_durable_py.lint.findings import Finding, Rule
+from azure_durable_py.lint.findings import LintFinding, Rule
 
 MAX_BYTES = 4 * 1024 * 1024
 """Files beyond this size are not code that somebody writes."""
@@ -36,7 +36,7 @@ class Source:
     tree: ast.Module
 
 
-def read_source(path: Path) -> Source | Finding:
+def read_source(path: Path) -> Source | LintFinding:
     """Read and parse a file; a finding where that is not possible."""
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -52,7 +52,7 @@ def read_source(path: Path) -> Source | Finding:
     return parse_source(text, path)
 
 
-def parse_source(text: str, path: Path) -> Source | Finding:
+def parse_source(text: str, path: Path) -> Source | LintFinding:
     """Parse a text; a finding where it is no Python."""
     text = text.removeprefix("\ufeff")
     try:
@@ -66,7 +66,7 @@ def parse_source(text: str, path: Path) -> Source | Finding:
         return unreadable(path, f"Python cannot parse this: {error or 'it is nested too deeply'}")
 
 
-def unreadable(path: Path, message: str, line: int = 1, column: int = 1) -> Finding:
+def unreadable(path: Path, message: str, line: int = 1, column: int = 1) -> LintFinding:
     """The finding for a file that cannot be looked at."""
     line, column = max(line, 1), max(column, 1)
-    return Finding(UNREADABLE, path, line, column, line, column, message)
+    return LintFinding(UNREADABLE, path, line, column, line, column, message)

@@ -1,4 +1,4 @@
-"""What docs/linting.md says of each rule. As a program it writes that part of the page anew."""
+"""What docs/linting.md says of each rule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from azure_durable_py.lint.rules import RULES
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "linting.md"
 _PART = re.compile(
-    r"(?<=^<!-- rules: written by `python -m tests\.lint\.linting_page` -->\n).*?(?=^<!-- end of the rules -->)",
+    r"(?<=^<!-- rules: written by `python -m tests\.lint` -->\n).*?(?=^<!-- end of the rules -->)",
     re.MULTILINE | re.DOTALL,
 )
 _HEAD = re.compile(r"import azure_durable_py as df\n\n(app|bp) = df\.\w+\(\)\n\n+")
@@ -46,6 +46,7 @@ def _change(rule: Rule) -> str:
     return "\n".join(line.rstrip() for line in list(lines)[3:])
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """Write that part of the page anew."""
     text = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(_PART.sub(lambda _: written(), text), encoding="utf-8")

@@ -23,7 +23,7 @@ def snippets(language: str) -> list[str]:
 
 
 def test_the_page_says_of_the_rules_what_they_say():
-    assert rules_of_page(TEXT) == written(), "run `python -m tests.lint.linting_page`"
+    assert rules_of_page(TEXT) == written(), "run `python -m tests.lint`"
 
 
 def test_the_page_has_every_option():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.lint import Finding, Rule, lint_paths
+from azure_durable_py.lint import LintFinding, Rule, lint_paths
 from azure_durable_py.lint.reports import github_line, json_report, sarif_report
 from azure_durable_py.lint.rules import RULES
 from tests.lint.writing import HEAD, write
@@ -16,9 +16,9 @@ from tests.lint.writing import HEAD, write
 RULE = RULES[1]
 
 
-def finding(path: Path, message: str = "it is wrong", rule: Rule = RULE, line: int = 3, end: int = 3) -> Finding:
+def finding(path: Path, message: str = "it is wrong", rule: Rule = RULE, line: int = 3, end: int = 3) -> LintFinding:
     """A finding as a rule makes it."""
-    return Finding(rule, path, line, 5, end, 9, message, "order", "called by orchestrator 'o' at app.py:1")
+    return LintFinding(rule, path, line, 5, end, 9, message, "order", "called by orchestrator 'o' at app.py:1")
 
 
 def test_json_has_each_finding_and_each_rule_once(tmp_path: Path):
@@ -62,7 +62,7 @@ def test_nothing_in_a_name_or_message_ends_the_line_of_github(tmp_path: Path):
 # --- SARIF -----------------------------------------------------------------------------------------
 
 
-def sarif(findings: list[Finding], base: Path) -> dict[str, Any]:
+def sarif(findings: list[LintFinding], base: Path) -> dict[str, Any]:
     """The one run of a log, as who parses it gets it."""
     log = json.loads(json.dumps(sarif_report(findings, RULES, base)))
     assert set(log) == {"$schema", "version", "runs"}
@@ -103,7 +103,7 @@ def test_a_file_elsewhere_has_its_whole_uri(tmp_path: Path):
 
 
 def test_fingerprints_outlive_a_move_to_another_line_and_tell_findings_apart(tmp_path: Path):
-    def prints(*findings: Finding) -> list[str]:
+    def prints(*findings: LintFinding) -> list[str]:
         results = sarif(list(findings), tmp_path)["results"]
         return [result["partialFingerprints"]["azureDurableLint/v1"] for result in results]
 

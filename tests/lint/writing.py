@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from azure_durable_py.lint import Finding, LintSettings, lint_paths
+from azure_durable_py.lint import LintFinding, LintSettings, lint_paths
 
 HEAD = """\
 import azure_durable_py as df
@@ -30,6 +30,6 @@ def places(directory: Path) -> list[str]:
     return [shown(found, directory) for found in lint_paths([directory], CLOCK)]
 
 
-def shown(found: Finding, directory: Path) -> str:
+def shown(found: LintFinding, directory: Path) -> str:
     """The place of a finding."""
     return f"{found.path.relative_to(directory).as_posix()}:{found.line}"

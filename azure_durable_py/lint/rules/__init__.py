@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.rules import (
     chance,
@@ -40,7 +40,7 @@ class RuleModule(Protocol):
 
     RULES: tuple[Rule, ...]
 
-    def check(self, function: DurableFunction, project: Project) -> Iterator[Finding]:
+    def check(self, function: LintedFunction, project: Project) -> Iterator[LintFinding]:
         """What the rules find in a function: an orchestrator, an entity, an activity, or a helper of the first two."""
         ...
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import Names, call_of, shown, uses
 from azure_durable_py.lint.rules.examples import example
@@ -83,7 +83,7 @@ _HARMLESS = Names(
 )
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Uses of what gives something else each time."""
     del project
     if function.kind != "orchestrator":
@@ -95,7 +95,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
             yield function.finding(RANDOM, node, f"{shown(node, name)} gives something else on every replay")
 
 
-def _is_seeded(function: DurableFunction, node: ast.AST, name: str) -> bool:
+def _is_seeded(function: LintedFunction, node: ast.AST, name: str) -> bool:
     """Whether a generator is made from a seed, or is one that was: then it is told of where it is made, if at all."""
     if "()" in name:
         return name.partition("()")[0] in _SEEDED

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.public_names import OURS
 from azure_durable_py.lint.reading import Names, shown, uses
@@ -41,7 +41,7 @@ RULES = (CLIENT,)
 _CLIENTS = Names(f"{OURS}.DurableOrchestrationClient*", f"{OURS}.DurableOrchestrationSyncClient*")
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Bindings, constructors and calls of clients."""
     del project
     if function.kind != "orchestrator":

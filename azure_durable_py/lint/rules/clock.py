@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import Names, call_of, shown, uses
 from azure_durable_py.lint.rules.examples import example
@@ -83,7 +83,7 @@ _MOMENT_AT = {
 _ALL = Names(*_MOMENT_AT)
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Uses of the clock of the machine."""
     del project
     if function.kind != "orchestrator":

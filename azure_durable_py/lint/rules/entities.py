@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from azure_durable_py.lint.changes import CHANGING_METHODS, is_container
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.known import BLOCKING, PROCESSES
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import Names, call_of, shown, uses
@@ -78,7 +78,7 @@ _STARTS_ONLY = Names(
 _NO_WAIT = ("Error", "Exception", "Timeout")
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """State that classes share, and calls that block the event loop."""
     del project
     if function.kind == "entity" and function.owner is not None:
@@ -90,7 +90,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
                 yield function.finding(BLOCKED_LOOP, node, f"{shown(node, name)} blocks the event loop of the process")
 
 
-def _shared_state(function: DurableFunction, owner: ast.ClassDef) -> Iterator[Finding]:
+def _shared_state(function: LintedFunction, owner: ast.ClassDef) -> Iterator[LintFinding]:
     """Containers of a plain class that an operation changes in place."""
     if owner.bases or owner.keywords or _is_generated(function, owner):
         return
@@ -104,13 +104,13 @@ def _shared_state(function: DurableFunction, owner: ast.ClassDef) -> Iterator[Fi
             yield function.finding(SHARED_STATE, shared.pop(name), f"{name!r} is one for all entities")
 
 
-def _is_generated(function: DurableFunction, owner: ast.ClassDef) -> bool:
+def _is_generated(function: LintedFunction, owner: ast.ClassDef) -> bool:
     """Whether a decorator makes the fields of the class those of its objects."""
     names = [function.name_of(d.func if isinstance(d, ast.Call) else d) or "" for d in owner.decorator_list]
     return any(name.startswith(("dataclasses.", "attr", "pydantic.")) for name in names)
 
 
-def _containers(function: DurableFunction, owner: ast.ClassDef) -> Iterator[tuple[str, ast.stmt]]:
+def _containers(function: LintedFunction, owner: ast.ClassDef) -> Iterator[tuple[str, ast.stmt]]:
     for statement in owner.body:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if is_container(function.module, value):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from azure_durable_py.lint.calling import loads
 from azure_durable_py.lint.context_calls import ContextCall, context_call
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.rules.examples import example
@@ -60,7 +60,7 @@ _CANONICAL = {"typing.List": "list", "typing.Dict": "dict"}
 _LITERALS = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.JoinedStr)
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Calls that give too much, too little, or something else."""
     if function.kind != "orchestrator":
         return
@@ -76,7 +76,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
             yield function.finding(WRONG_INPUT, asked.input or asked.call, told)
 
 
-def _misplaced(function: DurableFunction, asked: ContextCall) -> Iterator[Finding]:
+def _misplaced(function: LintedFunction, asked: ContextCall) -> Iterator[LintFinding]:
     """Arguments that no parameter takes, or one that is for something else."""
     for stray in asked.strays:
         if isinstance(stray, ast.keyword):
@@ -97,7 +97,7 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _activity(function: DurableFunction, project: Project, asked: ContextCall) -> DurableFunction | None:
+def _activity(function: LintedFunction, project: Project, asked: ContextCall) -> LintedFunction | None:
     """The activity that is called, if it is known and only one can be it."""
     if asked.kind != "activity" or asked.target is None:
         return None
@@ -111,7 +111,7 @@ def _activity(function: DurableFunction, project: Project, asked: ContextCall) -
     return found[0] if len(found) == 1 else None
 
 
-def _unfit(activity: DurableFunction, asked: ContextCall) -> str | None:
+def _unfit(activity: LintedFunction, asked: ContextCall) -> str | None:
     node, module = activity.node, activity.module
     by_name = {parameter.arg: parameter for parameter in parameters_of(node)}
     parameter = by_name.get(activity.context_name or "")

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from azure_durable_py.lint.context_calls import payloads_of
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.public_names import CLIENTS, CONTEXT, ENTITY_CONTEXT
 from azure_durable_py.lint.reading import Names, is_task_call, values_of
@@ -88,7 +88,7 @@ _TYPES = Names(
 _CONTEXTS = frozenset({CONTEXT, ENTITY_CONTEXT, *CLIENTS})
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """What is passed on, and the annotations of activities."""
     del project
     if function.kind == "activity":
@@ -100,7 +100,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
                 yield function.finding(NOT_JSON, part, f"JSON has no {told}")
 
 
-def _parts(function: DurableFunction, value: ast.expr) -> Iterator[tuple[ast.expr, str]]:
+def _parts(function: LintedFunction, value: ast.expr) -> Iterator[tuple[ast.expr, str]]:
     """The parts of a value that are not JSON, and what they are."""
     match value:
         case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
@@ -121,7 +121,7 @@ def _parts(function: DurableFunction, value: ast.expr) -> Iterator[tuple[ast.exp
                 yield value, told
 
 
-def _what(function: DurableFunction, value: ast.expr) -> str | None:
+def _what(function: LintedFunction, value: ast.expr) -> str | None:
     match value:
         case ast.Lambda():
             return "functions"
@@ -140,14 +140,14 @@ def _what(function: DurableFunction, value: ast.expr) -> str | None:
             return None
 
 
-def _is_dict(function: DurableFunction, node: ast.expr) -> bool:
+def _is_dict(function: LintedFunction, node: ast.expr) -> bool:
     values = (values_of(function.module, node) or []) if isinstance(node, ast.Name) else [node]
     return bool(values) and all(
         isinstance(value, ast.Dict | ast.DictComp) or function.name_of(value) == "builtins.dict()" for value in values
     )
 
 
-def _by_name(function: DurableFunction, value: ast.Name) -> str | None:
+def _by_name(function: LintedFunction, value: ast.Name) -> str | None:
     if function.name_of(value) in _CONTEXTS:
         return "contexts and clients"
     symbol = function.module.symbol(value)
@@ -156,7 +156,7 @@ def _by_name(function: DurableFunction, value: ast.Name) -> str | None:
     return "classes" if isinstance(symbol.node, ast.ClassDef) else "functions"
 
 
-def _annotations(function: DurableFunction) -> Iterator[Finding]:
+def _annotations(function: LintedFunction) -> Iterator[LintFinding]:
     """The annotations of the input and of the result."""
     node = function.node
     if isinstance(node, ast.Lambda):
@@ -168,7 +168,7 @@ def _annotations(function: DurableFunction) -> Iterator[Finding]:
             yield function.finding(NOT_JSON, annotation, f"JSON has no {told}")
 
 
-def _type_in(function: DurableFunction, annotation: ast.expr) -> str | None:
+def _type_in(function: LintedFunction, annotation: ast.expr) -> str | None:
     """The type in an annotation that no JSON becomes."""
     match annotation:
         case ast.Constant(value=str(text)):
@@ -190,7 +190,7 @@ def _type_in(function: DurableFunction, annotation: ast.expr) -> str | None:
             return None
 
 
-def _quoted(function: DurableFunction, annotation: ast.expr) -> str | None:
+def _quoted(function: LintedFunction, annotation: ast.expr) -> str | None:
     """The same for what stands in quotes, which is no part of the tree: by names of the module."""
     for node in ast.walk(annotation):
         symbol = function.module.attribute(node.id) if isinstance(node, ast.Name) else None

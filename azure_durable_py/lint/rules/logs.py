@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.public_names import CONTEXT
 from azure_durable_py.lint.reading import Names, call_of, shown, uses
@@ -67,7 +67,7 @@ _LINES = _Logging(
 )
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Lines that are written whether or not the code is replayed."""
     del project
     if function.kind != "orchestrator" or _is_called_live_only(function):
@@ -78,7 +78,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
             yield function.finding(LOGGING, node, f"{shown(node, name)} writes the line again on every replay")
 
 
-def _is_called_live_only(function: DurableFunction) -> bool:
+def _is_called_live_only(function: LintedFunction) -> bool:
     via = function.via
     if via is None:
         return False
@@ -86,7 +86,7 @@ def _is_called_live_only(function: DurableFunction) -> bool:
     return bool(places) and all(is_live_only(via.caller, place) for place in places)
 
 
-def is_live_only(function: DurableFunction, node: ast.AST) -> bool:
+def is_live_only(function: LintedFunction, node: ast.AST) -> bool:
     """Whether code runs only where `context.is_replaying` is false."""
     child, parent = node, function.module.scopes.parent(node)
     while parent is not None and child is not function.node:
@@ -114,7 +114,7 @@ def _expr(node: ast.AST) -> ast.expr:
     return node
 
 
-def _tells(function: DurableFunction, test: ast.expr, *, met: bool) -> bool:
+def _tells(function: LintedFunction, test: ast.expr, *, met: bool) -> bool:
     """Whether a test that is met (or is not) tells that the code is not replayed."""
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=operand):

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from azure_durable_py.lint.calling import own_nodes
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import context_method
 from azure_durable_py.lint.rules.examples import example
@@ -70,7 +70,7 @@ _PAUSES = frozenset({"create_timer", "wait_for_external_event"})
 _LIMITS = frozenset({"asyncio.timeout", "asyncio.timeout_at"})
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Loops of the function itself; those of coroutines beside it end with the orchestration."""
     del project
     if function.kind != "orchestrator" or _runs_beside(function):
@@ -85,7 +85,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
                 yield function.finding(ENDLESS_LOOP, _head(node), "this loop never ends and never pauses")
 
 
-def _runs_beside(function: DurableFunction) -> bool:
+def _runs_beside(function: LintedFunction) -> bool:
     """Whether a helper is a coroutine that is not awaited where it is called, but handed to a task."""
     via = function.via
     if via is None:
@@ -98,7 +98,7 @@ def _runs_beside(function: DurableFunction) -> bool:
     return True
 
 
-def _is_for_ever(function: DurableFunction, node: ast.AST) -> bool:
+def _is_for_ever(function: LintedFunction, node: ast.AST) -> bool:
     match node:
         case ast.While(test=ast.Constant(value=value)):
             return bool(value)
@@ -114,7 +114,7 @@ def _head(node: ast.AST) -> ast.AST:
     return node.test if isinstance(node, ast.While) else node.iter if isinstance(node, ast.For) else node
 
 
-def _ends(function: DurableFunction, loop: ast.AST) -> bool:
+def _ends(function: LintedFunction, loop: ast.AST) -> bool:
     """Whether a loop is left: by itself, by an error that it raises, or as it continues as new."""
     stack: list[tuple[ast.AST, bool]] = [(child, False) for child in ast.iter_child_nodes(loop)]
     while stack:
@@ -134,7 +134,7 @@ def _ends(function: DurableFunction, loop: ast.AST) -> bool:
     return False
 
 
-def _is_limited(function: DurableFunction, loop: ast.AST) -> bool:
+def _is_limited(function: LintedFunction, loop: ast.AST) -> bool:
     """Whether a timeout of asyncio around it ends the loop."""
     parent = function.module.scopes.parent(loop)
     while parent is not None and parent is not function.node:
@@ -146,7 +146,7 @@ def _is_limited(function: DurableFunction, loop: ast.AST) -> bool:
     return False
 
 
-def _pauses(function: DurableFunction, loop: ast.AST) -> bool:
+def _pauses(function: LintedFunction, loop: ast.AST) -> bool:
     for node in ast.walk(loop):
         if context_method(function, node) in _PAUSES:
             return True

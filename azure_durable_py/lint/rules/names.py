@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 from azure_durable_py.lint.context_calls import ContextCall, context_call, entity_name
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction, DurableKind
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import DurableKind, LintedFunction
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.project import App, Project
 from azure_durable_py.lint.public_names import OURS
@@ -55,7 +55,7 @@ _CALLED_BY = {"activity": "call_activity", "orchestrator": "call_sub_orchestrato
 _OPERATION_OF_ALL = "delete"
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Names, and functions of another kind than they are called as."""
     if function.kind == "activity":
         return
@@ -71,7 +71,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
             yield function.finding(UNKNOWN_FUNCTION, asked.target, told)
 
 
-def _other_kind(function: DurableFunction, project: Project, asked: ContextCall) -> str | None:
+def _other_kind(function: LintedFunction, project: Project, asked: ContextCall) -> str | None:
     symbol = function.module.symbol(asked.target) if asked.target is not None else None
     if symbol is None or symbol.node is None or symbol.is_instance or not project.is_declared(symbol.node):
         return None
@@ -82,7 +82,7 @@ def _other_kind(function: DurableFunction, project: Project, asked: ContextCall)
     return f"{symbol.path} is an {kind}, to be called by {_CALLED_BY[kind]}"
 
 
-def _unknown(function: DurableFunction, app: App, asked: ContextCall) -> str | None:
+def _unknown(function: LintedFunction, app: App, asked: ContextCall) -> str | None:
     if asked.kind == "entity":
         name = entity_name(function, asked.target)
         return None if name is None else _unknown_entity(function, app, name, asked)
@@ -95,7 +95,7 @@ def _unknown(function: DurableFunction, app: App, asked: ContextCall) -> str | N
     return f"no {asked.kind} is named {name!r}{_hint(name, known)}{_elsewhere(name, app, asked.kind)}"
 
 
-def _unknown_entity(function: DurableFunction, app: App, name: str, asked: ContextCall) -> str | None:
+def _unknown_entity(function: LintedFunction, app: App, name: str, asked: ContextCall) -> str | None:
     known = _names(app, "entity")
     if is_built_in(name):
         return None

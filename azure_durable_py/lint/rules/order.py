@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import Names, context_method, shown, uses, waits
 from azure_durable_py.lint.rules.examples import example
@@ -66,7 +66,7 @@ _NO_MATTER = frozenset(
 _KEEP_ORDER = frozenset(f"builtins.{name}" for name in ("enumerate", "iter", "list", "map", "filter", "tuple", "zip"))
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Places where the order of a set, or the identity of an object, has an effect."""
     del project
     if function.kind != "orchestrator":
@@ -79,7 +79,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
             yield function.finding(SET_ORDER, found, "the order of this set differs from process to process")
 
 
-def _ordered_by_set(function: DurableFunction, node: ast.AST) -> ast.expr | None:
+def _ordered_by_set(function: LintedFunction, node: ast.AST) -> ast.expr | None:
     """The set that a node goes over, where what comes of it keeps the order."""
     match node:
         case ast.For(iter=source, body=body) if is_unordered(function, source):
@@ -101,11 +101,11 @@ def _ordered_by_set(function: DurableFunction, node: ast.AST) -> ast.expr | None
             return None
 
 
-def _decides(function: DurableFunction, body: ast.AST) -> bool:
+def _decides(function: LintedFunction, body: ast.AST) -> bool:
     return waits(body) or any(context_method(function, node) is not None for node in ast.walk(body))
 
 
-def _is_free(function: DurableFunction, node: ast.AST) -> bool:
+def _is_free(function: LintedFunction, node: ast.AST) -> bool:
     """Whether what takes it does not care about the order."""
     parent = function.module.scopes.parent(node)
     if isinstance(parent, ast.Starred):
@@ -121,7 +121,7 @@ def _is_free(function: DurableFunction, node: ast.AST) -> bool:
     )
 
 
-def _is_sorted(function: DurableFunction, node: ast.AST) -> bool:
+def _is_sorted(function: LintedFunction, node: ast.AST) -> bool:
     """Whether it is a list that is given a name and sorted by that."""
     match function.module.scopes.parent(node):
         case ast.Assign(targets=[ast.Name(id=name)]):

@@ -12,8 +12,8 @@ from azure_durable_py.lint.changes import (
     is_container,
     is_global_change,
 )
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import functions_around, home_of, is_within, values_of
@@ -92,7 +92,7 @@ async def gather(context: df.DurableOrchestrationContext):
 RULES = (GLOBAL_STATE, OUTER_STATE)
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Changes of what is outside, and reads of what others change."""
     if function.kind == "activity":
         return
@@ -112,7 +112,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
     yield from _reads(function, project, told)
 
 
-def _reads(function: DurableFunction, project: Project, told: set[str]) -> Iterator[Finding]:
+def _reads(function: LintedFunction, project: Project, told: set[str]) -> Iterator[LintFinding]:
     module = function.module
     changed = changed_globals(project, module)
     for node in function.walk():
@@ -126,7 +126,7 @@ def _reads(function: DurableFunction, project: Project, told: set[str]) -> Itera
             yield function.finding(GLOBAL_STATE, node, f"{node.id!r} is changed by {where} (line {line})")
 
 
-def _is_outer(function: DurableFunction, project: Project, change: Change) -> bool:
+def _is_outer(function: LintedFunction, project: Project, change: Change) -> bool:
     """Whether what is changed belongs to a function around the orchestrator, which has long returned."""
     module = function.module
     home = home_of(module, change.name)
@@ -144,7 +144,7 @@ def _is_definition(module: Module, name: ast.Name) -> bool:
     return symbol is not None and symbol.node is not None and not symbol.is_instance
 
 
-def _defaults(function: DurableFunction) -> Iterator[Finding]:
+def _defaults(function: LintedFunction) -> Iterator[LintFinding]:
     """Default values that are made once, and changed by every call."""
     functions = [function.node, *(node for node in function.walk() if isinstance(node, FUNCTIONS))]
     shared = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import waits
 from azure_durable_py.lint.rules.examples import example
@@ -46,7 +46,7 @@ RULES = (SWALLOWED_STOP,)
 _STOPS = frozenset({"builtins.BaseException", "builtins.GeneratorExit"})
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Handlers of everything, around code that waits."""
     del project
     if function.kind != "orchestrator":
@@ -59,7 +59,7 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
                     yield function.finding(SWALLOWED_STOP, handler.type or handler, f"`except {what}` takes it all")
 
 
-def _takes_stops(function: DurableFunction, handler: ast.ExceptHandler) -> bool:
+def _takes_stops(function: LintedFunction, handler: ast.ExceptHandler) -> bool:
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return any(kind is None or function.name_of(kind) in _STOPS for kind in kinds)
 

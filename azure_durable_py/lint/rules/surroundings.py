@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import Names, shown, uses
 from azure_durable_py.lint.rules.examples import example
@@ -79,7 +79,7 @@ _SURROUNDINGS = Names(
 )
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Uses of what the process and the machine are."""
     del project
     if function.kind != "orchestrator":

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from azure_durable_py.lint.calling import blocks_of, called_style, loads
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import context_method, is_task_call
 from azure_durable_py.lint.rules.examples import example
@@ -39,7 +39,7 @@ RULES = (UNAWAITED,)
 _COROUTINES = frozenset({"asyncio.gather", "asyncio.sleep", "asyncio.wait", "asyncio.wait_for"})
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Calls whose task is left alone."""
     del project
     if function.kind != "orchestrator":
@@ -66,7 +66,7 @@ def _made(statement: ast.stmt) -> ast.Call | None:
     return value if isinstance(value, ast.Call) else None
 
 
-def _told(function: DurableFunction, call: ast.Call) -> str | None:
+def _told(function: LintedFunction, call: ast.Call) -> str | None:
     if is_task_call(function, call):
         return f"nobody waits for {context_method(function, call) or 'this call of an entity'}"
     style = called_style(function, call)
@@ -75,7 +75,7 @@ def _told(function: DurableFunction, call: ast.Call) -> str | None:
     return f"the generator {ast.unparse(call.func)} never begins" if style == "generator" else None
 
 
-def _is_left(function: DurableFunction, statement: ast.stmt, following: list[ast.stmt]) -> bool:
+def _is_left(function: LintedFunction, statement: ast.stmt, following: list[ast.stmt]) -> bool:
     """Whether nothing reads the name that the value gets, if it gets one."""
     match statement:
         case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):

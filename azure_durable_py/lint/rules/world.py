@@ -6,8 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.known import BLOCKING, FILE_METHODS, FILES, SERVICES, THREADS
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import Names, call_of, shown, uses
@@ -96,7 +96,7 @@ _CLIENT = re.compile(
 _KNOWN = Names("azure.*", "google.cloud.*", "openai.*", "anthropic.*")
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Uses of files, services, clocks that stop the process, threads and processes."""
     del project
     if function.kind != "orchestrator":
@@ -118,7 +118,7 @@ class _Everything(Names):
         return name in FILES or name in SERVICES or name in _KNOWN or name in BLOCKING
 
 
-def _touches(function: DurableFunction, node: ast.Name | ast.Attribute, name: str) -> bool:
+def _touches(function: LintedFunction, node: ast.Name | ast.Attribute, name: str) -> bool:
     last = name.rpartition(".")[2]
     if name in THREADS or name in _SLEEPS:
         return False
@@ -129,7 +129,7 @@ def _touches(function: DurableFunction, node: ast.Name | ast.Attribute, name: st
     return name in SERVICES or name in BLOCKING or _CLIENT.match(name) is not None
 
 
-def _paths(function: DurableFunction) -> Iterator[Finding]:
+def _paths(function: LintedFunction) -> Iterator[LintFinding]:
     """Methods of paths that look at the disk; `Path("a") / "b"` is a path as well."""
     for node in function.walk():
         match node:

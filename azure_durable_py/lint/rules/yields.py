@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from azure_durable_py.lint.calling import blocks_of, called_style, own_nodes, style_of
-from azure_durable_py.lint.findings import Finding, Rule
-from azure_durable_py.lint.functions import DurableFunction
+from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import SENDING_METHODS, TASK_METHODS, context_method, is_task_call, values_of
 from azure_durable_py.lint.rules.examples import example
@@ -93,7 +93,7 @@ _VALUES = (
 )
 
 
-def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
+def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """What is waited for and is no task, what is returned and is one, and styles that do not mix."""
     del project
     if function.kind != "orchestrator":
@@ -113,11 +113,11 @@ def check(function: DurableFunction, project: Project) -> Iterator[Finding]:
                 yield function.finding(RETURNED_TASK, node.value, "the orchestrator returns what it has not waited for")
 
 
-def _is_yield_of_task(function: DurableFunction, node: ast.AST) -> bool:
+def _is_yield_of_task(function: LintedFunction, node: ast.AST) -> bool:
     return isinstance(node, ast.Yield) and is_task_call(function, node.value)
 
 
-def _yields(function: DurableFunction, own: list[ast.AST]) -> Iterator[Finding]:
+def _yields(function: LintedFunction, own: list[ast.AST]) -> Iterator[LintFinding]:
     for node in own:
         if isinstance(node, ast.YieldFrom):
             if called_style(function, node.value) in ("coroutine", "async generator"):
@@ -135,7 +135,7 @@ def _yields(function: DurableFunction, own: list[ast.AST]) -> Iterator[Finding]:
                 yield function.finding(NOT_A_TASK, node, told)
 
 
-def _is_never_reached(function: DurableFunction, node: ast.Yield) -> bool:
+def _is_never_reached(function: LintedFunction, node: ast.Yield) -> bool:
     """Whether a bare `yield` stands behind a `return` or `raise`, where it only makes the function a generator."""
     statement = function.module.scopes.parent(node)
     return node.value is None and any(
@@ -145,7 +145,7 @@ def _is_never_reached(function: DurableFunction, node: ast.Yield) -> bool:
     )
 
 
-def _awaits(function: DurableFunction) -> Iterator[Finding]:
+def _awaits(function: LintedFunction) -> Iterator[LintFinding]:
     for node in function.walk():
         if not isinstance(node, ast.Await):
             continue
@@ -157,7 +157,7 @@ def _awaits(function: DurableFunction) -> Iterator[Finding]:
                 yield function.finding(NOT_A_TASK, node, told)
 
 
-def _what_is_no_task(function: DurableFunction, value: ast.expr | None, done: str) -> str | None:
+def _what_is_no_task(function: LintedFunction, value: ast.expr | None, done: str) -> str | None:
     if value is None:
         return f"nothing is {done}"
     if isinstance(value, _VALUES):
@@ -182,11 +182,11 @@ _KINDS: dict[type[ast.AST], str] = {
 _GIVES_NO_TASK = frozenset({"continue_as_new", "get_input", "new_guid", "new_uuid", "set_custom_status"})
 
 
-def _is_of_asyncio(function: DurableFunction, value: ast.expr | None) -> bool:
+def _is_of_asyncio(function: LintedFunction, value: ast.expr | None) -> bool:
     return isinstance(value, ast.Call) and (function.name_of(value.func) or "").startswith("asyncio.")
 
 
-def _is_task(function: DurableFunction, value: ast.expr, style: str) -> bool:
+def _is_task(function: LintedFunction, value: ast.expr, style: str) -> bool:
     match value:
         case ast.Name():
             values = values_of(function.module, value) or []
