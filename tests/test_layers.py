@@ -71,7 +71,7 @@ RESERVED = {
     "azure.data": ("taskhub.azure",),
     "azure.identity": ("taskhub.azure", "worker.http"),
     "aiohttp": ("taskhub.azure", "hosting.local", "worker.http", "cli.remote"),
-    "azure.functions": ("app", "bindings", "hosting", "testing.triggers", "triggers"),
+    "azure.functions": ("app", "bindings", "hosting", "testing", "triggers"),
     "sqlite3": ("taskhub",),
     "click": ("cli",),
     "opentelemetry": ("telemetry",),

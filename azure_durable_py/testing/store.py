@@ -15,12 +15,16 @@ from azure_durable_py.client.arguments import seconds
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.clock import Clock, Ids
+from azure_durable_py.http.signing import UrlSigner
+from azure_durable_py.http.urls import SignedUrls
 from azure_durable_py.registry import Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import Commit, QueueMessage
 from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.testing.asked import ORIGIN
+from azure_durable_py.triggers.http import WEBHOOKS, to_http_response
 
 
 class VirtualStore(SqliteStore):
@@ -109,7 +113,8 @@ class VirtualClient(DurableOrchestrationClient):
     """
 
     def __init__(self, hub: TaskHub, settings: Settings, registry: Registry, store: VirtualStore) -> None:
-        super().__init__(hub, settings, registry=registry)
+        urls = SignedUrls(UrlSigner.of(hub, settings), path=WEBHOOKS, origin=lambda: ORIGIN)
+        super().__init__(hub, settings, registry=registry, urls=urls, respond=to_http_response)
         self._store = store
 
     async def wait_for_start(

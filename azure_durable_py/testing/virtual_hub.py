@@ -30,6 +30,7 @@ from azure_durable_py.testing.apps import App, registry_of, whole_app
 from azure_durable_py.testing.doubles import Doubles
 from azure_durable_py.testing.scripted_http import AnswerHttp, ScriptedTransport
 from azure_durable_py.testing.store import VirtualClient, VirtualStore
+from azure_durable_py.testing.triggers import Triggers
 from azure_durable_py.testing.virtual_time import Process, VirtualTimeLoop
 from azure_durable_py.testing.waits import told
 from azure_durable_py.times import UTC
@@ -98,7 +99,8 @@ class VirtualHub:
     is the same each time.
 
     `client` starts, steers and looks at instances. Below it are `task_hub`, with `store`, `clock` and random ids.
-    `registry` is what the app declares, `doubles` stand in for functions of it, `settings` are what all work with.
+    `registry` is what the app declares, `doubles` stand in for functions of it, `triggers` calls what is not durable,
+    `settings` are what all work with.
 
     :param app: what workers run. Its client bindings, whichever hub they name, get this hub's client.
     :param settings: as from host.json. How often an idle queue is looked at is of no account: workers are told. So is
@@ -144,6 +146,8 @@ class VirtualHub:
         self.client: DurableOrchestrationClient = VirtualClient(
             self.task_hub, self.settings, self.registry, self._memory
         )
+        self.triggers = Triggers(self._app, self.client)
+        """Calls HTTP functions, timer functions and all others that are not durable."""
         self.workers: list[VirtualWorker] = []
         """Every worker that was started, in order."""
         self.run_from_outside: Callable[[Coroutine[Any, Any, str]], str] | None = None
@@ -161,6 +165,10 @@ class VirtualHub:
         async with AsyncExitStack() as left:
             left.push_async_callback(watchers.left, self)
             await self.task_hub.open()
+            if isinstance(self._app, DFApp) and self._app.client_bindings():
+                # Whoever has a client may ask for links, which are signed without waiting.
+                await self.task_hub.keys.current()
+            left.push_async_callback(self.triggers.stop)
             loop.witnesses.append(self._tell)
             left.callback(loop.witnesses.remove, self._tell)
             if isinstance(self._app, DFApp):

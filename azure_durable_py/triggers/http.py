@@ -6,7 +6,6 @@ Owns both. Whoever has the request, a server or a test, hands it in and sends th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import unquote
 
 import azure.functions as func
@@ -14,7 +13,7 @@ import azure.functions as func
 from azure_durable_py.client.links import HttpAnswer
 from azure_durable_py.http.tracing import requested
 from azure_durable_py.observer import NOBODY, Observer
-from azure_durable_py.triggers.bound import Call
+from azure_durable_py.triggers.bound import Call, Invoked
 from azure_durable_py.triggers.functions import HttpFunction
 from azure_durable_py.triggers.routes import Endpoint, Router
 
@@ -49,7 +48,7 @@ class Site:
         if looks and path.rstrip("/").lower() == MONITOR:
             return func.HttpResponse(status_code=302, headers={"Location": f"{WEBHOOKS}/monitor"})
         if looks and path == "/":
-            return response_of("The function app is up and running.\n")
+            return _told(200, "The function app is up and running.\n")
         return _told(404, f"No function serves {method} {unquote(path)}.\n")
 
 
@@ -58,27 +57,25 @@ def failed(function: HttpFunction) -> func.HttpResponse:
     return _told(500, f"Function {function.name!r} failed; the host's log tells why.\n")
 
 
-async def answer(
+async def call_http(
     function: HttpFunction, request: func.HttpRequest, call: Call, directory: str, observer: Observer = NOBODY
-) -> func.HttpResponse:
-    """Have an HTTP function answer a request; what it raises is raised.
+) -> Invoked:
+    """Call an HTTP function; what it raises is raised.
 
     :param call: calls it.
     :param directory: the directory of the app.
     :param observer: told of the trace that the request is a part of.
-    :raises TypeError: it returned what is no response.
     """
     with requested(observer, request.headers):
-        invoked = await function.target.invoke({function.target.trigger: request}, call, directory, request.headers)
-    out = function.out_name
-    return response_of(invoked.returned if out is None else invoked.outputs.get(out))
+        return await function.target.invoke({function.target.trigger: request}, call, directory, request.headers)
 
 
-def response_of(result: Any) -> func.HttpResponse:
-    """The response for what a function returned (an HttpResponse, text, bytes or nothing), with all its headers.
+def response_of(function: HttpFunction, invoked: Invoked) -> func.HttpResponse:
+    """The response that a call came to (an HttpResponse, text, bytes or nothing), with all its headers.
 
-    :raises TypeError: it is something else.
+    :raises TypeError: it came to something else.
     """
+    result = invoked.returned if function.out_name is None else invoked.outputs.get(function.out_name)
     if result is None:
         return func.HttpResponse(status_code=204)
     if isinstance(result, str):

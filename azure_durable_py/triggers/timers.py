@@ -27,14 +27,14 @@ LONGEST_WAIT = 60.0
 CallTimer = Callable[[TimerFunction, TimerRequest], Awaitable[None]]
 
 
-def timer_request(due: datetime, last: str = "", past_due: bool = False) -> TimerRequest:
+def timer_request(due: datetime | None, last: str = "", past_due: bool = False) -> TimerRequest:
     """What a timer function is called with.
 
-    :param due: when it is due next.
+    :param due: when it is due next, if that is known.
     :param last: when it ran last (ISO 8601); empty: it never did.
     :param past_due: whether this call comes late.
     """
-    status = {"Last": last, "Next": due.isoformat()}
+    status = {"Last": last, "Next": "" if due is None else due.isoformat()}
     return TimerRequest(past_due=past_due, schedule_status=status, schedule={"AdjustForDST": True})
 
 

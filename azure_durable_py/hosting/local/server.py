@@ -53,7 +53,7 @@ from azure_durable_py.http.management import MAX_STRANGERS_BODY
 from azure_durable_py.http.wire import Request, error_answer
 from azure_durable_py.observer import NOBODY, Observer
 from azure_durable_py.triggers.functions import HttpFunction
-from azure_durable_py.triggers.http import Site, answer, failed
+from azure_durable_py.triggers.http import Site, call_http, failed, response_of
 from azure_durable_py.worker.supervision import Health
 
 logger = logging.getLogger(__name__)
@@ -305,10 +305,9 @@ class HttpServer:
     ) -> web.Response:
         asked = to_function_request(request, params, body)
         try:
-            response = await answer(
-                function, asked, self._invoker.call, str(self._settings.directory), observer=self._observer
-            )
-            return to_web_response(response)
+            directory = str(self._settings.directory)
+            invoked = await call_http(function, asked, self._invoker.call, directory, self._observer)
+            return to_web_response(response_of(function, invoked))
         except Exception:
             logger.exception("Function %r failed.", function.name)
             return to_web_response(failed(function))
