@@ -34,6 +34,7 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.testing.answers import completed, failed, responded
 from azure_durable_py.testing.apps import App
+from azure_durable_py.testing.calls import CallList, calls_of
 from azure_durable_py.testing.pending import PendingCall, pending_decision
 from azure_durable_py.testing.subjects import StepError, orchestrator_of
 from azure_durable_py.testing.trees import branch_tree
@@ -160,6 +161,11 @@ class OrchestratorPlayer:
         return list(self._history)
 
     @property
+    def calls(self) -> CallList:
+        """What it has called so far in this generation, and what came of each. The attempts of a task are one call."""
+        return calls_of(self._history, open_timers=self._turn.timers)
+
+    @property
     def next_input(self) -> Any:
         """The input that it gave to `continue_as_new`, as plain JSON values.
 
@@ -241,7 +247,7 @@ class OrchestratorPlayer:
         :raises StepError: no timer is pending, or not this one.
         """
         soonest = min(self._turn.timers.values(), default=None)
-        moment = soonest if timer is None else self._found(timer).fire_at
+        moment = soonest if timer is None else self._found(timer).due
         if moment is None:
             raise StepError(f"No timer is pending. {self._told()}" if timer is None else f"{timer} is no timer.")
         self.skip_to(moment)

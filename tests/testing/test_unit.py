@@ -47,7 +47,9 @@ def test_a_call_that_fails_is_caught_where_it_was_yielded():
     step.complete(book, "a hotel")
     step.fail(book, SoldOutError("No flights."))
     assert waits(step) == [("activity", "cancel_booking")]
+    assert step.calls.of(book).results == ["a hotel", None]
     step.complete("Cancel_Booking")
+    assert step.calls.names == ["book", "book", "cancel_booking"]
     assert step.output == {"booked": [], "cancelled": ["a hotel"], "reason": "No flights."}
 
 
@@ -55,7 +57,7 @@ def test_a_retry_waits_for_its_timer():
     step = OrchestratorPlayer(book_trip, "Rome")
     step.fail(book, ConnectionError("no line"))
     [pause] = step.pending
-    assert (pause.kind, pause.reason, pause.fire_at) == ("timer", "retry 1 of 2", EPOCH + timedelta(seconds=1))
+    assert (pause.kind, pause.reason, pause.due) == ("timer", "retry 1 of 2", EPOCH + timedelta(seconds=1))
     step.fire_timer()
     assert step.now == EPOCH + timedelta(seconds=1)
     assert waits(step) == [("activity", "book")]
@@ -145,7 +147,7 @@ def test_an_event_wins_over_a_timer():
     step.complete(ask)
     assert step.custom_status == {"waitingFor": "team lead", "approvedBy": []}
     timer, event = step.pending
-    assert timer.fire_at == EPOCH + timedelta(hours=24)
+    assert timer.due == EPOCH + timedelta(hours=24)
     assert (event.kind, event.name) == ("event", "Decision")
     step.raise_event("Decision", {"approved": True})
     assert step.output == {"approved": True, "by": ["team lead"]}
@@ -203,7 +205,7 @@ def test_locks_and_entity_calls_are_answered_one_by_one():
         assert (lock.kind, lock.target) == ("lock", target)
         step.complete(lock)
     balance = step.pending[0]
-    assert (balance.kind, balance.name, balance.target) == ("entity call", "balance", "@account@ann")
+    assert (balance.kind, balance.name, balance.target) == ("entity_call", "balance", "@account@ann")
     step.complete(balance, 100)
     step.complete("deposit", 70)
     step.fail("deposit", ValueError("closed"))
@@ -221,7 +223,7 @@ def test_a_sub_orchestration_returns_or_fails():
 
     step = OrchestratorPlayer(parent)
     [child] = step.pending
-    assert (child.kind, child.name, child.input, child.target) == ("sub-orchestration", "child", 1, "child-1")
+    assert (child.kind, child.name, child.input, child.target) == ("sub_orchestration", "child", 1, "child-1")
     step.complete(child, "one")
     step.fail("child", KeyError("two"))
     assert step.output == ["one", "KeyError"]

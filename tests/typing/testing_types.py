@@ -70,7 +70,7 @@ def unit_tests() -> None:
     """An orchestrator is played by its function, an entity as well; what is pending is typed."""
     step = OrchestratorPlayer(hello, 5)
     assert_type(step.pending, list[PendingCall])
-    assert_type(step.pending[0].since, datetime)
+    assert_type(step.pending[0].scheduled_at, datetime)
     assert_type(step.get_output(str), str)
     assert_type(step.next_generation(), OrchestratorPlayer)
     step.complete(hello, "result")
