@@ -15,8 +15,9 @@ from weakref import WeakKeyDictionary
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.project import Project
-from azure_durable_py.lint.reading import functions_around, home_of, values_of
-from azure_durable_py.lint.scopes import FUNCTIONS, Assigned, FunctionNode
+from azure_durable_py.lint.reading import functions_around
+from azure_durable_py.lint.scopes import FUNCTIONS, FunctionNode
+from azure_durable_py.lint.variables import Variable, variable_of
 
 CHANGING_METHODS = frozenset(
     {
@@ -60,14 +61,19 @@ _CONTAINERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of what a name stands for.
+    """A change of what a name, or an attribute, stands for.
 
-    :param kind: the name itself is given another value, or its value is changed: as a container, or an attribute of it.
+    :param kind: it is given another value, or its value is changed: as a container, or an attribute of it.
     """
 
     kind: Literal["rebound", "content", "attribute"]
-    name: ast.Name
+    target: ast.Name | ast.Attribute
     place: ast.AST
+
+    @property
+    def name(self) -> ast.Name | None:
+        """The target, if it is a plain name."""
+        return self.target if isinstance(self.target, ast.Name) else None
 
 
 def is_container(module: Module, node: ast.expr) -> bool:
@@ -84,47 +90,51 @@ def is_container(module: Module, node: ast.expr) -> bool:
 def change_in(node: ast.AST) -> Iterator[Change]:
     """The changes that one node makes."""
     match node:
-        case ast.Call(func=ast.Attribute(value=ast.Name() as name, attr=method)) if method in CHANGING_METHODS:
-            yield Change("content", name, node)
+        case ast.Call(func=ast.Attribute(value=ast.Name() | ast.Attribute() as target, attr=method)):
+            if method in CHANGING_METHODS:
+                yield Change("content", target, node)
         case ast.Name(ctx=ast.Store() | ast.Del()):
             yield Change("rebound", node, node)
-        case ast.Subscript(ctx=ast.Store() | ast.Del()) | ast.Attribute(ctx=ast.Store() | ast.Del()):
-            kind = "attribute" if isinstance(node, ast.Attribute) else "content"
-            if isinstance(node.value, ast.Name):
-                yield Change(kind, node.value, node)
+        case ast.Subscript(value=ast.Name() | ast.Attribute() as target, ctx=ast.Store() | ast.Del()):
+            yield Change("content", target, node)
+        case ast.Attribute(value=value, ctx=ast.Store() | ast.Del()):
+            yield Change("rebound", node, node)
+            if isinstance(value, ast.Name | ast.Attribute):
+                yield Change("attribute", value, node)
         case _:
             pass
 
 
-def changed_globals(project: Project, module: Module) -> dict[str, Change]:
-    """The variables of a module that functions of it change, once they run, with one place of each."""
-    known = _KNOWN.setdefault(project, {})
-    if module not in known:
-        found: dict[str, Change] = {}
-        for node in ast.walk(module.tree):
-            for change in change_in(node):
-                around = list(functions_around(module, change.name))
-                if not around or change.name.id in found or not is_global_change(module, change):
+def changed_variable(module: Module, change: Change) -> Variable | None:
+    """The variable of a module that is changed, if it is one."""
+    variable = variable_of(module, change.target)
+    if variable is None or (change.kind == "content" and not _holds_container(variable)):
+        return None
+    return variable
+
+
+def _holds_container(variable: Variable) -> bool:
+    return any(is_container(variable.module, value) for value in variable.values)
+
+
+def changes_of_variables(project: Project) -> dict[Variable, tuple[Module, Change]]:
+    """The variables of modules that functions change, once they run, with one place of each."""
+    known = _KNOWN.get(project)
+    if known is None:
+        known = _KNOWN[project] = {}
+        for module in project.modules:
+            for change in (change for node in ast.walk(module.tree) for change in change_in(node)):
+                around = list(functions_around(module, change.target))
+                variable = changed_variable(module, change) if around else None
+                if variable is None or variable in known:
                     continue
                 if not any(_runs_at_import(project, function) for function in around):
-                    found[change.name.id] = change
-        known[module] = found
-    return known[module]
+                    known[variable] = (module, change)
+    return known
 
 
-_KNOWN: WeakKeyDictionary[Project, dict[Module, dict[str, Change]]] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Project, dict[Variable, tuple[Module, Change]]] = WeakKeyDictionary()
 _EARLY: WeakKeyDictionary[Module, frozenset[ast.AST]] = WeakKeyDictionary()
-
-
-def is_global_change(module: Module, change: Change) -> bool:
-    """Whether what is changed is a variable of the module."""
-    if home_of(module, change.name) is not module.tree:
-        return False
-    if change.kind == "content":
-        values = values_of(module, change.name) or []
-        return any(is_container(module, value) for value in values)
-    bound = module.scopes.bindings(module.tree).names[change.name.id]
-    return any(isinstance(binding, Assigned) for binding in bound)
 
 
 def _runs_at_import(project: Project, function: FunctionNode) -> bool:

@@ -159,6 +159,10 @@ class Module:
             case _:
                 return None
 
+    def origin(self, binding: Imported) -> Module | None:
+        """The module of the project that an import is of, or takes an attribute from."""
+        return self._locate(self, binding)
+
     def know_parameter(self, parameter: ast.arg, symbol: Symbol) -> None:
         """Say what a parameter is given, which its annotation does not say."""
         if parameter not in self._parameters:

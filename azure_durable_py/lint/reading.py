@@ -80,7 +80,9 @@ def uses(
     for node in code_of(function):
         if node in inner or not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Load):
             continue
-        name = function.name_of(node)
+        symbol = function.module.symbol(node)
+        # A module of the project may be called like one of others.
+        name = None if symbol is None or symbol.module is not None else symbol.dotted
         if name is None or name not in names:
             continue
         inner.update(ast.walk(node))

@@ -1,7 +1,8 @@
 """Every rule finds what is marked in the cases of its subject, and nothing in what only looks like it.
 
 A file below `cases` has many pieces of code, each with a heading `# bad: ...` or `# good: ...`. In a bad one each line
-with findings says so: `# expect: DF001, DF001`. A piece that makes no app of its own is one of a blueprint `bp`.
+with findings says so: `# expect: DF001, DF001`. A piece that makes no app of its own is one of a blueprint `bp`. What
+follows `# file: state.py` is in a file of that name beside it.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from azure_durable_py.lint.source import UNREADABLE
 CASES = Path(__file__).parent / "cases"
 PROLOGUE = "import azure_durable_py as df\n\nbp = df.Blueprint()\n\n\n"
 _HEADING = re.compile(r"^# (bad|good): (.+)\n", re.MULTILINE)
+_FILE = re.compile(r"^# file: (.+)\n", re.MULTILINE)
 _MARK = re.compile(r"# expect: (.+)$")
 
 
 class Case(NamedTuple):
-    """A piece of code, and the codes that are found in its lines, from 1 on."""
+    """Files of an app, and how often which code is found in which line of them."""
 
     title: str
-    code: str
-    expected: list[tuple[int, str]]
+    files: dict[str, str]
+    expected: Counter[tuple[str, int, str]]
 
 
 def _cases() -> list[Case]:
@@ -36,13 +38,17 @@ def _cases() -> list[Case]:
     for file in sorted(CASES.glob("*.py")):
         _, *parts = _HEADING.split(file.read_text(encoding="utf-8"))
         for kind, title, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
-            own = "df.DFApp(" in body or "df.Blueprint(" in body
-            code = body if own else _with_prologue(body)
-            marks = [(line, _MARK.search(text)) for line, text in enumerate(code.splitlines(), start=1)]
-            expected = [(line, told) for line, mark in marks if mark for told in mark[1].split(", ")]
-            assert bool(expected) == (kind == "bad"), f"{file.name}: {title!r} is to have marks if it is bad"
-            found.append(Case(f"{file.stem}: {kind}: {title}", code, expected))
+            case = Case(f"{file.stem}: {kind}: {title}", files := _files(body), _expected(files))
+            assert bool(case.expected) == (kind == "bad"), f"{case.title}: marks are what makes a piece a bad one"
+            found.append(case)
     return found
+
+
+def _files(body: str) -> dict[str, str]:
+    main, *others = _FILE.split(body)
+    makes_its_own = "df.DFApp(" in main or "df.Blueprint(" in main
+    files = dict(zip(others[::2], others[1::2], strict=True))
+    return {"function_app.py": main if makes_its_own else _with_prologue(main), **files}
 
 
 def _with_prologue(body: str) -> str:
@@ -50,16 +56,27 @@ def _with_prologue(body: str) -> str:
     return future + PROLOGUE + body.replace(future, "", 1) if future in body else PROLOGUE + body
 
 
+def _expected(files: dict[str, str]) -> Counter[tuple[str, int, str]]:
+    return Counter(
+        (name, line, code)
+        for name, text in files.items()
+        for line, content in enumerate(text.splitlines(), start=1)
+        if (mark := _MARK.search(content)) is not None
+        for code in mark[1].split(", ")
+    )
+
+
 @pytest.mark.parametrize("case", _cases(), ids=lambda case: case.title)
 def test_what_is_marked_is_found_and_nothing_else(case: Case, tmp_path: Path):
-    (tmp_path / "function_app.py").write_text(case.code, encoding="utf-8")
-    found = [(finding.line, finding.code, finding.message) for finding in lint_paths([tmp_path])]
-    assert Counter(case.expected) == Counter((line, code) for line, code, _ in found), found
+    for name, text in case.files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    findings = lint_paths([tmp_path])
+    assert Counter((found.path.name, found.line, found.code) for found in findings) == case.expected, findings
 
 
 def test_each_rule_has_bad_cases_and_mended_ones():
     cases = _cases()
-    bad = Counter(code for case in cases for code in {told for _, told in case.expected})
+    bad = Counter(code for case in cases for code in {code for _, _, code in case.expected})
     stems = {case.title.split(":")[0] for case in cases if not case.expected}
     few = {rule.code: bad[rule.code] for rule in RULES if bad[rule.code] < 2 and rule is not UNREADABLE}
     assert few == {}

@@ -59,27 +59,19 @@ async def order(context: df.DurableOrchestrationContext):
 )
 RULES = (RANDOM, UUID)
 
-_CHANCE = Names("random.*", "secrets.*", "os.urandom", "os.getrandom", "numpy.random.*", "uuid.*", "ulid.*", "nanoid.*")
-_IDS = Names("uuid.uuid1", "uuid.uuid4", "uuid.uuid6", "uuid.uuid7", "uuid.getnode", "ulid.*", "nanoid.*")
+_IDS = Names("uuid.uuid1", "uuid.uuid4", "uuid.uuid6", "uuid.uuid7", "uuid.getnode", "ulid.new", "nanoid.generate")
+_NUMBERS = Names("random.*", "secrets.*", "os.urandom", "os.getrandom", "numpy.random.*")
 _SEEDED = frozenset(
     {
         "random.Random",
         "numpy.random.RandomState",
+        "numpy.random.Generator",
         "numpy.random.default_rng",
         "numpy.random.SeedSequence",
         "numpy.random.PCG64",
         "numpy.random.MT19937",
         "numpy.random.Philox",
     }
-)
-_HARMLESS = Names(
-    "uuid.UUID*",
-    "uuid.NAMESPACE*",
-    "uuid.RFC*",
-    "uuid.SafeUUID*",
-    "uuid.uuid3*",
-    "uuid.uuid5*",
-    "secrets.compare_digest",
 )
 
 
@@ -88,10 +80,10 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     del project
     if function.kind != "orchestrator":
         return
-    for node, name in uses(function, _CHANCE):
-        if name in _IDS:
-            yield function.finding(UUID, node, f"{shown(node, name)} gives another id on every replay")
-        elif not name.startswith("uuid.") and name not in _HARMLESS and not _is_seeded(function, node, name):
+    for node, name in uses(function, _IDS):
+        yield function.finding(UUID, node, f"{shown(node, name)} gives another id on every replay")
+    for node, name in uses(function, _NUMBERS):
+        if name != "secrets.compare_digest" and not _is_seeded(function, node, name):
             yield function.finding(RANDOM, node, f"{shown(node, name)} gives something else on every replay")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from azure_durable_py.lint.calling import own_nodes
 from azure_durable_py.lint.changes import CHANGING_METHODS, is_container
 from azure_durable_py.lint.findings import LintFinding, Rule
 from azure_durable_py.lint.functions import LintedFunction
@@ -84,9 +85,11 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     if function.kind == "entity" and function.owner is not None:
         yield from _shared_state(function, function.owner)
     if function.kind != "orchestrator" and isinstance(function.node, ast.AsyncFunctionDef):
+        own = set(own_nodes(function.node))
         for node, name in uses(function, _BLOCKS):
+            # What stands in a function within may be for a thread.
             call = call_of(function, node)
-            if call is not None and name not in _STARTS_ONLY and not name.endswith(_NO_WAIT):
+            if call in own and name not in _STARTS_ONLY and not name.endswith(_NO_WAIT):
                 yield function.finding(BLOCKED_LOOP, node, f"{shown(node, name)} blocks the event loop of the process")
 
 

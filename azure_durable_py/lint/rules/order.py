@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from azure_durable_py.lint.context_calls import payloads_of
 from azure_durable_py.lint.findings import LintFinding, Rule
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
@@ -110,15 +111,21 @@ def _is_free(function: LintedFunction, node: ast.AST) -> bool:
     parent = function.module.scopes.parent(node)
     if isinstance(parent, ast.Starred):
         parent = function.module.scopes.parent(parent)
-    if isinstance(parent, ast.Set):
-        return True
-    if isinstance(parent, ast.Compare):
+    if isinstance(parent, ast.Set | ast.Compare) or _is_input(function, node):
         return True
     if not isinstance(parent, ast.Call) or node is parent.func:
         return False
     return function.name_of(parent.func) in _NO_MATTER or (
         function.name_of(parent.func) in _KEEP_ORDER and _is_free(function, parent)
     )
+
+
+def _is_input(function: LintedFunction, node: ast.AST) -> bool:
+    """Whether it is passed on as it is: what was recorded stays in force, whatever a replay would pass."""
+    parent = function.module.scopes.parent(node)
+    while isinstance(parent, ast.Dict | ast.List | ast.Tuple | ast.keyword):
+        node, parent = parent, function.module.scopes.parent(parent)
+    return isinstance(parent, ast.Call) and any(payload is node for payload in payloads_of(function, parent))
 
 
 def _is_sorted(function: LintedFunction, node: ast.AST) -> bool:

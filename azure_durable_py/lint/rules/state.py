@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from azure_durable_py.lint.changes import (
     Change,
-    changed_globals,
+    changed_variable,
     changes_of,
+    changes_of_variables,
     is_container,
-    is_global_change,
 )
 from azure_durable_py.lint.findings import LintFinding, Rule
 from azure_durable_py.lint.functions import LintedFunction
@@ -19,6 +19,7 @@ from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import functions_around, home_of, is_within, values_of
 from azure_durable_py.lint.rules.examples import example
 from azure_durable_py.lint.scopes import FUNCTIONS, FunctionNode
+from azure_durable_py.lint.variables import Variable, variable_of
 
 GLOBAL_STATE = Rule(
     code="DF005",
@@ -99,48 +100,49 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     yield from _defaults(function)
     if function.kind != "orchestrator":
         return
-    module, told = function.module, set[str]()
+    told: set[Variable] = set()
     for change in changes_of(function):
-        name = change.name.id
-        if is_global_change(module, change) and name not in told:
-            told.add(name)
-            yield function.finding(GLOBAL_STATE, change.place, f"{name!r} belongs to the module, and is changed here")
-        elif _is_outer(function, project, change):
+        variable = changed_variable(function.module, change)
+        name = ast.unparse(change.target)
+        if variable is not None and variable not in told:
+            told.add(variable)
+            yield function.finding(GLOBAL_STATE, change.place, f"{name!r} belongs to a module, and is changed here")
+        elif change.name is not None and _is_outer(function, project, change, change.name):
             yield function.finding(OUTER_STATE, change.place, f"{name!r} belongs to a function around this one")
-        elif change.kind == "attribute" and _is_definition(module, change.name):
+        elif change.kind == "attribute" and _is_definition(function.module, change.target):
             yield function.finding(OUTER_STATE, change.place, f"an attribute of {name} is one for all instances")
     yield from _reads(function, project, told)
 
 
-def _reads(function: LintedFunction, project: Project, told: set[str]) -> Iterator[LintFinding]:
-    module = function.module
-    changed = changed_globals(project, module)
-    for node in function.walk():
-        if not isinstance(node, ast.Name) or node.id in told or node.id not in changed:
+def _reads(function: LintedFunction, project: Project, told: set[Variable]) -> Iterator[LintFinding]:
+    changed = changes_of_variables(project)
+    for node in function.walk() if changed else ():
+        if not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Load):
             continue
-        if isinstance(node.ctx, ast.Load) and home_of(module, node) is module.tree:
-            told.add(node.id)
-            change = changed[node.id]
-            where = next(functions_around(module, change.name)).name
-            line = change.name.lineno
-            yield function.finding(GLOBAL_STATE, node, f"{node.id!r} is changed by {where} (line {line})")
+        variable = variable_of(function.module, node)
+        if variable is not None and variable not in told and variable in changed:
+            told.add(variable)
+            module, change = changed[variable]
+            where = next(functions_around(module, change.target)).name
+            place = f"{module.path.name}:{change.target.lineno}"
+            yield function.finding(GLOBAL_STATE, node, f"{variable.name!r} is changed by {where} at {place}")
 
 
-def _is_outer(function: LintedFunction, project: Project, change: Change) -> bool:
+def _is_outer(function: LintedFunction, project: Project, change: Change, name: ast.Name) -> bool:
     """Whether what is changed belongs to a function around the orchestrator, which has long returned."""
     module = function.module
-    home = home_of(module, change.name)
+    home = home_of(module, name)
     if not isinstance(home, FUNCTIONS) or is_within(module, home, function.node):
         return False
     replayed = {other.node for other in project.functions if other.kind == "orchestrator" and other.module is module}
     if home in replayed or replayed.intersection(functions_around(module, home)):
         return False
-    values = values_of(module, change.name) or []
+    values = values_of(module, name) or []
     return change.kind != "content" or any(is_container(module, value) for value in values)
 
 
-def _is_definition(module: Module, name: ast.Name) -> bool:
-    symbol = module.symbol(name)
+def _is_definition(module: Module, node: ast.expr) -> bool:
+    symbol = module.symbol(node)
     return symbol is not None and symbol.node is not None and not symbol.is_instance
 
 
@@ -155,8 +157,8 @@ def _defaults(function: LintedFunction) -> Iterator[LintFinding]:
         if is_container(function.module, value)
     }
     for change in changes_of(function) if shared else ():
-        home = home_of(function.module, change.name)
-        if change.kind != "content" or home is None or (change.name.id, home) not in shared:
+        home = None if change.name is None else home_of(function.module, change.name)
+        if change.kind != "content" or change.name is None or home is None or (change.name.id, home) not in shared:
             continue
         is_only_given = len(function.module.scopes.bindings(home).names[change.name.id]) == 1
         if is_only_given:

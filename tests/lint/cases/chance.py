@@ -58,7 +58,8 @@ import numpy as np
 async def seeded(context):
     dice = random.Random(context.instance_id)
     noise = np.random.default_rng(seed=7)
-    return [dice.random(), noise.random(), string.ascii_letters]
+    more = np.random.Generator(np.random.PCG64(7))
+    return [dice.random(), noise.random(), more.random(), string.ascii_letters]
 
 
 # good: chance in an activity

@@ -116,6 +116,7 @@ import httpx
 async def fetch(address: str) -> str:
     await asyncio.sleep(1)
     await asyncio.to_thread(time.sleep, 1)
+    await asyncio.to_thread(lambda: time.sleep(1))
     async with httpx.AsyncClient() as http:
         return (await http.get(address)).text
 

@@ -40,8 +40,9 @@ async def count(context):
     lengths = sum(len(name) for name in names)
     if names & known and "tea" in names and all(name.islower() for name in names):
         names.discard("tea")
-    # What is sent is sorted by the converter.
+    # A set is written in a sorted order, and a recorded input stays as it was.
     await context.call_activity("keep", names)
+    await context.call_activity("keep", {"names": list(names), "known": [*known]})
     return [len(names), lengths, max(known), sorted(list(names))]
 
 

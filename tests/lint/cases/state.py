@@ -191,3 +191,54 @@ def total(values, factors=[1, 2], extra=None):
 @bp.orchestration_trigger(context_name="context")
 async def summed(context):
     return total(await context.call_activity("values"))
+
+
+# bad: variables of another module
+import settings
+from cache import prices
+
+
+@bp.activity_trigger(input_name="name")
+def look_up(name: str) -> int:
+    prices[name] = len(name)
+    return prices[name]
+
+
+@bp.orchestration_trigger(context_name="context")
+async def buy(context):
+    settings.count += 1  # expect: DF005
+    settings.seen.append(context.instance_id)  # expect: DF005
+    return await context.call_activity(settings.chosen, prices.get("tea"))  # expect: DF005, DF005
+# file: settings.py
+count = 0
+seen = []
+chosen = "look_up"
+
+
+def choose(name):
+    global chosen
+    chosen = name
+# file: cache.py
+prices = {}
+
+
+# good: constants of another module
+import settings
+from cache import prices
+
+
+@bp.orchestration_trigger(context_name="context")
+async def buy(context):
+    settings_of_order = {**settings.DEFAULTS}
+    settings_of_order["name"] = "tea"
+    return await context.call_activity(settings.CHOSEN, [prices["tea"], settings_of_order])
+# file: settings.py
+CHOSEN = "look_up"
+DEFAULTS = {"name": "cups"}
+# file: cache.py
+prices = {"tea": 3}
+
+
+def fill(prices):
+    prices["cups"] = 4
+    return prices

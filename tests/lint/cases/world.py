@@ -467,3 +467,25 @@ def inner(context):
 def outer(context):
     values = yield from inner(context)
     return total(values)
+
+
+# good: modules of one's own with names of others
+from platform_names import platform
+from queue_of_ours import redis
+
+
+@bp.orchestration_trigger(context_name="context")
+async def ours(context):
+    return await context.call_activity("work", [platform.node(), redis.Redis().get("a")])
+# file: platform_names.py
+import redis as platform
+# file: queue_of_ours.py
+import redis
+# file: redis.py
+def node():
+    return "ours"
+
+
+class Redis:
+    def get(self, name):
+        return name
