@@ -1,4 +1,4 @@
-"""Which durable client a function gets: the async one, or the one that waits, where its annotation asks for that."""
+"""Which durable client a function gets: whose, and the async one or, where its annotation asks for that, a sync one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, Union, get_args, get_origin
 
 from azure_durable_py.bindings import DurableClient
@@ -20,6 +22,45 @@ if TYPE_CHECKING:
 
 ClientSource: TypeAlias = "Callable[[DurableClient], DurableOrchestrationClient]"
 """Gives the async client for a binding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Who runs an app, as its client bindings see it. `loop` is the event loop on which its clients work, if known."""
+
+    clients: ClientSource
+    loop: asyncio.AbstractEventLoop | None
+
+    @staticmethod
+    def on_this_loop(clients: ClientSource) -> Host:
+        """One whose clients work on the event loop that runs, if one does."""
+        try:
+            return Host(clients, asyncio.get_running_loop())
+        except RuntimeError:
+            return Host(clients, None)
+
+
+class Hosts:
+    """Who runs one app: one host in the process, or several, each in contexts of its own, as tests do side by side."""
+
+    def __init__(self) -> None:
+        self._everywhere: Host | None = None
+
+    def set(self, host: Host | None) -> None:
+        """Say who runs it, where nothing else is said."""
+        self._everywhere = host
+
+    def set_here(self, host: Host | None) -> None:
+        """Say who runs it in this context, and in what begins in it."""
+        others = {hosts: other for hosts, other in _here.get().items() if hosts is not self}
+        _here.set(others if host is None else {**others, self: host})
+
+    def get(self) -> Host | None:
+        """Who runs it here."""
+        return _here.get().get(self, self._everywhere)
+
+
+_here: ContextVar[Mapping[Hosts, Host]] = ContextVar("hosts", default=types.MappingProxyType({}))
 _SYNC_CLIENT = "azure_durable_py.client.sync_client"
 
 

@@ -24,7 +24,7 @@ from azure.functions.decorators.function_app import (
 )
 
 from azure_durable_py.app.builders import AppFunction, DurableFunction, DurableTrigger
-from azure_durable_py.app.clients import ClientSource, filler, takes_sync_client
+from azure_durable_py.app.clients import ClientSource, Host, Hosts, filler, takes_sync_client
 from azure_durable_py.app.entry_points import EntryPoint
 from azure_durable_py.app.function_json import builders_from
 from azure_durable_py.app.registration import build_registry, check_called, check_parameter
@@ -173,8 +173,7 @@ class DFApp(Blueprint, FunctionApp):
         self._strict_types = strict_types
         self._registry: Registry | None = None
         self._registered: list[tuple[FunctionBuilder, int]] = []
-        self._clients: ClientSource | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._hosts = Hosts()
 
     @classmethod
     def from_function_json(cls, app_dir: Path | str) -> DFApp:
@@ -248,7 +247,7 @@ class DFApp(Blueprint, FunctionApp):
         return call
 
     def _filler(self, binding: DurableClient, function: Callable[..., Any]) -> Callable[[], Any]:
-        return filler(binding, function, self.client_for, lambda: self._loop)
+        return filler(binding, function, self.client_for, self._client_loop)
 
     def client_bindings(self) -> list[DurableClient]:
         """Every client binding of the app, those of activities among them."""
@@ -261,23 +260,31 @@ class DFApp(Blueprint, FunctionApp):
 
         Called by the host that runs the app, on the event loop that the clients work on.
         """
-        self._clients = source
-        try:
-            self._loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self._loop = None
+        self._hosts.set(None if source is None else Host.on_this_loop(source))
+
+    def use_clients_here(self, source: ClientSource | None) -> None:
+        """Say where durable clients come from in this context, and in tasks and threads that begin in it.
+
+        For tests, which may run one app several times at once. Called as `use_clients` is.
+        """
+        self._hosts.set_here(None if source is None else Host.on_this_loop(source))
+
+    def _client_loop(self) -> asyncio.AbstractEventLoop | None:
+        host = self._hosts.get()
+        return None if host is None else host.loop
 
     def client_for(self, binding: DurableClient) -> DurableOrchestrationClient:
         """The durable client for a binding.
 
         :raises RegistrationError: no host runs the app.
         """
-        if self._clients is None:
+        host = self._hosts.get()
+        if host is None:
             raise RegistrationError(
                 f"There is no durable client for {binding.name!r}: no host runs this app. In a test, call the "
-                "function with a client of your own, or in a scenario of azure_durable_py.testing.play(app, scenario)."
+                "function with a client (env.client), or have azure_durable_py.testing.DurableTestEnvironment call it."
             )
-        return self._clients(binding)
+        return host.clients(binding)
 
     def register_functions(self, function_container: DecoratorApi) -> None:
         """Add the functions of a blueprint.

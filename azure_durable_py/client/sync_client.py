@@ -510,8 +510,8 @@ class DurableOrchestrationSyncClient(SyncClientBase):
         :param request: their origin is that of this request; without one it is the origin that the host knows of.
         :raises InvalidRequestError: there is no id, nothing serves management URLs here, or their origin is unknown.
         """
-        client: Any = self._client
-        return client.create_http_management_payload(request, instance_id)
+        source: Any = self._client
+        return source.create_http_management_payload(request, instance_id)
 
     def get_client_response_links(self, request: HttpRequestLike | None, instance_id: str) -> dict[str, str]:
         """The management URLs of an instance by name, with the origin of a request.

@@ -1,18 +1,22 @@
 """Tests of durable apps: the real engine in memory, at virtual time, without a host or a storage account.
 
-`run` runs one orchestration, `play` a scenario with a client; both stand on `VirtualHub`. `OrchestratorPlayer` and
-`play_entity` play one function alone, step by step, without an engine.
+`DurableTestEnvironment` runs an app while a test uses it, `DurableTestSyncEnvironment` does so without `await`, and
+`run` runs one orchestration. `OrchestratorPlayer` and `play_entity` play one function alone, step by step, without an
+engine. `play` and `VirtualHub` are what environments stand on, for test harnesses.
 """
 
 from azure_durable_py.testing.behaviours import Execution
 from azure_durable_py.testing.calls import Call, CallList, calls_of, read_calls
 from azure_durable_py.testing.doubles import Doubles
 from azure_durable_py.testing.entity_play import PlayedOperation, SentSignal, StartedOrchestration, play_entity
+from azure_durable_py.testing.environment import DurableTestEnvironment
 from azure_durable_py.testing.generator_wrapper import orchestrator_generator_wrapper
+from azure_durable_py.testing.handle import InstanceHandle
 from azure_durable_py.testing.pending import PendingCall
 from azure_durable_py.testing.running import play, run
 from azure_durable_py.testing.stand_ins import ActivityDouble, EntityDouble, OperationDouble, OrchestratorDouble
 from azure_durable_py.testing.subjects import StepError
+from azure_durable_py.testing.sync_environment import DurableTestSyncEnvironment, InstanceSyncHandle
 from azure_durable_py.testing.unit import OrchestratorPlayer
 from azure_durable_py.testing.virtual_hub import VirtualHub, VirtualWorker
 from azure_durable_py.testing.virtual_time import StuckError, run_virtual
@@ -22,8 +26,12 @@ __all__ = [
     "Call",
     "CallList",
     "Doubles",
+    "DurableTestEnvironment",
+    "DurableTestSyncEnvironment",
     "EntityDouble",
     "Execution",
+    "InstanceHandle",
+    "InstanceSyncHandle",
     "OperationDouble",
     "OrchestratorDouble",
     "OrchestratorPlayer",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from azure_durable_py.client.arguments import seconds
 from azure_durable_py.client.client import DurableOrchestrationClient
@@ -20,10 +20,12 @@ from azure_durable_py.http.urls import SignedUrls
 from azure_durable_py.registry import Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.taskhub.damage import Found
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.protocol import Commit, QueueMessage
+from azure_durable_py.taskhub.protocol import Commit, Header, QueueMessage
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.testing.asked import ORIGIN
+from azure_durable_py.testing.virtual_time import StuckError
 from azure_durable_py.triggers.http import WEBHOOKS, to_http_response
 
 
@@ -137,6 +139,45 @@ class VirtualClient(DurableOrchestrationClient):
         return await super().wait_for_completion(
             instance_id, timeout, raise_if_failed=raise_if_failed, expected_type=expected_type
         )
+
+    async def wait_for_custom_status(
+        self, instance_id: str, wanted: Any | Callable[[Any], bool], timeout: timedelta | float | None = None
+    ) -> DurableOrchestrationStatus:
+        """Wait until an instance has set a custom status; returns its status of that moment.
+
+        :param wanted: the value, or a function that gets the custom status and tells whether it is the one.
+        :param timeout: how long at most, in seconds or as a timedelta; None: without limit.
+        :raises InstanceNotFoundError: there is none.
+        :raises TimeoutError: it has not set it in time.
+        :raises StuckError: it has ended without.
+        """
+        is_wanted = cast("Callable[[Any], bool]", wanted) if callable(wanted) else self._equal_to(wanted)
+        header: Header | None = None
+        seen: Any = None
+
+        async def reached() -> bool:
+            nonlocal header, seen
+            header = await self._messenger.find(instance_id)
+            text = header.columns.custom_status
+            seen = None if text is None else self._converter.deserialize(text)
+            return is_wanted(seen) or OrchestrationRuntimeStatus(header.columns.runtime_status).is_terminal
+
+        in_time = await self._store.until(reached, seconds(timeout))
+        assert header is not None
+        if is_wanted(seen):
+            return await self._reader.status(Found(header), show_input=True)
+        asked = "that is looked for" if callable(wanted) else repr(wanted)
+        what = f"Instance {instance_id!r} ({header.columns.name})"
+        if in_time:
+            ended = header.columns.runtime_status
+            raise StuckError(
+                f"{what} has ended as {ended} and never had the custom status {asked}. Its last: {seen!r}."
+            )
+        raise TimeoutError(f"{what} has not had the custom status {asked} after {timeout} (virtual time): {seen!r}.")
+
+    def _equal_to(self, wanted: Any) -> Callable[[Any], bool]:
+        plain = self._converter.deserialize(self._converter.serialize(wanted))
+        return lambda value: value == plain
 
     async def _reach(
         self,

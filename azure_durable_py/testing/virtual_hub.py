@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from azure_durable_py.app import DFApp
-from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Clock, Ids, loop_clock
 from azure_durable_py.logs.log import Log
 from azure_durable_py.observer import NOBODY, Observer
@@ -143,9 +142,7 @@ class VirtualHub:
         self.store: TaskHubStore = self._memory if wrap is None else wrap(self._memory)
         self.task_hub = TaskHub(self.store, self.clock, self._ids("client"), observer=self._observer)
         self.registry = self.doubles.observed(registry_of(self._app))
-        self.client: DurableOrchestrationClient = VirtualClient(
-            self.task_hub, self.settings, self.registry, self._memory
-        )
+        self.client = VirtualClient(self.task_hub, self.settings, self.registry, self._memory)
         self.triggers = Triggers(self._app, self.client)
         """Calls HTTP functions, timer functions and all others that are not durable."""
         self.workers: list[VirtualWorker] = []
@@ -171,9 +168,8 @@ class VirtualHub:
             left.push_async_callback(self.triggers.stop)
             loop.witnesses.append(self._tell)
             left.callback(loop.witnesses.remove, self._tell)
-            if isinstance(self._app, DFApp):
-                self._app.use_clients(lambda _: self.client)
-                left.callback(self._app.use_clients, None)
+            self.use_here()
+            left.callback(self._leave)
             left.push_async_callback(self._stop)
             for _ in range(self._begin_with):
                 await self.start_worker()
@@ -185,6 +181,15 @@ class VirtualHub:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._left.aclose()
+
+    def use_here(self) -> None:
+        """Have the app's client bindings get this hub's client in this context, and in what begins in it."""
+        if isinstance(self._app, DFApp):
+            self._app.use_clients_here(lambda _: self.client)
+
+    def _leave(self) -> None:
+        if isinstance(self._app, DFApp):
+            self._app.use_clients_here(None)
 
     @property
     def now(self) -> datetime:

@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ PATIENCE = timedelta(days=400)
 """How much of its own time a run may take unless it says otherwise."""
 _TICK = 1e-6
 """Running takes time, too: or rounding could keep a timer from ever being due. In seconds."""
+_SOON = 1e-3
+"""What is due within this time is due now. In seconds."""
 _CLEANING = 600.0
 """Seconds of its own time that a task has to end once it is cancelled."""
 _MOST_TRIES = 100
@@ -57,6 +60,19 @@ class Process:
 _process: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reaching:
+    """Somebody who waits until all is done that is due by a moment. `ran` is how long had run when he began to."""
+
+    moment: float
+    ran: float
+    done: asyncio.Future[None]
+
+    def last(self, ran: float) -> float:
+        """What is set for later than this is none of his: running took time from what is."""
+        return self.moment + _SOON + ran - self.ran
+
+
 class _JumpingSelector(selectors.DefaultSelector):
     """Instead of waiting for a timeout, moves the loop's clock on by it."""
 
@@ -64,7 +80,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
-        self.loop.advance(_TICK)
+        self.loop.run_on()
         if not ready and timeout != 0:
             self.loop.jump(timeout)
         return ready
@@ -84,7 +100,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.witnesses: list[Callable[[], Awaitable[str]]] = []
         """Asked, when the run is stuck, for what is known of the reason. They must not wait."""
         self._virtual_now = 0.0
+        self._ran = 0.0
+        self._reaching: list[_Reaching] = []
         self._limit: float | None = limit
+        self._patience = limit
         self._stopped: dict[Process, None] = {}
         super().__init__(selector)
 
@@ -98,18 +117,49 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Let time pass."""
         self._virtual_now += seconds
 
+    def run_on(self) -> None:
+        """Let the time pass that one round of callbacks takes."""
+        self._ran += _TICK
+        self.advance(_TICK)
+
+    async def reach(self, moment: float) -> None:
+        """Wait until all has been done that is due by a moment, and no longer.
+
+        :param moment: a `time()`; one that is past means now.
+        """
+        reaching = _Reaching(max(moment, self.time()), self._ran, self.create_future())
+        self._reaching.append(reaching)
+        try:
+            await reaching.done
+        finally:
+            self._reaching.remove(reaching)
+
+    def wait_until(self, limit: float | None, patience: float = 0.0) -> None:
+        """Say how long there is to wait from now on.
+
+        :param limit: the time at which the run has failed, in seconds; None: it never has.
+        :param patience: how long that was from where the waiting began, in seconds.
+        """
+        self._limit, self._patience = limit, patience
+
     def jump(self, seconds: float | None) -> None:
         """Let time pass to the next timer.
 
         :param seconds: how far away it is; None: there is none.
         :raises StuckError: there is none, or it is past the limit.
         """
+        first = min(self._reaching, key=lambda each: each.last(self._ran), default=None)
+        if first is not None and (seconds is None or self._virtual_now + seconds > first.last(self._ran)):
+            self._virtual_now = max(self._virtual_now, first.moment)
+            if not first.done.done():
+                first.done.set_result(None)
+            return
         if seconds is None:
             raise StuckError("Every task waits, and no timer is set: the run can never end.")
-        if self._limit is not None and self._virtual_now + seconds > self._limit:
+        if self._limit is not None and not self._reaching and self._virtual_now + seconds > self._limit:
             raise StuckError(
-                f"The run is not over within {timedelta(seconds=round(self._limit))} of its own time. Either it waits "
-                "for what never comes, or it is to take longer: then say so, with `within=timedelta(...)`."
+                f"The run is not over within {timedelta(seconds=round(self._patience))} of its own time. Either it "
+                "waits for what never comes, or it is to take longer: then say so, with `within=timedelta(...)`."
             )
         self.advance(seconds)
 

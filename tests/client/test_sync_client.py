@@ -47,7 +47,7 @@ def finish(client: DurableOrchestrationSyncClient, instance_id: str) -> None:
 
 
 def test_it_is_written_anew_when_the_async_client_changes() -> None:
-    assert TARGET.read_text(encoding="utf-8") == generated(), "run: python tests/client/write_sync_client.py"
+    assert TARGET.read_text(encoding="utf-8") == generated(), "run: python -m tests.client.write_sync_client"
 
 
 def public(cls: type) -> set[str]:

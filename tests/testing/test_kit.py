@@ -159,7 +159,7 @@ def test_what_would_run_in_a_thread_of_asyncio_runs_on_the_loop():
 def test_client_bindings_have_a_client_while_the_app_is_served():
     assert run(app, "count_instances").output == 1
     (binding,) = app.client_bindings()
-    with pytest.raises(df.RegistrationError, match=r"azure_durable_py\.testing\.play"):
+    with pytest.raises(df.RegistrationError, match=r"azure_durable_py\.testing\.DurableTestEnvironment"):
         app.client_for(binding)
 
 

@@ -10,7 +10,12 @@ import azure.functions as func
 from typing_extensions import assert_type
 
 import azure_durable_py as df
+from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient
 from azure_durable_py.testing import (
+    DurableTestEnvironment,
+    DurableTestSyncEnvironment,
+    InstanceHandle,
+    InstanceSyncHandle,
     OrchestratorPlayer,
     PendingCall,
     PlayedOperation,
@@ -33,9 +38,39 @@ async def hello(context: df.DurableOrchestrationContext) -> str:
     return context.instance_id
 
 
+async def environment() -> None:
+    """A test has an environment and handles."""
+    async with DurableTestEnvironment(app, seed=1, within=timedelta(days=1)) as env:
+        assert_type(env, DurableTestEnvironment)
+        assert_type(env.client, df.DurableOrchestrationClient)
+        assert_type(env.now, datetime)
+        handle = await env.start(hello, 5, instance_id="a")
+        assert_type(handle, InstanceHandle)
+        assert_type(await handle.result(), Any)
+        assert_type(await handle.result(5, expected_type=str), str)
+        assert_type(await handle.wait_for_custom_status("x"), df.DurableOrchestrationStatus)
+        assert_type(await handle.restart(), InstanceHandle)
+        await env.skip(5)  # pyright: ignore[reportArgumentType] - a duration, not a number
+        await env.start(5)  # pyright: ignore[reportArgumentType] - a name or a function
+        env.start(hello)  # pyright: ignore[reportUnusedCoroutine] - it is awaited
+    DurableTestEnvironment("app")  # pyright: ignore[reportArgumentType] - an app, not its name
+
+
+def environment_that_waits() -> None:
+    """The sync one gives the same without `await`."""
+    with DurableTestSyncEnvironment(blueprint) as env:
+        assert_type(env, DurableTestSyncEnvironment)
+        assert_type(env.client, DurableOrchestrationSyncClient)
+        handle = env.start("hello")
+        assert_type(handle, InstanceSyncHandle)
+        assert_type(handle.result(expected_type=int), int)
+        assert_type(handle.status(), df.DurableOrchestrationStatus)
+        assert_type(env.skip(timedelta(days=1)), None)
+
+
 async def scenario(hub: VirtualHub) -> list[int]:
     """A scenario has a client, a clock and workers."""
-    assert_type(hub.client, df.DurableOrchestrationClient)
+    assert_type(hub.client.task_hub_name, str)
     assert_type(hub.now, datetime)
     assert_type(await hub.start_worker(app=blueprint), VirtualWorker)
     assert_type([worker.is_running for worker in hub.workers], list[bool])

@@ -1,0 +1,238 @@
+"""`DurableTestEnvironment`: an app with the real engine in memory, at virtual time, for a test to use as it runs.
+
+Owns its life, and what a test does with the whole of it. One instance is the business of its handle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.client.schedules import ScheduleClient
+from azure_durable_py.settings import Settings
+from azure_durable_py.testing.apps import App
+from azure_durable_py.testing.bridged_client import BridgedClient
+from azure_durable_py.testing.handle import InstanceHandle
+from azure_durable_py.testing.loop_thread import VirtualThread
+from azure_durable_py.testing.scripted_http import AnswerHttp
+from azure_durable_py.testing.turns import acts, settle
+from azure_durable_py.testing.virtual_hub import EPOCH, VirtualHub
+from azure_durable_py.testing.virtual_time import PATIENCE
+from azure_durable_py.times import utc
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class DurableTestEnvironment:
+    """An app that runs in memory with the real engine, at virtual time. An async context manager.
+
+    The engine runs in a thread of its own, and only while a call is awaited. Each call lets happen all that can happen
+    without time passing; time passes when a call waits for it (`handle.result()`, `skip`), and between calls it stands
+    still. So a month takes milliseconds, and a test is the same each time.
+
+    `DurableTestSyncEnvironment` is the same for tests without `await`.
+
+    :param app: an app, a plain `azure.functions.FunctionApp` or a blueprint.
+    :param settings: as from host.json.
+    :param seed: decides random ids and jitter.
+    :param epoch: the UTC time at which it begins.
+    :param workers: how many workers serve the app.
+    :param within: how much virtual time one call may wait for at most.
+    :param http: answers the requests of `call_http`: gets a `DurableHttpRequest`, gives a `DurableHttpResponse`. It may
+        be `async def`. What it raises is what the request fails with. None: such requests fail.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        settings: Settings | None = None,
+        seed: int | str = 0,
+        epoch: datetime = EPOCH,
+        workers: int = 1,
+        within: timedelta = PATIENCE,
+        http: AnswerHttp | None = None,
+    ) -> None:
+        self._epoch = utc(epoch)
+        self._workers = workers
+        self._within = within
+        self._make = lambda: VirtualHub(app, settings, seed=seed, epoch=self._epoch, workers=workers, http=http)
+        self._thread: VirtualThread | None = None
+        self._hub: VirtualHub | None = None
+
+    # --- life ----------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        thread = self._begin()
+        try:
+            await thread.run(self._open())
+        except BaseException:
+            await thread.close(self._close())
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.thread.close(self._close())
+
+    def enter_and_wait(self) -> None:
+        """Enter it, for the sync environment."""
+        thread = self._begin()
+        try:
+            thread.run_and_wait(self._open())
+        except BaseException:
+            thread.close_and_wait(self._close())
+            raise
+
+    def exit_and_wait(self) -> None:
+        """Leave it, for the sync environment."""
+        self.thread.close_and_wait(self._close())
+
+    def _begin(self) -> VirtualThread:
+        if self._thread is not None:
+            raise RuntimeError("This test environment was entered before. Make one for each `with`: they cost little.")
+        self._thread = VirtualThread(self._within, self._prepare)
+        return self._thread
+
+    def _prepare(self) -> None:
+        if self._hub is not None:
+            self._hub.use_here()
+
+    async def _open(self) -> None:
+        hub = self._make()
+        await hub.__aenter__()
+        self._hub = hub
+
+    async def _close(self) -> None:
+        if self._hub is not None:
+            await self._hub.__aexit__(None, None, None)
+
+    @property
+    def thread(self) -> VirtualThread:
+        """Where the engine runs."""
+        if self._thread is None:
+            raise _not_entered()
+        return self._thread
+
+    @property
+    def hub(self) -> VirtualHub:
+        """The hub below, which belongs to the engine's event loop."""
+        if self._hub is None:
+            raise _not_entered()
+        return self._hub
+
+    # --- instances -----------------------------------------------------------------------------------
+
+    @acts
+    async def start(
+        self,
+        orchestrator: str | Callable[..., Any],
+        input: Any = None,
+        *,
+        instance_id: str | None = None,
+        version: str | None = None,
+        start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> InstanceHandle:
+        """Start an orchestration.
+
+        :param orchestrator: its name, or the decorated function.
+        :param input: its input; None: no input.
+        :param instance_id: its id (default: one that the seed decides).
+        :param version: its version (default: that of the settings).
+        :param start_at: when it begins (default: now).
+        :param tags: small texts by name, kept with the instance.
+        :raises FunctionNotFoundError: the app has no such orchestrator.
+        :raises InstanceAlreadyExistsError: one with this id is under way.
+        :raises SerializationError: the input cannot be turned into JSON.
+        """
+        if isinstance(orchestrator, str):
+            self.hub.registry.orchestrators.get(orchestrator)
+        started = await self.hub.client.start_new(
+            orchestrator, instance_id, input, version, start_at=start_at, tags=tags
+        )
+        return self.handle(started)
+
+    def handle(self, instance_id: str) -> InstanceHandle:
+        """A handle of an instance that something else started: a client, an HTTP function, an orchestrator."""
+        return InstanceHandle(self.thread, self.hub, instance_id)
+
+    @property
+    def client(self) -> DurableOrchestrationClient:
+        """A client of the hub, for the event loop of the test."""
+        return BridgedClient(self.hub.client, self.thread)
+
+    @property
+    def schedules(self) -> ScheduleClient:
+        """The schedules of the hub; they occur as time passes."""
+        return self.client.schedules
+
+    # --- time ----------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> datetime:
+        """The UTC time. It stands still between calls."""
+        return self._epoch + timedelta(seconds=self.thread.loop.time())
+
+    @acts
+    async def skip(self, duration: timedelta) -> None:
+        """Let time pass, and everything happen that comes with it: timers that are due by then have fired.
+
+        :raises ValueError: it is negative.
+        """
+        if duration < timedelta(0):
+            raise ValueError(f"Time does not go back: {duration} cannot be skipped.")
+        await settle(self.thread)
+        await self.thread.loop.reach(self.thread.loop.time() + duration.total_seconds())
+
+    @acts
+    async def skip_to(self, moment: datetime) -> None:
+        """Let time pass until a moment, and everything happen that comes with it.
+
+        :param moment: naive means UTC.
+        :raises ValueError: it is over.
+        """
+        ahead = utc(moment) - self.now
+        if ahead < timedelta(0):
+            raise ValueError(f"Time does not go back: {moment} cannot be skipped to, it is {self.now}.")
+        await settle(self.thread)
+        await self.thread.loop.reach((utc(moment) - self._epoch).total_seconds())
+
+    @acts
+    async def at_rest(self) -> None:
+        """Let time pass until nobody has anything to do any more: no message waits in any queue, no timer is set.
+
+        :raises StuckError: that is not within the environment's time.
+        """
+        await self.hub.at_rest()
+
+    # --- workers -------------------------------------------------------------------------------------
+
+    @acts
+    async def crash(self) -> None:
+        """End all workers as `kill -9` does. What they had in hand stays reserved for a while."""
+        for worker in self.hub.workers:
+            if worker.is_running:
+                worker.kill()
+
+    @acts
+    async def restart(self, workers: int | None = None) -> None:
+        """Stop the workers that run in good order, as a deployment does, and start others.
+
+        :param workers: how many (default: as many as there were at first).
+        """
+        for worker in self.hub.workers:
+            await worker.stop()
+        for _ in range(self._workers if workers is None else workers):
+            await self.hub.start_worker()
+
+
+def _not_entered() -> RuntimeError:
+    return RuntimeError(
+        "This test environment does not run: enter it first, as in `async with DurableTestEnvironment(app) as env:`."
+    )

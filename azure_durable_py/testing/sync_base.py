@@ -1,0 +1,60 @@
+"""What the sync test environment is beside its calls, which are generated: its life, and what hangs on it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient, ScheduleSyncClient
+from azure_durable_py.testing.environment import DurableTestEnvironment
+from azure_durable_py.testing.loop_thread import VirtualBridge
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_Source = TypeVar("_Source")
+
+
+class SyncEnvironmentBase:
+    """A test environment whose calls wait.
+
+    :param source: does what is asked for.
+    """
+
+    def __init__(self, source: DurableTestEnvironment) -> None:
+        self._source = source
+
+    def __enter__(self) -> Self:
+        self._source.enter_and_wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._source.exit_and_wait()
+
+    @property
+    def _bridge(self) -> VirtualBridge:
+        return VirtualBridge(self._source.thread)
+
+    @property
+    def client(self) -> DurableOrchestrationSyncClient:
+        """A client of the hub."""
+        return DurableOrchestrationSyncClient(self._source.client, self._bridge)
+
+    @property
+    def schedules(self) -> ScheduleSyncClient:
+        """The schedules of the hub; they occur as time passes."""
+        return self.client.schedules
+
+
+class SyncPart(Generic[_Source]):
+    """What a sync test environment gives, and lives as long.
+
+    :param source: does what is asked for.
+    :param bridge: leads to the engine's event loop.
+    """
+
+    def __init__(self, source: _Source, bridge: VirtualBridge) -> None:
+        self._source = source
+        self._bridge = bridge

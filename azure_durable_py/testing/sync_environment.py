@@ -1,0 +1,251 @@
+"""The sync test environment, as tests/testing/write_sync_environment.py writes it after the async one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, overload
+
+from azure_durable_py.client.status import DurableOrchestrationStatus
+from azure_durable_py.history.events import Event
+from azure_durable_py.settings import Settings
+from azure_durable_py.testing.apps import App
+from azure_durable_py.testing.environment import DurableTestEnvironment
+from azure_durable_py.testing.handle import InstanceHandle, T
+from azure_durable_py.testing.scripted_http import AnswerHttp
+from azure_durable_py.testing.sync_base import SyncEnvironmentBase, SyncPart
+from azure_durable_py.testing.virtual_hub import EPOCH
+from azure_durable_py.testing.virtual_time import PATIENCE
+
+
+class DurableTestSyncEnvironment(SyncEnvironmentBase):
+    """An app that runs in memory with the real engine, at virtual time. A context manager.
+
+    It is `DurableTestEnvironment` for tests without `await`: the same calls, with the same parameters, results and
+    errors. It can be used in any thread, and also where an event loop runs, as in a notebook.
+
+    :param app: an app, a plain `azure.functions.FunctionApp` or a blueprint.
+    :param settings: as from host.json.
+    :param seed: decides random ids and jitter.
+    :param epoch: the UTC time at which it begins.
+    :param workers: how many workers serve the app.
+    :param within: how much virtual time one call may wait for at most.
+    :param http: answers the requests of `call_http`: gets a `DurableHttpRequest`, gives a `DurableHttpResponse`. It may
+        be `async def`. What it raises is what the request fails with. None: such requests fail.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        settings: Settings | None = None,
+        seed: int | str = 0,
+        epoch: datetime = EPOCH,
+        workers: int = 1,
+        within: timedelta = PATIENCE,
+        http: AnswerHttp | None = None,
+    ) -> None:
+        super().__init__(
+            DurableTestEnvironment(
+                app, settings=settings, seed=seed, epoch=epoch, workers=workers, within=within, http=http
+            )
+        )
+
+    def start(
+        self,
+        orchestrator: str | Callable[..., Any],
+        input: Any = None,
+        *,
+        instance_id: str | None = None,
+        version: str | None = None,
+        start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> InstanceSyncHandle:
+        """Start an orchestration.
+
+        :param orchestrator: its name, or the decorated function.
+        :param input: its input; None: no input.
+        :param instance_id: its id (default: one that the seed decides).
+        :param version: its version (default: that of the settings).
+        :param start_at: when it begins (default: now).
+        :param tags: small texts by name, kept with the instance.
+        :raises FunctionNotFoundError: the app has no such orchestrator.
+        :raises InstanceAlreadyExistsError: one with this id is under way.
+        :raises SerializationError: the input cannot be turned into JSON.
+        """
+        made = self._bridge.run(
+            self._source.start(
+                orchestrator, input, instance_id=instance_id, version=version, start_at=start_at, tags=tags
+            )
+        )
+        return InstanceSyncHandle(made, self._bridge)
+
+    def handle(self, instance_id: str) -> InstanceSyncHandle:
+        """A handle of an instance that something else started: a client, an HTTP function, an orchestrator."""
+        made = self._source.handle(instance_id)
+        return InstanceSyncHandle(made, self._bridge)
+
+    @property
+    def now(self) -> datetime:
+        """The UTC time. It stands still between calls."""
+        return self._source.now
+
+    def skip(self, duration: timedelta) -> None:
+        """Let time pass, and everything happen that comes with it: timers that are due by then have fired.
+
+        :raises ValueError: it is negative.
+        """
+        self._bridge.run(self._source.skip(duration))
+
+    def skip_to(self, moment: datetime) -> None:
+        """Let time pass until a moment, and everything happen that comes with it.
+
+        :param moment: naive means UTC.
+        :raises ValueError: it is over.
+        """
+        self._bridge.run(self._source.skip_to(moment))
+
+    def at_rest(self) -> None:
+        """Let time pass until nobody has anything to do any more: no message waits in any queue, no timer is set.
+
+        :raises StuckError: that is not within the environment's time.
+        """
+        self._bridge.run(self._source.at_rest())
+
+    def crash(self) -> None:
+        """End all workers as `kill -9` does. What they had in hand stays reserved for a while."""
+        self._bridge.run(self._source.crash())
+
+    def restart(self, workers: int | None = None) -> None:
+        """Stop the workers that run in good order, as a deployment does, and start others.
+
+        :param workers: how many (default: as many as there were at first).
+        """
+        self._bridge.run(self._source.restart(workers))
+
+
+class InstanceSyncHandle(SyncPart[InstanceHandle]):
+    """`InstanceHandle` for tests without `await`, as the sync environment gives it."""
+
+    @property
+    def instance_id(self) -> str:
+        """Its id."""
+        return self._source.instance_id
+
+    @overload
+    def result(self, timeout: timedelta | float | None = None) -> Any: ...
+    @overload
+    def result(self, timeout: timedelta | float | None = None, *, expected_type: type[T]) -> T: ...
+    @overload
+    def result(self, timeout: timedelta | float | None = None, *, expected_type: Any) -> Any: ...
+    def result(self, timeout: timedelta | float | None = None, *, expected_type: Any = None) -> Any:
+        """Wait for its end, and return what it returned.
+
+        :param timeout: how long at most, in seconds or as a timedelta.
+        :param expected_type: the type to build; by default plain JSON values.
+        :raises OrchestrationFailedError: it failed, or was terminated. It has the `details`, and tells where in the
+            code of the app it happened.
+        :raises InstanceNotFoundError: there is none.
+        :raises TimeoutError: it is not finished in time.
+        :raises StuckError: it waits for what never comes. It says what it waits for.
+        """
+        source: Any = self._source
+        return self._bridge.run(source.result(timeout, expected_type=expected_type))
+
+    def wait(self, timeout: timedelta | float | None = None) -> DurableOrchestrationStatus:
+        """Wait for its end, whatever that is, and return its status.
+
+        :param timeout: how long at most, in seconds or as a timedelta.
+        :raises InstanceNotFoundError: there is none.
+        :raises TimeoutError: it is not finished in time.
+        :raises StuckError: it waits for what never comes. It says what it waits for.
+        """
+        return self._bridge.run(self._source.wait(timeout))
+
+    def wait_for_start(self, timeout: timedelta | float | None = None) -> DurableOrchestrationStatus:
+        """Wait until it has begun, and return its status.
+
+        :param timeout: how long at most, in seconds or as a timedelta.
+        :raises InstanceNotFoundError: there is none.
+        :raises TimeoutError: it has not begun in time.
+        """
+        return self._bridge.run(self._source.wait_for_start(timeout))
+
+    def wait_for_custom_status(
+        self, wanted: Any | Callable[[Any], bool], timeout: timedelta | float | None = None
+    ) -> DurableOrchestrationStatus:
+        """Wait until it has set this custom status, and return its status of that moment.
+
+        :param wanted: the value, or a function that gets the custom status (plain JSON values) and tells whether it is
+            the one.
+        :param timeout: how long at most, in seconds or as a timedelta.
+        :raises InstanceNotFoundError: there is none.
+        :raises TimeoutError: it has not set it in time.
+        :raises StuckError: it has ended without, or waits for what never comes.
+        """
+        return self._bridge.run(self._source.wait_for_custom_status(wanted, timeout))
+
+    def status(self) -> DurableOrchestrationStatus:
+        """Its status as it is now, with its input.
+
+        :raises InstanceNotFoundError: there is none.
+        """
+        return self._bridge.run(self._source.status())
+
+    def history(self) -> list[Event]:
+        """The events of its current generation.
+
+        :raises InstanceNotFoundError: there is none.
+        """
+        return self._bridge.run(self._source.history())
+
+    def raise_event(self, name: str, data: Any = None) -> None:
+        """Send it an external event.
+
+        :param name: matched regardless of case.
+        :param data: what the orchestrator receives.
+        :raises InstanceNotFoundError: there is none.
+        :raises InstanceCompletedError: it is finished.
+        """
+        self._bridge.run(self._source.raise_event(name, data))
+
+    def terminate(self, reason: str = "", *, recurse: bool = False) -> bool:
+        """Terminate it. False: it had already finished.
+
+        :param reason: becomes its output.
+        :param recurse: also its sub-orchestrations.
+        :raises InstanceNotFoundError: there is none.
+        """
+        return self._bridge.run(self._source.terminate(reason, recurse=recurse))
+
+    def suspend(self, reason: str = "") -> bool:
+        """Have it pause until it is resumed. False: it had already finished.
+
+        :raises InstanceNotFoundError: there is none.
+        """
+        return self._bridge.run(self._source.suspend(reason))
+
+    def resume(self, reason: str = "") -> bool:
+        """Have it go on. False: it had already finished.
+
+        :raises InstanceNotFoundError: there is none.
+        """
+        return self._bridge.run(self._source.resume(reason))
+
+    def rewind(self, reason: str = "") -> None:
+        """Have it go on from where it failed.
+
+        :raises InstanceNotFoundError: there is none.
+        :raises InstanceNotFailedError: it has not failed.
+        """
+        self._bridge.run(self._source.rewind(reason))
+
+    def restart(self, *, with_new_id: bool = True) -> InstanceSyncHandle:
+        """Start it again with its input; returns the new one.
+
+        :param with_new_id: False: it is started under the same id.
+        :raises InstanceNotFoundError: there is none.
+        :raises InstanceAlreadyExistsError: the same id is asked for, and it is not finished.
+        """
+        made = self._bridge.run(self._source.restart(with_new_id=with_new_id))
+        return InstanceSyncHandle(made, self._bridge)

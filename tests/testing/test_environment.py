@@ -1,0 +1,639 @@
+"""`DurableTestEnvironment` and its twin that waits: an app with a running engine, for a test to use."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import os
+import sys
+import threading
+import traceback
+import unittest
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+import azure_durable_py as df
+from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.client.schedules import ScheduleClient
+from azure_durable_py.status import OrchestrationRuntimeStatus as Status
+from azure_durable_py.testing import (
+    DurableTestEnvironment,
+    DurableTestSyncEnvironment,
+    InstanceHandle,
+    InstanceSyncHandle,
+    StuckError,
+    loop_thread,
+)
+from tests.testing.write_sync_environment import LEFT_OUT, TARGET, generated
+
+Context = df.DurableOrchestrationContext
+DAY = timedelta(days=1)
+app = df.DFApp()
+log = logging.getLogger("app")
+tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="nobody")
+
+
+@app.orchestration_trigger(context_name="context")
+async def greet(context: Context) -> str:
+    return await context.call_activity(say, context.get_input())
+
+
+@app.activity_trigger(input_name="name")
+def say(name: str) -> str:
+    log.warning("greeting %s", name)
+    return f"{GREETING} {name}, from {tenant.get()}"
+
+
+GREETING = "Hello"
+
+
+@app.orchestration_trigger(context_name="context")
+async def approve(context: Context) -> str:
+    context.set_custom_status({"waits for": "an answer"})
+    decision = context.wait_for_external_event("Decision")
+    deadline = context.create_timer(3 * DAY)
+    if await context.task_any([decision, deadline]) is deadline:
+        return "nobody answered"
+    deadline.cancel()
+    return decision.get_result()
+
+
+@app.orchestration_trigger(context_name="context")
+async def poll(context: Context) -> None:
+    """Asks every day, for ever."""
+    asked = context.get_input() + 1
+    context.set_custom_status(asked)
+    await context.create_timer(DAY)
+    context.continue_as_new(asked)
+
+
+@app.orchestration_trigger(context_name="context")
+async def in_steps(context: Context) -> None:
+    for step in range(10):
+        context.set_custom_status(step)
+        await context.call_activity("nothing", step)
+
+
+@app.activity_trigger(input_name="step")
+def nothing(step: int) -> None:
+    pass
+
+
+@app.orchestration_trigger(context_name="context")
+async def break_down(context: Context) -> None:
+    await context.call_activity("explode")
+
+
+@app.activity_trigger(input_name="word")
+def explode(word: Any) -> None:
+    raise ValueError("no luck today")
+
+
+@app.orchestration_trigger(context_name="context")
+async def wait_long(context: Context) -> None:
+    await context.call_activity("work", context.get_input())
+
+
+@app.activity_trigger(input_name="seconds")
+async def work(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+@app.orchestration_trigger(context_name="context")
+async def count_instances(context: Context) -> int:
+    return await context.call_activity("count")
+
+
+@app.activity_trigger(input_name="word")
+@app.durable_client_input(client_name="client")
+async def count(word: Any, client: df.DurableOrchestrationClient) -> int:
+    return len(await client.get_status_all())
+
+
+@app.entity_trigger(context_name="context")
+def counter(context: df.DurableEntityContext) -> None:
+    context.set_state(context.get_state(lambda: 0) + context.get_input())
+
+
+COUNTER = df.EntityId("counter", "a")
+
+
+# --- a test with it ---------------------------------------------------------------------------------------------
+
+
+async def test_it_runs_an_orchestration():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(greet, "Ada", instance_id="g")
+        assert await handle.result() == "Hello Ada, from nobody"
+        assert await handle.result(expected_type=str) == "Hello Ada, from nobody"
+        assert handle.instance_id == "g"
+        status = await env.handle("g").status()
+        assert (status.input_, status.runtime_status) == ("Ada", Status.Completed)
+        assert [type(event).__name__ for event in await handle.history()][1] == "ExecutionStarted"
+
+
+def test_it_runs_an_orchestration_without_await():
+    with DurableTestSyncEnvironment(app) as env:
+        handle = env.start(greet, "Ada", instance_id="g")
+        assert handle.result() == "Hello Ada, from nobody"
+        assert env.handle("g").wait().runtime_status is Status.Completed
+        assert isinstance(handle.restart(), InstanceSyncHandle)
+
+
+async def test_whatever_can_happen_has_happened_after_a_call():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(approve)
+        assert (await handle.status()).custom_status == {"waits for": "an answer"}
+        await handle.raise_event("Decision", "yes")
+        assert (await handle.status()).output == "yes"
+        await env.client.signal_entity(COUNTER, "add", 2)
+        assert (await env.client.read_entity_state(COUNTER)).entity_state == 2
+
+
+def test_whatever_can_happen_has_happened_after_a_call_that_waits():
+    with DurableTestSyncEnvironment(app) as env:
+        handle = env.start(approve)
+        handle.raise_event("Decision", "yes")
+        assert handle.status().output == "yes"
+        env.client.signal_entity(COUNTER, "add", 2)
+        assert env.client.read_entity_state(COUNTER).entity_state == 2
+
+
+async def test_an_instance_can_be_steered():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(approve)
+        assert await handle.suspend()
+        assert (await handle.status()).runtime_status is Status.Suspended
+        assert await handle.resume()
+        assert await handle.terminate("enough")
+        assert not await handle.terminate("again")
+        assert (await handle.wait()).output == "enough"
+        again = await handle.restart()
+        assert (await again.wait_for_start()).runtime_status is Status.Running
+        assert again.instance_id != handle.instance_id
+
+
+async def test_what_has_failed_can_be_rewound(monkeypatch: pytest.MonkeyPatch):
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(break_down)
+        with pytest.raises(df.OrchestrationFailedError):
+            await handle.result()
+        definition = env.hub.registry.activities.get("explode")
+        monkeypatch.setattr(definition.function, "__code__", (lambda word: None).__code__)
+        await handle.rewind()
+        assert await handle.result() is None
+
+
+async def test_an_instance_or_orchestrator_that_is_not_there_is_named():
+    async with DurableTestEnvironment(app) as env:
+        with pytest.raises(df.InstanceNotFoundError, match="'nobody'"):
+            await env.handle("nobody").status()
+        with pytest.raises(df.InstanceNotFoundError, match="'nobody'"):
+            await env.handle("nobody").wait_for_custom_status("x")
+        with pytest.raises(df.FunctionNotFoundError, match="Did you mean 'greet'"):
+            await env.start("gret")
+
+
+# --- time -------------------------------------------------------------------------------------------------------
+
+
+async def test_time_stands_still_between_calls():
+    async with DurableTestEnvironment(app, epoch=datetime(2027, 2, 1)) as env:
+        handle = await env.start(approve)
+        before = env.now
+        assert before - datetime(2027, 2, 1, tzinfo=timezone.utc) < timedelta(seconds=1)
+        await asyncio.sleep(0.01)
+        assert env.now == before
+        assert (await handle.status()).runtime_status is Status.Running
+        assert env.now - before < timedelta(seconds=1)
+
+
+async def test_what_is_due_after_a_skip_has_happened():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(approve)
+        begun = env.now
+        await env.skip(2 * DAY)
+        assert timedelta(0) <= env.now - begun - 2 * DAY < timedelta(seconds=1)
+        assert (await handle.status()).runtime_status is Status.Running
+        await env.skip(DAY)
+        assert (await handle.status()).output == "nobody answered"
+
+
+@pytest.mark.parametrize("days", [1, 7, 365])
+async def test_a_skip_lasts_as_long_as_all_that_repeats_in_it(days: int):
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(poll, 0)
+        await env.skip(days * DAY)
+        assert (await handle.status()).custom_status == days + 1
+
+
+async def test_time_is_skipped_to_a_moment_and_never_back():
+    async with DurableTestEnvironment(app, epoch=datetime(2027, 2, 1)) as env:
+        await env.skip_to(datetime(2027, 3, 1))
+        assert f"{env.now:%Y-%m-%d %H:%M}" == "2027-03-01 00:00"
+        with pytest.raises(ValueError, match="Time does not go back"):
+            await env.skip_to(datetime(2027, 2, 28))
+        with pytest.raises(ValueError, match="Time does not go back"):
+            await env.skip(-DAY)
+
+
+async def test_at_rest_lets_time_pass_until_nothing_is_left_to_do():
+    async with DurableTestEnvironment(app) as env:
+        await env.client.signal_entity(COUNTER, "add", 1, signal_time=env.now + 9 * DAY)
+        await env.at_rest()
+        assert (await env.client.read_entity_state(COUNTER)).entity_state == 1
+
+
+async def test_waiting_ends_at_its_timeout():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(approve)
+        for call in (handle.result, handle.wait, lambda timeout: handle.wait_for_custom_status("never", timeout)):
+            with pytest.raises(TimeoutError):
+                await call(timedelta(hours=7))
+        later = await env.start(greet, "Ada", start_at=env.now + 5 * DAY)
+        with pytest.raises(TimeoutError):
+            await later.wait_for_start(DAY)
+        assert await later.result() == "Hello Ada, from nobody"
+
+
+async def test_calls_that_are_made_side_by_side_are_all_taken_before_time_moves():
+    async with DurableTestEnvironment(app) as env:
+        first, second = await env.start(approve), await env.start(approve)
+
+        async def answer() -> timedelta:
+            begun = env.now
+            await env.skip(DAY)
+            await asyncio.wait_for(first.raise_event("Decision", "one"), 5)
+            await env.skip(DAY)
+            await second.raise_event("Decision", "two")
+            return env.now - begun
+
+        results = await asyncio.gather(first.result(), second.result(), answer())
+        assert results[:2] == ["one", "two"]
+        assert timedelta(0) <= results[2] - 2 * DAY < timedelta(seconds=1)
+
+
+async def test_schedules_occur_as_time_passes():
+    async with DurableTestEnvironment(app) as env:
+        await env.schedules.create("daily", greet, "Ada", every=DAY)
+        assert [item.schedule_id for item in await env.schedules.list()] == ["daily"]
+        await env.skip(10 * DAY)
+        description = await env.client.schedules.get("daily")
+        assert description is not None
+        assert description.runs == 10
+
+
+# --- custom status ----------------------------------------------------------------------------------------------
+
+
+async def test_a_custom_status_is_waited_for_by_value_or_by_what_it_is_like():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(poll, 0)
+        status = await handle.wait_for_custom_status(5)
+        assert (status.custom_status, status.runtime_status) == (5, Status.Running)
+        assert (await handle.wait_for_custom_status(lambda asked: asked >= 100)).custom_status == 100
+
+
+async def test_no_custom_status_is_missed_that_is_waited_for_in_time():
+    async with DurableTestEnvironment(app, workers=0) as env:
+        handle = await env.start(in_steps)
+        await asyncio.gather(env.restart(1), *(handle.wait_for_custom_status(step) for step in range(10)))
+
+
+async def test_a_custom_status_that_never_comes_is_told_of():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(approve, instance_id="a")
+        with pytest.raises(StuckError, match=r"'a' \(approve\) has ended as Completed and never had .* 'asked'.*waits"):
+            await handle.wait_for_custom_status("asked")
+        with pytest.raises(StuckError, match="that is looked for"):
+            await handle.wait_for_custom_status(lambda status: False)
+
+
+async def test_what_a_condition_raises_comes_out():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(approve)
+        with pytest.raises(KeyError, match="no such"):
+            await handle.wait_for_custom_status(lambda status: status["no such"])
+
+
+# --- failures ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_failure_is_told_with_the_place_in_the_code_of_the_app():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(break_down, instance_id="b")
+        with pytest.raises(df.OrchestrationFailedError) as failed:
+            await handle.result()
+    told = str(failed.value)
+    assert "Instance 'b' (break_down) failed: activity 'explode' failed: ValueError: no luck today" in told
+    assert 'raise ValueError("no luck today")' in told
+    assert 'await context.call_activity("explode")' in told
+    assert told.index("in explode") < told.index("in break_down")
+    assert failed.value.details.is_caused_by(ValueError)
+
+
+async def test_an_instance_that_was_terminated_has_no_result():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(approve, instance_id="a")
+        await handle.terminate("enough")
+        with pytest.raises(df.OrchestrationFailedError, match=r"'a' .* has ended as Terminated: .*enough"):
+            await handle.result()
+
+
+async def test_an_error_leads_back_to_the_test():
+    async with DurableTestEnvironment(app) as env:
+        with pytest.raises(df.FunctionNotFoundError) as failed:
+            await env.start("nobody")
+    frames = [frame.name for frame in traceback.extract_tb(failed.value.__traceback__)]
+    assert frames[0] == "test_an_error_leads_back_to_the_test"
+    assert frames[-1] == "get"
+
+
+async def test_a_wait_that_cannot_end_says_why_and_the_test_may_go_on():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(approve, instance_id="a")
+        await handle.suspend()
+        with pytest.raises(StuckError, match=r"not over within 400 days(.|\n)*'a' \(approve\) is suspended"):
+            await asyncio.wait_for(handle.result(), 20)
+        await handle.resume()
+        assert await handle.result() == "nobody answered"
+
+
+async def test_within_bounds_each_wait_and_no_skip():
+    async with DurableTestEnvironment(app, within=DAY) as env:
+        handle = await env.start(approve)
+        with pytest.raises(StuckError, match="not over within 1 day"):
+            await handle.result()
+        await env.skip(timedelta(hours=40))
+        assert await handle.result() == "nobody answered"
+
+
+# --- clients ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_client_is_one_for_the_loop_of_the_test():
+    async with DurableTestEnvironment(app) as env:
+        assert isinstance(env.client, DurableOrchestrationClient)
+        assert isinstance(env.client.schedules, ScheduleClient)
+        assert df.DurableOrchestrationClient(env.client) is not None
+        assert env.client.task_hub_name == "TestHub"
+        instance_id = await env.client.start_new("greet", client_input="Ada")
+        assert (await env.client.wait_for_completion(instance_id)).output == "Hello Ada, from nobody"
+        assert [line.status.instance_id async for line in env.client.export_history()] == [instance_id]
+        await env.client.signal_entity(COUNTER, "add", 1)
+        async for entity in env.client.list_entities():
+            assert entity.entity_id == COUNTER
+            break
+        else:
+            pytest.fail("the counter is not listed")
+        assert "master" in [key.name for key in await env.client.keys.list()]
+
+
+def test_the_client_of_the_sync_environment_waits():
+    with DurableTestSyncEnvironment(app) as env:
+        instance_id = env.client.start_new("greet", client_input="Ada")
+        assert env.client.wait_for_completion(instance_id).output == "Hello Ada, from nobody"
+        env.client.signal_entity(COUNTER, "add", 1)
+        assert [entity.entity_id for entity in env.client.list_entities()] == [COUNTER]
+        env.schedules.create("daily", greet, "Ada", every=DAY)
+        assert env.client.schedules.get("daily") is not None
+
+
+async def test_several_environments_of_one_app_do_not_mix():
+    async with DurableTestEnvironment(app) as one, DurableTestEnvironment(app) as two:
+        for _ in range(3):
+            await one.start(approve)
+        counting = [await one.start(count_instances), await two.start(count_instances)]
+        await one.crash()
+        await one.restart()
+        counting.append(await one.start(count_instances))
+        assert await asyncio.gather(*(handle.result() for handle in counting)) == [4, 1, 5]
+
+
+def test_environments_in_several_threads_do_not_mix():
+    def test(number: int) -> int:
+        with DurableTestSyncEnvironment(app) as env:
+            for _ in range(number):
+                env.start(approve)
+            return env.start(count_instances).result()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(test, range(4))) == [1, 2, 3, 4]
+
+
+def test_one_environment_can_be_used_by_several_threads():
+    with DurableTestSyncEnvironment(app) as env, ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda name: env.start(greet, name).result(), "abcdefgh"))
+    assert results == [f"Hello {name}, from nobody" for name in "abcdefgh"]
+
+
+async def test_a_client_binding_has_none_once_the_environment_is_left():
+    async with DurableTestEnvironment(app):
+        pass
+    (binding,) = app.client_bindings()
+    with pytest.raises(df.RegistrationError, match="DurableTestEnvironment"):
+        app.client_for(binding)
+
+
+# --- workers ----------------------------------------------------------------------------------------------------
+
+
+async def test_an_instance_survives_its_workers():
+    async with DurableTestEnvironment(app, workers=2) as env:
+        handle = await env.start(wait_long, 100)
+        await env.skip(timedelta(seconds=50))
+        await env.crash()
+        await env.skip(DAY)
+        assert (await handle.status()).runtime_status is Status.Running
+        await env.restart()
+        await handle.result(timedelta(hours=1))
+        assert [worker.is_running for worker in env.hub.workers] == [False, False, True, True]
+
+
+# --- as tests go ------------------------------------------------------------------------------------------------
+
+
+async def test_what_a_test_patches_is_patched_and_what_is_logged_is_seen(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    tenant.set("the test")
+    async with DurableTestEnvironment(app) as env:
+        monkeypatch.setitem(globals(), "GREETING", "Good day")
+        assert await (await env.start(greet, "Ada")).result() == "Good day Ada, from the test"
+    assert "greeting Ada" in caplog.messages
+
+
+class TestWithUnittest(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self) -> None:
+        self.env = await DurableTestEnvironment(app).__aenter__()
+        self.addAsyncCleanup(self.env.__aexit__, None, None, None)
+
+    async def test_it_runs_an_orchestration(self) -> None:
+        handle = await self.env.start(greet, "Ada")
+        assert await handle.result() == "Hello Ada, from nobody"
+
+    async def test_it_waits(self) -> None:
+        handle = await self.env.start(approve)
+        assert await handle.result() == "nobody answered"
+
+
+def test_it_can_be_shared_by_loops_that_follow_each_other():
+    async def enter() -> DurableTestEnvironment:
+        return await DurableTestEnvironment(app).__aenter__()
+
+    async def start(env: DurableTestEnvironment) -> InstanceHandle:
+        return await env.start(approve)
+
+    env = asyncio.run(enter())
+    handle = asyncio.run(start(env))
+    assert asyncio.run(handle.result()) == "nobody answered"
+    asyncio.run(env.__aexit__(None, None, None))
+
+
+async def test_the_sync_environment_works_inside_a_running_loop():
+    with DurableTestSyncEnvironment(app) as env:
+        assert env.start(approve).result() == "nobody answered"
+
+
+async def test_activities_may_use_the_environment():
+    blueprint = df.Blueprint()
+    used: list[DurableTestEnvironment] = []
+
+    @blueprint.orchestration_trigger(context_name="context")
+    async def parent(context: Context) -> Any:
+        return await context.call_activity("start")
+
+    @blueprint.orchestration_trigger(context_name="context")
+    async def child(context: Context) -> str:
+        return "grown up"
+
+    @blueprint.activity_trigger(input_name="word")
+    async def start(word: Any) -> Any:
+        handle = await used[0].start("child")
+        await used[0].client.get_status_all()
+        return await handle.result()
+
+    async with DurableTestEnvironment(blueprint) as env:
+        used.append(env)
+        assert await (await env.start("parent")).result() == "grown up"
+
+
+# --- its end ----------------------------------------------------------------------------------------------------
+
+
+async def test_it_can_be_left_while_things_run():
+    threads = threading.active_count()
+    async with DurableTestEnvironment(app) as env:
+        for _ in range(5):
+            await env.start(wait_long, 1000)
+            await env.start(poll, 0)
+    assert threading.active_count() == threads
+
+
+async def test_a_call_that_is_open_at_the_end_fails():
+    async with DurableTestEnvironment(app, within=timedelta(days=10**6)) as env:
+        handle = await env.start(wait_long, 10**9)
+        waiting = asyncio.ensure_future(handle.result())
+        await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="is closed"):
+        await waiting
+
+
+@pytest.mark.parametrize("call", [lambda env: env.start(greet), lambda env: env.skip(DAY)])
+async def test_a_call_outside_of_with_says_so(call: Callable[[DurableTestEnvironment], Any]):
+    env = DurableTestEnvironment(app)
+    with pytest.raises(RuntimeError, match="enter it first"):
+        await call(env)
+    async with env:
+        await call(env)
+    with pytest.raises(RuntimeError, match="is closed"):
+        await call(env)
+    with pytest.raises(RuntimeError, match="was entered before"):
+        async with env:
+            pass
+
+
+async def test_a_test_that_is_cancelled_ends_at_once():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(poll, 0)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(handle.result(timedelta(days=300_000)), 0.05)
+        assert (await handle.status()).runtime_status is Status.Running
+
+
+async def test_code_that_does_not_return_keeps_nobody_from_the_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop_thread, "_CLOSING_SECONDS", 0.1)
+    blueprint = df.Blueprint()
+    let_go = threading.Event()
+
+    @blueprint.orchestration_trigger(context_name="context")
+    async def hang(context: Context) -> None:
+        await context.call_activity("for_ever")
+
+    @blueprint.activity_trigger(input_name="word")
+    def for_ever(word: Any) -> None:
+        let_go.wait()
+
+    env = await DurableTestEnvironment(blueprint).__aenter__()
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(env.start("hang"), 0.05)
+    with pytest.raises(RuntimeError, match=r"has not returned for 0\.1 s(.|\n)*in for_ever"):
+        await env.__aexit__(None, None, None)
+    let_go.set()
+    env.thread._thread.join(10)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_process_that_was_forked_off_is_told():
+    with DurableTestSyncEnvironment(app) as env:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                env.start(greet)
+            except RuntimeError as error:
+                os.write(writing, str(error).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert b"forked from" in os.read(reading, 1000)
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_call_without_an_event_loop_says_what_to_use():
+    with DurableTestSyncEnvironment(app) as env, pytest.raises(RuntimeError, match="DurableTestSyncEnvironment"):
+        env._source.start(greet).send(None)
+
+
+# --- the twin that waits ----------------------------------------------------------------------------------------
+
+
+def test_it_is_written_anew_when_the_async_environment_changes():
+    assert TARGET.read_text(encoding="utf-8") == generated(), "run: python -m tests.testing.write_sync_environment"
+
+
+TWINS = {DurableTestEnvironment: DurableTestSyncEnvironment, InstanceHandle: InstanceSyncHandle}
+
+
+def public(cls: type) -> set[str]:
+    return {name for name in dir(cls) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("source", TWINS)
+def test_the_twin_has_every_public_name(source: type):
+    assert public(TWINS[source]) == public(source) - LEFT_OUT | (public(TWINS[source]) & {"client", "schedules"})
+
+
+@pytest.mark.parametrize(("source", "name"), [(cls, name) for cls in TWINS for name in sorted(public(cls) - LEFT_OUT)])
+def test_a_call_takes_what_its_twin_takes(source: type, name: str):
+    ours, theirs = getattr(TWINS[source], name), getattr(source, name)
+    assert ours.__doc__ == theirs.__doc__
+    if not isinstance(theirs, property):
+        assert not inspect.iscoroutinefunction(ours)
+        assert inspect.signature(ours).parameters == inspect.signature(theirs).parameters
