@@ -459,6 +459,29 @@ def test_attempts_of_a_sub_orchestration_are_counted():
     assert len({each.instance_id for each in trip.received}) == 3
 
 
+@pytest.mark.parametrize("orchestrator", [_yielding, _awaiting, _plain])
+def test_a_replaced_orchestrator_may_be_replayed_every_turn(orchestrator: Any):
+    def given(hub: VirtualHub) -> Any:
+        return hub.doubles.orchestrator(child).raises(OSError("no line"), times=1).calls(orchestrator, times=1)
+
+    output, trip = outcome(stubborn_parent, Wish("Oslo"), given=given, replay="every-turn")
+    assert output == {"what": "Oslo done"}
+    assert [each.outcome.value for each in trip.received] == ["failed", "completed"]
+
+
+def test_a_stand_in_that_is_not_deterministic_is_found_by_replaying_every_turn():
+    chance = itertools.count()
+
+    async def odd(context: Context) -> Any:
+        return await context.call_activity("do", next(chance))
+
+    def given(hub: VirtualHub) -> Any:
+        return hub.doubles.orchestrator(child).calls(odd)
+
+    failure, _ = outcome(child, Wish("Oslo"), given=given, replay="every-turn")
+    assert failure.error_type == "azure_durable_py.errors.NonDeterminismError"
+
+
 def test_an_orchestration_stays_what_it_is_when_it_is_replayed():
     async def scenario(hub: VirtualHub) -> Any:
         trip = hub.doubles.orchestrator(child).calls(_awaiting, times=1)
