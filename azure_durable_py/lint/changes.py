@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -122,7 +123,8 @@ def changes_of_variables(project: Project) -> dict[Variable, tuple[Module, Chang
     known = _KNOWN.get(project)
     if known is None:
         known = _KNOWN[project] = {}
-        for module in project.modules:
+        # What tests change is not changed where orchestrations run.
+        for module in (module for module in project.modules if not _is_of_tests(module.path)):
             for change in (change for node in ast.walk(module.tree) for change in change_in(node)):
                 around = list(functions_around(module, change.target))
                 variable = changed_variable(module, change) if around else None
@@ -131,6 +133,12 @@ def changes_of_variables(project: Project) -> dict[Variable, tuple[Module, Chang
                 if not any(_runs_at_import(project, function) for function in around):
                     known[variable] = (module, change)
     return known
+
+
+def _is_of_tests(path: Path) -> bool:
+    name = path.name
+    in_tests = not {"test", "tests"}.isdisjoint(path.parts)
+    return in_tests or name == "conftest.py" or name.startswith("test_") or name.endswith("_test.py")
 
 
 _KNOWN: WeakKeyDictionary[Project, dict[Variable, tuple[Module, Change]]] = WeakKeyDictionary()

@@ -135,14 +135,16 @@ def _ends(function: LintedFunction, loop: ast.AST) -> bool:
 
 
 def _is_limited(function: LintedFunction, loop: ast.AST) -> bool:
-    """Whether a timeout of asyncio around it ends the loop."""
-    parent = function.module.scopes.parent(loop)
-    while parent is not None and parent is not function.node:
+    """Whether a timeout of asyncio around the loop ends it, or an error that is caught around it."""
+    child, parent = loop, function.module.scopes.parent(loop)
+    while parent is not None and child is not function.node:
+        if isinstance(parent, ast.Try) and parent.handlers and child in parent.body:
+            return True
         if isinstance(parent, ast.AsyncWith):
             for item in parent.items:
                 if isinstance(item.context_expr, ast.Call) and function.name_of(item.context_expr.func) in _LIMITS:
                     return True
-        parent = function.module.scopes.parent(parent)
+        child, parent = parent, function.module.scopes.parent(parent)
     return False
 
 

@@ -14,7 +14,6 @@ from azure_durable_py.lint.changes import (
 )
 from azure_durable_py.lint.findings import LintFinding, Rule
 from azure_durable_py.lint.functions import LintedFunction
-from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import functions_around, home_of, is_within, values_of
 from azure_durable_py.lint.rules.examples import example
@@ -109,7 +108,7 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
             yield function.finding(GLOBAL_STATE, change.place, f"{name!r} belongs to a module, and is changed here")
         elif change.name is not None and _is_outer(function, project, change, change.name):
             yield function.finding(OUTER_STATE, change.place, f"{name!r} belongs to a function around this one")
-        elif change.kind == "attribute" and _is_definition(function.module, change.target):
+        elif change.kind == "attribute" and _is_outer_definition(function, change.target):
             yield function.finding(OUTER_STATE, change.place, f"an attribute of {name} is one for all instances")
     yield from _reads(function, project, told)
 
@@ -141,9 +140,16 @@ def _is_outer(function: LintedFunction, project: Project, change: Change, name: 
     return change.kind != "content" or any(is_container(module, value) for value in values)
 
 
-def _is_definition(module: Module, node: ast.expr) -> bool:
-    symbol = module.symbol(node)
-    return symbol is not None and symbol.node is not None and not symbol.is_instance
+def _is_outer_definition(function: LintedFunction, node: ast.expr) -> bool:
+    """Whether it is a function or class that is not defined within the orchestrator."""
+    symbol = function.module.symbol(node)
+    if symbol is None or symbol.node is None or symbol.is_instance:
+        return False
+    return (
+        symbol.module is not function.module
+        or not is_within(symbol.module, symbol.node, function.node)
+        or (symbol.node is function.node)
+    )
 
 
 def _defaults(function: LintedFunction) -> Iterator[LintFinding]:

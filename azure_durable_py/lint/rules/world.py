@@ -104,7 +104,7 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     for node, name in uses(function, _SLEEPS):
         yield function.finding(SLEEP, node, f"{shown(node, name)} stops the process, not the orchestration")
     for node, name in uses(function, THREADS):
-        yield function.finding(THREAD, node, f"{shown(node, name)} runs beside the orchestration")
+        yield function.finding(THREAD, node, f"{shown(node, name)} is for threads and processes")
     for node, name in uses(function, _Everything()):
         if _touches(function, node, name):
             yield function.finding(INPUT_OUTPUT, node, f"{shown(node, name)} reaches outside of the instance")

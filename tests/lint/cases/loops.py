@@ -130,3 +130,27 @@ async def for_a_day(context):
         while True:
             await context.call_activity("look")
             await asyncio.sleep(3600)
+
+
+@bp.orchestration_trigger(context_name="context")
+async def until_there_is_no_page(context):
+    number = 0
+    try:
+        while True:
+            await context.call_activity("page", number)
+            number += 1
+    except df.TaskFailedError:
+        return number
+
+
+def numbers():
+    number = 0
+    while True:
+        yield number
+        number += 1
+
+
+@bp.orchestration_trigger(context_name="context")
+async def numbered(context):
+    for number, name in zip(numbers(), context.get_input()):
+        await context.call_activity("work", [number, name])

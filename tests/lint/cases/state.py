@@ -163,6 +163,22 @@ async def step(context):
     return await context.call_activity("work")
 
 
+# good: attributes of what the orchestrator defines itself
+@bp.orchestration_trigger(context_name="context")
+async def counted(context):
+    def step():
+        step.runs += 1
+
+    step.runs = 0
+
+    class Progress:
+        done = 0
+
+    Progress.done = 1
+    step()
+    return await context.call_activity("work", [step.runs, Progress.done])
+
+
 # good: state within one orchestration
 import asyncio
 
@@ -235,6 +251,12 @@ async def buy(context):
 # file: settings.py
 CHOSEN = "look_up"
 DEFAULTS = {"name": "cups"}
+# file: test_settings.py
+import settings
+
+
+def test_other_activities():
+    settings.CHOSEN = "another"
 # file: cache.py
 prices = {"tea": 3}
 
