@@ -145,11 +145,8 @@ def _is_outer_definition(function: LintedFunction, node: ast.expr) -> bool:
     symbol = function.module.symbol(node)
     if symbol is None or symbol.node is None or symbol.is_instance:
         return False
-    return (
-        symbol.module is not function.module
-        or not is_within(symbol.module, symbol.node, function.node)
-        or (symbol.node is function.node)
-    )
+    is_own = symbol.module is function.module and is_within(function.module, symbol.node, function.node)
+    return symbol.node is function.node or not is_own
 
 
 def _defaults(function: LintedFunction) -> Iterator[LintFinding]:
