@@ -11,6 +11,7 @@ from typing import Literal
 
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.scopes import FUNCTIONS, FunctionNode
+from azure_durable_py.lint.trees import children
 
 Style = Literal["coroutine", "generator", "async generator", "plain"]
 
@@ -30,7 +31,7 @@ def own_nodes(node: FunctionNode | ast.Lambda) -> Iterator[ast.AST]:
         part = stack.pop()
         yield part
         if not isinstance(part, (*FUNCTIONS, ast.ClassDef, ast.Lambda)):
-            stack.extend(list(ast.iter_child_nodes(part))[::-1])
+            stack += children(part)[::-1]
 
 
 def called_style(function: LintedFunction, node: ast.AST | None) -> Style | None:

@@ -18,6 +18,7 @@ from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import functions_around
 from azure_durable_py.lint.scopes import FUNCTIONS, FunctionNode
+from azure_durable_py.lint.trees import children
 from azure_durable_py.lint.variables import Variable, variable_of
 
 CHANGING_METHODS = frozenset(
@@ -125,7 +126,7 @@ def changes_of_variables(project: Project) -> dict[Variable, tuple[Module, Chang
         known = _KNOWN[project] = {}
         # What tests change is not changed where orchestrations run.
         for module in (module for module in project.modules if not _is_of_tests(module.path)):
-            for change in (change for node in ast.walk(module.tree) for change in change_in(node)):
+            for change in (change for node in module.nodes for change in change_in(node)):
                 around = list(functions_around(module, change.target))
                 variable = changed_variable(module, change) if around else None
                 if variable is None or variable in known:
@@ -163,7 +164,7 @@ def _called_at_import(module: Module) -> Iterator[ast.AST]:
         node = stack.pop()
         # What stands in a function runs later; its decorators and defaults run where it is defined.
         inside = node.body if isinstance(node, FUNCTIONS) else []
-        stack.extend(child for child in ast.iter_child_nodes(node) if child not in inside)
+        stack.extend(child for child in children(node) if child not in inside)
         called: list[ast.expr] = [node.func] if isinstance(node, ast.Call) else []
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             called = [part for part in node.decorator_list if not isinstance(part, ast.Call)]

@@ -63,11 +63,10 @@ def declared_in(module: Module) -> Iterator[Declared | Foreign]:
     """What a module declares, in the order of the code."""
     if _MENTION.search(module.text) is None:
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, DEFINITIONS):
             yield from _decorated(module, node)
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call):
+        elif isinstance(node, ast.Call):
             yield from _called(module, node)
 
 
@@ -127,6 +126,8 @@ def _called(module: Module, call: ast.Call) -> Iterator[Declared | Foreign]:
         return
     match call:
         case ast.Call(func=ast.Attribute(attr="create") | ast.Name(), args=[function, *_]):
+            if ".create" not in module.text:
+                return
             kind = _CREATE.get(module.name(call.func) or "")
             if kind is not None:
                 node, home = _definition(module, function)

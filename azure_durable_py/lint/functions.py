@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from azure_durable_py.lint.findings import LintFinding, Rule
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.scopes import DEFINITIONS, FunctionNode
+from azure_durable_py.lint.trees import children, nodes_below
 
 DurableKind: TypeAlias = Literal["orchestrator", "entity", "activity"]
 
@@ -66,13 +67,13 @@ class LintedFunction:
         """The body."""
         return [self.node.body] if isinstance(self.node, ast.Lambda) else list(self.node.body)
 
-    def walk(self) -> Iterator[ast.AST]:
+    def walk(self) -> list[ast.AST]:
         """Every node that runs with the function, those of functions and lambdas within it too, in order."""
-        return _walk(self.statements, into_functions=True)
+        return self.module.code_of(self.node)
 
     def own(self) -> Iterator[ast.AST]:
         """The nodes of the function itself: what `yield`, `await` and `return` in it belong to."""
-        return _walk(self.statements, into_functions=False)
+        return iter(nodes_below(self.statements, _without_functions))
 
     def name_of(self, node: ast.AST) -> str | None:
         """The full name of what an expression stands for: see `Module.name`."""
@@ -119,10 +120,5 @@ def finding_at(
     )
 
 
-def _walk(statements: list[ast.AST], *, into_functions: bool) -> Iterator[ast.AST]:
-    stack = statements[::-1]
-    while stack:
-        node = stack.pop()
-        yield node
-        if into_functions or not isinstance(node, (*DEFINITIONS, ast.Lambda)):
-            stack.extend(reversed(list(ast.iter_child_nodes(node))))
+def _without_functions(node: ast.AST) -> list[ast.AST]:
+    return [] if isinstance(node, (*DEFINITIONS, ast.Lambda)) else children(node)

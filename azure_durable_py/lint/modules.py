@@ -22,9 +22,11 @@ from azure_durable_py.lint.scopes import (
     Binding,
     Defined,
     DefinitionNode,
+    FunctionNode,
     Imported,
     Scopes,
 )
+from azure_durable_py.lint.trees import children, nodes_below
 
 _BUILTINS = frozenset(dir(builtins))
 _DEEPEST = 50
@@ -85,6 +87,7 @@ class Module:
         self._depth = 0
         self._lines: list[str] | None = None
         self._symbols: dict[ast.AST, Symbol | None] = {}
+        self._code: dict[FunctionNode | ast.Lambda, list[ast.AST]] = {}
         self._attributes: dict[str, Symbol | None] = {}
         self._parameters: dict[ast.arg, Symbol] = {}
 
@@ -97,6 +100,17 @@ class Module:
 
     def __repr__(self) -> str:
         return f"Module({self.dotted!r})"
+
+    @property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the module, in order."""
+        return self.scopes.nodes
+
+    def code_of(self, node: FunctionNode | ast.Lambda) -> list[ast.AST]:
+        """Every node that runs with a function, in order: its body, with functions in it, without annotations."""
+        if node not in self._code:
+            self._code[node] = nodes_below([node.body] if isinstance(node, ast.Lambda) else node.body, _that_run)
+        return self._code[node]
 
     # --- what rules ask --------------------------------------------------------------------------
 
@@ -299,6 +313,16 @@ def _chosen(bound: list[Binding]) -> Binding | None:
 
 def _is_none(binding: Binding) -> bool:
     return isinstance(binding, Assigned) and isinstance(binding.value, ast.Constant) and binding.value.value is None
+
+
+def _that_run(node: ast.AST) -> list[ast.AST]:
+    match node:
+        case ast.AnnAssign(annotation=ast.expr() as annotation) | ast.arg(annotation=ast.expr() as annotation):
+            return [part for part in children(node) if part is not annotation]
+        case ast.FunctionDef(returns=ast.expr() as annotation) | ast.AsyncFunctionDef(returns=ast.expr() as annotation):
+            return [part for part in children(node) if part is not annotation]
+        case _:
+            return children(node)
 
 
 # --- what is done with a symbol ------------------------------------------------------------------

@@ -12,6 +12,7 @@ from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.public_names import CONTEXT
 from azure_durable_py.lint.scopes import FUNCTIONS, Annotated, Assigned, FunctionNode
+from azure_durable_py.lint.trees import children
 
 TASK_METHODS = frozenset(
     {
@@ -52,21 +53,7 @@ class Names:
 
 def code_of(function: LintedFunction) -> Iterator[ast.AST]:
     """Every node that runs with the function, in order; annotations do not."""
-    stack = function.statements[::-1]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(reversed([child for child in ast.iter_child_nodes(node) if not _is_annotation(node, child)]))
-
-
-def _is_annotation(node: ast.AST, child: ast.AST) -> bool:
-    match node:
-        case ast.AnnAssign(annotation=annotation) | ast.arg(annotation=annotation):
-            return child is annotation
-        case ast.FunctionDef(returns=returns) | ast.AsyncFunctionDef(returns=returns):
-            return child is returns
-        case _:
-            return False
+    yield from function.walk()
 
 
 def uses(
@@ -180,7 +167,7 @@ def waits(node: ast.AST) -> bool:
         if isinstance(current, ast.Await | ast.Yield | ast.YieldFrom | ast.AsyncFor | ast.AsyncWith):
             return True
         if not isinstance(current, (*FUNCTIONS, ast.Lambda)) or current is node:
-            stack.extend(ast.iter_child_nodes(current))
+            stack.extend(children(current))
     return False
 
 

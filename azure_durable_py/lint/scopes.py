@@ -9,7 +9,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
+
+from azure_durable_py.lint.trees import children
 
 FunctionNode: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
 DefinitionNode: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef"
@@ -82,21 +85,30 @@ class Scopes:
 
     def __init__(self, tree: ast.Module) -> None:
         self._tree = tree
-        self._parents: dict[ast.AST, ast.AST] = {}
         self._bindings: dict[ast.AST, Bindings] = {}
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node that a node is a part of; None for the module."""
-        if not self._parents:
-            stack: list[ast.AST] = [self._tree]
-            while stack:
-                parent = stack.pop()
-                for child in ast.iter_child_nodes(parent):
-                    # Contexts and operators are one object for the whole tree.
-                    if not isinstance(child, (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)):
-                        self._parents[child] = parent
-                        stack.append(child)
-        return self._parents.get(node)
+        return self._index[1].get(node)
+
+    @property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the module, in order."""
+        return self._index[0]
+
+    @cached_property
+    def _index(self) -> tuple[list[ast.AST], dict[ast.AST, ast.AST]]:
+        nodes: list[ast.AST] = []
+        parents: dict[ast.AST, ast.AST] = {}
+        stack: list[ast.AST] = [self._tree]
+        while stack:
+            node = stack.pop()
+            nodes.append(node)
+            parts = children(node)
+            for part in parts:
+                parents[part] = node
+            stack += parts[::-1]
+        return nodes, parents
 
     def around(self, node: ast.AST) -> Iterator[ast.AST]:
         """The scopes in which a name at this node is looked up, the innermost first."""
@@ -164,9 +176,10 @@ def _read(scope: ast.AST) -> Bindings:
     stack = list[ast.AST](reversed(_inner(scope)))
     while stack:
         node = stack.pop()
-        _read_node(found, node)
+        if isinstance(node, _BINDING):
+            _read_node(found, node)
         if not isinstance(node, (*DEFINITIONS, ast.Lambda, *_COMPREHENSIONS)):
-            stack.extend(reversed(list(ast.iter_child_nodes(node))))
+            stack += children(node)[::-1]
     return found
 
 
@@ -205,6 +218,26 @@ def _read_node(found: Bindings, node: ast.AST) -> None:
             found.elsewhere.update(node.names)
         case _:
             pass
+
+
+_BINDING = (
+    ast.Import,
+    ast.ImportFrom,
+    *DEFINITIONS,
+    ast.Assign,
+    ast.AnnAssign,
+    ast.NamedExpr,
+    ast.AugAssign,
+    ast.For,
+    ast.AsyncFor,
+    ast.withitem,
+    ast.ExceptHandler,
+    ast.MatchAs,
+    ast.MatchStar,
+    ast.MatchMapping,
+    ast.Global,
+    ast.Nonlocal,
+)
 
 
 def _read_import(found: Bindings, node: ast.Import | ast.ImportFrom) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.reading import home_of
@@ -31,6 +32,8 @@ def variable_of(module: Module, node: ast.expr) -> Variable | None:
     """The variable of a module that an expression is; None: it is none, or not of the project."""
     found: Variable | None = None
     if isinstance(node, ast.Name):
+        if node.id not in _shared_names(module):
+            return None
         home = home_of(module, node)
         bound = [] if home is None else module.scopes.bindings(home).names[node.id]
         if home is module.tree and not any(isinstance(binding, Imported) for binding in bound):
@@ -43,3 +46,15 @@ def variable_of(module: Module, node: ast.expr) -> Variable | None:
         if owner is not None and owner.module is not None and not owner.path:
             found = Variable(owner.module, node.attr)
     return found if found is not None and found.values else None
+
+
+def _shared_names(module: Module) -> frozenset[str]:
+    """The names that may be variables of a module: all others need no looking up."""
+    if module not in _SHARED:
+        imported = (alias for node in module.nodes if isinstance(node, ast.ImportFrom) for alias in node.names)
+        own = module.scopes.bindings(module.tree).names
+        _SHARED[module] = frozenset([*own, *(alias.asname or alias.name for alias in imported)])
+    return _SHARED[module]
+
+
+_SHARED: WeakKeyDictionary[Module, frozenset[str]] = WeakKeyDictionary()

@@ -12,6 +12,7 @@ from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import context_method
 from azure_durable_py.lint.rules.examples import example
 from azure_durable_py.lint.scopes import FUNCTIONS
+from azure_durable_py.lint.trees import children
 
 ENDLESS_LOOP = Rule(
     code="DF401",
@@ -116,7 +117,7 @@ def _head(node: ast.AST) -> ast.AST:
 
 def _ends(function: LintedFunction, loop: ast.AST) -> bool:
     """Whether a loop is left: by itself, by an error that it raises, or as it continues as new."""
-    stack: list[tuple[ast.AST, bool]] = [(child, False) for child in ast.iter_child_nodes(loop)]
+    stack: list[tuple[ast.AST, bool]] = [(child, False) for child in children(loop)]
     while stack:
         node, is_inner = stack.pop()
         match node:
@@ -130,7 +131,7 @@ def _ends(function: LintedFunction, loop: ast.AST) -> bool:
                 pass
         if not isinstance(node, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
             inner = is_inner or isinstance(node, ast.For | ast.While | ast.AsyncFor)
-            stack.extend((child, inner) for child in ast.iter_child_nodes(node))
+            stack.extend((child, inner) for child in children(node))
     return False
 
 

@@ -153,4 +153,6 @@ def _is_whole(project: Project, app: App) -> bool:
 def _makes_app(module: Module) -> bool:
     if (module.path.parent / "function.json").is_file():
         return True
-    return any(isinstance(node, ast.Call) and module.name(node.func) in _APPS for node in ast.walk(module.tree))
+    if "App" not in module.text:
+        return False
+    return any(isinstance(node, ast.Call) and module.name(node.func) in _APPS for node in module.nodes)

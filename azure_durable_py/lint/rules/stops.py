@@ -11,6 +11,7 @@ from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.reading import waits
 from azure_durable_py.lint.rules.examples import example
 from azure_durable_py.lint.scopes import FUNCTIONS
+from azure_durable_py.lint.trees import children
 
 SWALLOWED_STOP = Rule(
     code="DF205",
@@ -72,5 +73,5 @@ def _goes_on(handler: ast.ExceptHandler) -> bool:
         if isinstance(node, ast.Raise):
             return True
         if not isinstance(node, (*FUNCTIONS, ast.Lambda)):
-            stack.extend(ast.iter_child_nodes(node))
+            stack.extend(children(node))
     return False
