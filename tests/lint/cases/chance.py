@@ -1,20 +1,3 @@
-# bad: random numbers that differ on replay
-import random
-
-
-@bp.orchestration_trigger(context_name="context")
-async def draw(context):
-    winner = random.choice(context.get_input())  # expect: DF002
-    return await context.call_activity("notify", winner)
-
-
-# good: the random numbers of the context
-@bp.orchestration_trigger(context_name="context")
-async def draw(context):
-    winner = context.random.choice(context.get_input())
-    return await context.call_activity("notify", winner)
-
-
 # bad: secrets, bytes and other sources of chance
 import os
 import secrets
@@ -75,23 +58,6 @@ def roll(sides: int) -> int:
 async def play(context: df.DurableOrchestrationContext):
     random = context.random
     return [await context.call_activity(roll, 6), random.randint(1, 6)]
-
-
-# bad: an id of one's own
-import uuid
-
-
-@bp.orchestration_trigger(context_name="context")
-async def order(context):
-    number = str(uuid.uuid4())  # expect: DF003
-    return await context.call_activity("place", number)
-
-
-# good: an id of the context
-@bp.orchestration_trigger(context_name="context")
-async def order(context):
-    number = context.new_uuid()
-    return await context.call_activity("place", number)
 
 
 # bad: ids of clocks and machines

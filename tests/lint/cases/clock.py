@@ -1,22 +1,3 @@
-# bad: a decision of the wall clock
-from datetime import datetime, timezone
-
-
-@bp.orchestration_trigger(context_name="context")
-async def greet(context):
-    if datetime.now(timezone.utc).hour < 12:  # expect: DF001
-        return await context.call_activity("say", "Good morning")
-    return await context.call_activity("say", "Good day")
-
-
-# good: the time of the context
-@bp.orchestration_trigger(context_name="context")
-async def greet(context):
-    if context.current_utc_datetime.hour < 12:
-        return await context.call_activity("say", "Good morning")
-    return await context.call_activity("say", "Good day")
-
-
 # bad: however it is imported
 import datetime as dt
 import time

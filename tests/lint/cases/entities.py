@@ -1,22 +1,3 @@
-# bad: one list for all entities
-@bp.entity_trigger(entity_name="basket")
-class Basket:
-    items: list = []  # expect: DF501
-
-    def add(self, item: str) -> None:
-        self.items.append(item)
-
-
-# good: a list for each
-@bp.entity_trigger(entity_name="basket")
-class Basket:
-    def __init__(self) -> None:
-        self.items: list[str] = []
-
-    def add(self, item: str) -> None:
-        self.items.append(item)
-
-
 # bad: other mutable values
 from collections import defaultdict
 
@@ -29,6 +10,16 @@ class Stock:
     def set(self, item: dict) -> None:
         self.state[item["name"]] = item["count"]
         self.counts[item["name"]] += 1
+
+
+# good: a list for each
+@bp.entity_trigger(entity_name="basket")
+class Basket:
+    def __init__(self) -> None:
+        self.items: list[str] = []
+
+    def add(self, item: str) -> None:
+        self.items.append(item)
 
 
 # good: dataclasses, models and constants

@@ -1,21 +1,3 @@
-# bad: a loop without an end or a pause
-@bp.orchestration_trigger(context_name="context")
-async def poll(context):
-    while True:  # expect: DF401
-        await context.call_activity("look")
-
-
-# good: a new generation for each round
-from datetime import timedelta
-
-
-@bp.orchestration_trigger(context_name="context")
-async def poll(context):
-    await context.call_activity("look")
-    await context.create_timer(timedelta(minutes=5))
-    context.continue_as_new(None)
-
-
 # bad: without anything to wait for
 import itertools
 
@@ -61,28 +43,6 @@ async def until_it_fails(context):
         answer = await context.call_activity("look")
         if answer is None:
             raise ValueError("there is nothing")
-
-
-# bad: a history that grows for ever
-from datetime import timedelta
-
-
-@bp.orchestration_trigger(context_name="context")
-async def watch(context):
-    while True:  # expect: DF402
-        await context.call_activity("look")
-        await context.create_timer(timedelta(hours=1))
-
-
-# good: continue_as_new in place of the loop
-from datetime import timedelta
-
-
-@bp.orchestration_trigger(context_name="context")
-async def watch(context):
-    await context.call_activity("look")
-    await context.create_timer(timedelta(hours=1))
-    context.continue_as_new(context.get_input())
 
 
 # bad: events without end

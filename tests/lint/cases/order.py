@@ -1,19 +1,3 @@
-# bad: activities in the order of a set
-@bp.orchestration_trigger(context_name="context")
-async def notify(context):
-    people = set(context.get_input())
-    for person in people:  # expect: DF007
-        await context.call_activity("notify", person)
-
-
-# good: activities in a sorted order
-@bp.orchestration_trigger(context_name="context")
-async def notify(context):
-    people = set(context.get_input())
-    for person in sorted(people):
-        await context.call_activity("notify", person)
-
-
 # bad: sets that become lists
 @bp.orchestration_trigger(context_name="context")
 def fan_out(context):

@@ -1,39 +1,3 @@
-# bad: a global variable that changes
-rate = 1.0
-
-
-@bp.activity_trigger(input_name="value")
-def set_rate(value: float) -> None:
-    global rate
-    rate = value
-
-
-@bp.orchestration_trigger(context_name="context")
-async def convert(context):
-    return await context.call_activity("book", context.get_input() * rate)  # expect: DF005
-
-
-# good: what changes comes from an activity
-rate = 1.0
-
-
-@bp.activity_trigger(input_name="value")
-def set_rate(value: float) -> None:
-    global rate
-    rate = value
-
-
-@bp.activity_trigger(input_name="nothing")
-def get_rate(nothing: None) -> float:
-    return rate
-
-
-@bp.orchestration_trigger(context_name="context")
-async def convert(context):
-    current = await context.call_activity(get_rate)
-    return await context.call_activity("book", context.get_input() * current)
-
-
 # bad: an orchestrator that keeps state in its module
 seen = []
 totals = {}
@@ -64,6 +28,27 @@ async def buy(context):
     if "tea" not in prices:  # expect: DF005
         await context.call_activity(look_up, "tea")
     return await context.call_activity("pay", "tea")
+
+
+# good: what changes comes from an activity
+rate = 1.0
+
+
+@bp.activity_trigger(input_name="value")
+def set_rate(value: float) -> None:
+    global rate
+    rate = value
+
+
+@bp.activity_trigger(input_name="nothing")
+def get_rate(nothing: None) -> float:
+    return rate
+
+
+@bp.orchestration_trigger(context_name="context")
+async def convert(context):
+    current = await context.call_activity(get_rate)
+    return await context.call_activity("book", context.get_input() * current)
 
 
 # good: tables that nothing changes

@@ -1,12 +1,17 @@
-# bad: the environment decides
+# bad: what the process or the machine is
+import locale
 import os
+import platform
+import socket
+from os import getenv
 
 
 @bp.orchestration_trigger(context_name="context")
-async def charge(context):
-    if os.environ.get("USE_NEW_BANK"):  # expect: DF004
-        return await context.call_activity("charge_new", context.get_input())
-    return await context.call_activity("charge_old", context.get_input())
+def where(context):
+    place = [os.getcwd(), platform.node(), socket.gethostname(), os.getpid()]  # expect: DF004, DF004, DF004, DF004
+    region = getenv("REGION_NAME") or os.environ["REGION"]  # expect: DF004, DF004
+    language = locale.getlocale()  # expect: DF004
+    yield context.call_activity("tell", [place, region, language])
 
 
 # good: the environment, read once by whoever starts it
@@ -26,22 +31,6 @@ async def charge(context):
 async def start(req: func.HttpRequest, client):
     await client.start_new("charge", client_input={"bank": os.environ["BANK"]})
     return func.HttpResponse(status_code=202)
-
-
-# bad: what the process or the machine is
-import locale
-import os
-import platform
-import socket
-from os import getenv
-
-
-@bp.orchestration_trigger(context_name="context")
-def where(context):
-    place = [os.getcwd(), platform.node(), socket.gethostname(), os.getpid()]  # expect: DF004, DF004, DF004, DF004
-    region = getenv("REGION_NAME") or os.environ["REGION"]  # expect: DF004, DF004
-    language = locale.getlocale()  # expect: DF004
-    yield context.call_activity("tell", [place, region, language])
 
 
 # good: parts of os that only compute

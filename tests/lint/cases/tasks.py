@@ -1,17 +1,3 @@
-# bad: nobody waits for it
-@bp.orchestration_trigger(context_name="context")
-async def order(context):
-    context.call_activity("charge", context.get_input())  # expect: DF201
-    return await context.call_activity("ship", context.get_input())
-
-
-# good: everything is awaited
-@bp.orchestration_trigger(context_name="context")
-async def order(context):
-    await context.call_activity("charge", context.get_input())
-    return await context.call_activity("ship", context.get_input())
-
-
 # bad: tasks that are kept and never used
 @bp.orchestration_trigger(context_name="context")
 def kept(context):
@@ -83,20 +69,6 @@ def signals(context):
     context.continue_as_new(None)
 
 
-# bad: something that is no task
-@bp.orchestration_trigger(context_name="context")
-def order(context):
-    prices = yield [context.call_activity("price", name) for name in context.get_input()]  # expect: DF202
-    return sum(prices)
-
-
-# good: a list of tasks, as one task
-@bp.orchestration_trigger(context_name="context")
-def order(context):
-    prices = yield context.task_all([context.call_activity("price", name) for name in context.get_input()])
-    return sum(prices)
-
-
 # bad: values, coroutines and generators
 import asyncio
 
@@ -151,18 +123,6 @@ def nothing_to_wait_for(context):
     yield
 
 
-# bad: a task as the result
-@bp.orchestration_trigger(context_name="context")
-async def order(context):
-    return context.call_activity("ship", context.get_input())  # expect: DF203
-
-
-# good: the result of the task
-@bp.orchestration_trigger(context_name="context")
-async def order(context):
-    return await context.call_activity("ship", context.get_input())
-
-
 # bad: in a plain function and in a generator
 @bp.orchestration_trigger(context_name="context")
 def plain(context):
@@ -193,20 +153,6 @@ async def order(context):
     labelled = await label()
     shipped = await shipped
     return [shipped, await labelled]
-
-
-# bad: both styles in one function
-@bp.orchestration_trigger(context_name="context")
-async def order(context):
-    result = yield context.call_activity("charge")  # expect: DF204
-    yield context.call_activity("ship", result)
-
-
-# good: one style
-@bp.orchestration_trigger(context_name="context")
-async def order(context):
-    result = await context.call_activity("charge")
-    await context.call_activity("ship", result)
 
 
 # bad: a helper of the other style
@@ -251,24 +197,6 @@ async def awaited(context):
         yield from zip(numbers, "abc")
 
     return [await charge(context), list(pairs())]
-
-
-# bad: what stops code is taken for a failure
-@bp.orchestration_trigger(context_name="context")
-async def order(context):
-    try:
-        await context.call_activity("charge")
-    except:  # expect: DF205
-        await context.call_activity("apologise")
-
-
-# good: failures only
-@bp.orchestration_trigger(context_name="context")
-async def order(context):
-    try:
-        await context.call_activity("charge")
-    except Exception:
-        await context.call_activity("apologise")
 
 
 # bad: by its name, and in a generator

@@ -1,20 +1,3 @@
-# bad: a web request
-import requests
-
-
-@bp.orchestration_trigger(context_name="context")
-async def check(context):
-    answer = requests.get(context.get_input())  # expect: DF101
-    return await context.call_activity("judge", answer.status_code)
-
-
-# good: a request of the context
-@bp.orchestration_trigger(context_name="context")
-async def check(context):
-    answer = await context.call_http("GET", context.get_input())
-    return await context.call_activity("judge", answer["statusCode"])
-
-
 # bad: files
 import os
 import shutil
@@ -75,18 +58,6 @@ def load(name):
 @bp.orchestration_trigger(context_name="context")
 async def helped(context):
     return await context.call_activity("work", load("settings.txt"))
-
-
-# bad: subprocesses
-import subprocess
-from os import system
-
-
-@bp.orchestration_trigger(context_name="context")
-async def shell(context):
-    subprocess.run(["ls"], check=True)  # expect: DF103
-    system("ls")  # expect: DF103
-    return await context.call_activity("work")
 
 
 # good: I/O in activities
@@ -152,26 +123,6 @@ def rate(context):
     context.set_state(requests.get("https://example.com").json())
 
 
-# bad: a pause that keeps everybody waiting
-import time
-
-
-@bp.orchestration_trigger(context_name="context")
-async def retry(context):
-    time.sleep(60)  # expect: DF102
-    return await context.call_activity("work")
-
-
-# good: a durable timer
-from datetime import timedelta
-
-
-@bp.orchestration_trigger(context_name="context")
-async def retry(context):
-    await context.create_timer(timedelta(minutes=1))
-    return await context.call_activity("work")
-
-
 # bad: in a generator, by another name
 from time import sleep as pause
 
@@ -196,6 +147,18 @@ async def slow(context):
 @bp.activity_trigger(input_name="seconds")
 def nap(seconds: int) -> None:
     time.sleep(seconds)
+
+
+# bad: subprocesses
+import subprocess
+from os import system
+
+
+@bp.orchestration_trigger(context_name="context")
+async def shell(context):
+    subprocess.run(["ls"], check=True)  # expect: DF103
+    system("ls")  # expect: DF103
+    return await context.call_activity("work")
 
 
 # bad: threads
@@ -246,31 +209,6 @@ async def locked(context):
 
     await asyncio.gather(*(work(name) for name in ("a", "b")))
     return [queue.get_nowait(), queue.get_nowait()]
-
-
-# bad: an event loop of one's own
-import asyncio
-
-
-async def work(context):
-    return await context.call_activity("work")
-
-
-@bp.orchestration_trigger(context_name="context")
-def nested(context):
-    result = asyncio.run(work(context))  # expect: DF104
-    yield context.call_activity("keep", result)
-
-
-# good: await it
-async def work(context):
-    return await context.call_activity("work")
-
-
-@bp.orchestration_trigger(context_name="context")
-async def nested(context):
-    result = await work(context)
-    return await context.call_activity("keep", result)
 
 
 # bad: other ways to wait
@@ -416,29 +354,6 @@ def guarded(context):
 def work(nothing) -> None:
     logging.info("working")
     print("working")
-
-
-# bad: an activity that is called straight
-@bp.activity_trigger(input_name="name")
-def greet(name: str) -> str:
-    return f"Hello {name}!"
-
-
-@bp.orchestration_trigger(context_name="context")
-async def hello(context):
-    first = greet("Ada")  # expect: DF107
-    return [first, await context.call_activity(greet, "Bob")]
-
-
-# good: an activity that is called by the context
-@bp.activity_trigger(input_name="name")
-def greet(name: str) -> str:
-    return f"Hello {name}!"
-
-
-@bp.orchestration_trigger(context_name="context")
-async def hello(context):
-    return [await context.call_activity(greet, "Ada"), await context.call_activity("greet", "Bob")]
 
 
 # bad: in a generator, renamed, and async
