@@ -102,6 +102,7 @@ def wrapped(before: str, call: str, node: Function, after: str) -> str:
     given = node.args
     arguments = [each.arg for each in (*given.posonlyargs, *given.args)][1:]
     arguments += [f"{each.arg}={each.arg}" for each in given.kwonlyargs]
+    arguments += [f"**{given.kwarg.arg}"] if given.kwarg is not None else []
     inner = f"{call}({', '.join(arguments)})"
     if len(line := f"        {before}{inner}{after}") <= WIDTH:
         return line
@@ -120,6 +121,7 @@ def _names(node: Function) -> set[str]:
     """The names that the signature of a method uses."""
     given = node.args
     parts = [each.annotation for each in (*given.posonlyargs, *given.args, *given.kwonlyargs)] + [node.returns]
+    parts += [each.annotation for each in (given.vararg, given.kwarg) if each is not None]
     parts += [*given.defaults, *given.kw_defaults]
     return {found.id for part in parts if part is not None for found in ast.walk(part) if isinstance(found, ast.Name)}
 

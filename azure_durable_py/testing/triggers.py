@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 from azure.functions.decorators.http import HttpOutput
@@ -23,7 +23,6 @@ from azure.functions.decorators.timer import TimerTrigger
 from azure_durable_py.app import DFApp
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import SettingsError
-from azure_durable_py.http.management import ManagementApi
 from azure_durable_py.http.signing import UrlSigner
 from azure_durable_py.registry import place_of
 from azure_durable_py.testing.apps import App, registry_of, whole_app
@@ -33,6 +32,9 @@ from azure_durable_py.triggers.bound import RETURN, BoundFunction, Invoked
 from azure_durable_py.triggers.functions import HttpFunction, TimerFunction, streams
 from azure_durable_py.triggers.http import call_http, failed, response_of, to_http_response
 from azure_durable_py.triggers.timers import TimerMemory, Timers, timer_request
+
+if TYPE_CHECKING:
+    from azure_durable_py.http.management import ManagementApi
 
 logger = logging.getLogger(__name__)
 _ANSWER = str(HttpOutput.get_binding_name())
@@ -226,6 +228,9 @@ class Triggers:
 
     @cached_property
     def _management(self) -> ManagementApi:
+        # With the monitor below it, too much to import for tests that never ask it.
+        from azure_durable_py.http.management import ManagementApi
+
         client = self._client
         return ManagementApi(client, UrlSigner.of(client.hub, client.settings), registry=registry_of(self._app))
 

@@ -15,8 +15,14 @@ import pytest
 
 import azure_durable_py as df
 from azure_durable_py.errors import RegistrationError
-from azure_durable_py.testing import VirtualHub, play
-from azure_durable_py.testing.triggers import Output, Triggers
+from azure_durable_py.testing import (
+    DurableTestEnvironment,
+    DurableTestSyncEnvironment,
+    Output,
+    VirtualHub,
+    play,
+)
+from azure_durable_py.testing.triggers import Triggers
 from azure_durable_py.testing.virtual_hub import EPOCH
 
 Client = df.DurableOrchestrationClient
@@ -356,6 +362,33 @@ def test_links_that_an_activity_makes_can_be_followed():
         return json_of(await hub.triggers.request("GET", link))["output"] == link
 
     assert play(app, scenario)
+
+
+# --- in an environment --------------------------------------------------------------------------------------
+
+
+async def test_an_environment_follows_a_status_as_a_browser_does():
+    async with DurableTestEnvironment(app) as env:
+        answer = await env.request("POST", "/api/orders/one", json={"what": "tea", "seconds": 30})
+        assert answer.status_code == 202
+        looks = 0
+        while answer.status_code == 202:
+            looks += 1
+            await env.skip(timedelta(seconds=int(answer.headers["Retry-After"])))
+            answer = await env.request("GET", answer.headers["Location"])
+        # It is told to wait for ten seconds at first, and for five each time after.
+        assert (json_of(answer)["output"], looks) == ("here is tea", 5)
+        assert await env.handle("one").result() == "here is tea"
+
+
+def test_a_sync_environment_is_asked_without_waiting():
+    with DurableTestSyncEnvironment(app) as env:
+        assert env.request("GET", "/api/queued?who=Ada").get_body() == b"ordered"
+        assert env.outputs == [Output("queued", "message", "order of Ada")]
+        with pytest.raises(LookupError, match="nobody orders") as raised:
+            env.request("GET", "/api/queued", params={"who": "nobody"})
+        assert traceback.extract_tb(raised.value.__traceback__)[-1].name == "queued"
+        assert env.request("GET", "/api/queued?who=nobody", raise_errors=False).status_code == 500
 
 
 # --- apps of every kind -------------------------------------------------------------------------------------

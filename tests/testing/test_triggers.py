@@ -15,8 +15,7 @@ from azure.functions.timer import TimerRequest
 
 import azure_durable_py as df
 from azure_durable_py.errors import FunctionNotFoundError
-from azure_durable_py.testing import VirtualHub, play
-from azure_durable_py.testing.triggers import Output
+from azure_durable_py.testing import DurableTestEnvironment, DurableTestSyncEnvironment, Output, VirtualHub, play
 
 Client = df.DurableOrchestrationClient
 app = df.DFApp()
@@ -168,6 +167,32 @@ def test_months_of_an_hourly_timer_pass_without_looking_at_the_clock():
     assert times[-1].replace(microsecond=0) == datetime(2026, 3, 1, 23, 30, tzinfo=timezone.utc)
 
 
+async def test_an_environment_runs_timer_functions_as_time_is_skipped(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WHEN", "1.00:00:00")
+    async with DurableTestEnvironment(app) as env:
+        await env.skip(timedelta(hours=7))
+        assert ran == []
+        await env.run_timers()
+        await env.skip(timedelta(hours=11))
+    assert ran == ["when_set", "01 12:00 False", "01 18:00 False"]
+
+
+async def test_an_environment_ends_with_what_a_timer_function_raised():
+    failing = df.DFApp()
+
+    @failing.timer_trigger(arg_name="timer", schedule="0 0 * * * *")
+    def fail(timer: func.TimerRequest) -> None:
+        raise ZeroDivisionError("each hour")
+
+    async def use() -> None:
+        async with DurableTestEnvironment(failing) as env:
+            await env.run_timers()
+            await env.skip(timedelta(hours=1))
+
+    with pytest.raises(ZeroDivisionError, match="each hour"):
+        await use()
+
+
 # --- messages -----------------------------------------------------------------------------------------------
 
 
@@ -177,6 +202,14 @@ def test_a_message_of_a_queue_starts_an_orchestration():
         return (await hub.client.wait_for_completion(started)).output
 
     assert play(app, scenario) == {"n": 7}
+
+
+def test_a_sync_environment_fires_functions():
+    with DurableTestSyncEnvironment(app) as env:
+        started = env.fire(on_order, message=func.QueueMessage(body=b"[8]"))
+        assert env.handle(started).result() == [8]
+        env.fire(every_six_hours, past_due=True)
+        assert ran == ["01 00:00 True"]
 
 
 def test_outputs_are_kept_in_order_except_those_of_a_call_that_fails():

@@ -52,6 +52,7 @@ def generated() -> str:
     base = "azure_durable_py.testing.sync_base"
     homes |= {"SyncEnvironmentBase": base, "SyncPart": base}
     init, used = _init()
+    used.add("TYPE_CHECKING")
     used |= twins.used | {ASYNC, *PARTS, "SyncEnvironmentBase", "SyncPart"}
     head = HEAD.format(imports=imports(sorted(used), homes), parameters=_parameters(), init=init)
     return "\n".join([head.rstrip(), "", *methods]) + "".join(parts)
