@@ -24,7 +24,7 @@ CLIENT = Rule(
         """\
 @bp.orchestration_trigger(context_name="context")
 async def parent(context: df.DurableOrchestrationContext):
-    client = df.DurableOrchestrationClient.from_app_setting()
+    client = df.DurableOrchestrationClient.from_app_settings()
     await client.start_new("child")
 """
     ),
@@ -54,7 +54,7 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
         if "()" not in name and "." in name.removeprefix(f"{OURS}."):
             yield function.finding(CLIENT, node, f"{shown(node, name)} makes a client in an orchestrator")
         elif "()." in name:
-            yield function.finding(CLIENT, node, f"{shown(node, name)} is a call of a client")
+            yield function.finding(CLIENT, node, f"{shown(node, name)} is asked of a client")
 
 
 def _binds_client(decorator: ast.expr) -> bool:

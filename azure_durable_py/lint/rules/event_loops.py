@@ -77,4 +77,4 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     if function.kind != "orchestrator":
         return
     for node, name in uses(function, _FOREIGN, of_its_own=True):
-        yield function.finding(FOREIGN_WAIT, node, f"{shown(node, name)} does not wait by the history")
+        yield function.finding(FOREIGN_WAIT, node, f"{shown(node, name)} waits on another loop, or blocks this one")

@@ -97,7 +97,7 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     for node in function.walk():
         for payload in payloads_of(function, node):
             for part, told in _parts(function, payload):
-                yield function.finding(NOT_JSON, part, f"JSON has no {told}")
+                yield function.finding(NOT_JSON, part, f"{told} cannot be written as JSON")
 
 
 def _parts(function: LintedFunction, value: ast.expr) -> Iterator[tuple[ast.expr, str]]:
@@ -124,18 +124,18 @@ def _parts(function: LintedFunction, value: ast.expr) -> Iterator[tuple[ast.expr
 def _what(function: LintedFunction, value: ast.expr) -> str | None:
     match value:
         case ast.Lambda():
-            return "functions"
+            return "a function"
         case ast.GeneratorExp():
-            return "generators"
+            return "a generator"
         case ast.Constant(value=complex()):
-            return "complex numbers"
+            return "a complex number"
         case ast.Call(func=ast.Attribute(value=owner, attr="values"), args=[]) if _is_dict(function, owner):
             return "values() of a dict"
         case ast.Call(func=called):
             name = function.name_of(called)
             if is_task_call(function, value):
-                return "tasks: wait for its result first"
-            return f"{name.removeprefix('builtins.')}" if name is not None and name in _MADE else None
+                return "a task that nobody has waited for"
+            return f"{name.removeprefix('builtins.')}(...)" if name is not None and name in _MADE else None
         case _:
             return None
 
@@ -149,11 +149,11 @@ def _is_dict(function: LintedFunction, node: ast.expr) -> bool:
 
 def _by_name(function: LintedFunction, value: ast.Name) -> str | None:
     if function.name_of(value) in _CONTEXTS:
-        return "contexts and clients"
+        return "a context or client"
     symbol = function.module.symbol(value)
     if symbol is None or symbol.node is None or symbol.is_instance:
         return None
-    return "classes" if isinstance(symbol.node, ast.ClassDef) else "functions"
+    return "a class" if isinstance(symbol.node, ast.ClassDef) else "a function"
 
 
 def _annotations(function: LintedFunction) -> Iterator[LintFinding]:
@@ -165,7 +165,7 @@ def _annotations(function: LintedFunction) -> Iterator[LintFinding]:
     for annotation in (*annotations, node.returns):
         told = None if annotation is None else _type_in(function, annotation)
         if annotation is not None and told is not None:
-            yield function.finding(NOT_JSON, annotation, f"JSON has no {told}")
+            yield function.finding(NOT_JSON, annotation, f"no JSON becomes {told}, nor the other way round")
 
 
 def _type_in(function: LintedFunction, annotation: ast.expr) -> str | None:

@@ -105,9 +105,11 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
         name = ast.unparse(change.target)
         if variable is not None and variable not in told:
             told.add(variable)
-            yield function.finding(GLOBAL_STATE, change.place, f"{name!r} belongs to a module, and is changed here")
+            yield function.finding(
+                GLOBAL_STATE, change.place, f"{name!r} is one for all instances, and is changed here"
+            )
         elif change.name is not None and _is_outer(function, project, change, change.name):
-            yield function.finding(OUTER_STATE, change.place, f"{name!r} belongs to a function around this one")
+            yield function.finding(OUTER_STATE, change.place, f"{name!r} belongs to a function that has long returned")
         elif change.kind == "attribute" and _is_outer_definition(function, change.target):
             yield function.finding(OUTER_STATE, change.place, f"an attribute of {name} is one for all instances")
     yield from _reads(function, project, told)

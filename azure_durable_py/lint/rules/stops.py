@@ -56,8 +56,9 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
         if isinstance(node, ast.Try) and any(waits(statement) for statement in node.body):
             for handler in node.handlers:
                 if _takes_stops(function, handler) and not _goes_on(handler):
-                    what = "BaseException" if handler.type is None else ast.unparse(handler.type)
-                    yield function.finding(SWALLOWED_STOP, handler.type or handler, f"`except {what}` takes it all")
+                    what = "" if handler.type is None else f" {ast.unparse(handler.type)}"
+                    message = f"`except{what}` takes what ends this code, too"
+                    yield function.finding(SWALLOWED_STOP, handler.type or handler, message)
 
 
 def _takes_stops(function: LintedFunction, handler: ast.ExceptHandler) -> bool:

@@ -104,10 +104,10 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     for node, name in uses(function, _SLEEPS):
         yield function.finding(SLEEP, node, f"{shown(node, name)} stops the process, not the orchestration")
     for node, name in uses(function, THREADS):
-        yield function.finding(THREAD, node, f"{shown(node, name)} is for threads and processes")
+        yield function.finding(THREAD, node, f"{shown(node, name)} is of threads or processes")
     for node, name in uses(function, _Everything()):
         if _touches(function, node, name):
-            yield function.finding(INPUT_OUTPUT, node, f"{shown(node, name)} reaches outside of the instance")
+            yield function.finding(INPUT_OUTPUT, node, f"{shown(node, name)} reaches out of the orchestration")
     yield from _paths(function)
 
 
@@ -137,6 +137,6 @@ def _paths(function: LintedFunction) -> Iterator[LintFinding]:
                 while isinstance(owner, ast.BinOp) and isinstance(owner.op, ast.Div):
                     owner = owner.left
                 if (function.name_of(owner) or "").startswith("pathlib.Path()"):
-                    yield function.finding(INPUT_OUTPUT, node.func, f"Path.{method} reaches outside of the instance")
+                    yield function.finding(INPUT_OUTPUT, node.func, f"Path.{method} reaches out of the orchestration")
             case _:
                 pass

@@ -17,7 +17,7 @@ NOT_A_TASK = Rule(
     code="DF202",
     name="not-a-task",
     why="An orchestrator can wait for tasks of its context only; for anything else it fails.",
-    mend="For several tasks `context.task_all([...])`, for a generator helper `yield from`, for a value nothing.",
+    mend="Several tasks: `context.task_all([...])`. A generator helper: `yield from`. A plain value needs neither word.",
     bad=example(
         """\
 @bp.orchestration_trigger(context_name="context")
@@ -110,7 +110,7 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     if not function.is_helper:
         for node in own:
             if isinstance(node, ast.Return) and node.value is not None and _is_task(function, node.value, style):
-                yield function.finding(RETURNED_TASK, node.value, "the orchestrator returns what it has not waited for")
+                yield function.finding(RETURNED_TASK, node.value, "the orchestrator returns a task, not its result")
 
 
 def _is_yield_of_task(function: LintedFunction, node: ast.AST) -> bool:
