@@ -1,4 +1,4 @@
-"""The pytest plugin of azure_durable_py: what a failed test is told of the instances that it ran.
+"""The pytest plugin of azure_durable_py: fixtures, and what a failed test is told of the instances that it ran.
 
 It stands beside the package and imports it only when a test does: a run of pytest that has nothing to do with
 durable functions is to know nothing of it, and a plain `FunctionApp` is to find it as its host would.
@@ -8,15 +8,95 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from azure_durable_py.testing import DurableTestEnvironment, DurableTestSyncEnvironment
+    from azure_durable_py.testing.apps import App
     from azure_durable_py.testing.failure_reports import HubWatch
 
 _KIT = "azure_durable_py.testing.virtual_hub"
+_MARKER = "durable(**options): arguments of DurableTestEnvironment for the fixtures durable_env and durable_sync_env."
 _watch_key: pytest.StashKey[HubWatch] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    parser.addini(
+        "durable_app",
+        "The app of the fixture durable_app: a module, or module:attribute; imported from the root directory.",
+        default="function_app",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line("markers", _MARKER)
+
+
+# --- fixtures ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def durable_app(pytestconfig: pytest.Config) -> App:
+    """The function app that is tested: that of `function_app.py`, or what the ini option `durable_app` names.
+
+    A test folder may have a fixture of this name in its place.
+    """
+    from azure_durable_py.testing.app_loading import load_named_app
+
+    return load_named_app(str(pytestconfig.getini("durable_app")), pytestconfig.rootpath)
+
+
+@pytest.fixture
+def durable_env(durable_app: App, request: pytest.FixtureRequest) -> Generator[DurableTestEnvironment]:
+    """The app in a `DurableTestEnvironment`, for tests that are `async def`.
+
+    `@pytest.mark.durable(seed=3, ...)` gives it arguments.
+    """
+    from azure_durable_py.testing import DurableTestEnvironment
+
+    _watched(request.node)
+    env = DurableTestEnvironment(durable_app, **_options(request, DurableTestEnvironment))
+    env.enter_and_wait()
+    try:
+        yield env
+    finally:
+        env.exit_and_wait()
+
+
+@pytest.fixture
+def durable_sync_env(durable_app: App, request: pytest.FixtureRequest) -> Generator[DurableTestSyncEnvironment]:
+    """The app in a `DurableTestSyncEnvironment`, for tests that are `def`.
+
+    `@pytest.mark.durable(seed=3, ...)` gives it arguments.
+    """
+    from azure_durable_py.testing import DurableTestSyncEnvironment
+
+    _watched(request.node)
+    with DurableTestSyncEnvironment(durable_app, **_options(request, DurableTestSyncEnvironment)) as env:
+        yield env
+
+
+def _options(request: pytest.FixtureRequest, kind: type[Any]) -> dict[str, Any]:
+    """The arguments that the markers of a test give; the nearest marker counts."""
+    import inspect
+
+    given: dict[str, Any] = {}
+    for marker in request.node.iter_markers("durable"):
+        given = {**marker.kwargs, **given}
+        if marker.args:
+            pytest.fail(f"@pytest.mark.durable takes arguments by name, not {marker.args!r}: seed=3.", pytrace=False)
+    known = list(inspect.signature(kind).parameters)[1:]
+    for name in given:
+        if name not in known:
+            pytest.fail(f"@pytest.mark.durable has no {name!r}. It has: {', '.join(known)}.", pytrace=False)
+    return given
+
+
+# --- failures ----------------------------------------------------------------------------------------
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

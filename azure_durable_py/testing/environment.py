@@ -110,6 +110,7 @@ class DurableTestEnvironment:
     async def _open(self) -> None:
         hub = self._make()
         await hub.__aenter__()
+        hub.ask = lambda work: self.thread.submit(work).done
         self._hub = hub
 
     async def _close(self) -> None:

@@ -6,8 +6,11 @@ test has failed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import datetime
+from typing import Any
 
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
@@ -23,6 +26,8 @@ MOST_INSTANCES = 10
 """Instances of a hub that are told of."""
 MOST_STEPS = 30
 """Steps of an orchestration that are told of."""
+PATIENCE_SECONDS = 5.0
+"""Real time that an engine has to tell of its instances."""
 _FIRST = (Status.Failed, Status.Suspended, Status.Running, Status.Pending, Status.Terminated)
 """Whom to tell of first, in this order; then of all others."""
 
@@ -50,10 +55,9 @@ class HubWatch:
 
     def text(self) -> str:
         """The instances of the hubs as trees; empty, if there are none."""
-        left = [at_once(lambda hub=hub, now=now: hub_text(hub, now)) for hub, now in self._left]
-        in_use = [hub.run_from_outside(hub_text(hub, None)) for hub in self._in_use if hub.run_from_outside is not None]
-        told = [text for text in [*left, *in_use] if text]
-        return "\n\n".join(told[-MOST_HUBS:])
+        told = [_told(lambda hub=hub, now=now: at_once(lambda: hub_text(hub, now))) for hub, now in self._left]
+        told += [_told(lambda ask=hub.ask, hub=hub: _asked(ask, hub)) for hub in self._in_use if hub.ask is not None]
+        return "\n\n".join([text for text in told if text][-MOST_HUBS:])
 
     def end(self) -> None:
         """Let go of them all."""
@@ -61,6 +65,25 @@ class HubWatch:
         left, self._left = self._left, []
         for hub, _ in left:
             at_once(hub.task_hub.close)
+
+
+def _told(read: Callable[[], str]) -> str:
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001 - a report that cannot be had must not take the place of the failure
+        return f"The instances cannot be told of: {type(error).__name__}: {error}"
+
+
+def _asked(ask: Callable[[Coroutine[Any, Any, str]], Future[str]], hub: VirtualHub) -> str:
+    """The text of a hub that another thread has run.
+
+    :raises TimeoutError: code of the app does not return.
+    """
+    answer = ask(hub_text(hub))
+    try:
+        return answer.result(PATIENCE_SECONDS)
+    except FutureTimeoutError:
+        raise TimeoutError(f"code of the app keeps the engine for more than {PATIENCE_SECONDS:g} s") from None
 
 
 async def hub_text(hub: VirtualHub, now: datetime | None = None) -> str:

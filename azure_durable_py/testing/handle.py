@@ -15,6 +15,7 @@ from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import Event
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.testing.loop_thread import VirtualThread
+from azure_durable_py.testing.trees import instance_tree
 from azure_durable_py.testing.turns import acts, looks, waits
 from azure_durable_py.testing.virtual_hub import VirtualHub
 
@@ -113,7 +114,7 @@ class InstanceHandle:
         """
         status = await self._hub.client.get_status(self._id, show_input=True)
         if not status:
-            raise InstanceNotFoundError(f"There is no instance {self._id!r} in this test environment.")
+            raise _missing(self._id)
         return status
 
     @looks
@@ -123,6 +124,17 @@ class InstanceHandle:
         :raises InstanceNotFoundError: there is none.
         """
         return await self._hub.client.get_history(self._id)
+
+    @looks
+    async def tree(self) -> str:
+        """What it and its sub-orchestrations did, and what they wait for: its history as a tree of lines, for people.
+
+        :raises InstanceNotFoundError: there is none.
+        """
+        tree = await instance_tree(self._hub.task_hub, self._id, self._hub.now)
+        if tree is None:
+            raise _missing(self._id)
+        return tree
 
     # --- steering ------------------------------------------------------------------------------------
 
@@ -182,6 +194,10 @@ class InstanceHandle:
         """
         started = await self._hub.client.restart(self._id, with_new_id)
         return InstanceHandle(self.thread, self._hub, started)
+
+
+def _missing(instance_id: str) -> InstanceNotFoundError:
+    return InstanceNotFoundError(f"There is no instance {instance_id!r} in this test environment.")
 
 
 def _failure(status: DurableOrchestrationStatus) -> OrchestrationFailedError:

@@ -265,6 +265,13 @@ class InstanceSyncHandle(SyncPart[InstanceHandle]):
         """
         return self._bridge.run(self._source.history())
 
+    def tree(self) -> str:
+        """What it and its sub-orchestrations did, and what they wait for: its history as a tree of lines, for people.
+
+        :raises InstanceNotFoundError: there is none.
+        """
+        return self._bridge.run(self._source.tree())
+
     def raise_event(self, name: str, data: Any = None) -> None:
         """Send it an external event.
 

@@ -9,6 +9,7 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -147,8 +148,8 @@ class VirtualHub:
         """Calls HTTP functions, timer functions and all others that are not durable."""
         self.workers: list[VirtualWorker] = []
         """Every worker that was started, in order."""
-        self.run_from_outside: Callable[[Coroutine[Any, Any, str]], str] | None = None
-        """Runs a coroutine on the event loop of the run while a test has the word; None: nobody has it meanwhile."""
+        self.ask: Callable[[Coroutine[Any, Any, str]], Future[str]] | None = None
+        """Runs a coroutine for another thread, where there is one that has the hub run; None: there is none."""
 
     def _ids(self, whose: str) -> Ids:
         return Ids(random.Random(f"{self._seed} {whose}"))  # noqa: S311 - repeatable, not secret

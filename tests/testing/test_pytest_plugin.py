@@ -1,11 +1,16 @@
-"""The pytest plugin: what it tells of the instances of a test that failed."""
+"""The pytest plugin: its fixtures, and what it tells of the instances of a test that failed."""
 
 from __future__ import annotations
+
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
 # What a run within this process imports first is gone after it: what there is to be only once is here before.
-from azure_durable_py.testing import failure_reports
+import azure_durable_py as df
+from azure_durable_py.testing import DurableTestEnvironment, failure_reports
 
 pytest_plugins = ["pytester"]
 
@@ -162,6 +167,22 @@ def test_trip(city):
     assert sorted(line.split()[2] for line in result.outlines if line.startswith("leg ")) == ["Oslo", "Rome"]
 
 
+async def test_an_engine_that_is_kept_busy_by_code_of_the_app_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(failure_reports, "PATIENCE_SECONDS", 0.01)
+    watch = failure_reports.HubWatch()
+    try:
+        async with DurableTestEnvironment(df.DFApp()) as env:
+            env.hub.ask = never
+            assert "cannot be told of: TimeoutError: code of the app keeps the engine" in watch.text()
+    finally:
+        watch.end()
+
+
+def never(work: Coroutine[Any, Any, str]) -> Future[str]:
+    work.close()
+    return Future()
+
+
 # --- runs that have nothing to do with it ------------------------------------------------------------
 
 
@@ -197,3 +218,140 @@ def test_a_plain_function_app_finds_the_package_as_its_host_would(pytester: pyte
         """
     )
     pytester.runpytest_subprocess("-p", "pytest_azure_durable", "-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+# --- fixtures ----------------------------------------------------------------------------------------
+
+ASYNC_TEST = """
+async def test_trip(durable_env):
+    handle = await durable_env.start("trip", "Rome")
+    assert await handle.result() == "a room in Rome"
+"""
+SYNC_TEST = """
+def test_trip(durable_sync_env):
+    assert durable_sync_env.start("trip", "Rome").result() == "a room in Rome"
+"""
+
+
+def test_a_test_gets_the_app_of_its_project_in_an_environment(project: pytest.Pytester):
+    ran(project, SYNC_TEST).assert_outcomes(passed=1)
+
+
+def test_an_async_test_does_as_well_in_either_mode_of_pytest_asyncio(project: pytest.Pytester):
+    ran(project, ASYNC_TEST, options=("-o", "asyncio_mode=auto")).assert_outcomes(passed=1)
+    ran(project, f"import pytest\n\n@pytest.mark.asyncio{ASYNC_TEST}").assert_outcomes(passed=1)
+
+
+def test_an_async_test_of_anyio_does_as_well(project: pytest.Pytester):
+    backend = "import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'"
+    ran(
+        project, f"{backend}\n\n@pytest.mark.anyio{ASYNC_TEST}", options=("-p", "no:asyncio", "-p", "anyio")
+    ).assert_outcomes(passed=1)
+
+
+def test_markers_give_the_environment_its_arguments_and_the_nearest_counts(project: pytest.Pytester):
+    test = """
+import pytest
+from datetime import datetime, timezone
+
+pytestmark = pytest.mark.durable(seed=1, epoch=datetime(2030, 1, 1, tzinfo=timezone.utc))
+ids = set()
+
+def test_module(durable_sync_env):
+    assert durable_sync_env.now.year == 2030
+    ids.add(durable_sync_env.start("leg").instance_id)
+
+@pytest.mark.durable(seed=2)
+def test_own(durable_sync_env):
+    assert durable_sync_env.now.year == 2030
+    ids.add(durable_sync_env.start("leg").instance_id)
+    assert len(ids) == 2
+"""
+    ran(project, test).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("marker", "told"),
+    [
+        ("sed=3", "@pytest.mark.durable has no 'sed'. It has: settings, seed, *"),
+        ("3", "*takes arguments by name, not (3,)*"),
+    ],
+)
+def test_a_marker_that_means_nothing_is_an_error(project: pytest.Pytester, marker: str, told: str):
+    result = ran(project, f"import pytest\n\n@pytest.mark.durable({marker}){SYNC_TEST}")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(told)
+
+
+def test_a_failed_test_shows_the_instances_of_its_environment_while_that_runs(project: pytest.Pytester):
+    test = """
+async def test_question(durable_env):
+    await durable_env.start("ask", "what?", instance_id="question")
+    assert False
+
+async def test_own():
+    from azure_durable_py.testing import DurableTestEnvironment
+    from function_app import app
+
+    async with DurableTestEnvironment(app) as env:
+        await env.start("ask", "why?", instance_id="another")
+        assert False
+"""
+    result = ran(project, test, options=("-o", "asyncio_mode=auto"))
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "ask Running  question  2026-01-01 00:00:00  since 0 s",
+            '├── input "what?"',
+            "└── … event Answer  since 0 s",
+            "*",
+            "ask Running  another  2026-01-01 00:00:00  since 0 s",
+            '├── input "why?"',
+            "└── … event Answer  since 0 s",
+        ]
+    )
+
+
+def test_a_fixture_of_the_project_gives_another_app(project: pytest.Pytester):
+    project.makeconftest(
+        """
+        import azure_durable_py as df
+        import pytest
+
+        @pytest.fixture
+        def durable_app():
+            app = df.DFApp()
+            app.orchestration_trigger(context_name="context")(trip)
+            return app
+
+        def trip(context):
+            return "a room in Rome"
+        """
+    )
+    ran(project, SYNC_TEST).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("name", ["shop.main:app", "shop.main"])
+def test_the_configuration_names_another_app(project: pytest.Pytester, name: str):
+    project.path.joinpath("function_app.py").rename(project.mkpydir("shop") / "main.py")
+    ran(project, SYNC_TEST, options=("-o", f"durable_app={name}")).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("shop", "*There is no module 'shop' in *"),
+        ("function_app:shop", "*Module 'function_app' has no 'shop': no app is named so. Name it in*"),
+        ("function_app:timedelta", "*Module 'function_app' has a type as 'timedelta'*"),
+        ("datetime", "*Module 'datetime' holds no apps, where one is to be. Name it in*"),
+    ],
+)
+def test_an_app_that_is_not_there_is_an_error_that_names_the_mend(project: pytest.Pytester, name: str, told: str):
+    result = ran(project, SYNC_TEST, options=("-o", f"durable_app={name}"))
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*RegistrationError: " + told.removeprefix("*")])
+
+
+def test_what_the_module_of_the_app_misses_is_told_as_it_is(project: pytest.Pytester):
+    project.makepyfile(function_app="import no_such_library")
+    ran(project, SYNC_TEST).stdout.fnmatch_lines(["*ModuleNotFoundError: No module named 'no_such_library'"])
