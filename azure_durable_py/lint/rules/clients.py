@@ -24,8 +24,8 @@ CLIENT = Rule(
         """\
 @bp.orchestration_trigger(context_name="context")
 async def parent(context: df.DurableOrchestrationContext):
-    client = df.DurableOrchestrationClient.from_app_settings()
-    await client.start_new("child")
+    async with df.DurableOrchestrationClient.from_app_settings() as client:
+        await client.start_new("child")
 """
     ),
     good=example(

@@ -17,7 +17,7 @@ NOT_A_TASK = Rule(
     code="DF202",
     name="not-a-task",
     why="An orchestrator can wait for tasks of its context only; for anything else it fails.",
-    mend="Several tasks: `context.task_all([...])`. A generator helper: `yield from`. A plain value needs neither word.",
+    mend="Several tasks: `context.task_all([...])`. A generator helper: `yield from`. A plain value: neither.",
     bad=example(
         """\
 @bp.orchestration_trigger(context_name="context")
