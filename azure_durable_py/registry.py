@@ -80,7 +80,7 @@ class Definitions(Generic[_Definition]):
     def overlaid(self) -> Definitions[_Definition]:
         """The same definitions, for some of which others may be put without a change to these."""
         made: Definitions[_Definition] = Definitions(self._kind)
-        made._by_name, made._built_in = ChainMap({}, self._by_name), self._built_in
+        made._by_name, made._built_in = ChainMap({}, self._by_name), dict(self._built_in)
         return made
 
     def put(self, definition: _Definition) -> None:

@@ -88,6 +88,8 @@ class Twins:
         together = re.sub(r"\(\n +", "(", re.sub(r"\n +\)", ")", signature))
         if "\n" not in together and len(together) <= WIDTH:
             signature = together
+        elif "\n" not in signature and len(signature) > WIDTH:
+            signature = re.sub(r"\((.*)\) ->", r"(\n        \1\n    ) ->", signature)
         return "\n".join([*lines, signature, f"        {docstring}", body, ""])
 
 
@@ -101,6 +103,7 @@ def wrapped(before: str, call: str, node: Function, after: str) -> str:
     """A statement with a call that passes all parameters on, broken as the formatter breaks it."""
     given = node.args
     arguments = [each.arg for each in (*given.posonlyargs, *given.args)][1:]
+    arguments += [f"*{given.vararg.arg}"] if given.vararg is not None else []
     arguments += [f"{each.arg}={each.arg}" for each in given.kwonlyargs]
     arguments += [f"**{given.kwarg.arg}"] if given.kwarg is not None else []
     inner = f"{call}({', '.join(arguments)})"

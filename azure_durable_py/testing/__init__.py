@@ -8,6 +8,7 @@ engine. `play` and `VirtualHub` are what environments stand on, for test harness
 from azure_durable_py.testing.behaviours import Execution
 from azure_durable_py.testing.calls import Call, CallList, calls_of, read_calls
 from azure_durable_py.testing.doubles import Doubles
+from azure_durable_py.testing.entity_handle import EntityHandle
 from azure_durable_py.testing.entity_play import PlayedOperation, SentSignal, StartedOrchestration, play_entity
 from azure_durable_py.testing.environment import DurableTestEnvironment
 from azure_durable_py.testing.generator_wrapper import orchestrator_generator_wrapper
@@ -16,7 +17,7 @@ from azure_durable_py.testing.pending import PendingCall
 from azure_durable_py.testing.running import play, run
 from azure_durable_py.testing.stand_ins import ActivityDouble, EntityDouble, OperationDouble, OrchestratorDouble
 from azure_durable_py.testing.subjects import StepError
-from azure_durable_py.testing.sync_environment import DurableTestSyncEnvironment, InstanceSyncHandle
+from azure_durable_py.testing.sync_environment import DurableTestSyncEnvironment, EntitySyncHandle, InstanceSyncHandle
 from azure_durable_py.testing.triggers import Output
 from azure_durable_py.testing.unit import OrchestratorPlayer
 from azure_durable_py.testing.virtual_hub import VirtualHub, VirtualWorker
@@ -30,6 +31,8 @@ __all__ = [
     "DurableTestEnvironment",
     "DurableTestSyncEnvironment",
     "EntityDouble",
+    "EntityHandle",
+    "EntitySyncHandle",
     "Execution",
     "InstanceHandle",
     "InstanceSyncHandle",

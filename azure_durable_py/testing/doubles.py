@@ -7,10 +7,10 @@ entities is there from the beginning, since they stay in memory between their op
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Generator, Sized
+from collections.abc import Callable, Collection, Sized
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Concatenate, Literal, NamedTuple, NoReturn, TypeVar, overload
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from azure_durable_py.errors import FunctionNotFoundError
 from azure_durable_py.observer import UNOBSERVED, ActivityRun, Observation, Observer, OperationRun, TurnTaken
@@ -23,13 +23,11 @@ from azure_durable_py.registry import (
     is_built_in,
 )
 from azure_durable_py.runtime.entities.classes import EntityClass
-from azure_durable_py.runtime.names import FunctionReference
+from azure_durable_py.runtime.names import Kind
 from azure_durable_py.testing.doubling import Attempts, Orchestrations, Run, around_operations, doubled_activity
+from azure_durable_py.testing.giving_doubles import FindsDoubles, GivesDoubles
 from azure_durable_py.testing.stand_ins import ActivityDouble, EntityDouble, OrchestratorDouble
 
-I = TypeVar("I")  # noqa: E741 - the input
-T = TypeVar("T")
-_Kind = Literal["activity", "orchestrator", "entity"]
 _Declared = Definitions[ActivityDefinition] | Definitions[OrchestratorDefinition] | Definitions[EntityDefinition]
 
 
@@ -40,7 +38,7 @@ class _App(NamedTuple):
     run: Registry
 
 
-class Doubles:
+class Doubles(GivesDoubles):
     """The doubles of one run. `observer` must observe the hub of the run.
 
     :param now: the time of the run.
@@ -71,54 +69,26 @@ class Doubles:
 
     # --- what tests ask for --------------------------------------------------------------------------
 
-    @overload
-    def activity(
-        self, activity: FunctionReference[Concatenate[I, ...], Coroutine[Any, Any, T]], *, create: Literal[False] = ...
-    ) -> ActivityDouble[I, T]: ...
-    @overload
-    def activity(
-        self, activity: FunctionReference[Concatenate[I, ...], T], *, create: Literal[False] = ...
-    ) -> ActivityDouble[I, T]: ...
-    @overload
-    def activity(self, activity: str, *, create: bool = False) -> ActivityDouble[Any, Any]: ...
-    def activity(self, activity: str | Callable[..., Any], *, create: bool = False) -> ActivityDouble[Any, Any]:
-        """The double of an activity.
+    @property
+    def _finder(self) -> FindsDoubles:
+        return self
 
-        :param activity: its name, or the decorated function.
-        :param create: for one that the app is still to get. Without a behaviour it is not found.
-        :raises FunctionNotFoundError: the app has no such activity.
-        :raises ValueError: it is to be created, and the app has it.
-        """
-        name = self._name(activity, "activity", self._activities, create=create)
+    def find_double(
+        self, kind: Literal["activity", "orchestrator"], given: str | Callable[..., Any], *, create: bool
+    ) -> Any:
+        """The double of an activity or orchestrator."""
+        return (self._activity if kind == "activity" else self._orchestrator)(given, create=create)
+
+    def _activity(self, given: str | Callable[..., Any], *, create: bool) -> ActivityDouble[Any, Any]:
+        name = self._name(given, "activity", self._activities, create=create)
         if name.lower() not in self._activities:
             double = self._activities[name.lower()] = ActivityDouble(name)
             for app in self._apps:
                 self._put_activity(app, double)
         return self._activities[name.lower()]
 
-    @overload
-    def orchestrator(
-        self, orchestrator: FunctionReference[..., Coroutine[Any, Any, T]], *, create: Literal[False] = ...
-    ) -> OrchestratorDouble[Any, T]: ...
-    @overload
-    def orchestrator(
-        self, orchestrator: FunctionReference[..., Generator[Any, Any, T]], *, create: Literal[False] = ...
-    ) -> OrchestratorDouble[Any, T]: ...
-    @overload
-    def orchestrator(
-        self, orchestrator: str | FunctionReference[..., Any], *, create: bool = False
-    ) -> OrchestratorDouble[Any, Any]: ...
-    def orchestrator(
-        self, orchestrator: str | Callable[..., Any], *, create: bool = False
-    ) -> OrchestratorDouble[Any, Any]:
-        """The double of an orchestrator, however it is started. An orchestration that has begun does not change.
-
-        :param orchestrator: its name, or the decorated function.
-        :param create: for one that the app is still to get. Without a behaviour it is not found.
-        :raises FunctionNotFoundError: the app has no such orchestrator.
-        :raises ValueError: it is to be created, and the app has it.
-        """
-        name = self._name(orchestrator, "orchestrator", self._orchestrators, create=create)
+    def _orchestrator(self, given: str | Callable[..., Any], *, create: bool) -> OrchestratorDouble[Any, Any]:
+        name = self._name(given, "orchestrator", self._orchestrators, create=create)
         if name.lower() not in self._orchestrators:
             double = self._orchestrators[name.lower()] = OrchestratorDouble(name)
             for app in self._apps:
@@ -143,7 +113,7 @@ class Doubles:
                 self._put_entity(app, name)
         return self._entities[name, key]
 
-    def _name(self, given: str | Callable[..., Any], kind: _Kind, known: Collection[str], *, create: bool) -> str:
+    def _name(self, given: str | Callable[..., Any], kind: Kind, known: Collection[str], *, create: bool) -> str:
         """The name of a function that may have a double; `known` are those that have one."""
         name = given if isinstance(given, str) else getattr(given, "durable_name", None)
         if not isinstance(name, str) or getattr(given, "durable_kind", kind) != kind:
@@ -159,7 +129,7 @@ class Doubles:
             self._refuse(name, kind)
         return name
 
-    def _refuse(self, name: str, kind: _Kind) -> NoReturn:
+    def _refuse(self, name: str, kind: Kind) -> NoReturn:
         for definitions in self._declared(kind):
             try:
                 definitions.get(name)
@@ -167,7 +137,7 @@ class Doubles:
                 raise FunctionNotFoundError(f"{error} If it is still to be written, say so: create=True.") from None
         raise FunctionNotFoundError(f"There is no app yet that could have {kind} {name!r}.")
 
-    def _declared(self, kind: _Kind) -> list[_Declared]:
+    def _declared(self, kind: Kind) -> list[_Declared]:
         """What the apps declare of a kind, without doubles."""
         every = [app.own for app in self._apps]
         match kind:

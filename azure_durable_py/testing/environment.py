@@ -16,6 +16,8 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.testing.apps import App
 from azure_durable_py.testing.asked import Params
 from azure_durable_py.testing.bridged_client import BridgedClient
+from azure_durable_py.testing.entity_handle import CALLER, EntityHandle
+from azure_durable_py.testing.giving_doubles import FindsDoubles, GivesDoubles
 from azure_durable_py.testing.handle import InstanceHandle
 from azure_durable_py.testing.loop_thread import VirtualThread
 from azure_durable_py.testing.ordinary import FunctionOfApp
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class DurableTestEnvironment:
+class DurableTestEnvironment(GivesDoubles):
     """An app that runs in memory with the real engine, at virtual time. An async context manager.
 
     The engine runs in a thread of its own, and only while a call is awaited. Each call lets happen all that can happen
@@ -109,6 +111,7 @@ class DurableTestEnvironment:
 
     async def _open(self) -> None:
         hub = self._make()
+        hub.registry.orchestrators.add_built_in(CALLER)
         await hub.__aenter__()
         hub.ask = lambda work: self.thread.submit(work).done
         self._hub = hub
@@ -239,6 +242,23 @@ class DurableTestEnvironment:
         :raises SettingsError: a schedule refers to an app setting that is missing.
         """
         self.hub.triggers.run_timers()
+
+    # --- functions -----------------------------------------------------------------------------------
+
+    @property
+    def _finder(self) -> FindsDoubles:
+        return self.hub.doubles
+
+    def entity(self, entity: str | Callable[..., Any], key: str | None = None, *, create: bool = False) -> EntityHandle:
+        """An entity, or all entities of a name: its operations, its state, and what its operations are to do instead.
+
+        :param entity: its name, or the decorated function or class.
+        :param key: the key of the entity; None: all of them.
+        :param create: for one that the app is still to get. Without a behaviour it is not found.
+        :raises FunctionNotFoundError: the app has no such entity; the message lists a near name.
+        :raises ValueError: it is to be created, and the app has it.
+        """
+        return EntityHandle(self.thread, self.hub, self.hub.doubles.entity(entity, key, create=create))
 
     # --- time ----------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from azure_durable_py.errors import InstanceNotFoundError, OrchestrationFailedEr
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import Event
 from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.testing.calls import CallList, read_calls
 from azure_durable_py.testing.loop_thread import VirtualThread
 from azure_durable_py.testing.trees import instance_tree
 from azure_durable_py.testing.turns import acts, looks, waits
@@ -135,6 +136,16 @@ class InstanceHandle:
         if tree is None:
             raise _missing(self._id)
         return tree
+
+    @looks
+    async def calls(self, *wanted: str | Callable[..., Any]) -> CallList:
+        """What it has called in its current generation, in order, and what it waits for.
+
+        :param wanted: only calls of these: names, or functions with a durable decorator.
+        :raises InstanceNotFoundError: there is none.
+        """
+        calls = await read_calls(self._hub.client, self._id)
+        return calls.of(*wanted) if wanted else calls
 
     # --- steering ------------------------------------------------------------------------------------
 

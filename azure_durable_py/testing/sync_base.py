@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient, ScheduleSyncClient
 from azure_durable_py.testing.environment import DurableTestEnvironment
+from azure_durable_py.testing.giving_doubles import FindsDoubles, GivesDoubles
 from azure_durable_py.testing.loop_thread import VirtualBridge
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _Source = TypeVar("_Source")
 
 
-class SyncEnvironmentBase:
+class SyncEnvironmentBase(GivesDoubles):
     """A test environment whose calls wait.
 
     :param source: does what is asked for.
@@ -32,6 +33,10 @@ class SyncEnvironmentBase:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._source.exit_and_wait()
+
+    @property
+    def _finder(self) -> FindsDoubles:
+        return self._source.hub.doubles
 
     @property
     def _bridge(self) -> VirtualBridge:

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any, overload
 
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.history.events import Event
+from azure_durable_py.ids import EntityId
 from azure_durable_py.settings import Settings
 from azure_durable_py.testing.apps import App
 from azure_durable_py.testing.asked import Params
+from azure_durable_py.testing.behaviours import Execution
+from azure_durable_py.testing.calls import CallList
+from azure_durable_py.testing.entity_handle import EntityHandle, T
 from azure_durable_py.testing.environment import DurableTestEnvironment
-from azure_durable_py.testing.handle import InstanceHandle, T
+from azure_durable_py.testing.handle import InstanceHandle
 from azure_durable_py.testing.ordinary import FunctionOfApp
 from azure_durable_py.testing.scripted_http import AnswerHttp
+from azure_durable_py.testing.stand_ins import OperationDouble
 from azure_durable_py.testing.sync_base import SyncEnvironmentBase, SyncPart
 from azure_durable_py.testing.triggers import Output
 from azure_durable_py.testing.virtual_hub import EPOCH
@@ -151,6 +156,20 @@ class DurableTestSyncEnvironment(SyncEnvironmentBase):
         """
         self._bridge.run(self._source.run_timers())
 
+    def entity(
+        self, entity: str | Callable[..., Any], key: str | None = None, *, create: bool = False
+    ) -> EntitySyncHandle:
+        """An entity, or all entities of a name: its operations, its state, and what its operations are to do instead.
+
+        :param entity: its name, or the decorated function or class.
+        :param key: the key of the entity; None: all of them.
+        :param create: for one that the app is still to get. Without a behaviour it is not found.
+        :raises FunctionNotFoundError: the app has no such entity; the message lists a near name.
+        :raises ValueError: it is to be created, and the app has it.
+        """
+        made = self._source.entity(entity, key, create=create)
+        return EntitySyncHandle(made, self._bridge)
+
     @property
     def now(self) -> datetime:
         """The UTC time. It stands still between calls."""
@@ -272,6 +291,14 @@ class InstanceSyncHandle(SyncPart[InstanceHandle]):
         """
         return self._bridge.run(self._source.tree())
 
+    def calls(self, *wanted: str | Callable[..., Any]) -> CallList:
+        """What it has called in its current generation, in order, and what it waits for.
+
+        :param wanted: only calls of these: names, or functions with a durable decorator.
+        :raises InstanceNotFoundError: there is none.
+        """
+        return self._bridge.run(self._source.calls(*wanted))
+
     def raise_event(self, name: str, data: Any = None) -> None:
         """Send it an external event.
 
@@ -322,3 +349,84 @@ class InstanceSyncHandle(SyncPart[InstanceHandle]):
         """
         made = self._bridge.run(self._source.restart(with_new_id=with_new_id))
         return InstanceSyncHandle(made, self._bridge)
+
+
+class EntitySyncHandle(SyncPart[EntityHandle]):
+    """`EntityHandle` for tests without `await`, as the sync environment gives it."""
+
+    @property
+    def entity_id(self) -> EntityId:
+        """Its id.
+
+        :raises ValueError: it stands for all entities of its name.
+        """
+        return self._source.entity_id
+
+    def operation(self, operation: str | Callable[..., Any]) -> OperationDouble[Any, Any]:
+        """The double of an operation: says what it is to do, and tells what it was called with.
+
+        :param operation: its name, or the method of the class.
+        :raises FunctionNotFoundError: the class of the entity has no such operation; the message lists a near one.
+        """
+        return self._source.operation(operation)
+
+    @property
+    def received(self) -> list[Execution[Any]]:
+        """Each operation since it was first asked for, in the order in which they began."""
+        return self._source.received
+
+    def signal(self, operation: str, input: Any = None, *, signal_time: datetime | None = None) -> None:
+        """Have it perform an operation, now or later. Now, it has been performed when this returns.
+
+        :param signal_time: when (default: now); naive means UTC.
+        :raises ValueError: this handle stands for all entities of a name.
+        :raises SerializationError: the input cannot be turned into JSON.
+        """
+        self._bridge.run(self._source.signal(operation, input, signal_time=signal_time))
+
+    @overload
+    def call(self, operation: str, input: Any = None, *, timeout: timedelta | float | None = None) -> Any: ...
+    @overload
+    def call(
+        self,
+        operation: str,
+        input: Any = None,
+        *,
+        timeout: timedelta | float | None = None,
+        expected_type: type[T],
+    ) -> T: ...
+    def call(
+        self, operation: str, input: Any = None, *, timeout: timedelta | float | None = None, expected_type: Any = None
+    ) -> Any:
+        """Have it perform an operation, and return its result, as an orchestration would get it.
+
+        :param timeout: how long to wait at most, in seconds or as a timedelta.
+        :param expected_type: the type to build; by default plain JSON values.
+        :raises TaskFailedError: the operation failed.
+        :raises ValueError: this handle stands for all entities of a name.
+        :raises SerializationError: the input cannot be turned into JSON, or the result is not of that type.
+        :raises TimeoutError: it has not been performed in time.
+        """
+        source: Any = self._source
+        return self._bridge.run(source.call(operation, input, timeout=timeout, expected_type=expected_type))
+
+    def exists(self) -> bool:
+        """Whether it has a state.
+
+        :raises ValueError: this handle stands for all entities of a name.
+        """
+        return self._bridge.run(self._source.exists())
+
+    @overload
+    def state(self) -> Any: ...
+    @overload
+    def state(self, expected_type: type[T]) -> T | None: ...
+    def state(self, expected_type: Any = None) -> Any:
+        """Its state; None: it has none.
+
+        :param expected_type: the type to build; by default plain JSON values.
+        :raises ValueError: this handle stands for all entities of a name.
+        :raises SerializationError: the state is not of that type.
+        """
+        source: Any = self._source
+        return self._bridge.run(source.state(expected_type))

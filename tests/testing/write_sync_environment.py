@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "azure_durable_py"
 ROOM = PACKAGE / "testing"
 TARGET = ROOM / "sync_environment.py"
 ASYNC, SYNC = "DurableTestEnvironment", "DurableTestSyncEnvironment"
-PARTS = {"InstanceHandle": ("InstanceSyncHandle", "handle")}
+PARTS = {"InstanceHandle": ("InstanceSyncHandle", "handle"), "EntityHandle": ("EntitySyncHandle", "entity_handle")}
 """What the environment gives that has calls of its own: what it is in the sync one, and the module that has it."""
 SYNC_OF = {name: sync for name, (sync, _) in PARTS.items()}
 LEFT_OUT = frozenset({"thread", "hub", "client", "schedules", "enter_and_wait", "exit_and_wait"})
