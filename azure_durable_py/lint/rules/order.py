@@ -86,18 +86,20 @@ def _ordered_by_set(function: LintedFunction, node: ast.AST) -> ast.expr | None:
         case ast.For(iter=source, body=body) if is_unordered(function, source):
             return source if any(_decides(function, part) for part in body) else None
         case ast.ListComp(generators=[first, *_]) | ast.GeneratorExp(generators=[first, *_]):
-            return first.iter if is_unordered(function, first.iter) and not _is_free(function, node) else None
+            if not is_unordered(function, first.iter):
+                return None
+            return first.iter if _decides(function, node) or not _is_put_in_order(function, node) else None
         case ast.DictComp(generators=[first, *_]) if is_unordered(function, first.iter):
             return first.iter if _decides(function, node) else None
         case ast.Starred(value=value) if is_unordered(function, value):
-            return None if _is_free(function, node) else value
+            return None if _is_put_in_order(function, node) else value
         case ast.Call(func=ast.Attribute(value=owner, attr="pop"), args=[]) if is_unordered(function, owner):
             return owner
         case ast.Call(func=ast.Attribute(attr="join"), args=[source]) if is_unordered(function, source):
             return source
         case ast.Call(func=called, args=args) if function.name_of(called) in _KEEP_ORDER:
             source = next((arg for arg in args if is_unordered(function, arg)), None)
-            return None if source is None or _is_free(function, node) or _is_sorted(function, node) else source
+            return None if source is None or _is_put_in_order(function, node) else source
         case _:
             return None
 
@@ -128,16 +130,13 @@ def _is_input(function: LintedFunction, node: ast.AST) -> bool:
     return isinstance(parent, ast.Call) and any(payload is node for payload in payloads_of(function, parent))
 
 
-def _is_sorted(function: LintedFunction, node: ast.AST) -> bool:
-    """Whether it is a list that is given a name and sorted by that."""
-    match function.module.scopes.parent(node):
-        case ast.Assign(targets=[ast.Name(id=name)]):
-            return any(
-                isinstance(part, ast.Attribute)
-                and part.attr == "sort"
-                and isinstance(part.value, ast.Name)
-                and part.value.id == name
-                for part in function.walk()
-            )
-        case _:
-            return False
+def _is_put_in_order(function: LintedFunction, node: ast.AST) -> bool:
+    """Whether the order does not matter, or the function sorts: what it sorts need not be this, but seldom is not."""
+    return _is_free(function, node) or any(
+        isinstance(part, ast.Call)
+        and (
+            function.name_of(part.func) == "builtins.sorted"
+            or (isinstance(part.func, ast.Attribute) and part.func.attr == "sort")
+        )
+        for part in function.walk()
+    )

@@ -119,14 +119,19 @@ class _Everything(Names):
 
 
 def _touches(function: LintedFunction, node: ast.Name | ast.Attribute, name: str) -> bool:
-    last = name.rpartition(".")[2]
-    if name in THREADS or name in _SLEEPS:
+    call = call_of(function, node)
+    if name in THREADS or name in _SLEEPS or (call is not None and _is_in_memory(function, call)):
         return False
     if name in FILES:
         return True
-    if call_of(function, node) is None or _NO_INPUT_OUTPUT.search(last):
+    if call is None or _NO_INPUT_OUTPUT.search(name.rpartition(".")[2]):
         return False
     return name in SERVICES or name in BLOCKING or _CLIENT.match(name) is not None
+
+
+def _is_in_memory(function: LintedFunction, call: ast.Call) -> bool:
+    """Whether what is read is a text or bytes, which only look like a file."""
+    return bool(call.args) and function.name_of(call.args[0]) in ("io.StringIO()", "io.BytesIO()")
 
 
 def _paths(function: LintedFunction) -> Iterator[LintFinding]:

@@ -30,6 +30,21 @@ async def count(context):
     return [len(names), lengths, max(known), sorted(list(names))]
 
 
+# good: lists that are sorted in the end
+def days(blobs):
+    found = {blob.split("/")[0] for blob in blobs}
+    long = [day for day in found if len(day) > 3]
+    parts = [{"day": day} for day in long]
+    parts.sort(key=lambda part: part["day"])
+    return parts
+
+
+@bp.orchestration_trigger(context_name="context")
+async def backfill(context):
+    for part in days(context.get_input()):
+        await context.call_activity("fill", part)
+
+
 # good: sets of numbers, and of tasks
 import asyncio
 

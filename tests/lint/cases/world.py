@@ -78,11 +78,14 @@ async def work(context):
 
 
 # good: only text
+import io
 import json
 import os.path
+import zipfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlencode
 
+import pandas as pd
 import requests
 from azure.storage.blob import BlobType
 from sqlalchemy.exc import OperationalError
@@ -90,13 +93,15 @@ from sqlalchemy.exc import OperationalError
 
 @bp.orchestration_trigger(context_name="context")
 async def texts(context):
+    rows = pd.read_json(io.StringIO(context.get_input())).to_dict()
+    names = zipfile.ZipFile(io.BytesIO(b"...")).namelist()
     path = Path("in") / PurePosixPath(context.get_input()).name
     address = "https://example.com/?" + urlencode({"q": quote(path.suffix)})
     try:
         await context.call_activity("fetch", [json.dumps(address), os.path.join("a", "b"), BlobType.BLOCKBLOB])
     except (requests.HTTPError, OperationalError):
         return None
-    return path.with_suffix(".txt").as_posix()
+    return [path.with_suffix(".txt").as_posix(), rows, names]
 
 
 # good: methods that are called like those of files
