@@ -15,7 +15,7 @@ import pytest
 
 import azure_durable_py
 import azure_durable_py.testing
-from azure_durable_py import telemetry
+from azure_durable_py import lint, telemetry
 from azure_durable_py.cli.commands import cli
 
 ROOT = Path(__file__).parent.parent
@@ -50,7 +50,7 @@ def test_every_public_name_is_in_the_reference():
     described = re.findall(
         r"^\.\. auto(?:class|exception|function):: (\w+)$", TEXTS[DOCS / "reference.md"], re.MULTILINE
     )
-    public = [name for room in (azure_durable_py, azure_durable_py.testing, telemetry) for name in room.__all__]
+    public = [name for room in (azure_durable_py, azure_durable_py.testing, lint, telemetry) for name in room.__all__]
     assert sorted(described) == sorted(public)
 
 

@@ -16,7 +16,7 @@ from azure_durable_py.cli.exits import CommandError, ExitCode
 from azure_durable_py.cli.output import Output
 from azure_durable_py.escaping import escaped
 from azure_durable_py.lint import LintFinding, LintSettings, Rule, lint_paths
-from azure_durable_py.lint.reports import github_line, json_report, sarif_report, shown_path
+from azure_durable_py.lint.reports import github_line, json_report, sarif_report, shown_path, text_line
 from azure_durable_py.lint.rules import RULES
 from azure_durable_py.lint.settings import settings_for, unknown_codes
 
@@ -136,14 +136,14 @@ def _tell(out: Output, findings: Sequence[LintFinding], base: Path) -> None:
 
 
 def _tell_one(out: Output, found: LintFinding, base: Path) -> None:
-    path, place = escaped(shown_path(found.path, base)), f":{found.line}:{found.column}:"
     if not out.on_terminal:
-        out.line(f"{path}{place} {found.code} {found.text}")
+        out.line(text_line(found, base))
         return
     from rich.text import Text
 
-    code, text = (f" {found.code} ", "bold red"), escaped(found.text)
-    out.console.print(Text.assemble((path, "bold"), (place, "cyan"), code, text), soft_wrap=True)
+    path, place = (escaped(shown_path(found.path, base)), "bold"), (f":{found.line}:{found.column}:", "cyan")
+    code = (f" {found.code} ", "bold red")
+    out.console.print(Text.assemble(path, place, code, escaped(found.text)), soft_wrap=True)
 
 
 def _count(out: Output, findings: Iterable[LintFinding]) -> None:

@@ -13,8 +13,8 @@ from azure_durable_py.lint.files import absolute, python_files
 from azure_durable_py.lint.findings import LintFinding
 from azure_durable_py.lint.noqa import Excuses
 from azure_durable_py.lint.project import Project
-from azure_durable_py.lint.rules import RULE_MODULES
-from azure_durable_py.lint.settings import LintSettings
+from azure_durable_py.lint.rules import RULE_MODULES, RULES
+from azure_durable_py.lint.settings import LintSettings, settings_for
 from azure_durable_py.lint.source import Source, parse_source, read_source
 
 _DEFAULTS = LintSettings()
@@ -32,6 +32,16 @@ def lint_paths(paths: Iterable[Path | str], settings: LintSettings = _DEFAULTS) 
     given = [absolute(path) for path in paths]
     read = [read_source(file) for file in python_files(given)]
     return _linted(read, [path for path in given if path.is_dir()], settings)
+
+
+def lint_app(directory: Path | str) -> list[LintFinding]:
+    """What the rules find in the directory of an app, by the settings of the pyproject.toml in or above it.
+
+    :raises FileNotFoundError: there is no such directory.
+    :raises SettingsError: the file is no TOML, or a setting cannot be used.
+    """
+    place = absolute(directory)
+    return lint_paths([place], settings_for(place, [rule.code for rule in RULES]))
 
 
 def lint_source(

@@ -1,6 +1,6 @@
-"""Findings in the forms that other programs read: JSON, SARIF 2.1.0, and annotations of GitHub.
+"""Findings in the forms that programs and people read: lines, JSON, SARIF 2.1.0, and annotations of GitHub.
 
-Owns these three. Paths are relative to the directory that a report is made for, where they are below it.
+Owns these four. Paths are relative to the directory that a report is made for, where they are below it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ _PACKAGE = "azure-durable-py"
 def shown_path(path: Path, base: Path) -> str:
     """A path as people and programs get it: relative where it is below the base, with slashes."""
     return (path.relative_to(base) if path.is_relative_to(base) else path).as_posix()
+
+
+def text_line(found: LintFinding, base: Path) -> str:
+    """A finding as compilers tell theirs: `path:line:column: code message`."""
+    return f"{shown_path(found.path, base)}:{found.line}:{found.column}: {found.code} {found.text}"
 
 
 def json_report(findings: Iterable[LintFinding], base: Path) -> dict[str, Any]:

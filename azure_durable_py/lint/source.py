@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import io
+import sys
 import tokenize
 import warnings
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from azure_durable_py.lint.findings import LintFinding, Rule
 
 MAX_BYTES = 4 * 1024 * 1024
 """Files beyond this size are not code that somebody writes."""
+
+_PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 
 UNREADABLE = Rule(
     code="DF000",
@@ -61,9 +64,9 @@ def parse_source(text: str, path: Path) -> Source | LintFinding:
             warnings.simplefilter("ignore")
             return Source(path, text, ast.parse(text, filename=str(path)))
     except SyntaxError as error:
-        return unreadable(path, f"Python cannot parse this: {error.msg}", error.lineno or 1, error.offset or 1)
+        return unreadable(path, f"{_PYTHON} cannot parse this: {error.msg}", error.lineno or 1, error.offset or 1)
     except (ValueError, RecursionError, MemoryError) as error:
-        return unreadable(path, f"Python cannot parse this: {error or 'it is nested too deeply'}")
+        return unreadable(path, f"{_PYTHON} cannot parse this: {error or 'it is nested too deeply'}")
 
 
 def unreadable(path: Path, message: str, line: int = 1, column: int = 1) -> LintFinding:

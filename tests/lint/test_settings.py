@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from azure_durable_py.errors import SettingsError
-from azure_durable_py.lint import lint_paths
+from azure_durable_py.lint import lint_app, lint_paths
 from azure_durable_py.lint.rules import RULES
 from azure_durable_py.lint.settings import LintSettings, settings_for
 from tests.lint.writing import HEAD, shown, write
@@ -77,3 +77,10 @@ def test_a_setting_that_cannot_be_used_is_refused(text: str, said: str, tmp_path
 def test_a_pyproject_without_the_table_changes_nothing(tmp_path: Path):
     write(tmp_path, {"pyproject.toml": '[project]\nname = "azure-durable-shop"\n'})
     assert settings_for(tmp_path, CODES) == LintSettings(tmp_path)
+
+
+def test_an_app_is_linted_by_the_settings_of_its_directory(tmp_path: Path):
+    write(tmp_path, {"app/function_app.py": APP})
+    assert [found.code for found in lint_app(tmp_path / "app")] == ["DF001"]
+    write(tmp_path, {"pyproject.toml": '[tool.azure-durable.lint]\nignore = ["DF001"]\n'})
+    assert lint_app(tmp_path / "app") == []
