@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 
 _KIT = "azure_durable_py.testing.virtual_hub"
 _MARKER = "durable(**options): arguments of DurableTestEnvironment for the fixtures durable_env and durable_sync_env."
+_EVERY_TURN = "every-turn"
 _watch_key: pytest.StashKey[HubWatch] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
+    group = parser.getgroup("azure_durable", "durable functions")
+    group.addoption(
+        "--durable-replay",
+        choices=("when-needed", _EVERY_TURN),
+        help="every-turn: in every test environment, run each turn of an orchestrator again from its history at once.",
+    )
+    parser.addini("durable_replay", "The same as --durable-replay.", default="when-needed")
     parser.addini(
         "durable_app",
         "The app of the fixture durable_app: a module, or module:attribute; imported from the root directory.",
@@ -32,8 +40,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
+    """Say what holds for the whole run."""
     config.addinivalue_line("markers", _MARKER)
+    wanted = config.getoption("--durable-replay") or config.getini("durable_replay")
+    if wanted not in ("when-needed", _EVERY_TURN):
+        raise pytest.UsageError(f"durable_replay is {wanted!r}; it is to be when-needed or every-turn.")
+    if wanted == _EVERY_TURN:
+        from azure_durable_py.testing.run_wide import every_turn
+
+        config.add_cleanup(every_turn())
 
 
 # --- fixtures ----------------------------------------------------------------------------------------

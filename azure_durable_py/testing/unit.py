@@ -10,6 +10,7 @@ import copy
 import weakref
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from azure_durable_py.errors import OrchestrationFailedError
@@ -27,6 +28,7 @@ from azure_durable_py.ids import check_instance_id
 from azure_durable_py.inspection.branch import Branch
 from azure_durable_py.inspection.joining import join
 from azure_durable_py.inspection.timeline import Step, StepKind, StepOutcome, Timeline
+from azure_durable_py.runtime.cold import Replay, verified
 from azure_durable_py.runtime.orchestration import Orchestration, Turn
 from azure_durable_py.serialization.annotations import naming
 from azure_durable_py.serialization.converter import JsonDataConverter
@@ -36,6 +38,7 @@ from azure_durable_py.testing.answers import completed, failed, responded
 from azure_durable_py.testing.apps import App
 from azure_durable_py.testing.calls import CallList, calls_of
 from azure_durable_py.testing.pending import PendingCall, pending_decision
+from azure_durable_py.testing.run_wide import replay_of
 from azure_durable_py.testing.subjects import StepError, orchestrator_of
 from azure_durable_py.testing.trees import branch_tree
 from azure_durable_py.testing.virtual_hub import EPOCH
@@ -63,6 +66,8 @@ class OrchestratorPlayer:
     :param version: the version that the instance carries.
     :param epoch: the UTC time at which it begins.
     :param settings: as from host.json.
+    :param replay: `"every-turn"`: after each step the function is run again from the beginning, as where a worker
+        died; if it then does something else, it fails with `NonDeterminismError`.
     :raises StepError: a name without an app, or a function that is no orchestrator.
     :raises FunctionNotFoundError: the app has no such orchestrator.
     :raises SerializationError: `input` is not JSON.
@@ -78,6 +83,7 @@ class OrchestratorPlayer:
         version: str | None = None,
         epoch: datetime = EPOCH,
         settings: Settings | None = None,
+        replay: Replay = "when-needed",
     ) -> None:
         self._registry, definition = orchestrator_of(orchestrator, app)
         self._name = definition.name
@@ -87,12 +93,14 @@ class OrchestratorPlayer:
         self._now = utc(epoch)
         self._version = version
         self._generation = 0
+        self._replay = replay_of(replay)
         text = None if input is None else self._text(input, f"the input of orchestrator {self._name!r}")
         self._begin([ExecutionStarted(self._now, self._name, text, version)])
 
     def _begin(self, events: Sequence[Event]) -> None:
         self._history: list[Event] = []
-        self._live = Orchestration(
+        load = partial(
+            Orchestration,
             self._instance_id,
             f"{self._instance_id}-execution",
             self._registry,
@@ -100,6 +108,12 @@ class OrchestratorPlayer:
             self._converter,
             generation=self._generation,
         )
+        history = self._history
+
+        def verify(events: Sequence[Event], custom_status: str | None) -> BaseException | None:
+            return verified(partial(load, exact_from=len(history)), [*history, *events], custom_status)
+
+        self._live = load(verify=verify if self._replay == "every-turn" else None)
         # A generator that is left to the garbage collector would run its `finally` blocks as live code.
         weakref.finalize(self, self._live.close)
         self._turn: Turn = self._advance(events)

@@ -28,6 +28,7 @@ from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.testing import watchers
 from azure_durable_py.testing.apps import App, registry_of, whole_app
 from azure_durable_py.testing.doubles import Doubles
+from azure_durable_py.testing.run_wide import replay_of
 from azure_durable_py.testing.scripted_http import AnswerHttp, ScriptedTransport
 from azure_durable_py.testing.store import VirtualClient, VirtualStore
 from azure_durable_py.testing.triggers import Triggers
@@ -130,7 +131,7 @@ class VirtualHub:
     ) -> None:
         self._http = http
         self._seed = seed
-        self._replay: Replay = replay
+        self._replay = replay_of(replay)
         self._begin_with = workers
         self._app = whole_app(app)
         self._left = AsyncExitStack()

@@ -1,4 +1,4 @@
-"""The pytest plugin: its fixtures, and what it tells of the instances of a test that failed."""
+"""The pytest plugin: its fixtures and options, and what it tells of the instances of a test that failed."""
 
 from __future__ import annotations
 
@@ -355,3 +355,57 @@ def test_an_app_that_is_not_there_is_an_error_that_names_the_mend(project: pytes
 def test_what_the_module_of_the_app_misses_is_told_as_it_is(project: pytest.Pytester):
     project.makepyfile(function_app="import no_such_library")
     ran(project, SYNC_TEST).stdout.fnmatch_lines(["*ModuleNotFoundError: No module named 'no_such_library'"])
+
+
+# --- options -----------------------------------------------------------------------------------------
+
+CARELESS = """
+from datetime import timedelta
+from itertools import count
+import pytest
+import azure_durable_py as df
+from azure_durable_py.testing import DurableTestSyncEnvironment, OrchestratorPlayer, run
+
+runs = count()
+app = df.DFApp()
+
+@pytest.fixture
+def durable_app():
+    return app
+
+@app.orchestration_trigger(context_name="context")
+def careless(context):
+    yield context.create_timer(timedelta(days=next(runs)))
+    return "done"
+
+def test_run():
+    assert run(app, "careless").output == "done"
+
+def test_environment():
+    with DurableTestSyncEnvironment(app) as env:
+        assert env.start("careless").result() == "done"
+
+def test_player():
+    step = OrchestratorPlayer(careless)
+    step.fire_timer()
+    assert step.output == "done"
+
+def test_fixture(durable_sync_env):
+    assert durable_sync_env.start("careless").result() == "done"
+"""
+
+
+@pytest.mark.parametrize("option", [("--durable-replay=every-turn",), ("-o", "durable_replay=every-turn")])
+def test_every_turn_is_replayed_in_all_environments_where_that_is_asked_for(
+    project: pytest.Pytester, option: tuple[str, ...]
+):
+    ran(project, CARELESS).assert_outcomes(passed=4)
+    result = ran(project, CARELESS, options=option)
+    result.assert_outcomes(failed=4)
+    assert result.stdout.str().count("NonDeterminismError") >= 4
+
+
+def test_a_way_to_replay_that_there_is_not_is_an_error(project: pytest.Pytester):
+    result = ran(project, SYNC_TEST, options=("-o", "durable_replay=always"))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*durable_replay is 'always'; it is to be when-needed or every-turn."])

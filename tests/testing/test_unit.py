@@ -348,6 +348,25 @@ def test_what_is_left_standing_is_closed_quietly():
     assert ended == ["closed"]
 
 
+def test_what_is_not_deterministic_fails_where_every_turn_is_replayed():
+    runs = iter(range(10))
+
+    def careless(context: Context) -> Generator[Any, Any, Any]:
+        yield context.call_activity("work", next(runs))
+
+    assert OrchestratorPlayer(careless).failure is None
+    failure = OrchestratorPlayer(careless, replay="every-turn").failure
+    assert failure is not None
+    assert failure.is_caused_by(df.NonDeterminismError)
+
+
+def test_replaying_every_turn_changes_nothing_else():
+    step = OrchestratorPlayer(transfer, {"from": "ann", "to": "bob", "amount": 30}, replay="every-turn")
+    for result in (None, None, 100, 70, 130):
+        step.complete(step.pending[0], result)
+    assert step.output == {"moved": 30, "ann": 70, "bob": 130}
+
+
 # --- mistakes ----------------------------------------------------------------------------------------
 
 
