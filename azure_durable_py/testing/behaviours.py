@@ -145,17 +145,11 @@ Behaviour = StandIn | Real
 class Behaviours:
     """Behaviours that take turns.
 
-    One that is given a number is used so often; one without lasts until another is given. When none is left, it is
-    left to the app's own function.
+    One that is given a number is used so often; one without lasts until another is given.
     """
 
     def __init__(self) -> None:
         self._queue: deque[tuple[Behaviour, int | None]] = deque()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether none is left."""
-        return not self._queue
 
     def add(self, behaviour: Behaviour, times: int | None) -> None:
         """Have a behaviour take its turn after the others.
@@ -168,10 +162,10 @@ class Behaviours:
             self._queue.pop()
         self._queue.append((behaviour, times))
 
-    def next(self) -> Behaviour:
-        """Whose turn it is."""
+    def next(self) -> Behaviour | None:
+        """Whose turn it is; None: none is left."""
         if not self._queue:
-            return Real()
+            return None
         behaviour, times = self._queue[0]
         if times == 1:
             self._queue.popleft()

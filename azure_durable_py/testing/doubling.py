@@ -86,7 +86,8 @@ def doubled_activity(definition: ActivityDefinition, double: ActivityDouble[Any,
 
     @functools.wraps(function)
     async def execute(**arguments: Any) -> Any:
-        run, given, behaviour = RUN.get(), arguments[definition.input_name], double.behaviours.next()
+        run, given = RUN.get(), arguments[definition.input_name]
+        behaviour = double.next(given) or Real()
         execution = Execution(double.name, given, run.instance_id, run.attempt, run.now(), isinstance(behaviour, Real))
         run.records.append(double.executions.begin(execution))
         if not isinstance(behaviour, Real):
@@ -122,7 +123,8 @@ def around_operations(
         except Exception:  # noqa: BLE001 - the call fails with it, whatever it is: the operation never sees its input
             return call
         run, name = RUN.get(), context.operation_name
-        behaviour = next((each.next() for double in asked for each in double.behaviours(name)), Real())
+        told = (double.next(name, given) for double in asked)
+        behaviour = next((each for each in told if each is not None), Real())
         execution = Execution(name, given, run.instance_id, 1, run.now(), isinstance(behaviour, Real))
         run.records += [double.executions.begin(execution) for double in asked]
         if isinstance(behaviour, Real):
@@ -191,10 +193,11 @@ class Orchestrations:
             return known
         if context.is_replaying or generation.number:
             return None
-        behaviour = double.behaviours.next()
+        given = _input_or_plain(context)
+        behaviour = double.next(given) or Real()
         execution = Execution(
             double.name,
-            _input_or_plain(context),
+            given,
             context.instance_id,
             self._attempts.of(generation.start.parent),
             context.current_utc_datetime,

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.entities.classes import IMPLICIT_DELETE, EntityClass
-from azure_durable_py.testing.behaviours import Behaviours, Calling, Execution, Executions, Raising, Real, Returning
+from azure_durable_py.testing.behaviours import (
+    Behaviour,
+    Behaviours,
+    Calling,
+    Execution,
+    Executions,
+    Raising,
+    Real,
+    Returning,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -28,10 +37,14 @@ class Double(Generic[I, T]):
     may be given before an orchestration is started or in the middle of a test.
     """
 
-    def __init__(self, name: str, executions: Executions | None = None) -> None:
+    def __init__(
+        self, name: str, executions: Executions | None = None, condition: Callable[[I], object] | None = None
+    ) -> None:
         self.name = name
         self.executions = executions or Executions()
         self.behaviours = Behaviours()
+        self._condition = condition
+        self._some: list[Self] = []
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}, {len(self.received)} executions>"
@@ -64,16 +77,44 @@ class Double(Generic[I, T]):
         self.behaviours.add(Real(), times)
         return self
 
+    def when(self, condition: Callable[[I], object]) -> Self:
+        """The double for some inputs only. It is asked before this one, which has its turn when nothing is left there.
+
+        :param condition: gets the input, and tells whether it is one of these.
+        """
+
+        def both(given: I) -> bool:
+            return self.is_for(given) and bool(condition(given))
+
+        some = type(self)(self.name, self.executions, both)
+        self._some.append(some)
+        return some
+
     @property
     def received(self) -> list[Execution[I]]:
         """Each execution, in the order in which they began: those of the app's own function, too."""
         name = self.name.lower()
-        return [execution for execution in self.executions.all if execution.name.lower() == name]
+        return [each for each in self.executions.all if each.name.lower() == name and self.is_for(each.input)]
 
     @property
     def inputs(self) -> list[I]:
         """The input of each execution, in the order in which they began."""
         return [execution.input for execution in self.received]
+
+    # --- for the engine ------------------------------------------------------------------------------
+
+    def is_for(self, given: I) -> bool:
+        """Whether it stands in where the function gets this."""
+        return self._condition is None or bool(self._condition(given))
+
+    def next(self, given: I) -> Behaviour | None:
+        """What is to be done with this input; None: there is nothing left."""
+        try:
+            asked = [some for some in self._some if some.is_for(given)]
+        except Exception as error:  # noqa: BLE001 - the condition is the test's; the function fails with it
+            return Raising(error)
+        found = (some.next(given) for some in asked)
+        return next((behaviour for behaviour in found if behaviour is not None), None) or self.behaviours.next()
 
 
 class _FunctionDouble(Double[I, T]):
@@ -142,10 +183,10 @@ class EntityDouble:
             self._operations[name.lower()] = OperationDouble(name, self.executions)
         return self._operations[name.lower()]
 
-    def behaviours(self, operation: str) -> list[Behaviours]:
-        """The behaviours that are left for an operation, if there are any."""
+    def next(self, operation: str, given: Any) -> Behaviour | None:
+        """What an operation is to do with this input; None: there is nothing left."""
         double = self._operations.get(operation.lower())
-        return [] if double is None or double.behaviours.is_empty else [double.behaviours]
+        return None if double is None else double.next(given)
 
     @property
     def received(self) -> list[Execution[Any]]:

@@ -278,6 +278,27 @@ def test_a_behaviour_without_number_lasts_until_another_is_given():
     assert play(app, scenario) == [real, "a", "a", "b", real]
 
 
+def test_some_inputs_may_have_a_double_of_their_own():
+    async def scenario(hub: VirtualHub) -> Any:
+        hotel = hub.doubles.activity(book_hotel).returns(Booking("any"))
+        rome = hotel.when(lambda wish: wish.city == "Rome").returns(Booking("Roman"), times=1)
+        long = rome.when(lambda wish: wish.nights > 7).raises(SoldOutError("too long"))
+        cities = ["Oslo", "Rome", "Rome"]
+        ids = [await hub.client.start_new(travel, client_input=city) for city in cities]
+        outputs = [(await hub.client.wait_for_completion(each)).output[1] for each in ids]
+        return outputs, len(hotel.inputs), rome.inputs, long.inputs
+
+    assert play(app, scenario) == (["any", "Roman", "any"], 3, [Wish("Rome")] * 2, [])
+
+
+def test_a_condition_that_fails_fails_the_function():
+    def given(hub: VirtualHub) -> Any:
+        hub.doubles.activity(book_hotel).when(lambda wish: wish.country == "Norway").returns(Booking("x"))
+
+    failure, _ = outcome(travel, "Oslo", given=given)
+    assert failure.is_caused_by(AttributeError)
+
+
 async def _fake_async(wish: Wish, execution: Execution[Wish]) -> Booking:
     await asyncio.sleep(3600)
     return Booking(f"{wish.city} for {execution.instance_id}, attempt {execution.attempt}, {execution.name}")
@@ -596,6 +617,20 @@ def test_a_fake_operation_reaches_the_state():
         return hub.doubles.entity(counter).operation("add").calls(double_it)
 
     assert outcome(count, [(A, "add", 1), (A, "add", 2), (A, "get", None)], given=given)[0] == [2, 6, 6]
+
+
+def test_operations_and_orchestrations_with_some_inputs_may_be_replaced():
+    def operations(hub: VirtualHub) -> Any:
+        hub.doubles.entity(counter).operation("add").when(lambda amount: amount > 10).raises(ValueError("too much"))
+
+    output, _ = outcome(count, [(A, "add", 1), (A, "add", 20), (A, "get", None)], given=operations)
+    assert output == [1, "ValueError: too much", 1]
+
+    def trips(hub: VirtualHub) -> Any:
+        return hub.doubles.orchestrator(child).when(lambda wish: wish.city == "Oslo").returns(Booking("trip"))
+
+    assert outcome(parent, Wish("Oslo"), given=trips)[0] == {"what": "trip"}
+    assert outcome(parent, Wish("Rome"), given=trips)[0] == {"what": "real trip to Rome"}
 
 
 def test_operations_of_a_class_get_the_input_as_its_method_does():

@@ -81,6 +81,7 @@ def activities(doubles: Doubles) -> None:
     assert_type(hotel.raises(OSError("no line"), times=2).returns("room 1"), ActivityDouble[Wish, str])
     assert_type(hotel.calls(lambda wish: wish.city), ActivityDouble[Wish, str])
     assert_type(hotel.calls(slowly, times=1).really(), ActivityDouble[Wish, str])
+    assert_type(hotel.when(lambda wish: wish.city == "Oslo"), ActivityDouble[Wish, str])
     assert_type(hotel.inputs, list[Wish])
     assert_type(hotel.received, list[Execution[Wish]])
     doubles.activity("charge", create=True)
