@@ -17,7 +17,7 @@ from azure_durable_py.lint.imports import Imports
 from azure_durable_py.lint.modules import Module, Symbol
 from azure_durable_py.lint.public_names import CONTEXT, ENTITY_CONTEXT
 from azure_durable_py.lint.reach import helpers_of
-from azure_durable_py.lint.scopes import FUNCTIONS, DefinitionNode, parameters_of
+from azure_durable_py.lint.scopes import FUNCTIONS, DefinitionNode, FunctionNode, parameters_of
 from azure_durable_py.lint.source import Source, read_source
 
 _CONTEXTS: Mapping[DurableKind, str] = {"orchestrator": CONTEXT, "entity": ENTITY_CONTEXT}
@@ -129,10 +129,8 @@ class Project:
 def _functions(declared: Declared) -> Iterator[LintedFunction]:
     node, module = declared.node, declared.module
     if isinstance(node, ast.ClassDef):
-        for part in node.body:
-            if isinstance(part, FUNCTIONS) and not part.name.startswith("_"):
-                name = module.scopes.qualified_name(part)
-                yield LintedFunction(declared.kind, name, part, module, owner=node)
+        for home, owner, part in _operations(module, node):
+            yield LintedFunction(declared.kind, home.scopes.qualified_name(part), part, home, owner=owner)
     elif node is not None:
         parameters = parameters_of(node)
         context = declared.parameter
@@ -143,3 +141,20 @@ def _functions(declared: Declared) -> Iterator[LintedFunction]:
                 module.know_parameter(parameter, Symbol(None, kind))
         name = declared.name or node.name
         yield LintedFunction(declared.kind, name, node, module, context_name=context)
+
+
+def _operations(module: Module, node: ast.ClassDef) -> Iterator[tuple[Module, ast.ClassDef, FunctionNode]]:
+    """The operations of a class, those that it inherits in the project too, with the class that each is in."""
+    names: set[str] = set()
+    classes = [(module, node)]
+    for home, owner in classes:
+        for part in owner.body:
+            if isinstance(part, FUNCTIONS) and not part.name.startswith("_") and part.name not in names:
+                names.add(part.name)
+                yield home, owner, part
+        for base in owner.bases:
+            symbol = home.symbol(base)
+            if symbol is None or symbol.module is None or not isinstance(symbol.node, ast.ClassDef):
+                continue
+            if (symbol.module, symbol.node) not in classes:
+                classes.append((symbol.module, symbol.node))

@@ -51,6 +51,8 @@ def helpers_of(roots: Iterable[LintedFunction], declared: set[DefinitionNode]) -
 
 def _reached(function: LintedFunction) -> Iterator[tuple[ast.expr, Symbol, bool]]:
     """What a function runs: the place, the function there, and whether its first parameter is the instance."""
+    if not function.is_helper and not isinstance(function.node, ast.Lambda):
+        yield from _wrappers(function.module, function.node)
     for node in function.walk():
         if isinstance(node, ast.Call):
             yield from _by_call(function.module, node)
@@ -58,6 +60,19 @@ def _reached(function: LintedFunction) -> Iterator[tuple[ast.expr, Symbol, bool]
             symbol = function.module.symbol(node)
             if symbol is not None and _is_property(symbol):
                 yield node, symbol, True
+
+
+def _wrappers(module: Module, node: FunctionNode) -> Iterator[tuple[ast.expr, Symbol, bool]]:
+    """What decorators of the project put around a function: the innermost functions in them."""
+    for decorator in node.decorator_list:
+        symbol = module.symbol(decorator.func if isinstance(decorator, ast.Call) else decorator)
+        if symbol is None or symbol.module is None or not isinstance(symbol.node, FUNCTIONS):
+            continue
+        for inner in symbol.module.code_of(symbol.node):
+            if isinstance(inner, FUNCTIONS) and not any(
+                isinstance(part, FUNCTIONS) for part in symbol.module.code_of(inner)
+            ):
+                yield decorator, Symbol(symbol.module, symbol.module.scopes.qualified_name(inner), inner), False
 
 
 def _by_call(module: Module, call: ast.Call) -> Iterator[tuple[ast.expr, Symbol, bool]]:

@@ -158,6 +158,27 @@ def o(c): ...
     assert app.is_complete
 
 
+def test_an_entity_has_the_operations_that_its_class_inherits(tmp_path: Path):
+    write(tmp_path, {"base.py": "class Base:\n    def clear(self): ...\n    def add(self): ...\n"})
+    project = project_of(
+        f"""{HEAD}
+from base import Base
+class Middle(Base):
+    def add(self): ...
+@app.entity_trigger(entity_name="Counter")
+class Counter(Middle, Missing):
+    def get(self): ...
+""",
+        tmp_path,
+    )
+    found = project.app_of(project.modules[0]).entities["counter"]
+    assert [(function.module.dotted, function.name) for function in found] == [
+        ("function_app", "Counter.get"),
+        ("function_app", "Middle.add"),
+        ("base", "Base.clear"),
+    ]
+
+
 @pytest.mark.parametrize(
     "unknown",
     [

@@ -116,6 +116,32 @@ def part(c):
     assert places(tmp_path) == ["function_app.py:8", "function_app.py:14"]
 
 
+def test_what_decorators_put_around_an_orchestrator_is_a_part_of_it(tmp_path: Path):
+    helpers = """\
+        import time
+        from functools import wraps
+
+        def traced(function):
+            time.time()
+            @wraps(function)
+            def wrapper(*given):
+                time.time()
+                return function(*given)
+            return wrapper
+
+        def named(name):
+            def decorate(function):
+                def wrapper(*given):
+                    time.time()
+                    return function(*given)
+                return wrapper
+            return decorate
+        """
+    code = f"from helpers import *\n{HEAD}@app.orchestration_trigger('c')\n@traced\n@named('x')\ndef o(c): ...\n"
+    write(tmp_path, {"function_app.py": code, "helpers.py": helpers})
+    assert places(tmp_path) == ["helpers.py:8", "helpers.py:15"]
+
+
 def test_a_helper_of_two_is_told_once(tmp_path: Path):
     second = "@app.orchestration_trigger(context_name='c')\ndef p(c):\n    now()\n"
     write(tmp_path, {"function_app.py": f"{NOW}{ORCHESTRATOR}    now()\n{second}"})
