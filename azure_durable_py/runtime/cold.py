@@ -84,15 +84,16 @@ def other_end(history: Sequence[Event], run: ColdRun) -> NonDeterminismError | N
     recorded, made = recorded_end(history), run.end
     if recorded is None or (made is not None and _outcome(recorded) == _outcome(made)):
         return None
-    told = "nothing more in this turn" if made is None else _describe(made)
-    return difference(len(history) - 1, _describe(recorded), told, run.place)
+    told = "nothing more in this turn" if made is None else _describe(made, recorded)
+    return difference(len(history) - 1, _describe(recorded, made), told, run.place)
 
 
 def other_custom_status(history: Sequence[Event], recorded: str | None, run: ColdRun) -> NonDeterminismError | None:
     """How the custom status, as JSON text, is not the one that was set before; None: it is."""
     if _value(recorded) == _value(run.custom_status):
         return None
-    return difference(last_turn(history), _status(recorded), _status(run.custom_status), run.place)
+    made = run.custom_status
+    return difference(last_turn(history), _status(recorded, made), _status(made, recorded), run.place)
 
 
 def verified(load: Load, history: Sequence[Event], custom_status: str | None) -> BaseException | None:
@@ -106,8 +107,8 @@ def verified(load: Load, history: Sequence[Event], custom_status: str | None) ->
     return NonDeterminismError(f"{error}\n{STRICT}") if isinstance(error, NonDeterminismError) else error
 
 
-def _status(text: str | None) -> str:
-    return "no custom status" if text is None else f"custom status {short(text)}"
+def _status(text: str | None, other: str | None) -> str:
+    return "no custom status" if text is None else f"custom status {short(text, other)}"
 
 
 def _outcome(end: End) -> tuple[Any, ...]:
@@ -129,10 +130,17 @@ def _value(text: Any) -> Any:
         return text
 
 
-def _describe(end: End) -> str:
+def _describe(end: End, other: End | None) -> str:
+    """How the code or the history ended, where it parts from the other."""
     if isinstance(end, ContinuedAsNew):
         version = "" if end.new_version is None else f" as version {end.new_version}"
-        return f"{describe_end(end)} with {short(end.input)}{version}"
+        against = other.input if isinstance(other, ContinuedAsNew) else None
+        return f"{describe_end(end)} with {short(end.input, against)}{version}"
     if end.failure is not None:
         return describe_end(end)
-    return f"{describe_end(end)} {short(end.result)}" if end.status == "Completed" else f"it ended as {end.status}"
+    against = other.result if isinstance(other, ExecutionCompleted) else None
+    return (
+        f"{describe_end(end)} {short(end.result, against)}"
+        if end.status == "Completed"
+        else f"it ended as {end.status}"
+    )

@@ -76,7 +76,7 @@ def describe(decision: Decision) -> str:
 def describe_apart(decision: Decision, other: Decision) -> str:
     """One decision, with what of it is not as in another that has the same identity."""
     values = ((field.name, getattr(decision, field.name)) for field in fields(decision))
-    apart = [f"{name} {short(value)}" for name, value in values if value != getattr(other, name)]
+    apart = [f"{name} {short(value, getattr(other, name))}" for name, value in values if value != getattr(other, name)]
     return f"{describe(decision)} with {', '.join(apart)}"
 
 
@@ -87,10 +87,19 @@ def describe_end(event: ExecutionCompleted | ContinuedAsNew) -> str:
     return f"it ended ({event.failure.error_type}: {event.failure.message})" if event.failure else "it returned"
 
 
-def short(value: object) -> str:
-    """A value as a message shows it: JSON texts as they are, and never more than a line of it."""
+def short(value: object, other: object = None) -> str:
+    """A value as a message shows it: JSON texts as they are, and never more than a line of it.
+
+    :param other: what it is held against: a long value is shown where they part.
+    """
     text = value if isinstance(value, str) else str(value)
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}... ({len(text)} characters)"
+    if len(text) <= _SHOWN_CHARS:
+        return text
+    pairs = zip(text, other if isinstance(other, str) else "", strict=False)
+    common = next((at for at, (one, two) in enumerate(pairs) if one != two), 0)
+    start = max(0, min(common - _SHOWN_CHARS // 4, len(text) - _SHOWN_CHARS))
+    part = text[start : start + _SHOWN_CHARS]
+    return f"{'...' * (start > 0)}{part}{'...' * (start + len(part) < len(text))} ({len(text)} characters)"
 
 
 def difference(position: int, recorded: str, made: str, place: str) -> NonDeterminismError:
@@ -103,6 +112,11 @@ def difference(position: int, recorded: str, made: str, place: str) -> NonDeterm
         "An orchestrator must take the same steps on every replay: use the context for time, ids and I/O, "
         "and give instances in flight the code that they started with (versions) when it changes."
     )
+
+
+def facts(error: BaseException) -> str:
+    """What a difference tells, without what is the same of all: the lines in the middle."""
+    return str(error).partition("\n")[2].rpartition("\n")[0] or str(error)
 
 
 def raising_place(error: BaseException) -> str | None:

@@ -39,7 +39,7 @@ from azure_durable_py.registry import Registry
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.decisions import Decisions, Halt
-from azure_durable_py.runtime.determinism import Recorded, describe_end, difference, raising_place
+from azure_durable_py.runtime.determinism import Recorded, describe_end, difference, line_of, raising_place
 from azure_durable_py.runtime.driver import Driver, Raised, Returned, checked_output
 from azure_durable_py.runtime.event_loop import OrchestrationLoop
 from azure_durable_py.runtime.generation import Continuation, Generation, GenerationWorld
@@ -217,8 +217,13 @@ class Orchestration:
         return self._stopped_at or self._waiting_place() or self._function_place()
 
     def is_open(self, task_id: int) -> bool:
-        """Whether the task was decided, is not cancelled, and no answer has been taken for it."""
-        return task_id not in self._held_ids and not self.is_finished and self._decisions.task(task_id) is not None
+        """Whether the task was decided, is not cancelled, and no answer has been taken for it.
+
+        Code that cannot go on has decided who knows what: any answer is worth the turn that tells why it cannot.
+        """
+        if task_id in self._held_ids or self.is_finished:
+            return False
+        return self._decisions.error is not None or self._decisions.task(task_id) is not None
 
     def decision(self, task_id: int) -> Decision:
         """The event that decided this task.
@@ -380,7 +385,7 @@ class Orchestration:
     def _function_place(self) -> str:
         definition = self._generation.definition
         code = getattr(inspect.unwrap(definition.function), "__code__", None) if definition is not None else None
-        return f"{code.co_filename}:{code.co_firstlineno} {code.co_name}" if code is not None else "an unknown place"
+        return line_of(code, code.co_firstlineno) if code is not None else "an unknown place"
 
     def _waiting_place(self) -> str | None:
         driver = self._driver
