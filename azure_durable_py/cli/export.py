@@ -1,4 +1,4 @@
-"""`azure-durable export`: finished instances as lines of JSON."""
+"""`azure-durable export`: instances as lines of JSON."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from azure_durable_py.cli.target import HubTarget, about_hub
 from azure_durable_py.cli.values import STATUSES, TAG, every
 from azure_durable_py.errors import DurableError
 from azure_durable_py.escaping import escaped
+from azure_durable_py.status import OrchestrationRuntimeStatus
 
 if TYPE_CHECKING:
     from azure_durable_py.client.export import ExportedInstance
@@ -32,6 +33,7 @@ _SECONDS_BETWEEN_REPORTS = 2.0
     epilog=examples(
         "azure-durable export --output 2026-01.jsonl --completed-before 2026-02-01",
         "azure-durable export --runtime-status Failed --created-after 7d ./my-app",
+        "azure-durable export --all --redact password --redact input.card > histories/all.jsonl",
     )
 )
 @about_hub()
@@ -46,6 +48,14 @@ _SECONDS_BETWEEN_REPORTS = 2.0
 @click.option(
     "--tag", "tags", multiple=True, type=TAG, metavar="NAME=VALUE", help="It has this tag; with several, all of them."
 )
+@click.option("--all", "unfinished", is_flag=True, help="Those that are not finished as well.")
+@click.option(
+    "--redact",
+    "selectors",
+    multiple=True,
+    metavar="NAME",
+    help="Replace the values of this key, as password or input.card.number, in all that is written.",
+)
 def export(
     target: HubTarget,
     output: Path | None,
@@ -57,11 +67,15 @@ def export(
     prefix: str | None,
     names: tuple[str, ...],
     tags: tuple[tuple[str, str], ...],
+    unfinished: bool,
+    selectors: tuple[str, ...],
 ) -> None:
     """Export finished instances with their histories, as lines of JSON.
 
     --runtime-status and --name may be given several times, and take any of them; with several of --tag, an instance
-    has all of them. A FILE has its name when it is whole; while it grows it is FILE.part.
+    has all of them. Instances that run are exported with --all, or if --runtime-status asks for them. --redact may be
+    given several times; what it leaves can still be replayed. A FILE has its name when it is whole; while it
+    grows it is FILE.part.
     """
 
     async def write(stream: IO[str], report: _Report) -> None:
@@ -69,7 +83,7 @@ def export(
             instances = client.export_history(
                 created_after,
                 created_before,
-                every(runtime_status) or None,
+                every(runtime_status) or (list(OrchestrationRuntimeStatus) if unfinished else None),
                 prefix,
                 names=names,
                 tags=dict(tags),
@@ -78,7 +92,8 @@ def export(
             )
             async with aclosing(instances):
                 async for instance in instances:
-                    stream.write(instance.to_line() + "\n")
+                    written = instance.redacted(selectors) if selectors else instance
+                    stream.write(written.to_line() + "\n")
                     report.add(instance)
 
     report = _Report()

@@ -1,4 +1,4 @@
-"""A finished instance as one line of JSON, and back.
+"""An instance as one line of JSON, and back.
 
 Owns the format of the line, which docs/export.md describes. Other tools read it: what is in it stays in it, and what a
 reader cannot do without raises `FORMAT`.
@@ -7,7 +7,7 @@ reader cannot do without raises `FORMAT`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,7 +40,7 @@ _TIMES = {
 
 @dataclass(frozen=True, slots=True)
 class ExportedInstance:
-    """A finished instance: its status with input and output, and the whole history of its last generation.
+    """An instance: its status with input and output, and the whole history of its last generation.
 
     `events` are as `DurableOrchestrationClient.get_history` gives them: with every value, so that they can be
     replayed. Where the instance is damaged, which `status.damaged` tells, large values may be references (`PayloadRef`)
@@ -61,6 +61,7 @@ class ExportedInstance:
         line: dict[str, Any] = {"format": FORMAT, "instanceId": status.instance_id}
         line |= {key: getattr(status, name) for key, name in _TEXTS.items()}
         line["generation"] = self.generation
+        line["attempt"] = status.attempt or None
         line["runtimeStatus"] = None if status.runtime_status is None else status.runtime_status.value
         for key, name in _TIMES.items():
             moment = getattr(status, name)
@@ -81,6 +82,22 @@ class ExportedInstance:
         if problems:
             line["damaged"] = "; ".join(problems)
         return _compact(line)
+
+    def redacted(self, selectors: Iterable[str]) -> ExportedInstance:
+        """The same without the values that are named, and such that its history can still be replayed.
+
+        Each is replaced by a value of its type and shape (letters by `a`, digits by `1`), also wherever else its text
+        stands in the instance. Truth values and null stay, and so do the ids of the instance.
+
+        :param selectors: names of keys with dots between them. A value is meant if its path ends so. A path begins with
+            what it is of: `input`, `output`, `result`, `data` (of an event), `customStatus`, `tags`, `failure`. So
+            `password` is that key anywhere, `input.password` that of an input, and `input` all of every input. `*`
+            stands for any one name.
+        :raises InvalidRequestError: a selector is empty.
+        """
+        from azure_durable_py.client.redaction import redacted
+
+        return redacted(self, selectors)
 
     @classmethod
     def from_line(cls, line: str | bytes, converter: DataConverter | None = None) -> ExportedInstance:
@@ -107,6 +124,7 @@ def _read(line: Fields, converter: DataConverter) -> ExportedInstance:
         runtime_status=line.get("runtimeStatus", shape.choice(OrchestrationRuntimeStatus), None),
         tags=line.get("tags", shape.mapping(shape.text, shape.text), {}),
         failure=line.get("failure", decode_failure, None),
+        attempt=line.get("attempt", shape.whole(0, shape.LARGEST), 0),
         converter=converter,
     )
     found: dict[str, Any] = {name: line.get(key, shape.text, None) for key, name in _TEXTS.items()}

@@ -1,4 +1,4 @@
-"""Reads finished instances one after the other, for an export.
+"""Reads instances one after the other, for an export.
 
 Owns which instances are exported and in which order. However many there are, only a few are in memory at a time.
 """
@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from azure_durable_py.client.export import ExportedInstance
 from azure_durable_py.client.reader import Reader, has_tags
-from azure_durable_py.errors import InvalidRequestError
 from azure_durable_py.status import TERMINAL_NAMES, OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.protocol import Columns, InstanceQuery, Listed
 
 _AT_ONCE = 8
 """Instances that are read at a time: a large export waits for storage most of the time, one by one all of it."""
-_UNFINISHED = frozenset(status.value for status in OrchestrationRuntimeStatus if not status.is_terminal)
+_KNOWN = frozenset(status.value for status in OrchestrationRuntimeStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +50,11 @@ class Exporter:
         self._reader = reader
 
     def instances(self, query: InstanceQuery, selection: Selection) -> AsyncGenerator[ExportedInstance, None]:
-        """The finished instances that match; those that are purged or started again meanwhile are left out.
+        """The instances that match, finished ones if no status is asked for.
 
-        :raises InvalidRequestError: it is asked for instances that are not finished.
+        Those that are purged or change to another status meanwhile are left out.
         """
         wanted = frozenset(query.runtime_status) or TERMINAL_NAMES
-        if not wanted <= TERMINAL_NAMES:
-            others = ", ".join(sorted(wanted - TERMINAL_NAMES))
-            raise InvalidRequestError(
-                f"Only finished instances are exported, not those that are {others}. "
-                f"Accepted: {', '.join(sorted(TERMINAL_NAMES))}."
-            )
         query = replace(query, runtime_status=wanted, with_values=False, updated_from=selection.completed_from)
         return self._read_ahead(query, selection)
 
@@ -69,7 +62,7 @@ class Exporter:
         running: deque[asyncio.Task[ExportedInstance | None]] = deque()
         try:
             async for item in self._items(query, selection):
-                running.append(asyncio.create_task(self._read(item.instance_id)))
+                running.append(asyncio.create_task(self._read(item.instance_id, query.runtime_status)))
                 if len(running) == _AT_ONCE and (read := await running.popleft()):
                     yield read
             while running:
@@ -86,12 +79,12 @@ class Exporter:
                 if item.damaged or selection.has(item.columns):
                     yield item
 
-    async def _read(self, instance_id: str) -> ExportedInstance | None:
+    async def _read(self, instance_id: str, wanted: Collection[str]) -> ExportedInstance | None:
         found = await self._reader.look_at(instance_id)
         while found is not None:
             status = found.header.columns.runtime_status
-            if status in _UNFINISHED:
-                return None  # Started again since it was listed.
+            if status in _KNOWN and status not in wanted:
+                return None  # Started again since it was listed, or finished.
             whole = await self._reader.whole(found)
             if not whole.status.damaged and whole.status.execution_id == found.header.columns.execution_id:
                 return whole

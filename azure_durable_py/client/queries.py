@@ -144,14 +144,15 @@ class QueryClient:
         completed_time_from: datetime | None = None,
         completed_time_to: datetime | None = None,
     ) -> AsyncGenerator[ExportedInstance, None]:
-        """Every finished instance that meets all criteria given, with its history; its `to_line()` is JSON.
+        """Every instance that meets all criteria given, with its history; its `to_line()` is JSON.
 
         However many there are, only a few are in memory at a time. One that is damaged comes like the others: its
         status tells what cannot be read.
 
         :param created_time_from: created at this time or later; naive means UTC.
         :param created_time_to: created at this time or earlier; naive means UTC.
-        :param runtime_status: in one of these states, of those that are final.
+        :param runtime_status: in one of these states (default: those that are final). The history of one that runs
+            is as far as it has come.
         :param instance_id_prefix: its id begins with this.
         :param names: of one of these orchestrators; exact names.
         :param tags: it has all of these.

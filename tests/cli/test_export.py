@@ -54,6 +54,13 @@ def test_finished_instances_go_to_stdout_and_the_sum_to_stderr(app_dir: Path) ->
     assert result.stderr == "Exported 3 instances.\n"
 
 
+def test_what_is_to_be_redacted_is_in_no_line(app_dir: Path) -> None:
+    result = export(app_dir, "--redact", "item", "--redact", "tags.shop")
+    assert ids(result) == ["a-1", "a-2", "b-3"]
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(line["input"], line["tags"]) for line in lines] == [({"item": "a-1"}, {"shop": "a", "all": "yes"})] * 3
+
+
 def test_a_file_has_the_same_lines(app_dir: Path) -> None:
     target = app_dir / "out.jsonl"
     result = export(app_dir, "--output", str(target))
@@ -67,6 +74,9 @@ def test_a_file_has_the_same_lines(app_dir: Path) -> None:
     [
         (["--runtime-status", "failed"], ["a-2"]),
         (["--runtime-status", "Failed", "--runtime-status", "Terminated"], ["a-2"]),
+        (["--runtime-status", "pending"], ["b-4"]),
+        (["--all"], ["a-1", "a-2", "b-3", "b-4"]),
+        (["--all", "--runtime-status", "Failed"], ["a-2"]),
         (["--prefix", "a-"], ["a-1", "a-2"]),
         (["--name", "Order", "--name", "Other"], ["a-1", "a-2", "b-3"]),
         (["--name", "Other"], []),
@@ -85,8 +95,8 @@ def test_options_select(app_dir: Path, options: list[str], expected: list[str]) 
     [
         (["--created-after", "yesterday"], 2, "'yesterday' is no time"),
         (["--tag", "shop"], 2, "'shop' is no tag"),
-        (["--runtime-status", "Running"], 2, "Only finished instances"),
         (["--runtime-status", "Done"], 2, "'Done' is not a runtime status"),
+        (["--redact", "input..item"], 2, "'input..item' names nothing to redact"),
         (["--storage", "Nowhere"], 1, "There is no storage 'Nowhere'"),
         (["--output", "/no/such/directory/out.jsonl"], 1, "cannot be written"),
     ],
@@ -115,7 +125,7 @@ def test_a_damaged_instance_is_told_of_and_exported(app_dir: Path) -> None:
 
 def test_what_was_written_before_an_error_has_not_the_name_of_a_whole_file(app_dir: Path) -> None:
     target = app_dir / "out.jsonl"
-    assert export(app_dir, "--output", str(target), "--runtime-status", "Running").exit_code == 2
+    assert export(app_dir, "--output", str(target), "--redact", ".").exit_code == 2
     assert not target.exists()
 
 
