@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[CommandEntry, ...]] = {
     "Run an app": (
         CommandEntry("init", "init:init", "Make a new function app in DIR (default: here)."),
         CommandEntry("start", "start:start", "Serve the function app in APP_DIR (default: here) until Ctrl+C."),
+        CommandEntry("replay", "replay:replay", "Run recorded histories through the code in APP_DIR (default: here)"),
     ),
     "Check an app": (
         CommandEntry("lint", "lint:lint", "Find code in orchestrators and entities that a replay would not survive."),

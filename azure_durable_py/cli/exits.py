@@ -32,6 +32,7 @@ class ExitCode(IntEnum):
     instance_failed = 4
     timed_out = 5
     instance_terminated = 6
+    diverged = 7
     interrupted = 130
     nobody_reads = 141
 
@@ -44,6 +45,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.instance_failed: "The instance that was waited for has failed.",
     ExitCode.timed_out: "What was waited for has not come in time.",
     ExitCode.instance_terminated: "The instance that was waited for was terminated or canceled.",
+    ExitCode.diverged: "A recorded history is not what today's code does, or cannot be read.",
     ExitCode.interrupted: "It was interrupted (Ctrl+C).",
     ExitCode.nobody_reads: "Who read the output went away.",
 }

@@ -2,7 +2,8 @@
 
 `DurableTestEnvironment` runs an app while a test uses it, `DurableTestSyncEnvironment` does so without `await`, and
 `run` runs one orchestration. `OrchestratorPlayer` and `play_entity` play one function alone, step by step, without an
-engine. `play` and `VirtualHub` are what environments stand on, for test harnesses.
+engine. `play` and `VirtualHub` are what environments stand on, for test harnesses. `replay` runs recorded
+histories through the code of today.
 """
 
 from azure_durable_py.testing.behaviours import Execution
@@ -14,6 +15,10 @@ from azure_durable_py.testing.environment import DurableTestEnvironment
 from azure_durable_py.testing.generator_wrapper import orchestrator_generator_wrapper
 from azure_durable_py.testing.handle import InstanceHandle
 from azure_durable_py.testing.pending import PendingCall
+from azure_durable_py.testing.replaying.entry import replay
+from azure_durable_py.testing.replaying.recordings import Recording, recordings
+from azure_durable_py.testing.replaying.report import DivergenceError, ReplayReport
+from azure_durable_py.testing.replaying.verdicts import Replayed, Verdict
 from azure_durable_py.testing.running import play, run
 from azure_durable_py.testing.stand_ins import ActivityDouble, EntityDouble, OperationDouble, OrchestratorDouble
 from azure_durable_py.testing.subjects import StepError
@@ -27,6 +32,7 @@ __all__ = [
     "ActivityDouble",
     "Call",
     "CallList",
+    "DivergenceError",
     "Doubles",
     "DurableTestEnvironment",
     "DurableTestSyncEnvironment",
@@ -42,10 +48,14 @@ __all__ = [
     "Output",
     "PendingCall",
     "PlayedOperation",
+    "Recording",
+    "ReplayReport",
+    "Replayed",
     "SentSignal",
     "StartedOrchestration",
     "StepError",
     "StuckError",
+    "Verdict",
     "VirtualHub",
     "VirtualWorker",
     "calls_of",
@@ -53,6 +63,8 @@ __all__ = [
     "play",
     "play_entity",
     "read_calls",
+    "recordings",
+    "replay",
     "run",
     "run_virtual",
 ]

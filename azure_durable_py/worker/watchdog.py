@@ -87,8 +87,12 @@ class Watchdog:
         loop = asyncio.get_running_loop()
         if _is_virtual(loop):
             return
+        self._pulse = _Pulse(loop, threading.get_ident())
+        self.start_beside()
+
+    def start_beside(self) -> None:
+        """Watch what this runs in the current thread, whether or not an event loop is there."""
         self._ident = threading.get_ident()
-        self._pulse = _Pulse(loop, self._ident)
         self._stopped.clear()
         self._thread = threading.Thread(target=self._watch, name="azure_durable_py watchdog", daemon=True)
         self._thread.start()
@@ -159,15 +163,14 @@ class Watchdog:
 
     def _watch(self) -> None:
         pulse = self._pulse
-        assert pulse is not None
         last, quiet = time.monotonic(), 0.0
         while not self._stopped.wait(PERIOD):
             now = time.monotonic()
             # More than that has passed only if this process was stopped.
             passed, last = min(now - last, 2 * PERIOD), now
-            stretch, answered = self._current, pulse.answered
+            stretch, answered = self._current, pulse is None or pulse.answered
             self._look_at(stretch, passed)
-            if not pulse.listen(passed, told=stretch is not None):
+            if pulse is not None and not pulse.listen(passed, told=stretch is not None):
                 return
             quiet = 0.0 if self._moved or stretch is not None or not answered else quiet + passed
             self._moved = False
