@@ -56,7 +56,7 @@ class Project:
         nodes: set[DefinitionNode] = set()
         for declared in self._declarations():
             self._add(declared, nodes)
-        self._helpers = helpers_of(self._declared, nodes)
+        self._functions = [*self._declared, *helpers_of(self._declared, nodes)]
         self._nodes = nodes
 
     @property
@@ -67,7 +67,7 @@ class Project:
     @property
     def functions(self) -> list[LintedFunction]:
         """Every function that the engine runs, and every helper of an orchestrator or entity."""
-        return [*self._declared, *self._helpers]
+        return self._functions
 
     def app_of(self, module: Module) -> App:
         """The app that a module belongs to."""
