@@ -37,7 +37,7 @@ async def draw(context: df.DurableOrchestrationContext):
 UUID = Rule(
     code="DF003",
     name="uuid",
-    why="A replay makes another id than the run before it: what carries it is called again, or not found.",
+    why="A replay makes another id: what was made under the first one is then looked for under the second.",
     mend="Use `context.new_uuid()` (a text) or `context.new_guid()` (a UUID), or make the id in an activity.",
     bad=example(
         """\
