@@ -33,30 +33,25 @@ _FIRST = (Status.Failed, Status.Suspended, Status.Running, Status.Pending, Statu
 
 
 class HubWatch:
-    """Keeps the hubs that are used until `end`, the newest of them."""
+    """Keeps the hubs that are left until `end`, the newest of them."""
 
     def __init__(self) -> None:
-        self._in_use: list[VirtualHub] = []
         self._left: list[tuple[VirtualHub, datetime]] = []
         watchers.watch(self)
 
-    def entered(self, hub: VirtualHub) -> None:
-        """A hub is in use."""
-        self._in_use.append(hub)
-
     async def left(self, hub: VirtualHub) -> None:
         """A hub was left: it is kept."""
-        if hub in self._in_use:
-            self._in_use.remove(hub)
         self._left.append((hub, hub.now))
         if len(self._left) > MOST_HUBS:
             oldest, _ = self._left.pop(0)
             await oldest.task_hub.close()
 
     def text(self) -> str:
-        """The instances of the hubs as trees; empty, if there are none."""
+        """The instances of these hubs, and of those in use, as trees; empty, if there are none."""
         told = [_told(lambda hub=hub, now=now: at_once(lambda: hub_text(hub, now))) for hub, now in self._left]
-        told += [_told(lambda ask=hub.ask, hub=hub: _asked(ask, hub)) for hub in self._in_use if hub.ask is not None]
+        told += [
+            _told(lambda ask=hub.ask, hub=hub: _asked(ask, hub)) for hub in list(watchers.in_use) if hub.ask is not None
+        ]
         return "\n\n".join([text for text in told if text][-MOST_HUBS:])
 
     def end(self) -> None:

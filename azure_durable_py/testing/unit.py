@@ -7,29 +7,23 @@ the one that runs in production, makes a turn of it. Nothing runs but the orches
 from __future__ import annotations
 
 import copy
-import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, TypeVar, cast
 
 from azure_durable_py.errors import OrchestrationFailedError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
     ContinuedAsNew,
-    Decision,
     Event,
     EventRaised,
     ExecutionStarted,
     TimerFired,
-    Value,
 )
 from azure_durable_py.ids import check_instance_id
-from azure_durable_py.inspection.branch import Branch
-from azure_durable_py.inspection.joining import join
-from azure_durable_py.inspection.timeline import Step, StepKind, StepOutcome, Timeline
-from azure_durable_py.runtime.cold import Replay, verified
-from azure_durable_py.runtime.orchestration import Orchestration, Turn
+from azure_durable_py.runtime.cold import Replay
+from azure_durable_py.runtime.orchestration import Turn
 from azure_durable_py.serialization.annotations import naming
 from azure_durable_py.serialization.converter import JsonDataConverter
 from azure_durable_py.settings import Settings
@@ -37,10 +31,10 @@ from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.testing.answers import completed, failed, responded
 from azure_durable_py.testing.apps import App
 from azure_durable_py.testing.calls import CallList, calls_of
-from azure_durable_py.testing.pending import PendingCall, pending_decision
+from azure_durable_py.testing.generation_play import PlayedGeneration
+from azure_durable_py.testing.pending import PendingCall
 from azure_durable_py.testing.run_wide import replay_of
 from azure_durable_py.testing.subjects import StepError, orchestrator_of
-from azure_durable_py.testing.trees import branch_tree
 from azure_durable_py.testing.virtual_hub import EPOCH
 from azure_durable_py.times import utc
 
@@ -92,31 +86,22 @@ class OrchestratorPlayer:
         self._converter = JsonDataConverter(strict_types=self._registry.strict_types)
         self._now = utc(epoch)
         self._version = version
-        self._generation = 0
-        self._replay = replay_of(replay)
+        self._number = 0
+        self._replay: Replay = replay_of(replay)
         text = None if input is None else self._text(input, f"the input of orchestrator {self._name!r}")
         self._begin([ExecutionStarted(self._now, self._name, text, version)])
 
     def _begin(self, events: Sequence[Event]) -> None:
-        self._history: list[Event] = []
-        load = partial(
-            Orchestration,
+        self._generation = PlayedGeneration(
             self._instance_id,
-            f"{self._instance_id}-execution",
             self._registry,
             self._settings,
             self._converter,
-            generation=self._generation,
+            self._number,
+            self._replay,
+            events,
+            self._now,
         )
-        history = self._history
-
-        def verify(events: Sequence[Event], custom_status: str | None) -> BaseException | None:
-            return verified(partial(load, exact_from=len(history)), [*history, *events], custom_status)
-
-        self._live = load(verify=verify if self._replay == "every-turn" else None)
-        # A generator that is left to the garbage collector would run its `finally` blocks as live code.
-        weakref.finalize(self, self._live.close)
-        self._turn: Turn = self._advance(events)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._name!r}, {self.status.value}: {self._told()}>"
@@ -129,9 +114,7 @@ class OrchestratorPlayer:
 
         What it asked for and went on without is among it, as an activity that was too late: that runs all the same.
         """
-        open_ = [self._shown(event) for event in self._decisions() if self._live.is_open(event.id)]
-        events = [PendingCall("event", name, None, since) for name, since in self._turn.awaited.items()]
-        return [*open_, *events]
+        return self._generation.pending()
 
     @property
     def status(self) -> OrchestrationRuntimeStatus:
@@ -162,7 +145,7 @@ class OrchestratorPlayer:
     @property
     def custom_status(self) -> Any:
         """What it set with `set_custom_status`, as plain JSON values."""
-        return self._plain(self._turn.custom_status)
+        return self._generation.value(self._turn.custom_status)
 
     @property
     def now(self) -> datetime:
@@ -172,12 +155,12 @@ class OrchestratorPlayer:
     @property
     def history(self) -> list[Event]:
         """The events of this generation, as a task hub would have them."""
-        return list(self._history)
+        return list(self._generation.history)
 
     @property
     def calls(self) -> CallList:
         """What it has called so far in this generation, and what came of each. The attempts of a task are one call."""
-        return calls_of(self._history, open_timers=self._turn.timers)
+        return calls_of(self._generation.history, open_timers=self._turn.timers)
 
     @property
     def next_input(self) -> Any:
@@ -185,29 +168,11 @@ class OrchestratorPlayer:
 
         :raises StepError: it has not continued as new.
         """
-        return self._plain(self._continued().input)
+        return self._generation.value(self._continued().input)
 
     def tree(self) -> str:
         """What it did so far as a tree of lines, for people."""
-        found = join(self._history, self._turn.timers)
-        awaited = [
-            Step(StepKind.event, name, None, since, None, StepOutcome.open)
-            for name, since in self._turn.awaited.items()
-        ]
-        timeline = Timeline(
-            self._instance_id,
-            self._name,
-            self.status.value,
-            self._generation,
-            found.began or self._now,
-            found.ended,
-            len(self._history),
-            (*found.steps, *awaited),
-            failure=found.failure,
-        )
-        started = found.started.input if found.started is not None else None
-        text = started if isinstance(started, str) else None
-        return branch_tree(Branch(timeline), self._now, text, self._turn.custom_status, self._turn.output)
+        return self._generation.tree(self._name, self._now)
 
     # --- the steps --------------------------------------------------------------------------------
 
@@ -221,7 +186,7 @@ class OrchestratorPlayer:
         :raises SerializationError: `result` is not JSON.
         """
         pending = self._found_call(call)
-        decision = self._decision(pending)
+        decision = self._generation.decision(pending)
         if pending.kind == "http":
             answer = responded(decision, self._now, pending.input, result, self._converter)
         else:
@@ -243,7 +208,7 @@ class OrchestratorPlayer:
                 f"{pending} cannot fail: an entity gives its lock sooner or later. Complete it, or leave it."
             )
         details = error if isinstance(error, FailureDetails) else FailureDetails.from_exception(error)
-        self._step([failed(self._decision(pending), self._now, details)])
+        self._step([failed(self._generation.decision(pending), self._now, details)])
 
     def raise_event(self, name: str, data: Any = None) -> None:
         """An external event arrives. One that nothing waits for is kept until something does.
@@ -291,7 +256,7 @@ class OrchestratorPlayer:
         """
         end = self._continued()
         made = copy.copy(self)
-        made._generation += 1
+        made._number += 1
         made._version = end.new_version or self._version
         made._begin([ExecutionStarted(self._now, self._name, end.input, made._version), *end.carried])
         return made
@@ -299,24 +264,13 @@ class OrchestratorPlayer:
     # --- below ------------------------------------------------------------------------------------
 
     def _step(self, events: Sequence[Event]) -> None:
-        if self._live.is_finished:
+        if self._generation.is_finished:
             raise StepError(f"Orchestrator {self._name!r} has ended. {self._told()}")
-        self._turn = self._advance(events)
+        self._generation.advance(events, self._now)
 
-    def _advance(self, events: Sequence[Event]) -> Turn:
-        turn = self._live.advance(events, self._now)
-        self._history += turn.events
-        return turn
-
-    def _decisions(self) -> list[Decision]:
-        return [event for event in self._history if isinstance(event, Decision)]
-
-    def _decision(self, pending: PendingCall) -> Decision:
-        assert pending.task_id is not None
-        return self._live.decision(pending.task_id)
-
-    def _shown(self, decision: Decision) -> PendingCall:
-        return pending_decision(decision, self._plain)
+    @property
+    def _turn(self) -> Turn:
+        return self._generation.turn
 
     def _found(self, call: PendingCall | str | Callable[..., Any]) -> PendingCall:
         """The pending call that a test names.
@@ -325,7 +279,7 @@ class OrchestratorPlayer:
         """
         pending = self.pending
         if isinstance(call, PendingCall):
-            found = next((each for each in pending if each == call), None)
+            found = next((each for each in pending if _same(each, call)), None)
         else:
             name = call if isinstance(call, str) else getattr(call, "durable_name", getattr(call, "__name__", ""))
             found = next((each for each in pending if each.name.lower() == str(name).lower()), None)
@@ -352,7 +306,7 @@ class OrchestratorPlayer:
         return self._converter.deserialize(self._turn.output or "null", expected_type)
 
     def _continued(self) -> ContinuedAsNew:
-        end = self._history[-1]
+        end = self._generation.history[-1]
         if not isinstance(end, ContinuedAsNew):
             raise StepError(f"Orchestrator {self._name!r} has not continued as new. {self._told()}")
         return end
@@ -361,14 +315,16 @@ class OrchestratorPlayer:
         """How it stands, as a sentence."""
         if self._turn.failure is not None:
             return f"It failed: {self._turn.failure.message}"
-        if self._live.is_finished:
+        if self._generation.is_finished:
             done = self.status is OrchestrationRuntimeStatus.Completed
             return f"It returned {self.output!r}." if done else "It continued as new: next_generation() plays on."
         return f"It waits for {', '.join(map(str, self.pending)) or 'nothing that is known'}."
 
-    def _plain(self, value: Value) -> Any:
-        return self._converter.deserialize(value) if isinstance(value, str) else None
-
     def _text(self, value: Any, what: str) -> str:
         with naming(lambda: what):
             return self._converter.serialize(value)
+
+
+def _same(first: PendingCall, second: PendingCall) -> bool:
+    # Objects among the inputs need not be equal to themselves when they are read again.
+    return replace(first, input=None) == replace(second, input=None)

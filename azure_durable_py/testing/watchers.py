@@ -1,6 +1,6 @@
 """Who is shown the virtual hubs of a run, and may look at them after they are left.
 
-Owns the list of those who watch; as a rule it is empty.
+Owns the list of those who watch, which is empty as a rule, and that of the hubs.
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ if TYPE_CHECKING:
 
 
 class Watcher(Protocol):
-    """Watches hubs."""
-
-    def entered(self, hub: VirtualHub) -> None:
-        """A hub is in use."""
-        ...
+    """Looks at hubs that were left."""
 
     async def left(self, hub: VirtualHub) -> None:
         """A hub was left. To close its task hub, sooner or later, is the watcher's business."""
         ...
 
 
+in_use: dict[VirtualHub, None] = {}
+"""The hubs that are in use, in the order in which they were entered."""
 _watchers: list[Watcher] = []
 
 
@@ -38,12 +36,12 @@ def unwatch(watcher: Watcher) -> None:
 
 def entered(hub: VirtualHub) -> None:
     """Tell that a hub is in use."""
-    if _watchers:
-        _watchers[-1].entered(hub)
+    in_use[hub] = None
 
 
 async def left(hub: VirtualHub) -> None:
     """Tell that a hub was left; if nobody watches, its task hub is closed."""
+    in_use.pop(hub, None)
     if _watchers:
         await _watchers[-1].left(hub)
     else:

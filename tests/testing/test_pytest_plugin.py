@@ -312,6 +312,28 @@ async def test_own():
     )
 
 
+def test_an_environment_that_several_tests_share_is_shown_by_each_that_fails(project: pytest.Pytester):
+    test = """
+import pytest
+from azure_durable_py.testing import DurableTestSyncEnvironment
+from function_app import app
+
+@pytest.fixture(scope="module")
+def shared():
+    with DurableTestSyncEnvironment(app) as env:
+        yield env
+
+def test_first(shared):
+    shared.start("ask", instance_id="first")
+
+def test_second(shared):
+    assert shared.handle("first").result(1) == "an answer"
+"""
+    result = ran(project, test)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*Durable instances*", "ask Running  first  *"])
+
+
 def test_a_fixture_of_the_project_gives_another_app(project: pytest.Pytester):
     project.makeconftest(
         """

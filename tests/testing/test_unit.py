@@ -139,6 +139,32 @@ def test_results_are_built_as_in_production():
     assert step.get_output(Point) == Point(2, 1)
 
 
+class Parcel:
+    """Writes itself, and is equal to nothing else."""
+
+    def __init__(self, weight: int) -> None:
+        self.weight = weight
+
+    @staticmethod
+    def to_json(parcel: Parcel) -> dict[str, int]:
+        return {"weight": parcel.weight}
+
+    @staticmethod
+    def from_json(plain: dict[str, int]) -> Parcel:
+        return Parcel(plain["weight"])
+
+
+def test_a_call_is_known_again_whatever_its_input_is():
+    def send(context: Context) -> Generator[Any, Any, Any]:
+        return (yield context.call_activity("weigh", Parcel(5)))
+
+    step = OrchestratorPlayer(send)
+    [call] = step.pending
+    assert call.input.weight == 5
+    step.complete(call, call.input)
+    assert step.output.weight == 5
+
+
 # --- time and events ---------------------------------------------------------------------------------
 
 
