@@ -28,12 +28,16 @@ class OrchestratorDefinition:
 
 @dataclass(frozen=True, slots=True)
 class ActivityDefinition:
-    """An activity: `function(**{input_name: input})`, sync or async. `input_type` is its annotation, if any."""
+    """An activity: `function(**{input_name: input})`, sync or async. `input_type` is its annotation, if any.
+
+    `waits`: it is sync, and gets a client whose calls wait.
+    """
 
     name: str
     function: Callable[..., Any]
     input_name: str
     input_type: Any = None
+    waits: bool = False
 
     @property
     def is_async(self) -> bool:

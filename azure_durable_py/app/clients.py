@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import sys
 import types
@@ -18,26 +17,40 @@ from azure_durable_py.registry import place_of
 from azure_durable_py.signatures import resolve_annotation, signature_of
 
 if TYPE_CHECKING:
+    from azure_durable_py.client.bridge import LoopBridge
     from azure_durable_py.client.client import DurableOrchestrationClient
 
 ClientSource: TypeAlias = "Callable[[DurableClient], DurableOrchestrationClient]"
 """Gives the async client for a binding."""
+BridgeSource: TypeAlias = "Callable[[], LoopBridge | None]"
+"""Gives what leads from sync code to the event loop that its client works on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Who runs an app, as its client bindings see it. `loop` is the event loop on which its clients work, if known."""
+    """Who runs an app, as its client bindings see it.
+
+    `loop` is the event loop on which its clients work, if known; `bridge` gives what leads sync clients there, where it
+    is something of the host's own.
+    """
 
     clients: ClientSource
     loop: asyncio.AbstractEventLoop | None
+    bridge: BridgeSource = lambda: None
 
     @staticmethod
-    def on_this_loop(clients: ClientSource) -> Host:
+    def on_this_loop(clients: ClientSource, bridge: BridgeSource = lambda: None) -> Host:
         """One whose clients work on the event loop that runs, if one does."""
         try:
-            return Host(clients, asyncio.get_running_loop())
+            return Host(clients, asyncio.get_running_loop(), bridge)
         except RuntimeError:
-            return Host(clients, None)
+            return Host(clients, None, bridge)
+
+    def sync_bridge(self) -> LoopBridge:
+        """What leads a sync client from here to the event loop."""
+        from azure_durable_py.client.bridge import LoopBridge
+
+        return self.bridge() or LoopBridge(self.loop)
 
 
 class Hosts:
@@ -65,25 +78,21 @@ _SYNC_CLIENT = "azure_durable_py.client.sync_client"
 
 
 def filler(
-    binding: DurableClient,
-    function: Callable[..., Any],
-    clients: ClientSource,
-    loop: Callable[[], asyncio.AbstractEventLoop | None],
+    binding: DurableClient, function: Callable[..., Any], host: Callable[[DurableClient], Host]
 ) -> Callable[[], Any]:
     """What gives the value of a client parameter at each call of its function.
 
-    :param clients: gives async clients.
-    :param loop: tells the event loop that they work on.
+    :param host: tells who runs the app.
     :raises RegistrationError: an `async def` function asks for a client that waits.
     """
     if not takes_sync_client(function, binding.name):
-        return functools.partial(clients, binding)
+        return lambda: host(binding).clients(binding)
 
     def fill() -> Any:
-        from azure_durable_py.client.bridge import LoopBridge
         from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient
 
-        return DurableOrchestrationSyncClient(clients(binding), LoopBridge(loop()))
+        found = host(binding)
+        return DurableOrchestrationSyncClient(found.clients(binding), found.sync_bridge())
 
     return fill
 

@@ -6,7 +6,6 @@ keep every one of them; the durable ones replace its own, which need another pac
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,7 @@ from azure.functions.decorators.function_app import (
 )
 
 from azure_durable_py.app.builders import AppFunction, DurableFunction, DurableTrigger
-from azure_durable_py.app.clients import ClientSource, Host, Hosts, filler, takes_sync_client
+from azure_durable_py.app.clients import BridgeSource, ClientSource, Host, Hosts, filler, takes_sync_client
 from azure_durable_py.app.entry_points import EntryPoint
 from azure_durable_py.app.function_json import builders_from
 from azure_durable_py.app.registration import build_registry, check_called, check_parameter
@@ -247,7 +246,7 @@ class DFApp(Blueprint, FunctionApp):
         return call
 
     def _filler(self, binding: DurableClient, function: Callable[..., Any]) -> Callable[[], Any]:
-        return filler(binding, function, self.client_for, self._client_loop)
+        return filler(binding, function, self._host_for)
 
     def client_bindings(self) -> list[DurableClient]:
         """Every client binding of the app, those of activities among them."""
@@ -262,29 +261,30 @@ class DFApp(Blueprint, FunctionApp):
         """
         self._hosts.set(None if source is None else Host.on_this_loop(source))
 
-    def use_clients_here(self, source: ClientSource | None) -> None:
+    def use_clients_here(self, source: ClientSource | None, bridge: BridgeSource = lambda: None) -> None:
         """Say where durable clients come from in this context, and in tasks and threads that begin in it.
 
         For tests, which may run one app several times at once. Called as `use_clients` is.
-        """
-        self._hosts.set_here(None if source is None else Host.on_this_loop(source))
 
-    def _client_loop(self) -> asyncio.AbstractEventLoop | None:
-        host = self._hosts.get()
-        return None if host is None else host.loop
+        :param bridge: gives what leads sync clients to the event loop; None: what does so everywhere.
+        """
+        self._hosts.set_here(None if source is None else Host.on_this_loop(source, bridge))
 
     def client_for(self, binding: DurableClient) -> DurableOrchestrationClient:
         """The durable client for a binding.
 
         :raises RegistrationError: no host runs the app.
         """
+        return self._host_for(binding).clients(binding)
+
+    def _host_for(self, binding: DurableClient) -> Host:
         host = self._hosts.get()
         if host is None:
             raise RegistrationError(
                 f"There is no durable client for {binding.name!r}: no host runs this app. In a test, call the "
                 "function with a client (env.client), or have azure_durable_py.testing.DurableTestEnvironment call it."
             )
-        return host.clients(binding)
+        return host
 
     def register_functions(self, function_container: DecoratorApi) -> None:
         """Add the functions of a blueprint.

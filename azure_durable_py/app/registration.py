@@ -14,6 +14,7 @@ from typing import Any
 from azure.functions.decorators.core import Binding
 
 from azure_durable_py.app.builders import DurableFunction
+from azure_durable_py.app.clients import takes_sync_client
 from azure_durable_py.app.invocation import InvocationContext
 from azure_durable_py.bindings import DurableClient, bind_client
 from azure_durable_py.errors import RegistrationError
@@ -121,7 +122,8 @@ def _activity(durable: DurableFunction[..., Any], fill: Fill) -> ActivityDefinit
     if durable.parameter != _CONTEXT and _CONTEXT in signature_of(function).parameters:
         name, directory = durable.durable_name, str(_directory(durable.function))
         function = bind_client(function, _CONTEXT, lambda: InvocationContext(name, directory))
-    return ActivityDefinition(durable.durable_name, function, durable.parameter, input_type)
+    waits = any(takes_sync_client(durable.function, binding.name) for binding in client_bindings)
+    return ActivityDefinition(durable.durable_name, function, durable.parameter, input_type, waits)
 
 
 def _entity(durable: DurableFunction[..., Any]) -> EntityDefinition:

@@ -6,6 +6,7 @@ shared with the local host, in the room `triggers`: only the socket is missing.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import math
@@ -28,7 +29,8 @@ from azure_durable_py.registry import place_of
 from azure_durable_py.testing.apps import App, registry_of, whole_app
 from azure_durable_py.testing.asked import Asked, Params
 from azure_durable_py.testing.ordinary import FunctionOfApp, OrdinaryFunction, OrdinaryFunctions
-from azure_durable_py.triggers.bound import RETURN, BoundFunction, Invoked
+from azure_durable_py.testing.taking_turns import call_by_turns
+from azure_durable_py.triggers.bound import RETURN, BoundFunction, Call, Invoked
 from azure_durable_py.triggers.functions import HttpFunction, TimerFunction, streams
 from azure_durable_py.triggers.http import call_http, failed, response_of, to_http_response
 from azure_durable_py.triggers.timers import TimerMemory, Timers, timer_request
@@ -52,7 +54,8 @@ class Output:
 class Triggers:
     """Calls HTTP functions by their routes, and any ordinary function by name. On an event loop at virtual time.
 
-    Durable clients are filled in. Sync functions run on the loop. As on a loopback address, nobody is asked for a key.
+    Durable clients are filled in. Sync functions run on the loop, or take turns with it where they wait for a client.
+    As on a loopback address, nobody is asked for a key.
 
     `outputs` is what functions gave to output bindings, in order; those of a call that fails are not among them.
 
@@ -115,7 +118,7 @@ class Triggers:
         self._see_that_a_request_will_do(function)
         try:
             given, directory = asked.to_function(route_params), str(self._functions.directory)
-            invoked = await call_http(function, given, _call, directory, self._client.hub.observer)
+            invoked = await call_http(function, given, _caller(function.target), directory, self._client.hub.observer)
             response = response_of(function, invoked)
         except Exception:
             if raise_errors:
@@ -164,7 +167,7 @@ class Triggers:
             raise TypeError(f"{place_of(found.user_function)} is no timer function, which could be past due.")
         found.check(given)
         await self._client.hub.keys.current()
-        invoked = await found.target.invoke(given, _call, str(self._functions.directory))
+        invoked = await found.target.invoke(given, _caller(found.target), str(self._functions.directory))
         self._keep(found.target, invoked)
         return invoked.returned
 
@@ -212,7 +215,7 @@ class Triggers:
         await self._client.hub.keys.current()
         given = {function.target.trigger: request}
         try:
-            invoked = await function.target.invoke(given, _call, str(self._functions.directory))
+            invoked = await function.target.invoke(given, _caller(function.target), str(self._functions.directory))
         except Exception as error:
             logger.exception("Timer function %r failed.", function.name)
             self._failures.append(error)
@@ -235,9 +238,17 @@ class Triggers:
         return ManagementApi(client, UrlSigner.of(client.hub, client.settings), registry=registry_of(self._app))
 
 
+def _caller(target: BoundFunction) -> Call:
+    return _call_by_turns if target.waits else _call
+
+
 async def _call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     result = function(**arguments)
     return await result if inspect.isawaitable(result) else result
+
+
+async def _call_by_turns(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    return await call_by_turns(functools.partial(function, **arguments), f"function {function.__name__}")
 
 
 def _without_body(response: func.HttpResponse) -> func.HttpResponse:

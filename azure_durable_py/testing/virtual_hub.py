@@ -31,6 +31,7 @@ from azure_durable_py.testing.doubles import Doubles
 from azure_durable_py.testing.run_wide import replay_of
 from azure_durable_py.testing.scripted_http import AnswerHttp, ScriptedTransport
 from azure_durable_py.testing.store import VirtualClient, VirtualStore
+from azure_durable_py.testing.taking_turns import current_bridge, with_turns
 from azure_durable_py.testing.triggers import Triggers
 from azure_durable_py.testing.virtual_time import Process, VirtualTimeLoop
 from azure_durable_py.testing.waits import told
@@ -143,7 +144,7 @@ class VirtualHub:
         self._memory = VirtualStore(self.settings, self.clock, self._ids("store"))
         self.store: TaskHubStore = self._memory if wrap is None else wrap(self._memory)
         self.task_hub = TaskHub(self.store, self.clock, self._ids("client"), observer=self._observer)
-        self.registry = self.doubles.observed(registry_of(self._app))
+        self.registry = self.doubles.observed(with_turns(registry_of(self._app)))
         self.client = VirtualClient(self.task_hub, self.settings, self.registry, self._memory)
         self.triggers = Triggers(self._app, self.client)
         """Calls HTTP functions, timer functions and all others that are not durable."""
@@ -187,7 +188,7 @@ class VirtualHub:
     def use_here(self) -> None:
         """Have the app's client bindings get this hub's client in this context, and in what begins in it."""
         if isinstance(self._app, DFApp):
-            self._app.use_clients_here(lambda _: self.client)
+            self._app.use_clients_here(lambda _: self.client, current_bridge)
 
     def _leave(self) -> None:
         if isinstance(self._app, DFApp):
@@ -222,7 +223,7 @@ class VirtualHub:
         store = self.store if wrap is None else wrap(self.store)
         hub = TaskHub(store, clock or self.clock, self._ids(name), observer=self._observer)
         await hub.open()
-        registry = self.registry if app is None else self.doubles.observed(registry_of(app))
+        registry = self.registry if app is None else self.doubles.observed(with_turns(registry_of(app)))
         chosen = self.settings if settings is None else _at_virtual_time(settings)
         given: dict[str, Any] = {
             "run_sync": run_inline,

@@ -15,6 +15,7 @@ from azure.functions.decorators.core import OutputBinding
 from azure.functions.decorators.function_app import Function
 
 from azure_durable_py.app import DFApp
+from azure_durable_py.app.clients import takes_sync_client
 from azure_durable_py.app.invocation import InvocationContext
 from azure_durable_py.bindings import DurableClient
 from azure_durable_py.signatures import signature_of
@@ -57,7 +58,7 @@ class BoundFunction:
     """A function whose durable clients are filled.
 
     `call` takes what triggers it as `trigger`. `inputs` are its other input bindings, `outputs` those that it sets by a
-    `func.Out` parameter or returns (`$return`), both as type by name.
+    `func.Out` parameter or returns (`$return`), both as type by name. `waits`: it is sync, and its client's calls wait.
     """
 
     name: str
@@ -66,16 +67,14 @@ class BoundFunction:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     takes_context: bool
+    waits: bool
 
     @classmethod
     def of(cls, app: DFApp, function: Function) -> BoundFunction:
         """A function of an app."""
-        trigger = function.get_trigger()
-        others = [
-            binding
-            for binding in function.get_bindings()
-            if binding is not trigger and not isinstance(binding, DurableClient)
-        ]
+        trigger, user_function = function.get_trigger(), function.get_user_function()
+        clients = [binding for binding in function.get_bindings() if isinstance(binding, DurableClient)]
+        others = [binding for binding in function.get_bindings() if binding is not trigger and binding not in clients]
         name = str(getattr(trigger, "name", ""))
         return cls(
             name=str(function.get_function_name()),
@@ -83,7 +82,8 @@ class BoundFunction:
             trigger=name,
             inputs={str(each.name): str(each.type) for each in others if not isinstance(each, OutputBinding)},
             outputs={str(each.name): str(each.type) for each in others if isinstance(each, OutputBinding)},
-            takes_context=name != _CONTEXT and _CONTEXT in signature_of(function.get_user_function()).parameters,
+            takes_context=name != _CONTEXT and _CONTEXT in signature_of(user_function).parameters,
+            waits=any(takes_sync_client(user_function, binding.name) for binding in clients),
         )
 
     async def invoke(
