@@ -107,6 +107,12 @@ def test_a_name_is_followed(head: str, expression: str, name: str | None, tmp_pa
     assert name_in(tmp_path, head, expression) == name
 
 
+def test_the_packages_are_known_by_name_whatever_files_there_are(tmp_path: Path):
+    write(tmp_path, {"host.json": "{}", "azure/durable_functions.py": "", "azure_durable_py/__init__.py": ""})
+    for package in ("azure.durable_functions", "azure_durable_py"):
+        assert name_in(tmp_path, f"import {package} as df", "df.DFApp") == "azure_durable_py.DFApp"
+
+
 def name_within(body: str) -> str | None:
     """The name of the expression in the line that ends with `# here`."""
     source = parse_source(body, Path("/nowhere/main.py"))

@@ -116,6 +116,14 @@ def part(c):
     assert places(tmp_path) == ["function_app.py:8", "function_app.py:14"]
 
 
+def test_what_the_engine_calls_is_nobodys_helper(tmp_path: Path):
+    activity = "@app.activity_trigger(input_name='x')\ndef work(x):\n    return time.time()\n"
+    write(
+        tmp_path, {"function_app.py": f"import time\n{ORCHESTRATOR}    work(1)\n    print(map(work, []))\n{activity}"}
+    )
+    assert places(tmp_path) == []
+
+
 def test_what_decorators_put_around_an_orchestrator_is_a_part_of_it(tmp_path: Path):
     helpers = """\
         import time

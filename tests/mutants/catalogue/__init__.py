@@ -10,6 +10,7 @@ from tests.mutants.catalogue import (
     guards,
     http,
     inbox,
+    linting,
     rewinding,
     schedules,
     sends,
@@ -35,4 +36,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *schedules.MUTANTS,
     *http.MUTANTS,
     *access.MUTANTS,
+    *linting.MUTANTS,
 )
