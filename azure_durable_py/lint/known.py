@@ -5,7 +5,7 @@ Owns the lists; what they mean in which code is the business of rules.
 
 from __future__ import annotations
 
-from azure_durable_py.lint.reading import Names
+from azure_durable_py.lint.full_names import Names
 
 FILES = Names(
     "builtins.open",
@@ -133,6 +133,11 @@ BLOCKING = Names(
 """What keeps the thread that calls it until the world has answered."""
 
 SERVICES = Names(
+    "anthropic.*Anthropic*",
+    "azure.*Client*",
+    "azure.*Credential*",
+    "google.cloud.*Client*",
+    "openai.*OpenAI*",
     "aiobotocore.*",
     "aiohttp.ClientSession*",
     "aiohttp.request",
@@ -207,26 +212,15 @@ PROCESSES = Names(
 """Other programs."""
 
 
-class _Threads(Names):
-    """Threads, processes, and what is only for them."""
-
-    def __contains__(self, name: str | None) -> bool:
-        if (
-            name is not None
-            and name.startswith("asyncio.")
-            and name.endswith((".run_in_executor", ".set_default_executor"))
-        ):
-            return True
-        return super().__contains__(name) or name in PROCESSES
-
-
-THREADS = _Threads(
+THREADS = PROCESSES | Names(
     "_thread.*",
     "asgiref.sync.async_to_sync*",
     "asgiref.sync.sync_to_async*",
     "asyncio.create_subprocess_exec",
     "asyncio.create_subprocess_shell",
     "asyncio.to_thread",
+    "asyncio*.run_in_executor",
+    "asyncio*.set_default_executor",
     "anyio.to_thread.*",
     "anyio.to_process.*",
     "anyio.run_process",
@@ -252,3 +246,4 @@ THREADS = _Threads(
     "threading.Thread*",
     "threading.Timer*",
 )
+"""Threads, processes, and what is only for them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from azure_durable_py.lint.full_names import Names
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.public_names import CONTEXT
@@ -37,25 +38,6 @@ STARTS_TASK = frozenset({"asyncio.create_task", "asyncio.ensure_future"})
 _METHOD_OF_ENTITY = f"{CONTEXT}.entity()."
 
 
-class Names:
-    """Full names, told by themselves or by how they begin.
-
-    :param patterns: a name, or the beginning of names with `*` behind it.
-    """
-
-    def __init__(self, *patterns: str) -> None:
-        self._exact = frozenset(pattern for pattern in patterns if not pattern.endswith("*"))
-        self._starts = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
-
-    def __contains__(self, name: str | None) -> bool:
-        return name is not None and (name in self._exact or name.startswith(self._starts))
-
-
-def code_of(function: LintedFunction) -> Iterator[ast.AST]:
-    """Every node that runs with the function, in order; annotations do not."""
-    yield from function.walk()
-
-
 def uses(
     function: LintedFunction, names: Names, *, of_its_own: bool = False
 ) -> Iterator[tuple[ast.Name | ast.Attribute, str]]:
@@ -64,7 +46,7 @@ def uses(
     :param of_its_own: what is asked of objects that the function has made itself is among them.
     """
     inner: set[ast.AST] = set()
-    for node in code_of(function):
+    for node in function.walk():
         if node in inner or not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Load):
             continue
         symbol = function.module.symbol(node)

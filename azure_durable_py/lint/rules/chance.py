@@ -6,9 +6,10 @@ import ast
 from collections.abc import Iterator
 
 from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.full_names import Names
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
-from azure_durable_py.lint.reading import Names, call_of, shown, uses
+from azure_durable_py.lint.reading import call_of, shown, uses
 from azure_durable_py.lint.rules.examples import example
 
 RANDOM = Rule(

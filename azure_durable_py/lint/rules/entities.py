@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from azure_durable_py.lint.calling import own_nodes
 from azure_durable_py.lint.changes import CHANGING_METHODS, is_container
 from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.full_names import Names
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.known import BLOCKING, PROCESSES
 from azure_durable_py.lint.project import Project
-from azure_durable_py.lint.reading import Names, call_of, shown, uses
+from azure_durable_py.lint.reading import call_of, shown, uses
 from azure_durable_py.lint.rules.examples import example
 
 SHARED_STATE = Rule(
@@ -66,13 +67,7 @@ def fetch(address: str) -> str:
 )
 RULES = (SHARED_STATE, BLOCKED_LOOP)
 
-
-class _Blocking(Names):
-    def __contains__(self, name: str | None) -> bool:
-        return super().__contains__(name) or name in BLOCKING or name in PROCESSES
-
-
-_BLOCKS = _Blocking("time.sleep", "builtins.input")
+_BLOCKS = BLOCKING | PROCESSES | Names("time.sleep", "builtins.input")
 _STARTS_ONLY = Names(
     "subprocess.Popen*", "os.exec*", "os.fork*", "os.kill", "os.popen", "os.posix_spawn*", "os.startfile"
 )

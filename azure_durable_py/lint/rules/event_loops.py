@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.full_names import Names
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
-from azure_durable_py.lint.reading import Names, shown, uses
+from azure_durable_py.lint.reading import shown, uses
 from azure_durable_py.lint.rules.examples import example
 
 FOREIGN_WAIT = Rule(
@@ -43,17 +44,9 @@ async def nested(context: df.DurableOrchestrationContext):
 )
 RULES = (FOREIGN_WAIT,)
 
-
-class _OwnLoops(Names):
-    """Those, and what is asked of any loop to have it run."""
-
-    def __contains__(self, name: str | None) -> bool:
-        if name is not None and name.startswith("asyncio.") and name.endswith((".run_until_complete", ".run_forever")):
-            return True
-        return super().__contains__(name)
-
-
-_FOREIGN = _OwnLoops(
+_FOREIGN = Names(
+    "asyncio*.run_forever",
+    "asyncio*.run_until_complete",
     "asyncio.run",
     "asyncio.Runner",
     "asyncio.new_event_loop",

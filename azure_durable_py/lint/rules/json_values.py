@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from azure_durable_py.lint.context_calls import payloads_of
 from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.full_names import Names
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.public_names import CLIENTS, CONTEXT, ENTITY_CONTEXT
-from azure_durable_py.lint.reading import Names, is_task_call, values_of
+from azure_durable_py.lint.reading import is_task_call, values_of
 from azure_durable_py.lint.rules.examples import example
 from azure_durable_py.lint.scopes import parameters_of
 

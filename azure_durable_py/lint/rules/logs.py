@@ -6,10 +6,11 @@ import ast
 from collections.abc import Iterator
 
 from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.full_names import Names
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.public_names import CONTEXT
-from azure_durable_py.lint.reading import Names, call_of, shown, uses
+from azure_durable_py.lint.reading import call_of, shown, uses
 from azure_durable_py.lint.rules.examples import example
 
 LOGGING = Rule(
@@ -40,23 +41,10 @@ async def order(context: df.DurableOrchestrationContext):
 )
 RULES = (LOGGING,)
 
-_METHODS = (".debug", ".info", ".warning", ".warn", ".error", ".exception", ".critical", ".fatal", ".log", ".success")
-
-
-class _Logging(Names):
-    """Functions and methods that write a line."""
-
-    def __contains__(self, name: str | None) -> bool:
-        if name is None or super().__contains__(name):
-            return name is not None
-        return (
-            name.startswith(("logging.", "loguru.logger", "structlog."))
-            and name.endswith(_METHODS)
-            and (name.count(".") == 1 or not name.startswith("logging.") or name.startswith("logging.getLogger()"))
-        )
-
-
-_LINES = _Logging(
+_LEVELS = ("critical", "debug", "error", "exception", "fatal", "info", "log", "success", "warn", "warning")
+_LOGGERS = ("logging", "logging.getLogger()*", "loguru.logger*", "structlog.get_logger()*", "structlog.getLogger()*")
+_LINES = Names(
+    *(f"{logger}.{level}" for logger in _LOGGERS for level in _LEVELS),
     "builtins.print",
     "pprint.pprint",
     "rich.print",

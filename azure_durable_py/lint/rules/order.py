@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from azure_durable_py.lint.context_calls import payloads_of
 from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.full_names import Names
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
-from azure_durable_py.lint.reading import Names, context_method, shown, uses, waits
+from azure_durable_py.lint.reading import context_method, shown, uses, waits
 from azure_durable_py.lint.rules.examples import example
 from azure_durable_py.lint.sets import is_unordered
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.full_names import Names
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
-from azure_durable_py.lint.reading import Names, shown, uses
+from azure_durable_py.lint.reading import shown, uses
 from azure_durable_py.lint.rules.examples import example
 
 ENVIRONMENT = Rule(

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 
 from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.full_names import Names
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.known import BLOCKING, FILE_METHODS, FILES, SERVICES, THREADS
 from azure_durable_py.lint.project import Project
-from azure_durable_py.lint.reading import Names, call_of, shown, uses
+from azure_durable_py.lint.reading import call_of, shown, uses
 from azure_durable_py.lint.rules.examples import example
 
 INPUT_OUTPUT = Rule(
@@ -89,11 +90,7 @@ RULES = (INPUT_OUTPUT, SLEEP, THREAD)
 
 _SLEEPS = Names("time.sleep", "gevent.sleep", "eventlet.sleep")
 _NO_INPUT_OUTPUT = re.compile(r"(Error|Exception|Warning|Timeout|Type|Config|Settings|Request|Retry)$")
-# Clients of Azure's libraries and of services; their models and constants are only values.
-_CLIENT = re.compile(
-    r"^(azure|google\.cloud|openai|anthropic)\..*\b([A-Z]\w*(Client|Credential|OpenAI|Anthropic)|OpenAI|Anthropic)\b"
-)
-_KNOWN = Names("azure.*", "google.cloud.*", "openai.*", "anthropic.*")
+_OUTSIDE = FILES | SERVICES | BLOCKING
 
 
 def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
@@ -105,28 +102,18 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
         yield function.finding(SLEEP, node, f"{shown(node, name)} stops the process, not the orchestration")
     for node, name in uses(function, THREADS):
         yield function.finding(THREAD, node, f"{shown(node, name)} is of threads or processes")
-    for node, name in uses(function, _Everything()):
+    for node, name in uses(function, _OUTSIDE):
         if _touches(function, node, name):
             yield function.finding(INPUT_OUTPUT, node, f"{shown(node, name)} reaches out of the orchestration")
     yield from _paths(function)
 
 
-class _Everything(Names):
-    """The names that may do I/O."""
-
-    def __contains__(self, name: str | None) -> bool:
-        return name in FILES or name in SERVICES or name in _KNOWN or name in BLOCKING
-
-
 def _touches(function: LintedFunction, node: ast.Name | ast.Attribute, name: str) -> bool:
     call = call_of(function, node)
-    if name in THREADS or name in _SLEEPS or (call is not None and _is_in_memory(function, call)):
+    if call is not None and _is_in_memory(function, call):
         return False
-    if name in FILES:
-        return True
-    if call is None or _NO_INPUT_OUTPUT.search(name.rpartition(".")[2]):
-        return False
-    return name in SERVICES or name in BLOCKING or _CLIENT.match(name) is not None
+    # Of services, what is not called is a class to catch, a constant or a model.
+    return name in FILES or (call is not None and _NO_INPUT_OUTPUT.search(name) is None)
 
 
 def _is_in_memory(function: LintedFunction, call: ast.Call) -> bool:
