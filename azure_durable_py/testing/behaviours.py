@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
+from azure_durable_py import wording
 from azure_durable_py.client.status import plain
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.inspection.steps import StepOutcome
@@ -43,6 +44,18 @@ class Execution(Generic[I]):
     outcome: StepOutcome = StepOutcome.open
     result: Any = None
     failure: FailureDetails | None = None
+
+    def __repr__(self) -> str:
+        """In a line, for people: what was asked, by whom, and what came of it."""
+        asked = f"{self.name}({self.input!r}) for {self.instance_id}"
+        tried = f" in attempt {self.attempt}" if self.attempt > 1 else ""
+        match self.outcome:
+            case StepOutcome.completed:
+                return f"<{asked} = {self.result!r}{tried}>"
+            case StepOutcome.failed if self.failure is not None:
+                return f"<{asked} failed{tried}: {wording.summary(self.failure)}>"
+            case _:
+                return f"<{asked}, {self.outcome.value}{tried}>"
 
 
 class Executions:
@@ -98,19 +111,28 @@ class Returning:
 class Raising:
     """Raises an exception: this one, or a new one of this class.
 
-    :raises TypeError: it is none.
+    :raises TypeError: it is none, or none can be made of the class without arguments.
     """
 
     def __init__(self, error: BaseException | type[BaseException]) -> None:
         if not _is_raisable(error):
             raise TypeError(f"raises(...) takes an exception, or a class of exceptions, not {error!r}.")
+        if isinstance(error, type):
+            _made(error)
         self._error = error
 
     def perform(self, given: Any, execution: Execution[Any]) -> Any:
         """Raise it, without the places where it was raised before."""
         del given, execution
-        error = self._error() if isinstance(self._error, type) else self._error
+        error = _made(self._error) if isinstance(self._error, type) else self._error
         raise error.with_traceback(None)
+
+
+def _made(error: type[BaseException]) -> BaseException:
+    try:
+        return error()
+    except TypeError as refused:
+        raise TypeError(f"{error.__name__}() cannot be made ({refused}): give raises(...) an exception.") from None
 
 
 def _is_raisable(given: object) -> bool:
@@ -124,6 +146,8 @@ class Calling:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        if not callable(function):
+            raise TypeError(f"calls(...) takes a function, not {function!r}.")
         is_durable = isinstance(getattr(function, "durable_name", None), str)
         # Of a decorated function, what was decorated.
         self._function: Callable[..., Any] = cast("Any", function).function if is_durable else function

@@ -63,7 +63,8 @@ class Double(Generic[I, T]):
 
         :param error: an exception, or a class of which one is made each time.
         :param times: how often; None: until another behaviour is given.
-        :raises TypeError: `error` is no exception. :raises ValueError: `times` is less than 1.
+        :raises TypeError: `error` is no exception, or of its class none can be made without arguments.
+        :raises ValueError: `times` is less than 1.
         """
         self.behaviours.add(Raising(error), times)
         return self
@@ -127,7 +128,7 @@ class _FunctionDouble(Double[I, T]):
         """Call another function, sync or async, with the input, or with the input and the `Execution`.
 
         :param times: how often; None: until another behaviour is given.
-        :raises TypeError: it takes neither one value nor two. :raises ValueError: `times` is less than 1.
+        :raises TypeError: it is no function of one or two values. :raises ValueError: `times` is less than 1.
         """
         self.behaviours.add(Calling(function), times)
         return self

@@ -168,6 +168,17 @@ def test_an_execution_has_when_and_for_whom_and_what_came_of_it():
     assert execution.ended >= execution.began
 
 
+def test_an_execution_reads_as_a_line():
+    def given(hub: VirtualHub) -> Any:
+        return hub.doubles.activity(book_hotel).raises(OSError("no line"), times=1).returns(Booking("room 1"))
+
+    _, hotel = outcome(travel_stubbornly, "Oslo", given=given)
+    assert [repr(each) for each in hotel.received] == [
+        "<book_hotel(Wish(city='Oslo', nights=1)) for it failed: OSError: no line>",
+        "<book_hotel(Wish(city='Oslo', nights=1)) for it = {'what': 'room 1'} in attempt 2>",
+    ]
+
+
 def test_failures_are_tried_again_as_the_policy_says():
     def given(hub: VirtualHub) -> Any:
         return hub.doubles.activity(book_hotel).raises(OSError("no line"), times=2).returns(Booking("room 1"))
@@ -388,6 +399,8 @@ def test_an_input_that_does_not_fit_reaches_no_fake():
         (lambda doubles: doubles.activity("BuiltIn::HttpActivity"), ValueError, "of the engine"),
         (lambda doubles: doubles.activity(do).returns("x", times=0), ValueError, "1 or more"),
         (lambda doubles: doubles.activity(do).raises("no"), TypeError, "takes an exception"),
+        (lambda doubles: doubles.activity(do).raises(UnicodeDecodeError), TypeError, "cannot be made"),
+        (lambda doubles: doubles.activity(do).calls("say"), TypeError, "takes a function"),
         (lambda doubles: doubles.activity(do).calls(lambda: "x"), TypeError, "takes one value"),
         (lambda doubles: doubles.activity(do).calls(lambda a, b, c: "x"), TypeError, "takes one value"),
         (lambda doubles: doubles.activity("do", create=True), ValueError, "leave out create=True"),

@@ -289,6 +289,19 @@ def test_the_attempts_of_a_retry_policy_are_told_with_their_failures():
         assert [type(event) for event in failing[0].decided] == [TimerCreated]
 
 
+@pytest.mark.parametrize("extended_sessions", [True, False])
+def test_a_turn_tells_the_attempts_that_it_began_but_the_first(extended_sessions: bool):
+    async def scenario(hub: VirtualHub) -> None:
+        await hub.client.start_new("stubborn", "s")
+        await hub.client.wait_for_completion("s")
+
+    settings = Settings(hub_name="Told", extended_sessions=extended_sessions)
+    turns = observed(scenario, settings=settings).turns
+    tried = [(event.id, turn) for turn in turns for event in turn.decided if isinstance(event, TaskScheduled)]
+    assert [turn.attempts.get(task_id) for task_id, turn in tried] == [None, 2, 3]
+    assert sum(len(turn.attempts) for turn in turns) == 2
+
+
 def test_the_generations_of_an_instance_are_told_apart():
     async def scenario(hub: VirtualHub) -> None:
         await hub.client.start_new("again", "g", 0)
