@@ -186,6 +186,10 @@ class Behaviours:
             self._queue.pop()
         self._queue.append((behaviour, times))
 
+    def add_first(self, function: Callable[[Any], Any], times: int) -> None:
+        """Call a function so often before any other behaviour has its turn."""
+        self._queue.appendleft((Calling(function), times))
+
     def next(self) -> Behaviour | None:
         """Whose turn it is; None: none is left."""
         if not self._queue:

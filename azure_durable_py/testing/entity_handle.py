@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, overload
 
+from azure_durable_py.client.entities import EntityMetadata
 from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import BUILT_IN, OrchestratorDefinition
 from azure_durable_py.runtime.context import DurableOrchestrationContext
@@ -109,6 +110,14 @@ class EntityHandle:
             failure = status.failure.inner_failure or status.failure
             raise task_failed(f"operation {operation!r} of entity {str(entity)!r}", failure)
         return status.output
+
+    @looks
+    async def status(self) -> EntityMetadata:
+        """What is known of it: who holds its lock and who waits for that, when it ran last. Falsy if it has no state.
+
+        :raises ValueError: this handle stands for all entities of a name.
+        """
+        return await self._hub.client.get_entity(self.entity_id)
 
     @looks
     async def exists(self) -> bool:

@@ -5,6 +5,8 @@ Owns its life, and what a test does with the whole of it. One instance is the bu
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -12,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.schedules import ScheduleClient
+from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.settings import Settings
 from azure_durable_py.testing.apps import App
 from azure_durable_py.testing.asked import Params
 from azure_durable_py.testing.bridged_client import BridgedClient
+from azure_durable_py.testing.crashes import Crashes
 from azure_durable_py.testing.entity_handle import CALLER, EntityHandle
-from azure_durable_py.testing.giving_doubles import FindsDoubles, GivesDoubles
+from azure_durable_py.testing.environment_base import EnvironmentBase
 from azure_durable_py.testing.handle import InstanceHandle
 from azure_durable_py.testing.loop_thread import VirtualThread
 from azure_durable_py.testing.ordinary import FunctionOfApp
 from azure_durable_py.testing.scripted_http import AnswerHttp
-from azure_durable_py.testing.triggers import Output
 from azure_durable_py.testing.turns import acts, settle
 from azure_durable_py.testing.virtual_hub import EPOCH, VirtualHub
 from azure_durable_py.testing.virtual_time import PATIENCE
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class DurableTestEnvironment(GivesDoubles):
+class DurableTestEnvironment(EnvironmentBase):
     """An app that runs in memory with the real engine, at virtual time. An async context manager.
 
     The engine runs in a thread of its own, and only while a call is awaited. Each call lets happen all that can happen
@@ -50,6 +53,8 @@ class DurableTestEnvironment(GivesDoubles):
     :param within: how much virtual time one call may wait for at most.
     :param http: answers the requests of `call_http`: gets a `DurableHttpRequest`, gives a `DurableHttpResponse`. It may
         be `async def`. What it raises is what the request fails with. None: such requests fail.
+    :param replay: `"every-turn"`: each turn is at once run again from its history; an orchestrator that then does
+        something else fails. Slower, for tests that look for such code.
     """
 
     def __init__(
@@ -62,11 +67,14 @@ class DurableTestEnvironment(GivesDoubles):
         workers: int = 1,
         within: timedelta = PATIENCE,
         http: AnswerHttp | None = None,
+        replay: Replay = "when-needed",
     ) -> None:
-        self._epoch = utc(epoch)
         self._workers = workers
         self._within = within
-        self._make = lambda: VirtualHub(app, settings, seed=seed, epoch=self._epoch, workers=workers, http=http)
+        self._crashes = Crashes(self._die)
+        self._make = lambda: VirtualHub(
+            app, settings, seed=seed, epoch=epoch, workers=0, http=http, observer=self._crashes, replay=replay
+        )
         self._thread: VirtualThread | None = None
         self._hub: VirtualHub | None = None
 
@@ -115,6 +123,10 @@ class DurableTestEnvironment(GivesDoubles):
         await hub.__aenter__()
         hub.ask = lambda work: self.thread.submit(work).done
         self._hub = hub
+        # Who takes the place of a dead worker is no part of it.
+        self._outside = contextvars.copy_context()
+        for _ in range(self._workers):
+            await hub.start_worker()
 
     async def _close(self) -> None:
         if self._hub is not None:
@@ -129,10 +141,15 @@ class DurableTestEnvironment(GivesDoubles):
 
     @property
     def hub(self) -> VirtualHub:
-        """The hub below, which belongs to the engine's event loop."""
+        """The hub below. It belongs to the engine's event loop: what is awaited of it is awaited there."""
         if self._hub is None:
             raise _not_entered()
         return self._hub
+
+    @property
+    def crashes(self) -> Crashes:
+        """The crashes that are still to come."""
+        return self._crashes
 
     # --- instances -----------------------------------------------------------------------------------
 
@@ -180,7 +197,18 @@ class DurableTestEnvironment(GivesDoubles):
         """The schedules of the hub; they occur as time passes."""
         return self.client.schedules
 
-    # --- what is not durable ---------------------------------------------------------------------------
+    # --- entities and ordinary functions -------------------------------------------------------------
+
+    def entity(self, entity: str | Callable[..., Any], key: str | None = None, *, create: bool = False) -> EntityHandle:
+        """An entity, or all entities of a name: its operations, its state, and what its operations are to do instead.
+
+        :param entity: its name, or the decorated function or class.
+        :param key: the key of the entity; None: all of them.
+        :param create: for one that the app is still to get. Without a behaviour it is not found.
+        :raises FunctionNotFoundError: the app has no such entity; the message lists a near name.
+        :raises ValueError: it is to be created, and the app has it.
+        """
+        return EntityHandle(self.thread, self.hub, self.hub.doubles.entity(entity, key, create=create))
 
     @acts
     async def request(
@@ -215,12 +243,12 @@ class DurableTestEnvironment(GivesDoubles):
 
     @acts
     async def fire(self, function: FunctionOfApp, /, *, past_due: bool = False, **bindings: Any) -> Any:
-        """Call a function that is not durable as its trigger does; return what it returns, and raise what it raises.
+        """Call a function that is not durable as its trigger does, and return what it returns.
 
         Durable clients, `func.Out` parameters and the invocation context are filled in, and the `func.TimerRequest` of
-        a timer function.
+        a timer function. What it gives to output bindings is added to `outputs`.
 
-        :param function: its name, or the decorated function.
+        :param function: by name, or as its decorators left it.
         :param past_due: a timer function is told that it comes late.
         :param bindings: by parameter, what triggers it and what its other input bindings bring.
         :raises FunctionNotFoundError: the app has no such function, or it is durable.
@@ -228,44 +256,17 @@ class DurableTestEnvironment(GivesDoubles):
         """
         return await self.hub.triggers.fire(function, past_due=past_due, **bindings)
 
-    @property
-    def outputs(self) -> list[Output]:
-        """What functions gave to output bindings, in order; those of a call that failed are not among them."""
-        return list(self.hub.triggers.outputs)
-
     @acts
     async def run_timers(self) -> None:
-        """From now on have each timer function run when it is due; those with `run_on_startup` run at once.
+        """From now on call each timer function when it is due, as hosts do; those with `run_on_startup` at once.
 
-        What one of them raises then is raised when the environment is left.
+        What one of them raises is raised when the environment is left.
 
         :raises SettingsError: a schedule refers to an app setting that is missing.
         """
         self.hub.triggers.run_timers()
 
-    # --- functions -----------------------------------------------------------------------------------
-
-    @property
-    def _finder(self) -> FindsDoubles:
-        return self.hub.doubles
-
-    def entity(self, entity: str | Callable[..., Any], key: str | None = None, *, create: bool = False) -> EntityHandle:
-        """An entity, or all entities of a name: its operations, its state, and what its operations are to do instead.
-
-        :param entity: its name, or the decorated function or class.
-        :param key: the key of the entity; None: all of them.
-        :param create: for one that the app is still to get. Without a behaviour it is not found.
-        :raises FunctionNotFoundError: the app has no such entity; the message lists a near name.
-        :raises ValueError: it is to be created, and the app has it.
-        """
-        return EntityHandle(self.thread, self.hub, self.hub.doubles.entity(entity, key, create=create))
-
     # --- time ----------------------------------------------------------------------------------------
-
-    @property
-    def now(self) -> datetime:
-        """The UTC time. It stands still between calls."""
-        return self._epoch + timedelta(seconds=self.thread.loop.time())
 
     @acts
     async def skip(self, duration: timedelta) -> None:
@@ -289,7 +290,7 @@ class DurableTestEnvironment(GivesDoubles):
         if ahead < timedelta(0):
             raise ValueError(f"Time does not go back: {moment} cannot be skipped to, it is {self.now}.")
         await settle(self.thread)
-        await self.thread.loop.reach((utc(moment) - self._epoch).total_seconds())
+        await self.thread.loop.reach((utc(moment) - self.hub.epoch).total_seconds())
 
     @acts
     async def at_rest(self) -> None:
@@ -318,6 +319,13 @@ class DurableTestEnvironment(GivesDoubles):
             await worker.stop()
         for _ in range(self._workers if workers is None else workers):
             await self.hub.start_worker()
+
+    def _die(self) -> None:
+        """Kill the worker that this code runs in, and have another one take its place."""
+        for worker in self.hub.workers:
+            if worker.is_here:
+                worker.kill()
+                self._outside.run(asyncio.ensure_future, self.hub.start_worker())
 
 
 def _not_entered() -> RuntimeError:

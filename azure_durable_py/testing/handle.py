@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, overload
 
 from azure_durable_py.client.status import DurableOrchestrationStatus
-from azure_durable_py.errors import InstanceNotFoundError, OrchestrationFailedError
-from azure_durable_py.failures import FailureDetails
+from azure_durable_py.errors import InstanceNotFoundError
 from azure_durable_py.history.events import Event
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.testing.calls import CallList, read_calls
+from azure_durable_py.testing.endings import ending
 from azure_durable_py.testing.loop_thread import VirtualThread
 from azure_durable_py.testing.trees import instance_tree
 from azure_durable_py.testing.turns import acts, looks, waits
@@ -66,7 +66,7 @@ class InstanceHandle:
         """
         status = await self._hub.client.wait_for_completion(self._id, timeout, expected_type=expected_type)
         if status.runtime_status is not OrchestrationRuntimeStatus.Completed:
-            raise _failure(status)
+            raise ending(status)
         return status.output
 
     @acts
@@ -115,7 +115,7 @@ class InstanceHandle:
         """
         status = await self._hub.client.get_status(self._id, show_input=True)
         if not status:
-            raise _missing(self._id)
+            raise self._not_there()
         return status
 
     @looks
@@ -127,6 +127,16 @@ class InstanceHandle:
         return await self._hub.client.get_history(self._id)
 
     @looks
+    async def calls(self, *wanted: str | Callable[..., Any]) -> CallList:
+        """What its orchestrator has called in its current generation, in order, and what it waits for.
+
+        :param wanted: only calls of these: names, or decorated functions.
+        :raises InstanceNotFoundError: there is none.
+        """
+        calls = await read_calls(self._hub.client, self._id)
+        return calls.of(*wanted) if wanted else calls
+
+    @looks
     async def tree(self) -> str:
         """What it and its sub-orchestrations did, and what they wait for: its history as a tree of lines, for people.
 
@@ -134,18 +144,11 @@ class InstanceHandle:
         """
         tree = await instance_tree(self._hub.task_hub, self._id, self._hub.now)
         if tree is None:
-            raise _missing(self._id)
+            raise self._not_there()
         return tree
 
-    @looks
-    async def calls(self, *wanted: str | Callable[..., Any]) -> CallList:
-        """What it has called in its current generation, in order, and what it waits for.
-
-        :param wanted: only calls of these: names, or functions with a durable decorator.
-        :raises InstanceNotFoundError: there is none.
-        """
-        calls = await read_calls(self._hub.client, self._id)
-        return calls.of(*wanted) if wanted else calls
+    def _not_there(self) -> InstanceNotFoundError:
+        return InstanceNotFoundError(f"There is no instance {self._id!r} in this test environment.")
 
     # --- steering ------------------------------------------------------------------------------------
 
@@ -205,27 +208,3 @@ class InstanceHandle:
         """
         started = await self._hub.client.restart(self._id, with_new_id)
         return InstanceHandle(self.thread, self._hub, started)
-
-
-def _missing(instance_id: str) -> InstanceNotFoundError:
-    return InstanceNotFoundError(f"There is no instance {instance_id!r} in this test environment.")
-
-
-def _failure(status: DurableOrchestrationStatus) -> OrchestrationFailedError:
-    """The end of an instance as an error that tells where it happened."""
-    who, name = f"Instance {status.instance_id!r} ({status.name})", cast("Any", status.runtime_status).value
-    if status.runtime_status is not OrchestrationRuntimeStatus.Failed:
-        reason = f"{who} has ended as {name}: {status.output_json}"
-        return OrchestrationFailedError(reason, FailureDetails(reason, name))
-    failure = status.failure or FailureDetails(f"no details were kept: {status.output_json}", "")
-    return OrchestrationFailedError(f"{who} failed: {failure.message}\n\n{_told(failure)}".rstrip(), failure)
-
-
-def _told(failure: FailureDetails) -> str:
-    """The stack of a failure and of what it was caused by, the innermost first, as Python shows them."""
-    chain: list[FailureDetails] = [failure]
-    while chain[-1].inner_failure is not None:
-        chain.append(chain[-1].inner_failure)
-    return "\nThis led to:\n\n".join(
-        each.stack_trace or f"{each.error_type}: {each.message}\n" for each in reversed(chain)
-    )

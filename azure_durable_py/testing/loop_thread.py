@@ -190,10 +190,8 @@ class VirtualThread:
 
     def _caller_on(self, loop: asyncio.AbstractEventLoop) -> _Caller:
         with self._turn:
-            if loop not in self._callers:
-                # A loop that has ended, as that of the test before, will not say any more that it is done.
-                for ended in [other for other in self._callers if not other.is_running()]:
-                    self._held.discard(self._callers.pop(ended))
+            for closed in [other for other in self._callers if other.is_closed()]:
+                del self._callers[closed]
             return self._callers.setdefault(loop, _Caller(self, loop))
 
     # --- turns ---------------------------------------------------------------------------------------
@@ -238,8 +236,15 @@ class VirtualThread:
     def _has_turn(self) -> bool:
         """Wait until the loop is to run; False: no more."""
         with self._turn:
-            self._turn.wait_for(lambda: self._last_work is not None or ((self._new or self._open) and not self._held))
+            self._turn.wait_for(
+                lambda: self._last_work is not None or ((self._new or self._open) and not self._is_held())
+            )
             return self._last_work is None
+
+    def _is_held(self) -> bool:
+        # A loop that has ended, as that of the test before, will not say any more that it is done.
+        self._held = {caller for caller in self._held if caller.is_running}
+        return bool(self._held)
 
     def _begin(self) -> None:
         with self._turn:

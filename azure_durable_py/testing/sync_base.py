@@ -6,9 +6,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient, ScheduleSyncClient
+from azure_durable_py.testing.crashes import Crashes
 from azure_durable_py.testing.environment import DurableTestEnvironment
-from azure_durable_py.testing.giving_doubles import FindsDoubles, GivesDoubles
-from azure_durable_py.testing.loop_thread import VirtualBridge
+from azure_durable_py.testing.environment_base import EnvironmentBase
+from azure_durable_py.testing.loop_thread import VirtualBridge, VirtualThread
+from azure_durable_py.testing.virtual_hub import VirtualHub
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 _Source = TypeVar("_Source")
 
 
-class SyncEnvironmentBase(GivesDoubles):
+class SyncEnvironmentBase(EnvironmentBase):
     """A test environment whose calls wait.
 
     :param source: does what is asked for.
@@ -35,8 +37,19 @@ class SyncEnvironmentBase(GivesDoubles):
         self._source.exit_and_wait()
 
     @property
-    def _finder(self) -> FindsDoubles:
-        return self._source.hub.doubles
+    def thread(self) -> VirtualThread:
+        """Where the engine runs."""
+        return self._source.thread
+
+    @property
+    def hub(self) -> VirtualHub:
+        """The hub below. It belongs to the engine's event loop: what is awaited of it is awaited there."""
+        return self._source.hub
+
+    @property
+    def crashes(self) -> Crashes:
+        """The crashes that are still to come."""
+        return self._source.crashes
 
     @property
     def _bridge(self) -> VirtualBridge:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, overload
 
+from azure_durable_py.client.entities import EntityMetadata
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.history.events import Event
 from azure_durable_py.ids import EntityId
+from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.settings import Settings
 from azure_durable_py.testing.apps import App
 from azure_durable_py.testing.asked import Params
@@ -21,7 +23,6 @@ from azure_durable_py.testing.ordinary import FunctionOfApp
 from azure_durable_py.testing.scripted_http import AnswerHttp
 from azure_durable_py.testing.stand_ins import OperationDouble
 from azure_durable_py.testing.sync_base import SyncEnvironmentBase, SyncPart
-from azure_durable_py.testing.triggers import Output
 from azure_durable_py.testing.virtual_hub import EPOCH
 from azure_durable_py.testing.virtual_time import PATIENCE
 
@@ -43,6 +44,8 @@ class DurableTestSyncEnvironment(SyncEnvironmentBase):
     :param within: how much virtual time one call may wait for at most.
     :param http: answers the requests of `call_http`: gets a `DurableHttpRequest`, gives a `DurableHttpResponse`. It may
         be `async def`. What it raises is what the request fails with. None: such requests fail.
+    :param replay: `"every-turn"`: each turn is at once run again from its history; an orchestrator that then does
+        something else fails. Slower, for tests that look for such code.
     """
 
     def __init__(
@@ -55,10 +58,11 @@ class DurableTestSyncEnvironment(SyncEnvironmentBase):
         workers: int = 1,
         within: timedelta = PATIENCE,
         http: AnswerHttp | None = None,
+        replay: Replay = "when-needed",
     ) -> None:
         super().__init__(
             DurableTestEnvironment(
-                app, settings=settings, seed=seed, epoch=epoch, workers=workers, within=within, http=http
+                app, settings=settings, seed=seed, epoch=epoch, workers=workers, within=within, http=http, replay=replay
             )
         )
 
@@ -96,6 +100,20 @@ class DurableTestSyncEnvironment(SyncEnvironmentBase):
         made = self._source.handle(instance_id)
         return InstanceSyncHandle(made, self._bridge)
 
+    def entity(
+        self, entity: str | Callable[..., Any], key: str | None = None, *, create: bool = False
+    ) -> EntitySyncHandle:
+        """An entity, or all entities of a name: its operations, its state, and what its operations are to do instead.
+
+        :param entity: its name, or the decorated function or class.
+        :param key: the key of the entity; None: all of them.
+        :param create: for one that the app is still to get. Without a behaviour it is not found.
+        :raises FunctionNotFoundError: the app has no such entity; the message lists a near name.
+        :raises ValueError: it is to be created, and the app has it.
+        """
+        made = self._source.entity(entity, key, create=create)
+        return EntitySyncHandle(made, self._bridge)
+
     def request(
         self,
         method: str,
@@ -129,12 +147,12 @@ class DurableTestSyncEnvironment(SyncEnvironmentBase):
         )
 
     def fire(self, function: FunctionOfApp, /, *, past_due: bool = False, **bindings: Any) -> Any:
-        """Call a function that is not durable as its trigger does; return what it returns, and raise what it raises.
+        """Call a function that is not durable as its trigger does, and return what it returns.
 
         Durable clients, `func.Out` parameters and the invocation context are filled in, and the `func.TimerRequest` of
-        a timer function.
+        a timer function. What it gives to output bindings is added to `outputs`.
 
-        :param function: its name, or the decorated function.
+        :param function: by name, or as its decorators left it.
         :param past_due: a timer function is told that it comes late.
         :param bindings: by parameter, what triggers it and what its other input bindings bring.
         :raises FunctionNotFoundError: the app has no such function, or it is durable.
@@ -142,38 +160,14 @@ class DurableTestSyncEnvironment(SyncEnvironmentBase):
         """
         return self._bridge.run(self._source.fire(function, past_due=past_due, **bindings))
 
-    @property
-    def outputs(self) -> list[Output]:
-        """What functions gave to output bindings, in order; those of a call that failed are not among them."""
-        return self._source.outputs
-
     def run_timers(self) -> None:
-        """From now on have each timer function run when it is due; those with `run_on_startup` run at once.
+        """From now on call each timer function when it is due, as hosts do; those with `run_on_startup` at once.
 
-        What one of them raises then is raised when the environment is left.
+        What one of them raises is raised when the environment is left.
 
         :raises SettingsError: a schedule refers to an app setting that is missing.
         """
         self._bridge.run(self._source.run_timers())
-
-    def entity(
-        self, entity: str | Callable[..., Any], key: str | None = None, *, create: bool = False
-    ) -> EntitySyncHandle:
-        """An entity, or all entities of a name: its operations, its state, and what its operations are to do instead.
-
-        :param entity: its name, or the decorated function or class.
-        :param key: the key of the entity; None: all of them.
-        :param create: for one that the app is still to get. Without a behaviour it is not found.
-        :raises FunctionNotFoundError: the app has no such entity; the message lists a near name.
-        :raises ValueError: it is to be created, and the app has it.
-        """
-        made = self._source.entity(entity, key, create=create)
-        return EntitySyncHandle(made, self._bridge)
-
-    @property
-    def now(self) -> datetime:
-        """The UTC time. It stands still between calls."""
-        return self._source.now
 
     def skip(self, duration: timedelta) -> None:
         """Let time pass, and everything happen that comes with it: timers that are due by then have fired.
@@ -284,20 +278,20 @@ class InstanceSyncHandle(SyncPart[InstanceHandle]):
         """
         return self._bridge.run(self._source.history())
 
+    def calls(self, *wanted: str | Callable[..., Any]) -> CallList:
+        """What its orchestrator has called in its current generation, in order, and what it waits for.
+
+        :param wanted: only calls of these: names, or decorated functions.
+        :raises InstanceNotFoundError: there is none.
+        """
+        return self._bridge.run(self._source.calls(*wanted))
+
     def tree(self) -> str:
         """What it and its sub-orchestrations did, and what they wait for: its history as a tree of lines, for people.
 
         :raises InstanceNotFoundError: there is none.
         """
         return self._bridge.run(self._source.tree())
-
-    def calls(self, *wanted: str | Callable[..., Any]) -> CallList:
-        """What it has called in its current generation, in order, and what it waits for.
-
-        :param wanted: only calls of these: names, or functions with a durable decorator.
-        :raises InstanceNotFoundError: there is none.
-        """
-        return self._bridge.run(self._source.calls(*wanted))
 
     def raise_event(self, name: str, data: Any = None) -> None:
         """Send it an external event.
@@ -409,6 +403,13 @@ class EntitySyncHandle(SyncPart[EntityHandle]):
         """
         source: Any = self._source
         return self._bridge.run(source.call(operation, input, timeout=timeout, expected_type=expected_type))
+
+    def status(self) -> EntityMetadata:
+        """What is known of it: who holds its lock and who waits for that, when it ran last. Falsy if it has no state.
+
+        :raises ValueError: this handle stands for all entities of a name.
+        """
+        return self._bridge.run(self._source.status())
 
     def exists(self) -> bool:
         """Whether it has a state.

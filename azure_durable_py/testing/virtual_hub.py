@@ -33,9 +33,9 @@ from azure_durable_py.testing.scripted_http import AnswerHttp, ScriptedTransport
 from azure_durable_py.testing.store import VirtualClient, VirtualStore
 from azure_durable_py.testing.taking_turns import current_bridge, with_turns
 from azure_durable_py.testing.triggers import Triggers
-from azure_durable_py.testing.virtual_time import Process, VirtualTimeLoop
+from azure_durable_py.testing.virtual_time import Process, VirtualTimeLoop, process_here
 from azure_durable_py.testing.waits import told
-from azure_durable_py.times import UTC
+from azure_durable_py.times import UTC, utc
 from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.worker import Worker
 
@@ -70,6 +70,11 @@ class VirtualWorker:
         self._is_running = False
 
     @property
+    def is_here(self) -> bool:
+        """Whether this code runs in it."""
+        return process_here() is self._process
+
+    @property
     def is_running(self) -> bool:
         """Whether it was started, and neither stopped nor killed."""
         return self._is_running
@@ -102,7 +107,7 @@ class VirtualHub:
 
     `client` starts, steers and looks at instances. Below it are `task_hub`, with `store`, `clock` and random ids.
     `registry` is what the app declares, `doubles` stand in for functions of it, `triggers` calls what is not durable,
-    `settings` are what all work with.
+    `settings` are what all work with. It began at `epoch`.
 
     :param app: what workers run. Its client bindings, whichever hub they name, get this hub's client.
     :param settings: as from host.json. How often an idle queue is looked at is of no account: workers are told. So is
@@ -137,8 +142,9 @@ class VirtualHub:
         self._app = whole_app(app)
         self._left = AsyncExitStack()
         self._names = 0
+        self.epoch = utc(epoch)
         self.settings = _at_virtual_time(settings or _SETTINGS)
-        self.clock: Clock = loop_clock(epoch)
+        self.clock: Clock = loop_clock(self.epoch)
         self.doubles = Doubles(self.clock.now)
         self._observer = joined(Log(), self.doubles.observer, observer)
         self._memory = VirtualStore(self.settings, self.clock, self._ids("store"))

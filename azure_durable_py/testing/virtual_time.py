@@ -60,6 +60,11 @@ class Process:
 _process: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 
 
+def process_here() -> Process | None:
+    """The process that this code is part of."""
+    return _process.get()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Reaching:
     """Somebody who waits until all is done that is due by a moment. `ran` is how long had run when he began to."""

@@ -20,7 +20,7 @@ ASYNC, SYNC = "DurableTestEnvironment", "DurableTestSyncEnvironment"
 PARTS = {"InstanceHandle": ("InstanceSyncHandle", "handle"), "EntityHandle": ("EntitySyncHandle", "entity_handle")}
 """What the environment gives that has calls of its own: what it is in the sync one, and the module that has it."""
 SYNC_OF = {name: sync for name, (sync, _) in PARTS.items()}
-LEFT_OUT = frozenset({"thread", "hub", "client", "schedules", "enter_and_wait", "exit_and_wait"})
+LEFT_OUT = frozenset({"thread", "hub", "crashes", "client", "schedules", "enter_and_wait", "exit_and_wait"})
 """Not for tests, or not to be had by passing a call on: `sync_base` has these."""
 
 HEAD = f'''"""The sync test environment, as tests/testing/write_sync_environment.py writes it after the async one."""
