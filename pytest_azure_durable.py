@@ -129,8 +129,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Tell of the instances of a test that failed."""
+    if call.excinfo is not None and _KIT in sys.modules and not item.config.getoption("fulltrace"):
+        from azure_durable_py.testing.failure_reports import leave_engine_out
+
+        leave_engine_out(call.excinfo.value)
     report = yield
     watch = item.stash.get(_watch_key, None)
     if watch is not None and report.failed and (text := watch.text()):

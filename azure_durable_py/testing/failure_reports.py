@@ -1,4 +1,4 @@
-"""What a failed test is told of the task hubs that it used.
+"""What a failed test is told: of the task hubs that it used, and where in its code an error of the kit came up.
 
 Owns which hubs are kept until a test is over, and which of their instances are told of. A hub is read only when its
 test has failed.
@@ -6,18 +6,23 @@ test has failed.
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent import futures
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from azure_durable_py.client.status import DurableOrchestrationStatus
+from azure_durable_py.errors import OrchestrationFailedError
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from azure_durable_py.testing import watchers
 from azure_durable_py.testing.at_once import at_once
+from azure_durable_py.testing.subjects import StepError
 from azure_durable_py.testing.trees import instance_tree
 from azure_durable_py.testing.virtual_hub import VirtualHub
+from azure_durable_py.testing.virtual_time import StuckError
 from azure_durable_py.wording import counted
 
 MOST_HUBS = 3
@@ -30,6 +35,10 @@ PATIENCE_SECONDS = 5.0
 """Real time that an engine has to tell of its instances."""
 _FIRST = (Status.Failed, Status.Suspended, Status.Running, Status.Pending, Status.Terminated)
 """Whom to tell of first, in this order; then of all others."""
+
+
+_ENGINE = tuple(f"{Path(str(file)).parent}{os.sep}" for file in (asyncio.__file__, futures.__file__, watchers.__file__))
+"""Where the code is that runs between a test and its app."""
 
 
 class HubWatch:
@@ -62,6 +71,19 @@ class HubWatch:
             at_once(hub.task_hub.close)
 
 
+def leave_engine_out(error: BaseException) -> None:
+    """End the traceback of an error that tells the test something with the last frame that is not of the engine."""
+    if not isinstance(error, StuckError | StepError | OrchestrationFailedError):
+        return
+    frame, last = error.__traceback__, None
+    while frame is not None:
+        if not frame.tb_frame.f_code.co_filename.startswith(_ENGINE):
+            last = frame
+        frame = frame.tb_next
+    if last is not None:
+        last.tb_next = None
+
+
 def _told(read: Callable[[], str]) -> str:
     try:
         return read()
@@ -69,7 +91,7 @@ def _told(read: Callable[[], str]) -> str:
         return f"The instances cannot be told of: {type(error).__name__}: {error}"
 
 
-def _asked(ask: Callable[[Coroutine[Any, Any, str]], Future[str]], hub: VirtualHub) -> str:
+def _asked(ask: Callable[[Coroutine[Any, Any, str]], futures.Future[str]], hub: VirtualHub) -> str:
     """The text of a hub that another thread has run.
 
     :raises TimeoutError: code of the app does not return.
@@ -77,7 +99,7 @@ def _asked(ask: Callable[[Coroutine[Any, Any, str]], Future[str]], hub: VirtualH
     answer = ask(hub_text(hub))
     try:
         return answer.result(PATIENCE_SECONDS)
-    except FutureTimeoutError:
+    except futures.TimeoutError:
         raise TimeoutError(f"code of the app keeps the engine for more than {PATIENCE_SECONDS:g} s") from None
 
 

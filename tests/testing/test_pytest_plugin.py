@@ -129,6 +129,29 @@ def test_a_run_that_is_stuck_says_what_it_waits_for_and_nothing_of_the_engine(pr
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("durable_sync_env.start('ask').result()", "StuckError"),
+        ("durable_sync_env.start('leg', 'Atlantis').result()", "OrchestrationFailedError"),
+        ("OrchestratorPlayer('leg', app=app).fire_timer()", "StepError"),
+    ],
+)
+def test_an_error_of_the_kit_ends_where_the_test_calls_it(project: pytest.Pytester, line: str, error: str):
+    test = f"""
+from azure_durable_py.testing import OrchestratorPlayer
+
+def test_it(durable_sync_env):
+    {line}
+"""
+    result = ran(project, SCENARIO, test)
+    result.stdout.fnmatch_lines([f">   *{line}", f"E  *{error}: *"], consecutive=True)
+    result.stdout.fnmatch_lines([f"test_it.py:*: {error}"])
+    result.stdout.no_fnmatch_line("*/azure_durable_py/testing/*")
+    whole = ran(project, SCENARIO, test, options=("--full-trace",))
+    whole.stdout.fnmatch_lines(["*/azure_durable_py/testing/*"])
+
+
 def test_of_many_hubs_those_used_last_are_shown(project: pytest.Pytester):
     test = """
 def test_hubs():
