@@ -16,7 +16,7 @@ from azure_durable_py.hosting.local import DEFAULT_PORT
 @click.command(
     epilog=examples(
         "azure-durable start",
-        "azure-durable start --reload",
+        "azure-durable start --reload --strict",
         "azure-durable start --port 7072 --storage memory ./my-app",
     )
 )
@@ -76,6 +76,12 @@ from azure_durable_py.hosting.local import DEFAULT_PORT
 @click.option(
     "--reload", is_flag=True, help="Start the app again whenever its code or settings change. Instances lose nothing."
 )
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="For development: replay each turn as soon as it is taken, so that code which does something else on replay "
+    "fails at once, and tell at start what `azure-durable lint` finds.",
+)
 @click.option("--supervised", is_flag=True, hidden=True)
 @click.option(
     "--log-format",
@@ -108,6 +114,7 @@ def start(
     public_url: str | None,
     as_durable_functions: bool,
     reload: bool,
+    strict: bool,
     supervised: bool,
     log_format: str,
     log_file: bool,
@@ -146,6 +153,33 @@ def start(
         public_url,
         verbose=verbose,
         log_format=log_format,
+        strict=strict,
     )
+    if strict:
+        _warn_of_findings(app_dir)
     with kept_log(app_dir) if log_file else nullcontext():
         run(options, supervised=supervised)
+
+
+def _warn_of_findings(app_dir: Path) -> None:
+    """Tell what the linter finds in an app; whatever it is, the app is started."""
+    from azure_durable_py.errors import SettingsError
+    from azure_durable_py.lint import lint_app
+    from azure_durable_py.lint.reports import shown_path
+
+    logger = logging.getLogger("azure_durable_py.lint")
+    try:
+        findings = lint_app(app_dir)
+    except (OSError, SettingsError) as error:
+        logger.warning("The code of the app is not linted: %s", error)
+        return
+    for found in findings:
+        logger.warning(
+            "%s:%d:%d: %s %s",
+            shown_path(found.path, app_dir.resolve()),
+            found.line,
+            found.column,
+            found.code,
+            found.text,
+        )
+    logger.info("Linted the code of the app: %s.", "nothing found" if not findings else f"{len(findings)} found")

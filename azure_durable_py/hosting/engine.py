@@ -21,6 +21,7 @@ from azure_durable_py.http.wire import Request
 from azure_durable_py.logs.log import Log
 from azure_durable_py.observer import NOBODY, Observer
 from azure_durable_py.observers import joined
+from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.settings import Settings, expand
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.hub import TaskHub
@@ -55,6 +56,7 @@ class Engine:
     :param origin: tells `scheme://host[:port]` under which the host is reached; None while it is not known.
     :param observer: told what happens on the hubs, beside the log.
     :param respond: makes what HTTP functions return (default: `azure.functions.HttpResponse`).
+    :param replay: `"every-turn"`: each turn of an orchestration is at once run again from its history, see `Worker`.
     :param admitted_origin: tells which origin management URLs have for a caller who used one (default: that one).
     """
 
@@ -71,6 +73,7 @@ class Engine:
         observer: Observer = NOBODY,
         respond: ResponseFactory | None = None,
         admitted_origin: Callable[[str], str] = lambda origin: origin,
+        replay: Replay = "when-needed",
     ) -> None:
         self.settings = settings
         self._observer = joined(Log(), observer)
@@ -81,6 +84,7 @@ class Engine:
         self._management_path = management_path
         self._origin = origin
         self._admitted_origin = admitted_origin
+        self._replay: Replay = replay
         self._respond: ResponseFactory = respond or to_http_response
         self._own: _Own | None = None
         self._others: dict[tuple[str, str], DurableOrchestrationClient] = {}
@@ -157,7 +161,7 @@ class Engine:
 
         :param intake: brings messages; None: the worker takes them itself.
         """
-        self._worker = Worker(self.hub, self._app.registry, self.settings, intake=intake)
+        self._worker = Worker(self.hub, self._app.registry, self.settings, intake=intake, replay=self._replay)
         await self._worker.start()
 
     async def stop(self, grace: float) -> None:

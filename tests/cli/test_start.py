@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -319,3 +318,48 @@ def test_an_app_that_imports_the_other_package_is_served_when_that_is_asked_for(
     assert "`azure-durable start --as-durable-functions` does so, too." in refused.stderr
     with started(str(tmp_path), "--storage", "memory", "--as-durable-functions") as (_, _, text):
         assert re.search(r"Chain: +orchestrationTrigger", text)
+
+
+LOOSE = """
+import itertools
+
+import azure_durable_py as df
+
+app = df.DFApp()
+chance = itertools.count()
+
+
+@app.orchestration_trigger(context_name="context")
+def loose(context: df.DurableOrchestrationContext):
+    return (yield context.call_activity("echo", next(chance)))
+
+
+@app.activity_trigger(input_name="value")
+def echo(value: int) -> int:
+    return value
+
+
+@app.orchestration_trigger(context_name="context")
+def late(context: df.DurableOrchestrationContext):
+    import time
+
+    yield context.call_activity("echo", int(time.time()))
+"""
+
+
+def test_strict_replays_each_turn_and_tells_at_start_what_the_linter_finds(app_dir: Path) -> None:
+    (app_dir / "function_app.py").write_text(LOOSE)
+    with started(str(app_dir), "--strict") as (_, origin, text):
+        assert re.search(r"WARNING .*function_app\.py:\d+:\d+: DF\d+ .*time", text)
+        assert "Strict          each turn is replayed at once" in text
+        url = f"{origin}/runtime/webhooks/durabletask/orchestrators/loose?timeout=20&pollingInterval=0.1"
+        with urllib.request.urlopen(urllib.request.Request(url, method="POST")) as response:
+            told = response.read().decode()
+    assert "Non-deterministic orchestrator" in told
+    assert "'echo' with input 0" in told
+    assert "azure-durable start --strict" in told
+    with started(str(app_dir)) as (_, origin, text):
+        assert "Strict          off; with --strict " in text
+        url = f"{origin}/runtime/webhooks/durabletask/orchestrators/loose?timeout=20&pollingInterval=0.1"
+        with urllib.request.urlopen(urllib.request.Request(url, method="POST")) as response:
+            assert json.load(response) == 0

@@ -19,6 +19,9 @@ from azure_durable_py.triggers.functions import Functions
 # Libraries that log every request they make.
 _CHATTY = ("azure.core", "azure.identity", "aiohttp.access", "asyncio")
 
+_ON = "each turn is replayed at once"
+_OFF = "off; with --strict each turn is replayed at once, and the code is linted"
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -32,6 +35,7 @@ class Served:
     durable: Mapping[str, list[str]] = field(default_factory=lambda: {})
     access: Access = field(default_factory=Access)
     storage_is_shared: bool = True
+    strict: bool = False
 
 
 def banner(served: Served, color: bool) -> str:
@@ -60,6 +64,7 @@ def banner(served: Served, color: bool) -> str:
         f"Monitor         {served.origin}{served.webhooks}/monitor",
         f"Management API  {served.origin}{served.webhooks}{'' if served.access.trusts_local else ' (asks for a key)'}",
         *_about_keys(served),
+        f"Strict          {_ON if served.strict else _OFF}",
         "",
         "Press Ctrl+C to stop.",
         "",

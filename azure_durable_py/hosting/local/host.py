@@ -49,6 +49,7 @@ class Options:
     `enable_auth`: ask for keys of functions on a loopback address, too. `trust_local`: let programs of this machine use
     the management API without a key; None: if they alone reach the host. `public_url`: the origin that links carry.
     `verbose`: log all; what host.json says of the log does not count. `log_format`: `text`, or `json`.
+    `strict`: replay each turn as soon as it is taken.
     """
 
     app_dir: Path
@@ -63,6 +64,7 @@ class Options:
     public_url: str | None = None
     verbose: bool = False
     log_format: str = "text"
+    strict: bool = False
 
 
 class LocalHost:
@@ -113,6 +115,7 @@ class LocalHost:
             origin=lambda: self._server.origins.told,
             admitted_origin=self._admitted_origin,
             observer=telemetry(self.settings),
+            replay="every-turn" if options.strict else "when-needed",
         )
         self._server = HttpServer(
             self._functions.http,
@@ -188,6 +191,7 @@ class LocalHost:
             durable=self.registry.kinds(),
             access=self._access,
             storage_is_shared=self._storage != "memory",
+            strict=self._options.strict,
         )
 
     async def stop(self) -> None:
