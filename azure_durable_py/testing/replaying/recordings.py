@@ -7,6 +7,7 @@ one is in memory at a time.
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
@@ -94,7 +95,7 @@ def _of(source: Source) -> Iterator[Recording]:
     else:
         for path in _files(source):
             with path.open("rb") as lines:
-                yield from recordings_of_lines(lines, str(path))
+                yield from recordings_of_lines(lines, str(path).removeprefix(f"{Path.cwd()}{os.sep}"))
 
 
 def _files(source: str | PathLike[str]) -> list[Path]:

@@ -1,0 +1,30 @@
+"""The recorded histories of the sample app: of every orchestrator, and as its script would record them today."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from azure_durable_py.testing import recordings
+from function_app import app
+from sample_function_app.tests.record_histories import HISTORIES, PATTERNS, record
+
+# How long a step takes at virtual time is of the version of Python.
+FRACTION = re.compile(r"\.\d{6}Z")
+
+
+def test_there_is_one_of_every_orchestrator() -> None:
+    assert {recording.name for recording in recordings(HISTORIES)} == set(app.registry.orchestrators.names())
+
+
+def test_there_is_a_file_for_each_pattern_and_no_other() -> None:
+    assert {file.stem for file in HISTORIES.iterdir()} == {pattern.__name__ for pattern in PATTERNS}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.__name__)
+def test_recording_anew_gives_the_same(pattern: Callable[[Any], None]) -> None:
+    before = (HISTORIES / f"{pattern.__name__}.jsonl").read_text(encoding="ascii").splitlines()
+    assert [FRACTION.sub("Z", line) for line in record(pattern)] == [FRACTION.sub("Z", line) for line in before]
