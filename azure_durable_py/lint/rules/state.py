@@ -91,6 +91,23 @@ async def gather(context: df.DurableOrchestrationContext):
 )
 RULES = (GLOBAL_STATE, OUTER_STATE)
 
+_CHANGES_IN_USE = frozenset(
+    {
+        "asyncio.Barrier()",
+        "asyncio.BoundedSemaphore()",
+        "asyncio.Condition()",
+        "asyncio.Event()",
+        "asyncio.LifoQueue()",
+        "asyncio.Lock()",
+        "asyncio.PriorityQueue()",
+        "asyncio.Queue()",
+        "asyncio.Semaphore()",
+        "builtins.iter()",
+        "itertools.count()",
+        "itertools.cycle()",
+    }
+)
+
 
 def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
     """Changes of what is outside, and reads of what others change."""
@@ -117,16 +134,23 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
 
 def _reads(function: LintedFunction, project: Project, told: set[Variable]) -> Iterator[LintFinding]:
     changed = changes_of_variables(project)
-    for node in function.walk() if changed else ():
+    for node in function.walk():
         if not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Load):
             continue
         variable = variable_of(function.module, node)
-        if variable is not None and variable not in told and variable in changed:
+        if variable is None or variable in told:
+            continue
+        if variable in changed:
             told.add(variable)
             module, change = changed[variable]
             where = next(functions_around(module, change.target)).name
             place = f"{module.path.name}:{change.target.lineno}"
             yield function.finding(GLOBAL_STATE, node, f"{variable.name!r} is changed by {where} at {place}")
+        elif any(variable.module.name(value) in _CHANGES_IN_USE for value in variable.values):
+            told.add(variable)
+            yield function.finding(
+                GLOBAL_STATE, node, f"{variable.name!r} is one for all instances, and changes in use"
+            )
 
 
 def _is_outer(function: LintedFunction, project: Project, change: Change, name: ast.Name) -> bool:

@@ -51,6 +51,20 @@ async def convert(context):
     return await context.call_activity("book", context.get_input() * current)
 
 
+# bad: what changes as it is used
+import asyncio
+import itertools
+
+lock = asyncio.Lock()
+numbers = itertools.count()
+
+
+@bp.orchestration_trigger(context_name="context")
+async def one_at_a_time(context):
+    async with lock:  # expect: DF005
+        return await context.call_activity("work", next(numbers))  # expect: DF005
+
+
 # good: tables that nothing changes
 from datetime import timedelta
 
