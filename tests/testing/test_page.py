@@ -24,6 +24,8 @@ PAGES = (
     "logs.md",
     "telemetry.md",
 )
+PLUGINS = ("-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "pytest_azure_durable")
+"""The last one is there where the package is installed."""
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -32,7 +34,7 @@ def test_the_tests_of_the_page_pass(page: str, tmp_path: Path):
     (tmp_path / "function_app.py").write_text(app, encoding="utf-8")
     (tmp_path / "test_app.py").write_text("\n\n".join(tests), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio", "."],
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", *PLUGINS, "."],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -40,6 +42,6 @@ def test_the_tests_of_the_page_pass(page: str, tmp_path: Path):
         timeout=100,
         check=False,
     )
-    shown = len(re.findall(r"^def test_", "\n".join(tests), re.MULTILINE))
+    shown = len(re.findall(r"^ *(?:async )?def test_", "\n".join(tests), re.MULTILINE))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{shown} passed" in done.stdout
