@@ -159,7 +159,7 @@ def test_options_that_a_page_names_exist(page: Path):
         }
         unknown = set(re.findall(r"(?<!\S)--?[a-z]+(?:-[a-z]+)*", rest)) - options
         assert not unknown, f"`azure-durable {command}` has no {', '.join(unknown)}"
-    for module, rest in re.findall(r"python -m (tests\.\w+|benchmarks)([^`\n]*)", TEXTS[page]):
+    for module, rest in re.findall(r"python -m (tests\.\w+|benchmarks)(?![\w.])([^`\n]*)", TEXTS[page]):
         source = (ROOT / module.replace(".", "/") / "__main__.py").read_text(encoding="utf-8")
         for option in re.findall(r"(?<!\S)(--[a-z]+)", rest):
             assert f'"{option}"' in source, f"`python -m {module}` has no {option}"
