@@ -23,7 +23,7 @@ from azure_durable_py.testing.running import play, run
 from azure_durable_py.testing.stand_ins import ActivityDouble, EntityDouble, OperationDouble, OrchestratorDouble
 from azure_durable_py.testing.subjects import StepError
 from azure_durable_py.testing.sync_environment import DurableTestSyncEnvironment, EntitySyncHandle, InstanceSyncHandle
-from azure_durable_py.testing.triggers import Output
+from azure_durable_py.testing.triggers import FunctionOutput
 from azure_durable_py.testing.unit import OrchestratorPlayer
 from azure_durable_py.testing.virtual_hub import VirtualHub, VirtualWorker
 from azure_durable_py.testing.virtual_time import StuckError, run_virtual
@@ -40,12 +40,12 @@ __all__ = [
     "EntityHandle",
     "EntitySyncHandle",
     "Execution",
+    "FunctionOutput",
     "InstanceHandle",
     "InstanceSyncHandle",
     "OperationDouble",
     "OrchestratorDouble",
     "OrchestratorPlayer",
-    "Output",
     "PendingCall",
     "PlayedOperation",
     "Recording",

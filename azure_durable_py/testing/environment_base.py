@@ -12,7 +12,7 @@ from typing import Any, cast
 from azure_durable_py.testing.crashes import Crashes
 from azure_durable_py.testing.giving_doubles import FindsDoubles, GivesDoubles
 from azure_durable_py.testing.loop_thread import VirtualThread
-from azure_durable_py.testing.triggers import Output
+from azure_durable_py.testing.triggers import FunctionOutput
 from azure_durable_py.testing.virtual_hub import VirtualHub
 
 
@@ -44,7 +44,7 @@ class EnvironmentBase(GivesDoubles):
         return self.hub.epoch + timedelta(seconds=self.thread.loop.time())
 
     @property
-    def outputs(self) -> list[Output]:
+    def outputs(self) -> list[FunctionOutput]:
         """What functions gave to output bindings, in order; those of a call that failed are not among them."""
         return list(self.hub.triggers.outputs)
 

@@ -43,7 +43,7 @@ _ANSWER = str(HttpOutput.get_binding_name())
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class FunctionOutput:
     """What a function gave to an output binding. `binding` is the parameter, or `$return`."""
 
     function: str
@@ -66,7 +66,7 @@ class Triggers:
     """
 
     def __init__(self, app: App, client: DurableOrchestrationClient, *, app_dir: Path | None = None) -> None:
-        self.outputs: list[Output] = []
+        self.outputs: list[FunctionOutput] = []
         self._app = app
         self._client = client
         self._app_dir = app_dir
@@ -185,7 +185,7 @@ class Triggers:
             values[RETURN] = invoked.returned
         for name, value in values.items():
             if target.outputs[name] != _ANSWER:
-                self.outputs.append(Output(target.name, name, value))
+                self.outputs.append(FunctionOutput(target.name, name, value))
 
     # --- time ----------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from azure_durable_py.errors import RegistrationError
 from azure_durable_py.testing import (
     DurableTestEnvironment,
     DurableTestSyncEnvironment,
-    Output,
+    FunctionOutput,
     VirtualHub,
     play,
 )
@@ -237,12 +237,12 @@ def test_what_a_function_raises_is_answered_where_that_is_asked_for(caplog: pyte
 
 
 def test_what_a_function_gives_to_its_outputs_is_kept():
-    async def scenario(hub: VirtualHub) -> list[Output]:
+    async def scenario(hub: VirtualHub) -> list[FunctionOutput]:
         assert (await hub.triggers.request("GET", "/api/queued?who=Ada")).get_body() == b"ordered"
         assert (await hub.triggers.request("GET", "/api/queued?who=nobody", raise_errors=False)).status_code == 500
         return hub.triggers.outputs
 
-    assert play(app, scenario) == [Output("queued", "message", "order of Ada")]
+    assert play(app, scenario) == [FunctionOutput("queued", "message", "order of Ada")]
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ async def test_an_environment_follows_a_status_as_a_browser_does():
 def test_a_sync_environment_is_asked_without_waiting():
     with DurableTestSyncEnvironment(app) as env:
         assert env.request("GET", "/api/queued?who=Ada").get_body() == b"ordered"
-        assert env.outputs == [Output("queued", "message", "order of Ada")]
+        assert env.outputs == [FunctionOutput("queued", "message", "order of Ada")]
         with pytest.raises(LookupError, match="nobody orders") as raised:
             env.request("GET", "/api/queued", params={"who": "nobody"})
         assert traceback.extract_tb(raised.value.__traceback__)[-1].name == "queued"

@@ -15,7 +15,13 @@ from azure.functions.timer import TimerRequest
 
 import azure_durable_py as df
 from azure_durable_py.errors import FunctionNotFoundError
-from azure_durable_py.testing import DurableTestEnvironment, DurableTestSyncEnvironment, Output, VirtualHub, play
+from azure_durable_py.testing import (
+    DurableTestEnvironment,
+    DurableTestSyncEnvironment,
+    FunctionOutput,
+    VirtualHub,
+    play,
+)
 
 Client = df.DurableOrchestrationClient
 app = df.DFApp()
@@ -215,7 +221,7 @@ def test_a_sync_environment_fires_functions():
 def test_outputs_are_kept_in_order_except_those_of_a_call_that_fails():
     message = func.ServiceBusMessage(body=b"tea")
 
-    async def scenario(hub: VirtualHub) -> list[Output]:
+    async def scenario(hub: VirtualHub) -> list[FunctionOutput]:
         await hub.triggers.fire(on_bus, message=message)
         with pytest.raises(OSError, match="no paper"):
             await hub.triggers.fire(on_bus, message=message, how="badly")
@@ -226,8 +232,8 @@ def test_outputs_are_kept_in_order_except_those_of_a_call_that_fails():
         return hub.triggers.outputs
 
     assert play(app, scenario) == [
-        Output("on_bus", "receipt", "tea once"),
-        Output("on_event", "$return", {"heard of": "milk"}),
+        FunctionOutput("on_bus", "receipt", "tea once"),
+        FunctionOutput("on_event", "$return", {"heard of": "milk"}),
     ]
 
 
