@@ -1,8 +1,7 @@
 """A module of the linted project, and what the names in it stand for.
 
-Owns the way from an expression to a `Symbol`: through imports and their aliases, simple assignments, `with`,
-annotations and the members of classes. What cannot be known for sure is None, so that no rule guesses. Nothing is
-imported or run.
+Owns the way from an expression to a `Symbol`: through scopes, imports and their aliases, simple assignments, `with`
+and annotations. What cannot be known for sure is None, so that no rule guesses. Nothing is imported or run.
 """
 
 from __future__ import annotations
@@ -11,56 +10,25 @@ import ast
 import builtins
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from azure_durable_py.lint.public_names import canonical
 from azure_durable_py.lint.scopes import (
     FUNCTIONS,
     Annotated,
     Assigned,
     Binding,
     Defined,
-    DefinitionNode,
     FunctionNode,
     Imported,
     Scopes,
 )
+from azure_durable_py.lint.symbols import Symbol, chosen_of, member_of, result_of
 from azure_durable_py.lint.trees import children, nodes_below
 
 _BUILTINS = frozenset(dir(builtins))
 _DEEPEST = 50
 # A form feed or a line separator of Unicode begins no new line for Python.
 _LINES = re.compile("\r\n|\r|\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """What an expression stands for.
-
-    :param module: the module of the project that it is from; None: a module of others, or a builtin.
-    :param path: the name within that module, or the whole name. `()` behind the name of a class or function is
-        what calling it gives: `requests.Session().get` is a method of an instance.
-    :param node: the function or class of the project that it is, or whose instance.
-    :param text: the text that it is, for a constant.
-    """
-
-    module: Module | None
-    path: str
-    node: DefinitionNode | None = None
-    text: str | None = None
-
-    @property
-    def dotted(self) -> str:
-        """The whole name, in the form that rules compare with."""
-        if self.module is None:
-            return canonical(self.path)
-        return f"{self.module.dotted}.{self.path}" if self.path else self.module.dotted
-
-    @property
-    def is_instance(self) -> bool:
-        """Whether it is what a call gives."""
-        return self.path.endswith("()")
 
 
 Locate = Callable[["Module", Imported], "Module | None"]
@@ -160,9 +128,9 @@ class Module:
             case ast.Attribute(value=owner, attr=attribute):
                 symbol = self.symbol(owner)
                 return None if symbol is None else self.member(symbol, attribute)
-            case ast.Call(func=called):
-                symbol = self.symbol(called)
-                return None if symbol is None else _called(symbol)
+            case ast.Call(func=function):
+                symbol = self.symbol(function)
+                return None if symbol is None else result_of(symbol)
             case ast.Constant(value=str(text)):
                 return Symbol(None, "builtins.str()", text=text)
             case ast.NamedExpr(value=value) | ast.Await(value=value):
@@ -188,7 +156,7 @@ class Module:
             bindings = self.scopes.bindings(scope)
             bound = [] if node.id in bindings.elsewhere else bindings.names.get(node.id)
             if bound:
-                chosen = _chosen(bound)
+                chosen = chosen_of(bound)
                 return None if chosen is None else self.bound(chosen)
         builtin = Symbol(None, f"builtins.{node.id}") if node.id in _BUILTINS else None
         return self._from_stars(node.id) or builtin
@@ -222,7 +190,7 @@ class Module:
                 return self.annotated(left)
             case _:
                 return None
-        return None if symbol is None or symbol.is_instance else _called(symbol)
+        return None if symbol is None or symbol.is_instance else result_of(symbol)
 
     def _by_text(self, parsed: ast.expr) -> Symbol | None:
         """The symbol of a name in a quoted annotation, which is looked up in the module."""
@@ -237,7 +205,7 @@ class Module:
 
     def member(self, symbol: Symbol, name: str) -> Symbol | None:
         """An attribute of what a symbol stands for; None: there is none, as far as is known."""
-        found = _member(symbol, name)
+        found = member_of(symbol, name)
         if found is None or found.module is not None or "(" in found.path:
             return found
         # `import shared.words`, where `shared` is a directory that is no package.
@@ -256,7 +224,7 @@ class Module:
         if first != [parameter] or "builtins.staticmethod" in decorators:
             return None
         symbol = Symbol(self, self.scopes.qualified_name(owner), owner)
-        return symbol if "builtins.classmethod" in decorators else _called(symbol)
+        return symbol if "builtins.classmethod" in decorators else result_of(symbol)
 
     def _imported(self, binding: Imported) -> Symbol | None:
         module, attribute = self._locate(self, binding), binding.attribute
@@ -281,7 +249,7 @@ class Module:
 
     def _attribute(self, name: str) -> Symbol | None:
         bindings = self.scopes.bindings(self.tree)
-        chosen = _chosen(bindings.names.get(name, []))
+        chosen = chosen_of(bindings.names.get(name, []))
         if chosen is not None:
             return self.bound(chosen)
         submodule = self._locate(self, Imported(name, None, 1)) if self.path.name == "__init__.py" else None
@@ -298,23 +266,6 @@ class Module:
         return None
 
 
-def _chosen(bound: list[Binding]) -> Binding | None:
-    """The binding that says what a name is, where all that are known agree."""
-    if len(bound) == 1:
-        return bound[0]
-    imports = [binding for binding in bound if isinstance(binding, Imported)]
-    if imports and all(isinstance(binding, Imported) or _is_none(binding) for binding in bound):
-        return imports[0]
-    if bound and all(isinstance(binding, Defined) for binding in bound):
-        return bound[-1]
-    declared = [binding for binding in bound if isinstance(binding, Annotated) and binding.annotation is not None]
-    return declared[0] if len(declared) == 1 else None
-
-
-def _is_none(binding: Binding) -> bool:
-    return isinstance(binding, Assigned) and isinstance(binding.value, ast.Constant) and binding.value.value is None
-
-
 def _that_run(node: ast.AST) -> list[ast.AST]:
     match node:
         case ast.AnnAssign(annotation=ast.expr() as annotation) | ast.arg(annotation=ast.expr() as annotation):
@@ -323,69 +274,3 @@ def _that_run(node: ast.AST) -> list[ast.AST]:
             return [part for part in children(node) if part is not annotation]
         case _:
             return children(node)
-
-
-# --- what is done with a symbol ------------------------------------------------------------------
-
-
-def _called(symbol: Symbol) -> Symbol | None:
-    """What calling gives: an instance, or what the annotation of a function says."""
-    if symbol.module is None:
-        return Symbol(None, f"{symbol.path}()")
-    if isinstance(symbol.node, ast.ClassDef) and not symbol.is_instance:
-        return Symbol(symbol.module, f"{symbol.path}()", symbol.node)
-    if isinstance(symbol.node, FUNCTIONS):
-        return symbol.module.annotated(symbol.node.returns)
-    return None
-
-
-def _member(symbol: Symbol, name: str) -> Symbol | None:
-    """An attribute of a module, class or instance."""
-    if symbol.module is None:
-        return Symbol(None, f"{symbol.path}.{name}")
-    if not symbol.path:
-        return symbol.module.attribute(name)
-    if isinstance(symbol.node, ast.ClassDef):
-        return _member_of_class(symbol.module, symbol.node, name, "()" if symbol.is_instance else "", set())
-    return None
-
-
-def _member_of_class(
-    module: Module, node: ast.ClassDef, name: str, call: str, seen: set[ast.ClassDef]
-) -> Symbol | None:
-    seen.add(node)
-    chosen = _chosen(module.scopes.bindings(node).names.get(name, []))
-    if chosen is not None:
-        return module.bound(chosen)
-    given = _given_to_self(node, name)
-    if given is not None:
-        return module.symbol(given)
-    foreign: Symbol | None = None
-    for base in node.bases:
-        symbol = module.symbol(base)
-        if symbol is None:
-            continue
-        if symbol.module is None:
-            foreign = foreign or Symbol(None, f"{symbol.path}{call}.{name}")
-        elif isinstance(symbol.node, ast.ClassDef) and symbol.node not in seen:
-            found = _member_of_class(symbol.module, symbol.node, name, call, seen)
-            if found is not None:
-                return found
-    return foreign
-
-
-def _given_to_self(node: ast.ClassDef, name: str) -> ast.expr | None:
-    """What `__init__` assigns to an attribute of the instance, if it does so once."""
-    starts = [part for part in node.body if isinstance(part, FUNCTIONS) and part.name == "__init__"]
-    values: list[ast.expr] = []
-    for part in (part for start in starts for part in ast.walk(start)):
-        match part:
-            case ast.Assign(targets=[target], value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
-                match target:
-                    case ast.Attribute(value=ast.Name(id="self"), attr=attribute) if attribute == name:
-                        values.append(value)
-                    case _:
-                        pass
-            case _:
-                pass
-    return values[0] if len(values) == 1 else None

@@ -14,11 +14,12 @@ from azure_durable_py.lint.discovery import Declared, Foreign, declared_by_folde
 from azure_durable_py.lint.findings import LintFinding
 from azure_durable_py.lint.functions import DurableKind, LintedFunction
 from azure_durable_py.lint.imports import Imports
-from azure_durable_py.lint.modules import Module, Symbol
+from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.public_names import CONTEXT, ENTITY_CONTEXT
 from azure_durable_py.lint.reach import helpers_of
 from azure_durable_py.lint.scopes import FUNCTIONS, DefinitionNode, FunctionNode, parameters_of
 from azure_durable_py.lint.source import Source, read_source
+from azure_durable_py.lint.symbols import Symbol
 
 _CONTEXTS: Mapping[DurableKind, str] = {"orchestrator": CONTEXT, "entity": ENTITY_CONTEXT}
 

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from azure_durable_py.lint.functions import CallSite, LintedFunction
-from azure_durable_py.lint.modules import Module, Symbol
+from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.public_names import CLIENTS, CONTEXT, ENTITY_CONTEXT
 from azure_durable_py.lint.scopes import FUNCTIONS, DefinitionNode, FunctionNode, parameters_of
+from azure_durable_py.lint.symbols import Symbol
 
 _PROPERTIES = frozenset({"builtins.property", "functools.cached_property"})
 _MAKING = ("__init__", "__post_init__", "__new__")
