@@ -86,6 +86,7 @@ class TaskHub:
     :param clock: tells UTC time.
     :param ids: source of unique ids and jitter.
     :param observer: told what clients, workers and the store of this hub do; it cannot harm them, whatever it raises.
+    :param compresses: whether states are compressed. Where they never leave the memory, that only takes time.
     """
 
     def __init__(
@@ -95,7 +96,9 @@ class TaskHub:
         ids: Ids | None = None,
         *,
         observer: Observer = NOBODY,
+        compresses: bool = True,
     ) -> None:
+        self.compresses = compresses
         self.clock = clock or Clock()
         self.ids = ids or Ids()
         self.observer = joined(observer)

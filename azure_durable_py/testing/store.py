@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
 
@@ -23,13 +24,21 @@ from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.damage import Found
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import Commit, Header, QueueMessage
-from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.testing.asked import ORIGIN
+from azure_durable_py.testing.memory import MemoryStore
 from azure_durable_py.testing.virtual_time import StuckError
 from azure_durable_py.triggers.http import WEBHOOKS, to_http_response
 
 
-class VirtualStore(SqliteStore):
+@dataclass(slots=True, eq=False)
+class _Awaited:
+    """Somebody who waits until the header of an instance is as it is to be."""
+
+    holds: Callable[[Header | None], bool]
+    done: asyncio.Future[None]
+
+
+class VirtualStore(MemoryStore):
     """A task hub in memory, shared by everybody in one run.
 
     :param settings: the hub's name and number of queues.
@@ -39,19 +48,28 @@ class VirtualStore(SqliteStore):
 
     def __init__(self, settings: Settings, clock: Clock, ids: Ids) -> None:
         count = settings.instance_queue_count
-        super().__init__(None, hub_name=settings.hub_name, instance_queue_count=count, now=clock.now, ids=ids)
+        super().__init__(hub_name=settings.hub_name, instance_queue_count=count, now=clock.now, ids=ids)
         self._watchers: dict[object, Callable[[], None]] = {}
         self._waiters: list[asyncio.Future[None]] = []
+        self._awaited: dict[str, list[_Awaited]] = {}
 
     async def commit(self, commit: Commit) -> str:
         """Apply a commit, and tell of it."""
         etag = await super().commit(commit)
         self._changed()
+        for awaited in self._awaited.get(commit.instance_id, ()):
+            if not awaited.done.done() and awaited.holds(commit.header):
+                awaited.done.set_result(None)
         return etag
 
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
         """Put a message, and tell of it."""
         message = await super().put_message(queue, body, delay)
+        if delay > 0 and len(self._watchers) > 1:
+            # All will ask for it at the same moment. Who is first then is chance: else a worker that puts a message off
+            # as none of its own would get it again each time.
+            watchers = sorted(self._watchers.items(), key=lambda _: self._ids.jitter(1.0))
+            self._watchers = dict(watchers)
         self._messages_changed()
         return message
 
@@ -91,6 +109,27 @@ class VirtualStore(SqliteStore):
             self._waiters.append(change)
             await asyncio.wait([change], timeout=left)
         return True
+
+    async def until_header(
+        self, instance_id: str, holds: Callable[[Header | None], bool], timeout: float | None = None
+    ) -> bool:
+        """Wait until the header of one instance is as it is to be, whatever else happens; tells whether it is.
+
+        :param holds: looks at a header; None: there is none.
+        :param timeout: how long at most, in seconds; None: without limit.
+        """
+        if holds(await self.load_header(instance_id)):
+            return True
+        awaited = _Awaited(holds, asyncio.get_running_loop().create_future())
+        waiting = self._awaited.setdefault(instance_id, [])
+        waiting.append(awaited)
+        try:
+            done, _ = await asyncio.wait([awaited.done], timeout=timeout)
+        finally:
+            waiting.remove(awaited)
+            if not waiting:
+                self._awaited.pop(instance_id, None)
+        return bool(done)
 
     async def is_at_rest(self) -> bool:
         """Whether every queue is empty: then nothing is left that anybody would do by himself."""
@@ -191,13 +230,12 @@ class VirtualClient(DurableOrchestrationClient):
         """
         seen: OrchestrationRuntimeStatus | None = None
 
-        async def reached() -> bool:
+        def reached(header: Header | None) -> bool:
             nonlocal seen
-            header = await self._store.load_header(instance_id)
             seen = None if header is None else OrchestrationRuntimeStatus(header.columns.runtime_status)
             return seen is None or done(seen)
 
-        if not await self._store.until(reached, seconds(timeout)):
+        if not await self._store.until_header(instance_id, reached, seconds(timeout)):
             raise TimeoutError(
                 f"Instance {instance_id!r} is still {seen and seen.value} after {timeout} (virtual time)."
             )

@@ -149,7 +149,7 @@ class VirtualHub:
         self._observer = joined(Log(), self.doubles.observer, observer)
         self._memory = VirtualStore(self.settings, self.clock, self._ids("store"))
         self.store: TaskHubStore = self._memory if wrap is None else wrap(self._memory)
-        self.task_hub = TaskHub(self.store, self.clock, self._ids("client"), observer=self._observer)
+        self.task_hub = TaskHub(self.store, self.clock, self._ids("client"), observer=self._observer, compresses=False)
         self.registry = self.doubles.observed(with_turns(registry_of(self._app)))
         self.client = VirtualClient(self.task_hub, self.settings, self.registry, self._memory)
         self.triggers = Triggers(self._app, self.client)
@@ -227,7 +227,7 @@ class VirtualHub:
         self._names += 1
         name = f"worker {self._names}" if name is None else name
         store = self.store if wrap is None else wrap(self.store)
-        hub = TaskHub(store, clock or self.clock, self._ids(name), observer=self._observer)
+        hub = TaskHub(store, clock or self.clock, self._ids(name), observer=self._observer, compresses=False)
         await hub.open()
         registry = self.registry if app is None else self.doubles.observed(with_turns(registry_of(app)))
         chosen = self.settings if settings is None else _at_virtual_time(settings)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from azure_durable_py.history.events import Answer, ContinuedAsNew, Decision, ExecutionCompleted
 from azure_durable_py.history.rewinding import standing
 from azure_durable_py.taskhub.protocol import Header, Kind
+from azure_durable_py.testing.memory import Partition
 from tests.simulation import looking
-from tests.simulation.memory import Partition
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -8,8 +8,8 @@ import pytest
 
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.taskhub.wrapping import Checked
+from azure_durable_py.testing.memory import MemoryStore, Place
 from tests.conftest import StoreFactory
-from tests.simulation.memory import MemoryStore, Place
 from tests.taskhub.test_store_contract import *  # noqa: F403
 
 

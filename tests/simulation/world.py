@@ -40,6 +40,7 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.messages import ANY, InboxEvent, Target
 from azure_durable_py.taskhub.protocol import Header, InstanceQuery, Kind
+from azure_durable_py.testing.memory import MemoryStore
 from azure_durable_py.testing.scripted_http import AnswerHttp, ScriptedTransport
 from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.intake.invocations import HostLimits, Invocations
@@ -49,7 +50,6 @@ from tests.simulation import invariants, looking
 from tests.simulation.clients import SimulatedClient
 from tests.simulation.faults import FaultyStore, Process, Sky, within
 from tests.simulation.functions_host import FunctionsHost
-from tests.simulation.memory import MemoryStore
 from tests.simulation.weather import STORM as STORMY
 from tests.simulation.weather import Weather, draw_weather
 

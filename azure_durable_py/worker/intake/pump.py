@@ -3,7 +3,7 @@
 Owns the pace of polling: while messages come it asks again at once; an empty answer doubles
 the pause up to the maximum, but no pause goes past the moment at which the next message becomes
 visible, as far as that is known: of what this process puts, always; of everything else if the store
-can tell.
+can tell. One that is told of every message has no pause at all: it asks when there is something to be had.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Pump:
     :param handle: takes each message, and the time by the monotonic clock at which it was asked for; must not wait.
     :param room: how many more messages may be taken now.
     :param visibility: seconds for which a received message is ours.
-    :param max_pause: longest pause between two polls of an idle queue, in seconds.
+    :param max_pause: longest pause between two polls of an idle queue, in seconds; infinite: the store tells of every
+        message, and when it is visible, so that no poll is needed beside.
     :param batch: messages taken at once, 1 to 32.
     """
 
@@ -54,6 +55,8 @@ class Pump:
         self._room = room
         self._visibility = visibility
         self._max_pause = max_pause
+        self._is_told = max_pause == math.inf
+        self._first_pause = math.inf if self._is_told else FIRST_PAUSE
         self._batch = batch
         self._wake = Wakeup()
         self._due: list[float] = []
@@ -61,7 +64,7 @@ class Pump:
 
     def announce(self, queue: str, delay: float) -> None:
         """A message was put by this process: poll when it becomes visible."""
-        if queue == self._queue:
+        if queue == self._queue and not self._is_told:
             heapq.heappush(self._due, self._hub.clock.monotonic() + delay)
             self._wake.set()
 
@@ -83,7 +86,7 @@ class Pump:
         self._wake.set()
 
     async def _poll(self) -> None:
-        pause = FIRST_PAUSE
+        pause = self._first_pause
         next_poll = self._hub.clock.monotonic()
         while True:
             self._wake.clear()
@@ -101,12 +104,12 @@ class Pump:
             messages, asked_at = await self._receive(room)
             for message in messages:
                 self._take(message, asked_at)
-            pause = FIRST_PAUSE if messages or announced else min(2 * pause, self._max_pause)
+            pause = self._first_pause if messages or announced else min(2 * pause, self._max_pause)
             if len(messages) == room:
                 next_poll = now
                 continue
             next_poll = self._hub.clock.monotonic() + self._hub.ids.jitter(pause, 0.1)
-            if not messages:
+            if self._is_told or not messages:
                 next_poll = min(next_poll, await self._next_visible())
 
     def _take(self, message: QueueMessage, asked_at: float) -> None:
@@ -122,7 +125,7 @@ class Pump:
             seconds = await self._hub.store.next_visible(self._queue)
         except StorageError as error:
             logger.debug("Queue %s cannot be looked at: %s", self._queue, error)
-            seconds = None
+            seconds = LONGEST_PAUSE_WITHOUT_ANSWER
         return math.inf if seconds is None else self._hub.clock.monotonic() + seconds
 
     def _forget_due(self, now: float) -> bool:

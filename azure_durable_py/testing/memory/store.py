@@ -1,17 +1,13 @@
-"""A task hub in dictionaries, for simulated runs: lean, and open to be looked at.
+"""A task hub in dictionaries, for runs at virtual time: lean, and open to be looked at.
 
 Keeps to the contract of `TaskHubStore` like any other store (the contract suite runs over it). Owns what the
-others hide: every row and message can be seen, and whoever simulates the polling of queues is told when a
-message becomes visible.
+others hide: every row and message can be seen, and whoever plays the polling of queues is told when a message
+becomes visible.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -23,86 +19,18 @@ from azure_durable_py.taskhub.naming import QueueNames, poison_queue
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
     BlobRow,
-    Columns,
     Commit,
     Header,
     HubInfo,
     InboxRow,
     InstanceQuery,
-    Listed,
     Loaded,
     Page,
     QueueMessage,
     StoredKeys,
 )
-
-
-@dataclass(slots=True)
-class Partition:
-    """All rows of one instance."""
-
-    header: Header | None = None
-    inbox: dict[str, InboxRow] = field(default_factory=lambda: {})
-    blobs: dict[str, BlobRow] = field(default_factory=lambda: {})
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is left of it."""
-        return self.header is None and not self.inbox and not self.blobs
-
-
-@dataclass(slots=True)
-class Message:
-    """One message, visible or not."""
-
-    id: int
-    body: str
-    visible_at: datetime
-    inserted: datetime
-    dequeue_count: int = 0
-    receipt: int = 0
-
-
-class Queue:
-    """One queue; messages are taken in the order in which they became visible."""
-
-    def __init__(self) -> None:
-        self.messages: dict[int, Message] = {}
-        self._order: list[tuple[datetime, int]] = []
-
-    def place(self, message: Message) -> None:
-        """Put a message in, or note that it becomes visible at another time."""
-        self.messages[message.id] = message
-        heapq.heappush(self._order, (message.visible_at, message.id))
-
-    def first(self) -> Message | None:
-        """The message that is visible first, now or later."""
-        while self._order:
-            visible_at, number = self._order[0]
-            message = self.messages.get(number)
-            if message is not None and message.visible_at == visible_at:
-                return message
-            heapq.heappop(self._order)
-        return None
-
-    def take(self, now: datetime) -> Message | None:
-        """Take a visible message out; it is to be placed again."""
-        message = self.first()
-        if message is None or message.visible_at > now:
-            return None
-        heapq.heappop(self._order)
-        return message
-
-
-class Place:
-    """Where hubs are kept: stores that share one see the same."""
-
-    def __init__(self) -> None:
-        self.hubs: dict[str, HubInfo] = {}
-        self.partitions: dict[str, dict[str, Partition]] = {}
-        self.queues: dict[str, Queue] = {}
-        self.keys: dict[str, StoredKeys] = {}
-        self.messages_made = 0
+from azure_durable_py.testing.memory.listing import list_page
+from azure_durable_py.testing.memory.place import Message, Partition, Place, Queue
 
 
 class _Handle(NamedTuple):
@@ -136,23 +64,27 @@ class MemoryStore:
         self.place = place or Place()
         self._now = now or Clock().now
         self._ids = ids or Ids()
-        self._visible = visible or (lambda queue, moment: None)
+        self._visible = visible or _nobody
         self._tells = tells
         self._opened = False
 
     @property
     def description(self) -> str:
-        return f"hub {self._hub_name} (simulated)"
+        """Where the hub is."""
+        return f"hub {self._hub_name} (in memory)"
 
     @property
     def instance_queues(self) -> tuple[str, ...]:
+        """The names of the doorbell queues."""
         return self._queues.instances
 
     @property
     def activity_queue(self) -> str:
+        """The name of the work-item queue."""
         return self._queues.activities
 
     def instance_queue(self, instance_id: str) -> str:
+        """The doorbell queue of an instance."""
         return self._queues.of_instance(instance_id)
 
     @property
@@ -163,6 +95,7 @@ class MemoryStore:
     # --- the hub -----------------------------------------------------------------------------------
 
     async def open(self) -> HubInfo:
+        """Make the hub if it is not there, and read its marker."""
         mine = HubInfo(FORMAT_VERSION, len(self._queues.instances), bytes.fromhex(self._ids.new()) * 2)
         info = self.place.hubs.setdefault(self._hub, mine)
         checked = check_marker(info, self._hub_name, len(self._queues.instances), "memory")
@@ -170,9 +103,11 @@ class MemoryStore:
         return checked
 
     async def close(self) -> None:
+        """Refuse further calls; what is kept stays in its place."""
         self._opened = False
 
     async def delete_hub(self) -> None:
+        """Delete everything of this hub; other hubs in the place stay."""
         self.place.hubs.pop(self._hub, None)
         self.place.partitions.pop(self._hub, None)
         self.place.keys.pop(self._hub, None)
@@ -180,10 +115,12 @@ class MemoryStore:
             self.place.queues.pop(queue, None)
 
     async def load_keys(self) -> StoredKeys | None:
+        """The keys of the hub; None while nobody has made any."""
         self._open_partitions()
         return self.place.keys.get(self._hub)
 
     async def save_keys(self, body: bytes, expected: str | None) -> str:
+        """Write the keys of the hub; returns their new ETag."""
         found = await self.load_keys()
         if (None if found is None else found.etag) != expected:
             raise ConcurrencyConflictError("The keys were changed since they were read.")
@@ -205,15 +142,18 @@ class MemoryStore:
     # --- one partition -----------------------------------------------------------------------------
 
     async def load(self, instance_id: str) -> Loaded:
+        """Header and the first inbox rows."""
         partition = self._of(instance_id)
         keys = sorted(partition.inbox)
         room = limits.LOAD_ROWS - 1
         return Loaded(partition.header, tuple([partition.inbox[key] for key in keys[:room]]), len(keys) > room)
 
     async def load_header(self, instance_id: str) -> Header | None:
+        """The header alone."""
         return self._of(instance_id).header
 
     async def commit(self, commit: Commit) -> str:
+        """Apply a commit; returns the header's new ETag ('' when the header was deleted)."""
         partition = self._of(commit.instance_id)
         found = None if partition.header is None else partition.header.etag
         if found != commit.expected:
@@ -234,6 +174,7 @@ class MemoryStore:
         return etag
 
     async def insert_inbox(self, instance_id: str, rows: Sequence[InboxRow]) -> frozenset[str]:
+        """Insert rows in order; returns the keys that existed."""
         inbox, now = self._of(instance_id).inbox, self._now()
         existed = frozenset([row.key for row in rows if row.key in inbox])
         for row in rows:
@@ -242,26 +183,32 @@ class MemoryStore:
         return existed
 
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
+        """Delete inbox rows without touching a header."""
         inbox = self._of(instance_id).inbox
         for key in keys:
             inbox.pop(key, None)
 
     async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:
+        """Insert or replace blob rows."""
         self._put(self._of(instance_id), rows)
 
     async def get_blobs(self, instance_id: str, keys: Sequence[str]) -> dict[str, bytes]:
+        """The bodies of these blob rows; a missing one is absent."""
         blobs = self._of(instance_id).blobs
         return {key: blobs[key].body for key in keys if key in blobs}
 
     async def list_blobs(self, instance_id: str, prefix: str) -> tuple[BlobRow, ...]:
+        """All blob rows whose RowKey begins with `prefix`."""
         blobs = self._of(instance_id).blobs
         return tuple(blobs[key] for key in sorted(blobs) if key.startswith(prefix))
 
     async def blob_keys(self, instance_id: str) -> dict[str, datetime]:
+        """The RowKeys of all blob rows of an instance, and when each was taken."""
         blobs = self._of(instance_id).blobs
         return {key: blobs[key].timestamp or self._now() for key in sorted(blobs)}
 
     async def delete_blobs(self, instance_id: str, keys: Sequence[str]) -> None:
+        """Delete blob rows without touching a header."""
         blobs = self._of(instance_id).blobs
         for key in keys:
             blobs.pop(key, None)
@@ -271,6 +218,7 @@ class MemoryStore:
             partition.blobs[row.key] = BlobRow(row.key, row.body, self._now())
 
     async def instances_with_inbox(self, before: datetime) -> list[str]:
+        """The ids of instances with an inbox row that was taken before this time."""
         partitions = self._open_partitions().items()
         return sorted(
             instance_id
@@ -279,21 +227,8 @@ class MemoryStore:
         )
 
     async def query(self, query: InstanceQuery) -> Page:
-        after = "" if query.continuation_token is None else _decode_token(query.continuation_token)
-        found = [
-            (instance_id, partition.header.columns)
-            for instance_id, partition in self._open_partitions().items()
-            if partition.header is not None
-            and instance_id > after
-            and _matches(query, instance_id, partition.header.columns)
-        ]
-        found.sort(key=lambda item: item[0])
-        items = tuple(
-            Listed(instance_id, columns if query.with_values else _without_values(columns, query.with_custom_status))
-            for instance_id, columns in found[: query.page_size]
-        )
-        more = len(found) > query.page_size
-        return Page(items, _encode_token(items[-1].instance_id) if more else None)
+        """List headers in the order of their ids."""
+        return list_page(self._open_partitions(), query)
 
     # --- queues --------------------------------------------------------------------------------------
 
@@ -305,6 +240,7 @@ class MemoryStore:
         return queue
 
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
+        """Put a message that never expires, invisible for `delay` seconds."""
         self._open_partitions()
         now = self._now()
         self.place.messages_made += 1
@@ -314,6 +250,7 @@ class MemoryStore:
         return QueueMessage(queue, body, 0, _Handle(message.id, 0), now)
 
     async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
+        """Take up to `limit` messages, the longest visible first."""
         self._open_partitions()
         now, found = self._now(), self.queue(queue)
         taken: list[Message] = []
@@ -331,6 +268,7 @@ class MemoryStore:
         ]
 
     async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
+        """Keep a message invisible for `visibility` seconds from now."""
         found, kept = self._held(message)
         kept.visible_at = self._now() + timedelta(seconds=visibility)
         kept.receipt += 1
@@ -345,6 +283,7 @@ class MemoryStore:
         )
 
     async def delete_message(self, message: QueueMessage) -> None:
+        """Delete a message that we hold."""
         found, kept = self._held(message)
         del found.messages[kept.id]
 
@@ -358,20 +297,28 @@ class MemoryStore:
         return found, kept
 
     async def next_visible(self, queue: str) -> float | None:
+        """Seconds until the first message is visible; None: there is no message, or it does not tell."""
         self._open_partitions()
         first = self.queue(queue).first()
-        return None if first is None or not self._tells else max(0.0, (first.visible_at - self._now()).total_seconds())
+        if first is None or not self._tells:
+            return None
+        left = (first.visible_at - self._now()).total_seconds()
+        # Times are rounded to microseconds: who comes exactly then may come too early.
+        return left + 1e-6 if left > 0 else 0.0
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
-        del changed  # There are no other processes; a simulated world tells its workers by itself.
+        """There are no other processes to be told of."""
+        del changed
         self._open_partitions()
         return lambda: None
 
     async def message_counts(self) -> dict[str, int]:
+        """How many messages each queue holds."""
         self._open_partitions()
         return {queue: len(self.queue(queue).messages) for queue in self._queues.all}
 
     async def untaken_counts(self) -> dict[str, int]:
+        """How many messages of each queue are due and in no worker's hands."""
         self._open_partitions()
         now = self._now()
         return {
@@ -380,41 +327,11 @@ class MemoryStore:
         }
 
     async def poison_counts(self) -> dict[str, int]:
+        """How many messages each poison queue holds."""
         self._open_partitions()
         return {poison_queue(name): len(self.queue(poison_queue(name)).messages) for name in self._queues.all}
 
 
-# --- listing ---------------------------------------------------------------------------------------
-
-
-def _matches(query: InstanceQuery, instance_id: str, columns: Columns) -> bool:
-    return (
-        columns.kind is query.kind
-        and (not query.runtime_status or columns.runtime_status in query.runtime_status)
-        and (query.created_from is None or columns.created_time >= query.created_from)
-        and (query.created_to is None or columns.created_time <= query.created_to)
-        and (query.updated_from is None or columns.last_updated_time >= query.updated_from)
-        and (query.updated_to is None or columns.last_updated_time <= query.updated_to)
-        and (not query.instance_id_prefix or instance_id.startswith(query.instance_id_prefix))
-        and (not query.names or columns.name in query.names)
-        and (query.with_outbox is None or columns.has_outbox == query.with_outbox)
-    )
-
-
-def _without_values(columns: Columns, with_custom_status: bool) -> Columns:
-    kept = replace(columns, input=None, output=None)
-    return kept if with_custom_status else replace(kept, custom_status=None)
-
-
-def _encode_token(instance_id: str) -> str:
-    return base64.b16encode(b"after:" + instance_id.encode()).decode()
-
-
-def _decode_token(token: str) -> str:
-    try:
-        word, _, instance_id = base64.b16decode(token).decode().partition(":")
-    except (binascii.Error, ValueError) as error:
-        raise limits.unknown_token(token) from error
-    if word != "after":
-        raise limits.unknown_token(token)
-    return instance_id
+def _nobody(queue: str, moment: datetime) -> None:
+    """Told of messages when nobody is."""
+    del queue, moment
