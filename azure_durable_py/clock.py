@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +29,17 @@ class Clock:
 
 def loop_clock(epoch: datetime) -> Clock:
     """A clock that follows the running event loop's time from `epoch` (for virtual loops)."""
-    return Clock(lambda: epoch + timedelta(seconds=asyncio.get_running_loop().time()))
+    told, moment = 0.0, epoch
+
+    def now() -> datetime:
+        nonlocal told, moment
+        seconds = asyncio.get_running_loop().time()
+        # Time stands still while code runs on a virtual loop, and all ask for it.
+        if seconds != told:
+            told, moment = seconds, epoch + timedelta(seconds=seconds)
+        return moment
+
+    return Clock(now)
 
 
 class Ids:
@@ -41,7 +50,9 @@ class Ids:
 
     def new(self) -> str:
         """32 hex digits, unique."""
-        return uuid.UUID(int=self._random.getrandbits(128), version=4).hex
+        # Those of a UUID of version 4 and its variant, without the making of one.
+        bits = self._random.getrandbits(128) & ~(0xF000 << 64 | 0xC000 << 48)
+        return f"{bits | 4 << 76 | 0x8000 << 48:032x}"
 
     def short(self) -> str:
         """12 hex digits: unique among the turns and deliveries of one instance."""

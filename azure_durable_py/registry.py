@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from azure_durable_py.errors import FunctionNotFoundError, RegistrationError
 from azure_durable_py.serialization.annotations import demanded
 from azure_durable_py.serialization.decode import return_type
+from azure_durable_py.signatures import says_what_it_returns
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ class Registry:
         # Every call of it asks, also in a replay, and to read an annotation takes longer than all else of a call.
         if function not in self._results:
             annotation = return_type(function)
-            if annotation is None:
+            if annotation is None and says_what_it_returns(function):
                 return None  # It may name what is not there yet.
             self._results[function] = self.expected(annotation)
         return self._results[function]

@@ -22,6 +22,14 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
+def says_what_it_returns(function: Callable[..., Any]) -> bool:
+    """Whether a function has an annotation of what it returns, resolvable or not."""
+    try:
+        return signature_of(function).return_annotation is not inspect.Signature.empty
+    except (TypeError, ValueError):
+        return False
+
+
 def resolve_annotation(function: Callable[..., Any], annotation: Any) -> Any:
     """The type that an annotation of `function` stands for; None if there is none or it cannot be resolved."""
     if annotation is inspect.Signature.empty:

@@ -15,7 +15,8 @@ def utc(value: datetime) -> datetime:
 
 def to_iso(moment: datetime) -> str:
     """A moment as all JSON of this package has it: UTC, in ISO 8601 with microseconds and Z."""
-    return utc(moment).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    # Behind the microseconds is the offset of UTC.
+    return (moment if moment.tzinfo is UTC else utc(moment)).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def from_iso(text: str) -> datetime:

@@ -83,7 +83,7 @@ _EVENTS: dict[str, type[Event]] = {
 
 def encode_event(event: Event) -> str:
     """One event as compact JSON. Fields that hold their default are left out."""
-    return json.dumps(event_to_json(event), ensure_ascii=False, separators=(",", ":"))
+    return _to_text(event_to_json(event))
 
 
 def decode_event(text: str) -> Event:
@@ -211,6 +211,8 @@ def _read_carried(data: Any) -> EventRaised:
 
 
 def _encode_any(value: Any) -> Any:
+    if type(value) in _PLAIN:
+        return value
     match value:
         case datetime():
             return to_iso(value)
@@ -247,6 +249,9 @@ def _encode_fields(value: Any) -> dict[str, Any]:
     return encoded
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+# Of the module's `dumps` each call would make an encoder of its own.
+_to_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 MAX_FAILURE_DEPTH = 100
 """Inner failures that are read: whoever walks down them must get to the end."""
 _read_ref = shape.record(PayloadRef)

@@ -56,7 +56,8 @@ def tell_turn(taken: TurnTaken) -> None:
         _tell_all(taken, extra)
     end = taken.end
     if end is None:
-        _tell_timers(taken, extra)
+        if logger.isEnabledFor(logging.INFO):
+            _tell_timers(taken, extra)
     elif isinstance(end, ContinuedAsNew):
         logger.debug("Instance %r of %r has continued as new.", taken.instance_id, taken.name, extra=extra)
     else:

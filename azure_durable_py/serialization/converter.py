@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from azure_durable_py.errors import PayloadTooLargeError, SerializationError
 from azure_durable_py.serialization.decode import build
-from azure_durable_py.serialization.encode import dump, plain, simplify
+from azure_durable_py.serialization.encode import dump, dump_plain, plain
 from azure_durable_py.serialization.envelopes import is_envelope, open_envelopes
 
 logger = logging.getLogger(__name__)
@@ -66,11 +66,11 @@ class JsonDataConverter:
         :raises SerializationError: names the place and type of what cannot be expressed.
         """
         try:
-            return _checked(dump(value, simplify))
+            return _checked(dump(value))
         except (TypeError, ValueError, RecursionError):
             pass
         try:
-            return _checked(dump(plain(value, "$"), None))
+            return _checked(dump_plain(plain(value, "$")))
         except RecursionError:
             raise SerializationError("The value is nested too deeply for JSON, or contains itself.") from None
 
@@ -97,7 +97,7 @@ class JsonDataConverter:
         :raises SerializationError: the text is not JSON (with the position).
         """
         try:
-            return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+            return _decoder.decode(text)
         except RecursionError:
             raise SerializationError("The JSON is nested too deeply.") from None
         except ValueError as error:
@@ -172,6 +172,10 @@ def _finite(text: str) -> float:
 
 def _refuse_constant(name: str) -> Any:
     raise SerializationError(f"{name} is not JSON.")
+
+
+# Of the module's `loads` each call would make a decoder of its own.
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _built_or_itself(opened: Any, expected_type: Any) -> Any:

@@ -20,9 +20,18 @@ from azure_durable_py.errors import SerializationError
 from azure_durable_py.serialization.decode import encode_duration
 
 
-def dump(value: Any, default: Callable[[Any], Any] | None) -> str:
-    """A value as compact JSON text; `default` takes objects one step towards JSON."""
-    return json.dumps(value, default=default, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+def dump(value: Any) -> str:
+    """A value as compact JSON text; objects are taken towards JSON step by step.
+
+    :raises TypeError: there is no such step.
+    :raises ValueError: a number is not finite, or the value contains itself.
+    """
+    return _of_objects.encode(value)
+
+
+def dump_plain(value: Any) -> str:
+    """A value of plain JSON types as compact JSON text."""
+    return _of_plain.encode(value)
 
 
 def simplify(value: Any) -> Any:
@@ -57,7 +66,7 @@ def _envelope(value: Any) -> dict[str, Any]:
 
 def _sorted_set(value: AbstractSet[Any]) -> list[Any]:
     try:
-        return sorted(value, key=lambda item: dump(plain(item, "$"), None))
+        return sorted(value, key=lambda item: dump_plain(plain(item, "$")))
     except SerializationError:
         # Unsorted, the item is met again on the way down and reported with its path.
         return list(value)
@@ -117,6 +126,11 @@ def _key(key: Any, path: str) -> str:
     if isinstance(key, datetime | date | time | timedelta | UUID | Decimal | bytes):
         return str(simplify(key))
     raise SerializationError(f"{path}: a key of type {type(key).__qualname__} is not JSON; keys are text.")
+
+
+# Of the module's `dumps` each call would make an encoder of its own.
+_of_plain = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+_of_objects = json.JSONEncoder(default=simplify, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 def has_codec(cls: type) -> bool:

@@ -18,6 +18,7 @@ from azure_durable_py.history.codec import decode_value, encode_value, event_fro
 from azure_durable_py.history.events import EntityCaller, Event, ParentInstance, Value
 from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.taskhub.naming import inbox_key
+from azure_durable_py.taskhub.payloads import compact_json
 from azure_durable_py.taskhub.protocol import InboxRow
 from azure_durable_py.taskhub.upgrades import Record, fields_of, stamped
 from azure_durable_py.times import to_iso
@@ -311,7 +312,7 @@ class Unread:
 
 
 def _dump(data: dict[str, Any]) -> str:
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    text = compact_json(data)
     try:
         text.encode()
     except UnicodeEncodeError:

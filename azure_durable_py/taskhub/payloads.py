@@ -81,11 +81,14 @@ _PLAIN, _ZLIB = b"p", b"z"
 _COMPRESS_FROM = 1024
 
 
-def pack(text: str, record: Record) -> bytes:
-    """UTF-8, compressed when that is worth it, behind three bytes: what it is, its version, and how it is packed."""
+def pack(text: str, record: Record, *, compress: bool = True) -> bytes:
+    """UTF-8, behind three bytes: what it is, its version, and how it is packed.
+
+    :param compress: compress it when that is worth it.
+    """
     raw = text.encode("utf-8", "surrogatepass")
     prefix = _OURS + bytes([VERSIONS[record]])
-    return prefix + (_PLAIN + raw if len(raw) < _COMPRESS_FROM else _ZLIB + zlib.compress(raw, 1))
+    return prefix + (_ZLIB + zlib.compress(raw, 1) if compress and len(raw) >= _COMPRESS_FROM else _PLAIN + raw)
 
 
 def check_version(body: bytes, record: Record) -> None:
@@ -132,7 +135,11 @@ def _inflate(packed: bytes, limit: int) -> bytes:
 
 def compact_json(data: Any) -> str:
     """Data as JSON without blanks."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return _to_text(data)
+
+
+# Of the module's `dumps` each call would make an encoder of its own.
+_to_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def is_large(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -200,24 +200,16 @@ class InstanceState:
 
     def copy(self) -> InstanceState:
         """An independent copy, for a turn that may come to nothing."""
-        return replace(
-            self,
-            pending=self.pending if isinstance(self.pending, PayloadRef) else list(self.pending),
-            activities=[ActivityGroup(group.guard, group.committed_at, group.ids.copy()) for group in self.activities],
-            sends=[SendGroup(group.sent_at, group.ids.copy()) for group in self.sends],
-            messages=list(self.messages),
-            marks=dict(self.marks),
-            senders=dict(self.senders),
-            sender_pages=list(self.sender_pages),
-            clients={name: ClientMemory(memory.seen.copy(), memory.last) for name, memory in self.clients.items()},
-            timers=dict(self.timers),
-            children=self.children.copy(),
-            awaited=dict(self.awaited),
-            pages=list(self.pages),
-            tail=list(self.tail),
-            locks=list(self.locks),
-            garbage=list(self.garbage),
-        )
+        made = object.__new__(InstanceState)
+        for name in _NAMES:
+            value = getattr(self, name)
+            setattr(made, name, value.copy() if type(value) in _CHANGEABLE else value)
+        made.activities = [
+            ActivityGroup(group.guard, group.committed_at, group.ids.copy()) for group in self.activities
+        ]
+        made.sends = [SendGroup(group.sent_at, group.ids.copy()) for group in self.sends]
+        made.clients = {name: ClientMemory(memory.seen.copy(), memory.last) for name, memory in self.clients.items()}
+        return made
 
     # --- who guards what -------------------------------------------------------------------------
 
@@ -248,10 +240,11 @@ class InstanceState:
 
     # --- encoding --------------------------------------------------------------------------------
 
-    def encode(self, *, spare: int = 0) -> bytes:
-        """The body of the header, compressed.
+    def encode(self, *, spare: int = 0, compress: bool = True) -> bytes:
+        """The body of the header.
 
         :param spare: bytes of a row that are to stay free.
+        :param compress: compress it; if not, that is done only where it could else be too large.
         :raises PayloadTooLargeError: it does not fit a row.
         """
         state = {
@@ -288,7 +281,7 @@ class InstanceState:
         text = f"[{head},[{','.join(self.tail)}]]"
         if len(text) > MAX_STATE_BYTES // 4 and len(text.encode("utf-8", "surrogatepass")) > MAX_STATE_BYTES:
             raise PayloadTooLargeError(f"The state of the instance takes over {MAX_STATE_BYTES} bytes.")
-        body = pack(text, Record.header)
+        body = pack(text, Record.header, compress=compress or len(text) > MAX_BODY_BYTES // 8)
         if len(body) > MAX_BODY_BYTES - spare:
             raise PayloadTooLargeError(
                 f"The state of the instance takes {len(body)} bytes compressed; a header holds "
@@ -343,6 +336,8 @@ class InstanceState:
             raise CorruptRowError(f"the body of the header cannot be read: {error}") from error
 
 
+_NAMES = tuple(field.name for field in fields(InstanceState))
+_CHANGEABLE = frozenset({list, dict, IdSet})
 SPARE_BYTES = 20_000
 """What is left free in a header that a turn will follow: room to say that it did not fit, or why it failed."""
 MAX_GENERATIONS = 0x7FFFFFFF

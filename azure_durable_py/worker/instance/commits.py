@@ -6,8 +6,6 @@ land (PROTOCOL I2, R18).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from azure_durable_py.errors import ConcurrencyConflictError, StorageError, StorageUnavailableError
 from azure_durable_py.taskhub.protocol import Commit, CorruptRowError, Header
 from azure_durable_py.taskhub.references import named_rows
@@ -49,14 +47,14 @@ class Commits:
         :raises ConcurrencyConflictError: another was quicker, or it is not known: nothing of it counts.
         :raises PayloadTooLargeError: no row takes it.
         """
-        commit, staged = draft.commit()
+        commit, staged = draft.commit(compress=self._context.hub.compresses)
         assert commit.header is not None
         if staged:
             self._staged[draft.turn_id] = [row.key for row in staged]
             await self._context.hub.store.put_blobs(self._instance_id, staged)
         etag = await self._commit(commit, draft.turn_id)
         self._staged = {}
-        return replace(commit.header, etag=etag), tuple(commit.consumed)
+        return Header(commit.instance_id, commit.header.columns, commit.header.body, etag), tuple(commit.consumed)
 
     async def _commit(self, commit: Commit, turn_id: str) -> str:
         """Commit; a lost answer is looked for in the header, and else is a conflict (PROTOCOL I2).

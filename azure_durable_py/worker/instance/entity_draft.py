@@ -5,7 +5,6 @@ Pure, like the draft that it writes into.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -157,11 +156,10 @@ class EntityDraft:
         draft.state.turn_time = draft.now
         if text != before:
             self._write_state(text)
-        draft.columns = dataclasses.replace(
-            draft.columns,
-            runtime_status=EMPTY if text is None else EXISTS,
-            custom_status=Summary.of(entity).encode(),
-        )
+        draft.described |= {
+            "runtime_status": EMPTY if text is None else EXISTS,
+            "custom_status": Summary.of(entity).encode(),
+        }
         for send in self._sends:
             draft.send(send, guard)
         draft.state.entity = entity.to_json()
@@ -173,8 +171,7 @@ class EntityDraft:
             ref = decode_ref(old)
             draft.state.garbage += chunk_keys(ref.key, ref.chunks)
         value = self._spill_alone("state", text)
-        draft.columns = dataclasses.replace(
-            draft.columns,
-            output=value if isinstance(value, str) else None,
-            output_payload=encode_ref(value) if isinstance(value, PayloadRef) else None,
-        )
+        draft.described |= {
+            "output": value if isinstance(value, str) else None,
+            "output_payload": encode_ref(value) if isinstance(value, PayloadRef) else None,
+        }

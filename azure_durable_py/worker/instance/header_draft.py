@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from azure_durable_py.history.events import Event, EventRaised
 from azure_durable_py.observer import OperationDone
@@ -77,6 +77,9 @@ class HeaderDraft:
     def __init__(self, header: Header, state: InstanceState, turn_id: str, now: datetime, upkeep: Upkeep) -> None:
         self.state = state
         self.columns = header.columns
+        """Those of the header that it will replace; once there is a commit, those in it."""
+        self.described: dict[str, Any] = {}
+        """What the next columns say otherwise."""
         self.now = now
         self.turn_id = turn_id
         self.changed = False
@@ -234,9 +237,10 @@ class HeaderDraft:
 
     # --- the commit --------------------------------------------------------------------------------
 
-    def commit(self) -> tuple[Commit, list[BlobRow]]:
+    def commit(self, *, compress: bool = True) -> tuple[Commit, list[BlobRow]]:
         """The commit, and blob rows that are to be put before it because it cannot carry them.
 
+        :param compress: compress the state.
         :raises PayloadTooLargeError: the state does not fit the header.
         """
         state, rows = self.state, self.rows
@@ -244,20 +248,22 @@ class HeaderDraft:
             forget_clients(state, rows.seen_until)
         rows.put(move_senders(state, self.turn_id, self.now))
         state.marks = {guard: mark for guard, mark in state.marks.items() if self.now - mark.at < MARK_MEMORY}
-        columns = dataclasses.replace(
-            self.columns,
+        before = self._header.columns
+        has_outbox = bool(state.has_sends or state.activities or state.arming or state.pending)
+        self.columns = dataclasses.replace(
+            before,
+            **self.described,
             # What a finished instance still has to hand over does not change when it was last at work.
-            last_updated_time=self.columns.last_updated_time if self._header.is_terminal else self.now,
+            last_updated_time=before.last_updated_time if self._header.is_terminal else self.now,
             turn_id=self.turn_id,
             wake_time=state.earliest,
-            has_outbox=bool(state.has_sends or state.activities or state.arming or state.pending)
-            or self._upkeep.is_unfinished(state),
+            has_outbox=has_outbox or self._upkeep.is_unfinished(state),
         )
         put, staged = rows.sorted()
         room = MAX_COMMIT_ROWS - len(rows.consumed)
         dropped = tuple(state.garbage[: room - len(put)])
         state.garbage = state.garbage[len(dropped) :]
-        header = Header(self._header.instance_id, columns, state.encode(spare=self.spare))
+        header = Header(self._header.instance_id, self.columns, state.encode(spare=self.spare, compress=compress))
         expected = self._header.etag or None
         return Commit(self._header.instance_id, header, expected, rows.consumed, put, dropped), staged
 

@@ -5,7 +5,6 @@ Pure, like the draft that it writes into.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 
@@ -51,7 +50,7 @@ from azure_durable_py.taskhub.outgoing import (
     to_message,
 )
 from azure_durable_py.taskhub.payloads import decode_ref, encode_ref, payload_rows, to_blobs
-from azure_durable_py.taskhub.protocol import Columns, CorruptRowError
+from azure_durable_py.taskhub.protocol import CorruptRowError
 from azure_durable_py.taskhub.state import (
     SPARE_BYTES,
     ActivityGroup,
@@ -186,22 +185,19 @@ class OrchestrationDraft:
             self._send(Deliver(number, entity, InboxEvent(release, self._sender.incarnation, number, self._now)))
 
     def _describe(self, turn: Turn) -> None:
-        columns: Columns = self._draft.columns
+        described = self._draft.described
         if turn.custom_status is not None:
-            columns = dataclasses.replace(columns, custom_status=turn.custom_status)
+            described["custom_status"] = turn.custom_status
         status = turn.status
         if status is OrchestrationRuntimeStatus.ContinuedAsNew:
             status = OrchestrationRuntimeStatus.Running
         if status.is_terminal:
             output = self._output(turn)
             value = self._spill.value(output)
-            columns = dataclasses.replace(
-                columns,
-                completed_time=self._now,
-                output=value if isinstance(value, str) else None,
-                output_payload=encode_ref(value) if isinstance(value, PayloadRef) else None,
-            )
-        self._draft.columns = dataclasses.replace(columns, runtime_status=status.value)
+            described["completed_time"] = self._now
+            described["output"] = value if isinstance(value, str) else None
+            described["output_payload"] = encode_ref(value) if isinstance(value, PayloadRef) else None
+        described["runtime_status"] = status.value
 
     def _output(self, turn: Turn) -> str | None:
         if turn.failure is not None:
@@ -282,13 +278,12 @@ class OrchestrationDraft:
         state.generation += 1
         state.activities, state.sends, state.pages, state.tail = [], [], [], []
         state.timers, state.children = {}, IdSet()
-        self._draft.columns = dataclasses.replace(
-            columns,
-            generation=state.generation,
-            version=version,
-            input=last.input if isinstance(last.input, str) else None,
-            input_payload=encode_ref(last.input) if isinstance(last.input, PayloadRef) else None,
-        )
+        self._draft.described |= {
+            "generation": state.generation,
+            "version": version,
+            "input": last.input if isinstance(last.input, str) else None,
+            "input_payload": encode_ref(last.input) if isinstance(last.input, PayloadRef) else None,
+        }
 
     def _throw_away(self, stored: list[Event], last: ContinuedAsNew) -> None:
         """Old pages and values become garbage, except values that live on in the next generation."""
