@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
-from benchmarks import chain, entities, fan_out, instances, replay, takeover
+from benchmarks import chain, entities, fan_out, instances, replay, takeover, virtual_time
 from benchmarks.place import Stores, stores
 from benchmarks.table import Table
 
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Stores], Awaitable[Table]]] = {
     "instances": instances.main,
     "replay": replay.main,
     "takeover": takeover.main,
+    "virtual-time": virtual_time.main,
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import chain, fan_out, instances, replay, takeover
+from benchmarks import chain, fan_out, instances, replay, takeover, virtual_time
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.place import Stores
 from benchmarks.table import Table
@@ -16,6 +16,7 @@ from benchmarks.table import Table
 async def test_a_benchmark_gives_a_table(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(chain, "LENGTH", 20)
     monkeypatch.setattr(takeover, "TIMES", 2)
+    monkeypatch.setattr(virtual_time, "LARGEST", 20)
     for module in (fan_out, instances, replay):
         monkeypatch.setattr(module, "SIZES", (2, 4))
     table = await BENCHMARKS[name](Stores(tmp_path, azurite=None))
