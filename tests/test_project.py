@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from azure_durable_py.settings import Settings
+from tests.building import distribution
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,10 +29,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", out], cwd=ROOT, check=True)
-    (built,) = out.glob("*.whl")
-    return built
+    return distribution("wheel", tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +70,7 @@ def test_the_wheel_holds_no_left_overs_of_the_interpreter(shipped: list[str]):
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the source distribution holds."""
     out = tmp_path_factory.mktemp("sdist")
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", out], cwd=ROOT, check=True)
-    (built,) = out.glob("*.tar.gz")
+    built = distribution("sdist", out)
     with tarfile.open(built) as archive:
         archive.extractall(out, filter="data")
     return out / built.name.removesuffix(".tar.gz")

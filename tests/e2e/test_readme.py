@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.building import distribution
 from tests.cli import command_page
 from tests.e2e.host import ROOT, Host, copy_sample, until
 from tests.showing import Step, blocks, section, steps
@@ -92,22 +94,38 @@ def test_the_first_app_prints_what_the_readme_shows(tmp_path: Path):
         host.kill()
 
 
-def test_the_unit_tests_of_the_readme_pass(tmp_path: Path):
-    for number, code in enumerate(blocks(section(README, "Testing"), "python")):
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the package as its wheel installs it."""
+    made = tmp_path_factory.mktemp("installed")
+    wheel = distribution("wheel", made / "dist")
+    pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-index", "--no-deps", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--target", made / "site", wheel], check=True)
+    return made / "site"
+
+
+def test_the_tests_of_the_readme_pass_beside_its_first_app_wherever_the_wheel_is_installed(
+    installed: Path, tmp_path: Path
+):
+    (app,) = blocks(section(README, "Your first app"), "python")
+    (tmp_path / "function_app.py").write_text(app, encoding="utf-8")
+    tests = blocks(section(README, "Testing"), "python")
+    for number, code in enumerate(tests):
         (tmp_path / f"test_{number}.py").write_text(code, encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(tmp_path),
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    which = f"assert __import__('azure_durable_py').__file__.startswith({str(installed)!r})"
+    (tmp_path / "test_which.py").write_text(f"def test_which():\n    {which}\n", encoding="utf-8")
+    # The checkout is on no path, and its own plugins for tests are none of a user's.
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio", "."],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(tests) + 1} passed" in done.stdout
 
 
 def test_every_module_of_the_sample_is_in_the_readme():
