@@ -450,6 +450,11 @@ def test_every_turn_is_replayed_in_all_environments_where_that_is_asked_for(
     assert result.stdout.str().count("NonDeterminismError") >= 4
 
 
+def test_a_marker_has_every_turn_replayed_in_the_environment_of_its_test(project: pytest.Pytester):
+    marked = CARELESS.replace("def test_fixture", "@pytest.mark.durable(replay='every-turn')\ndef test_fixture")
+    ran(project, marked).assert_outcomes(passed=3, failed=1)
+
+
 def test_a_way_to_replay_that_there_is_not_is_an_error(project: pytest.Pytester):
     result = ran(project, SYNC_TEST, options=("-o", "durable_replay=always"))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
