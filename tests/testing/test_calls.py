@@ -41,6 +41,15 @@ def pay(price: int) -> str:
 
 
 @app.orchestration_trigger(context_name="context")
+async def careful_order(context: Context) -> Any:
+    try:
+        return await context.call_activity(pay, 3)
+    except df.TaskFailedError:
+        await context.call_activity(quote, "cancelled")
+        raise
+
+
+@app.orchestration_trigger(context_name="context")
 async def approve(context: Context) -> Any:
     decision = context.wait_for_external_event("Decision")
     deadline = context.create_timer(timedelta(days=3))
@@ -198,6 +207,21 @@ def test_what_a_rewind_made_void_is_left_out():
         ("quote", "completed", 1),
         ("pay", "completed", 1),
     ]
+
+
+def test_what_is_not_called_again_after_a_rewind_is_left_out():
+    async def scenario(hub: VirtualHub) -> tuple[CallList, CallList]:
+        hub.doubles.activity(pay).raises(OSError("no line"), times=1)
+        await hub.client.start_new(careful_order, "it")
+        await hub.client.wait_for_completion("it")
+        failed = await read_calls(hub.client, "it")
+        await hub.client.rewind("it", "again")
+        await hub.client.wait_for_completion("it")
+        return failed, await read_calls(hub.client, "it")
+
+    failed, rewound = play(app, scenario)
+    assert failed.names == ["pay", "quote"]
+    assert rewound.names == ["pay"]
 
 
 def test_a_history_alone_tells_of_continue_as_new():

@@ -14,7 +14,10 @@ from azure_durable_py.testing import (
     Call,
     CallList,
     Doubles,
+    DurableTestEnvironment,
+    DurableTestSyncEnvironment,
     EntityDouble,
+    EntityHandle,
     Execution,
     OperationDouble,
     OrchestratorDouble,
@@ -115,3 +118,18 @@ async def calls(client: df.DurableOrchestrationClient) -> None:
     assert_type(made[0], Call)
     assert_type(made.of(book, "pay").names, list[str])
     made.of_kind("activities")  # pyright: ignore[reportArgumentType] - there is no such kind
+
+
+async def environments(env: DurableTestEnvironment, sync_env: DurableTestSyncEnvironment) -> None:
+    """Environments give the same doubles, and handles of entities."""
+    assert_type(env.activity(book), ActivityDouble[Wish, str])
+    assert_type(sync_env.activity(cancel), ActivityDouble[Wish, int])
+    assert_type(env.orchestrator(travel), OrchestratorDouble[Any, str])
+    account = env.entity(Limiter, "Ada")
+    assert_type(account, EntityHandle)
+    assert_type(await account.call("take", expected_type=bool), bool)
+    assert_type(await account.state(int), int | None)
+    assert_type(account.operation("take"), OperationDouble[Any, Any])
+    assert_type(sync_env.entity("limiter", "Ada").call("take", expected_type=bool), bool)
+    assert_type(await (await env.start(travel)).calls(book), CallList)
+    assert_type(sync_env.start(travel).calls("book").inputs, list[Any])

@@ -6,6 +6,7 @@ from tests.mutants.catalogue import (
     access,
     activities,
     deletion,
+    doubles,
     entities,
     guards,
     http,
@@ -37,4 +38,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *http.MUTANTS,
     *access.MUTANTS,
     *linting.MUTANTS,
+    *doubles.MUTANTS,
 )
