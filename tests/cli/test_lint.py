@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from azure_durable_py.cli.commands import cli
 from azure_durable_py.lint.rules import RULES
+from tests.cli import shop
 
 APP = """\
 import time
@@ -123,3 +125,11 @@ def test_no_name_of_a_file_steers_a_terminal(app_dir: Path):
     result = ran("--select", "DF000")
     assert "\x1b" not in result.stdout
     assert "DF000" in result.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such terminals")
+def test_a_terminal_shows_a_finding_in_one_line_and_its_code_in_colour(app_dir: Path):
+    shown, code = shop.on_terminal("lint", cwd=app_dir, columns=40, color=True)
+    assert code == 1
+    assert FOUND in shop.plain(shown).replace("\r", "")
+    assert "\x1b[1;31m DF001 " in shown
