@@ -126,15 +126,7 @@ def test_the_sample_host_json_is_accepted(caplog: pytest.LogCaptureFixture):
 
 def test_a_deployment_of_the_sample_app_carries_what_its_requirements_build():
     ignored = (ROOT / ".funcignore").read_text(encoding="utf-8").split()
-    needed = [
-        "azure_durable_py",
-        "pytest_azure_durable.py",
-        "pyproject.toml",
-        "README.md",
-        "LICENSE",
-        "host.json",
-        "function_app.py",
-    ]
+    needed = ["azure_durable_py", "pyproject.toml", "README.md", "LICENSE", "host.json", "function_app.py"]
     assert [name for name in needed if any(fnmatch.fnmatch(name, pattern) for pattern in ignored)] == []
 
 
