@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from azure_durable_py.lint.findings import LintFinding, Rule
+from azure_durable_py.lint.flow import is_behind_last_wait
 from azure_durable_py.lint.full_names import Names
 from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.project import Project
@@ -62,7 +63,7 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
         return
     for node, name in uses(function, _LINES, of_its_own=True):
         call = call_of(function, node)
-        if call is not None and not is_live_only(function, call):
+        if call is not None and not (is_live_only(function, call) or is_behind_last_wait(function, call)):
             yield function.finding(LOGGING, node, f"{shown(node, name)} writes the line again on every replay")
 
 

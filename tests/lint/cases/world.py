@@ -304,7 +304,9 @@ async def told(context):
     result = await context.call_activity("work")
     logger.warning("done: %s", result)  # expect: DF106
     print("done")  # expect: DF106
-    return result
+    for name in result:
+        print(name)  # expect: DF106
+        await context.call_activity("tell", name)
 
 
 # good: the logger of the context
@@ -336,6 +338,31 @@ def helped(context):
     yield context.call_activity("work")
     if context.is_replaying:
         print("again")  # expect: DF106
+    try:
+        print("trying")  # expect: DF106
+        yield context.call_activity("work")
+    except df.TaskFailedError:
+        print("failed")  # expect: DF106
+    yield context.call_activity("more")
+
+
+# good: behind the last wait, where no replay comes
+import logging
+
+
+@bp.orchestration_trigger(context_name="context")
+async def told_once(context):
+    try:
+        result = await context.call_activity("work")
+    except df.TaskFailedError as error:
+        logging.error("failed: %s", error)
+        raise
+    if not result:
+        logging.warning("nothing was done")
+    else:
+        for name in result:
+            print(name)
+    return logging.info("done")
 
 
 # good: guarded by hand, and in activities
