@@ -27,7 +27,7 @@ from azure_durable_py.testing.loop_thread import VirtualThread
 from azure_durable_py.testing.ordinary import FunctionOfApp
 from azure_durable_py.testing.scripted_http import AnswerHttp
 from azure_durable_py.testing.turns import acts, settle
-from azure_durable_py.testing.virtual_hub import EPOCH, VirtualHub
+from azure_durable_py.testing.virtual_hub import EPOCH, VirtualHub, VirtualWorker
 from azure_durable_py.testing.virtual_time import PATIENCE
 from azure_durable_py.times import utc
 
@@ -75,6 +75,7 @@ class DurableTestEnvironment(EnvironmentBase):
         self._make = lambda: VirtualHub(
             app, settings, seed=seed, epoch=epoch, workers=0, http=http, observer=self._crashes, replay=replay
         )
+        self._replacing: list[asyncio.Future[VirtualWorker]] = []
         self._thread: VirtualThread | None = None
         self._hub: VirtualHub | None = None
 
@@ -325,7 +326,7 @@ class DurableTestEnvironment(EnvironmentBase):
         for worker in self.hub.workers:
             if worker.is_here:
                 worker.kill()
-                self._outside.run(asyncio.ensure_future, self.hub.start_worker())
+                self._replacing.append(self._outside.run(asyncio.ensure_future, self.hub.start_worker()))
 
 
 def _not_entered() -> RuntimeError:

@@ -15,7 +15,7 @@ import azure_durable_py as df
 from azure_durable_py.app import adopted
 from azure_durable_py.errors import RegistrationError
 from azure_durable_py.hosting.functions import expand
-from azure_durable_py.testing import VirtualHub, play, run
+from azure_durable_py.testing import DurableTestSyncEnvironment, run
 from azure_durable_py.triggers.functions import sort_functions
 
 Context = df.DurableOrchestrationContext
@@ -123,14 +123,10 @@ def test_durable_decorators_straight_on_a_plain_app() -> None:
     async def start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> str:
         return await client.start_new("total")
 
-    async def scenario(hub: VirtualHub) -> tuple[Any, Any]:
-        start_function = next(f for f in adopted(app).user_functions() if f.get_function_name() == "start")
-        started = await adopted(app).bound(start_function)(req=None)
-        status = await hub.client.wait_for_completion(started)
-        state = await hub.client.read_entity_state(df.EntityId("counter", "c"))
-        return status.output, state.entity_state
-
-    assert play(app, scenario) == (8, 3)
+    with DurableTestSyncEnvironment(app) as env:
+        started = env.request("GET", "/api/start").get_body().decode()
+        assert env.handle(started).result() == 8
+        assert env.entity("counter", "c").state() == 3
     sorted_functions = sort_functions(adopted(app), "api", {})
     assert [function.name for function in sorted_functions.http] == ["start"]
 

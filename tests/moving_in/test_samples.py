@@ -9,7 +9,7 @@ import pytest
 
 from azure_durable_py.errors import RegistrationError
 from azure_durable_py.settings import Settings
-from azure_durable_py.testing import VirtualHub, play, run
+from azure_durable_py.testing import DurableTestSyncEnvironment, VirtualHub, play, run
 from tests.moving_in.conftest import Serve, WriteApp, loaded
 
 GREETINGS = ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]
@@ -217,13 +217,11 @@ APPROVAL = """
 
 @pytest.mark.parametrize(("answer", "outcome"), [(True, "approved"), (False, "rejected"), (None, "escalated")])
 def test_human_interaction_with_a_deadline(written: WriteApp, answer: bool | None, outcome: str) -> None:
-    async def scenario(hub: VirtualHub) -> Any:
-        instance_id = await hub.client.start_new("approval", client_input="a holiday")
+    with DurableTestSyncEnvironment(loaded(written({"function_app.py": APPROVAL}))) as env:
+        approval = env.start("approval", "a holiday")
         if answer is not None:
-            await hub.client.raise_event(instance_id, "ApprovalEvent", answer)
-        return (await hub.client.wait_for_completion(instance_id)).output
-
-    assert play(loaded(written({"function_app.py": APPROVAL})), scenario) == outcome
+            approval.raise_event("ApprovalEvent", answer)
+        assert approval.result() == outcome
 
 
 async def test_durable_entities(written: WriteApp, serve: Serve) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from azure_durable_py.errors import RegistrationError
-from azure_durable_py.testing import VirtualHub, play, run
+from azure_durable_py.testing import DurableTestSyncEnvironment, run
 from tests.moving_in.conftest import Serve, WriteApp, loaded
 
 Files = dict[str, Any]
@@ -233,13 +233,11 @@ VERIFY = orchestrator(
 def test_human_interaction(written: WriteApp, answers: list[str], outcome: bool) -> None:
     challenge = activity("SendChallenge", "phoneNumber", "def main(phoneNumber):\n    return '4711'")
 
-    async def scenario(hub: VirtualHub) -> Any:
-        instance_id = await hub.client.start_new("Verify", client_input="+1")
+    with DurableTestSyncEnvironment(loaded(written(VERIFY | challenge))) as env:
+        verification = env.start("Verify", "+1")
         for answer in answers:
-            await hub.client.raise_event(instance_id, "Answer", answer)
-        return (await hub.client.wait_for_completion(instance_id)).output
-
-    assert play(loaded(written(VERIFY | challenge)), scenario) is outcome
+            verification.raise_event("Answer", answer)
+        assert verification.result() is outcome
 
 
 def test_an_activity_with_an_output_is_refused_by_its_name(written: WriteApp) -> None:

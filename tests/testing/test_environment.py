@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextvars
 import inspect
@@ -736,12 +737,39 @@ async def test_a_call_outside_of_with_says_so(call: Callable[[DurableTestEnviron
             pass
 
 
+@pytest.mark.parametrize("enter", [lambda env: asyncio.run(env.__aenter__()), lambda env: env.enter_and_wait()])
+def test_an_app_that_is_declared_wrongly_is_refused_as_it_is_entered(enter: Callable[[DurableTestEnvironment], Any]):
+    twice = df.DFApp()
+    twice.orchestration_trigger("context", "same")(lambda context: None)
+    twice.orchestration_trigger("context", "same")(lambda context: None)
+    threads = threading.active_count()
+    with pytest.raises(df.RegistrationError, match="'same'"):
+        enter(DurableTestEnvironment(twice))
+    assert threading.active_count() == threads
+
+
 async def test_a_test_that_is_cancelled_ends_at_once():
     async with DurableTestEnvironment(app) as env:
         handle = await env.start(poll, 0)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(handle.result(timedelta(days=300_000)), 0.05)
         assert (await handle.status()).runtime_status is Status.Running
+
+
+def test_ctrl_c_ends_a_wait():
+    blueprint = df.Blueprint()
+
+    @blueprint.orchestration_trigger(context_name="context")
+    async def interrupt(context: Context) -> None:
+        if not context.is_replaying:
+            _thread.interrupt_main()
+        await context.create_timer(DAY)
+        context.continue_as_new()
+
+    with DurableTestSyncEnvironment(blueprint, within=timedelta(days=10**5)) as env:
+        with pytest.raises(KeyboardInterrupt):
+            env.handle(env.start("interrupt").instance_id).result()
+        assert env.now < env.hub.epoch + timedelta(days=10**5)
 
 
 async def test_code_that_does_not_return_keeps_nobody_from_the_end(monkeypatch: pytest.MonkeyPatch):
