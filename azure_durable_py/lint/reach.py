@@ -15,6 +15,7 @@ from dataclasses import replace
 from azure_durable_py.lint.functions import CallSite, LintedFunction
 from azure_durable_py.lint.modules import Module
 from azure_durable_py.lint.public_names import CLIENTS, CONTEXT, ENTITY_CONTEXT
+from azure_durable_py.lint.reading import values_of
 from azure_durable_py.lint.scopes import FUNCTIONS, DefinitionNode, FunctionNode, parameters_of
 from azure_durable_py.lint.symbols import Symbol
 
@@ -87,10 +88,39 @@ def _by_call(module: Module, call: ast.Call) -> Iterator[tuple[ast.expr, Symbol,
         yield call, called, isinstance(call.func, ast.Attribute) and _is_method(called)
     elif called is not None and called.dotted.startswith(_ENGINE):
         return
+    for item in _in_table(module, call.func):
+        symbol = _function(module, item)
+        if symbol is not None:
+            yield call, symbol, False
     for given in [*call.args, *(keyword.value for keyword in call.keywords)]:
-        symbol = module.symbol(given) if isinstance(given, (ast.Name, ast.Attribute)) else None
-        if symbol is not None and isinstance(symbol.node, FUNCTIONS):
+        symbol = _function(module, given)
+        if symbol is not None:
             yield given, symbol, False
+
+
+def _function(module: Module, named: ast.expr) -> Symbol | None:
+    """The function that an expression names; None: it names none of the project."""
+    symbol = module.symbol(named) if isinstance(named, (ast.Name, ast.Attribute)) else None
+    return symbol if symbol is not None and isinstance(symbol.node, FUNCTIONS) else None
+
+
+def _in_table(module: Module, called: ast.expr) -> list[ast.expr]:
+    """The functions of a table out of which one is called: `STEPS[kind](...)`, `STEPS.get(kind)(...)`."""
+    match called:
+        case ast.Subscript(value=ast.Name() as table):
+            pass
+        case ast.Call(func=ast.Attribute(value=ast.Name() as table, attr="get")):
+            pass
+        case _:
+            return []
+    found: list[ast.expr] = []
+    for value in values_of(module, table) or []:
+        match value:
+            case ast.Dict(values=items) | ast.List(elts=items) | ast.Tuple(elts=items):
+                found += items
+            case _:
+                pass
+    return found
 
 
 def _is_method(symbol: Symbol) -> bool:

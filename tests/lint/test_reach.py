@@ -26,6 +26,9 @@ NOW = "import time\ndef now():\n    return time.time()\n"
         ("import helpers", "(lambda: helpers.now())()"),
         ("from helpers import now", "df.RetryPolicy(handle=now)"),
         ("from again import again", "again()"),
+        ("from helpers import now\nSTEPS = {'now': now, 'other': None}", "STEPS['now']()"),
+        ("import helpers\nSTEPS = [helpers.now]", "STEPS[0]()"),
+        ("from helpers import now", "{'now': now}\n    steps = {'now': now}\n    steps.get('now')()"),
     ],
 )
 def test_a_helper_is_found_across_modules(head: str, body: str, tmp_path: Path):
@@ -167,6 +170,11 @@ def o(c):
     helper(1, c)
     other(ctx=c)
     Steps(c)
+    STEPS[0](c)
+
+def step(its): ...
+
+STEPS = [step]
 
 def helper(number, it):
     it.call_activity("a")
@@ -179,7 +187,7 @@ def annotated(a, it: df.DurableOrchestrationContext): ...
     source = parse_source(code, tmp_path / "function_app.py")
     assert isinstance(source, Source)
     contexts = {function.name: function.context_name for function in Project([source]).functions}
-    assert contexts == {"o": "c", "helper": "it", "other": "ctx", "Steps.__init__": "where"}
+    assert contexts == {"o": "c", "helper": "it", "other": "ctx", "Steps.__init__": "where", "step": "its"}
 
 
 def test_of_a_single_text_the_modules_beside_it_are_read_and_not_told_of(tmp_path: Path):
