@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _KIT = "azure_durable_py.testing.virtual_hub"
 _MARKER = "durable(**options): arguments of DurableTestEnvironment for the fixtures durable_env and durable_sync_env."
 _EVERY_TURN = "every-turn"
-_watch_key: pytest.StashKey[HubWatch] = pytest.StashKey()
+_watches: dict[pytest.Item, HubWatch] = {}
+"""By test that is under way, what keeps its hubs."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -114,38 +115,37 @@ def _options(request: pytest.FixtureRequest, kind: type[Any]) -> dict[str, Any]:
 # --- failures ----------------------------------------------------------------------------------------
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+# Hook wrappers of the old kind: every pytest knows them, and one that cannot load a plugin runs no test at all.
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, None]:
     """Keep the task hubs of a test until it is reported on."""
     if _KIT in sys.modules:
         _watched(item)
     try:
-        return (yield)
+        yield
     finally:
-        watch = item.stash.get(_watch_key, None)
+        watch = _watches.pop(item, None)
         if watch is not None:
-            del item.stash[_watch_key]
             watch.end()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     """Tell of the instances of a test that failed."""
     if call.excinfo is not None and _KIT in sys.modules and not item.config.getoption("fulltrace"):
         from azure_durable_py.testing.failure_reports import leave_engine_out
 
         leave_engine_out(call.excinfo.value)
-    report = yield
-    watch = item.stash.get(_watch_key, None)
+    outcome = yield
+    report, watch = outcome.get_result(), _watches.get(item)
     if watch is not None and report.failed and (text := watch.text()):
         report.sections.append(("Durable instances", text))
-    return report
 
 
 def _watched(item: pytest.Item) -> None:
-    if _watch_key not in item.stash:
+    if item not in _watches:
         from azure_durable_py.testing.failure_reports import HubWatch
 
-        item.stash[_watch_key] = HubWatch()
+        _watches[item] = HubWatch()
