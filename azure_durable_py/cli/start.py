@@ -12,6 +12,8 @@ import click
 from azure_durable_py.cli.examples import examples
 from azure_durable_py.hosting.local import DEFAULT_PORT
 
+logger = logging.getLogger("azure_durable_py.lint")
+
 
 @click.command(
     epilog=examples(
@@ -167,7 +169,6 @@ def _warn_of_findings(app_dir: Path) -> None:
     from azure_durable_py.lint import lint_app
     from azure_durable_py.lint.reports import shown_path
 
-    logger = logging.getLogger("azure_durable_py.lint")
     try:
         findings = lint_app(app_dir)
     except (OSError, SettingsError) as error:
