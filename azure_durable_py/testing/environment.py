@@ -17,14 +17,12 @@ from azure_durable_py.client.schedules import ScheduleClient
 from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.settings import Settings
 from azure_durable_py.testing.apps import App
-from azure_durable_py.testing.asked import Params
 from azure_durable_py.testing.bridged_client import BridgedClient
 from azure_durable_py.testing.crashes import Crashes
 from azure_durable_py.testing.entity_handle import CALLER, EntityHandle
-from azure_durable_py.testing.environment_base import EnvironmentBase
 from azure_durable_py.testing.handle import InstanceHandle
 from azure_durable_py.testing.loop_thread import VirtualThread
-from azure_durable_py.testing.ordinary import FunctionOfApp
+from azure_durable_py.testing.ordinary_calls import OrdinaryCalls
 from azure_durable_py.testing.scripted_http import AnswerHttp
 from azure_durable_py.testing.turns import acts, settle
 from azure_durable_py.testing.virtual_hub import EPOCH, VirtualHub, VirtualWorker
@@ -32,11 +30,10 @@ from azure_durable_py.testing.virtual_time import PATIENCE
 from azure_durable_py.times import utc
 
 if TYPE_CHECKING:
-    from azure.functions import HttpResponse
     from typing_extensions import Self
 
 
-class DurableTestEnvironment(EnvironmentBase):
+class DurableTestEnvironment(OrdinaryCalls):
     """An app that runs in memory with the real engine, at virtual time. An async context manager.
 
     The engine runs in a thread of its own, and only while a call is awaited. Each call lets happen all that can happen
@@ -198,8 +195,6 @@ class DurableTestEnvironment(EnvironmentBase):
         """The schedules of the hub; they occur as time passes."""
         return self.client.schedules
 
-    # --- entities and ordinary functions -------------------------------------------------------------
-
     def entity(self, entity: str | Callable[..., Any], key: str | None = None, *, create: bool = False) -> EntityHandle:
         """An entity, or all entities of a name: its operations, its state, and what its operations are to do instead.
 
@@ -210,62 +205,6 @@ class DurableTestEnvironment(EnvironmentBase):
         :raises ValueError: it is to be created, and the app has it.
         """
         return EntityHandle(self.thread, self.hub, self.hub.doubles.entity(entity, key, create=create))
-
-    @acts
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        json: Any = None,
-        body: bytes | str | None = None,
-        headers: Mapping[str, str] | None = None,
-        params: Params | None = None,
-        raise_errors: bool = True,
-    ) -> HttpResponse:
-        """Have the app answer an HTTP request as the local host does, and return the answer.
-
-        The management API answers, too, so that the URLs of `create_check_status_response` can be followed. As on a
-        loopback address, nobody is asked for a key.
-
-        :param method: the verb.
-        :param url: a whole path, like `/api/orders/7`, or a URL.
-        :param json: a value that is the body as JSON; None: there is none.
-        :param body: the body as it is.
-        :param headers: by name.
-        :param params: query parameters, beside those of the URL.
-        :param raise_errors: what the function raises is raised here; False: it is answered with 500, as hosts do.
-        :raises TypeError: the function takes more than a request, or returned what is no response.
-        :raises ValueError: the URL is no address of an app.
-        """
-        return await self.hub.triggers.request(
-            method, url, json=json, body=body, headers=headers, params=params, raise_errors=raise_errors
-        )
-
-    @acts
-    async def fire(self, function: FunctionOfApp, /, *, past_due: bool = False, **bindings: Any) -> Any:
-        """Call a function that is not durable as its trigger does, and return what it returns.
-
-        Durable clients, `func.Out` parameters and the invocation context are filled in, and the `func.TimerRequest` of
-        a timer function. What it gives to output bindings is added to `outputs`.
-
-        :param function: by name, or as its decorators left it.
-        :param past_due: a timer function is told that it comes late.
-        :param bindings: by parameter, what triggers it and what its other input bindings bring.
-        :raises FunctionNotFoundError: the app has no such function, or it is durable.
-        :raises TypeError: a parameter is missing, or is none of the function's.
-        """
-        return await self.hub.triggers.fire(function, past_due=past_due, **bindings)
-
-    @acts
-    async def run_timers(self) -> None:
-        """From now on call each timer function when it is due, as hosts do; those with `run_on_startup` at once.
-
-        What one of them raises is raised when the environment is left.
-
-        :raises SettingsError: a schedule refers to an app setting that is missing.
-        """
-        self.hub.triggers.run_timers()
 
     # --- time ----------------------------------------------------------------------------------------
 

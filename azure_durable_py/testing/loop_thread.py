@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextvars
 import os
 import sys
 import threading
@@ -19,45 +18,17 @@ import traceback
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from azure_durable_py.client.bridge import LoopBridge
+from azure_durable_py.testing.outside_calls import CLOSED, OutsideCall, OutsideLoop
 from azure_durable_py.testing.virtual_time import PATIENCE, StuckError, VirtualTimeLoop
 
 _T = TypeVar("_T")
 
-_PASSES = 20
-"""Rounds of a test's event loop in which it makes no call before the engine runs. What an answer sets off in a test is
-waited for through gather, wait_for and groups of tasks, each of which takes a few."""
 _LOOK_SECONDS = 1.0
 """How long a thread waits without being open to a Ctrl+C on Windows."""
 _CLOSING_SECONDS = 10.0
 """Real time that closing may take. Longer takes only who is kept by code that does not return."""
-_CLOSED = "This test environment is closed: its engine has ended, and nothing can be asked of it any more."
-
-
-class _Call(Generic[_T]):
-    """A coroutine that somebody waits for."""
-
-    def __init__(self, work: Coroutine[Any, Any, _T]) -> None:
-        self.work = work
-        self.context = contextvars.copy_context()
-        self.done: concurrent.futures.Future[_T] = concurrent.futures.Future()
-        self.is_cancelled = False
-        self.failure: BaseException | None = None
-        """What it fails with in place of what it comes to."""
-        self.task: asyncio.Task[_T] | None = None
-
-    def end(self, task: asyncio.Task[_T]) -> None:
-        """Tell who waits."""
-        if self.failure is not None:
-            self.done.set_exception(self.failure)
-        elif task.cancelled():
-            self.done.cancel()
-        elif (error := task.exception()) is not None:
-            self.done.set_exception(error)
-        else:
-            self.done.set_result(task.result())
 
 
 class VirtualThread:
@@ -73,10 +44,10 @@ class VirtualThread:
         self._prepare = prepare
         self._process = os.getpid()
         self._turn = threading.Condition()
-        self._new: list[_Call[Any]] = []
-        self._open: list[_Call[Any]] = []
-        self._callers: dict[asyncio.AbstractEventLoop, _Caller] = {}
-        self._held: set[_Caller] = set()
+        self._new: list[OutsideCall[Any]] = []
+        self._open: list[OutsideCall[Any]] = []
+        self._callers: dict[asyncio.AbstractEventLoop, OutsideLoop] = {}
+        self._held: set[OutsideLoop] = set()
         self._last_work: Coroutine[Any, Any, None] | None = None
         self._is_ending = False
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -128,18 +99,18 @@ class VirtualThread:
         call = self.submit(work)
         return self.wait_for(call)
 
-    def submit(self, work: Coroutine[Any, Any, _T]) -> _Call[_T]:
+    def submit(self, work: Coroutine[Any, Any, _T]) -> OutsideCall[_T]:
         """Begin to run a coroutine, for a thread that will wait for it."""
         with _closing_if_refused(work):
             self._check()
         loop = _running_loop()
         caller = None if loop is None else self._caller_on(loop)
-        call = _Call(work)
+        call = OutsideCall(work)
         # A loop that is kept waiting makes no more calls before this one is answered.
         self.go_on(caller, [call] if caller is None else [*caller.made(), call])
         return call
 
-    def wait_for(self, call: _Call[_T]) -> _T:
+    def wait_for(self, call: OutsideCall[_T]) -> _T:
         """Keep this thread waiting for a call."""
         __tracebackhide__ = True
         try:
@@ -152,9 +123,9 @@ class VirtualThread:
         try:
             return call.done.result()
         except concurrent.futures.CancelledError:
-            raise RuntimeError(_CLOSED) from None
+            raise RuntimeError(CLOSED) from None
 
-    def cancel(self, call: _Call[Any]) -> None:
+    def cancel(self, call: OutsideCall[Any]) -> None:
         """Cancel a call. Nobody waits for it any more."""
         call.is_cancelled = True
         self._call_on_loop(self._cancel, call)
@@ -181,27 +152,27 @@ class VirtualThread:
                 "there. Make one in each process."
             )
         if self._last_work is not None:
-            raise RuntimeError(_CLOSED)
+            raise RuntimeError(CLOSED)
         if threading.current_thread() is self._thread:
             raise RuntimeError(
                 "A test environment was called by code that it runs, which would wait for itself. Only an `async def` "
                 "activity, or what stands for one, may await its calls."
             )
 
-    def _caller_on(self, loop: asyncio.AbstractEventLoop) -> _Caller:
+    def _caller_on(self, loop: asyncio.AbstractEventLoop) -> OutsideLoop:
         with self._turn:
             for closed in [other for other in self._callers if other.is_closed()]:
                 del self._callers[closed]
-            return self._callers.setdefault(loop, _Caller(self, loop))
+            return self._callers.setdefault(loop, OutsideLoop(self, loop))
 
     # --- turns ---------------------------------------------------------------------------------------
 
-    def hold(self, caller: _Caller) -> None:
+    def hold(self, caller: OutsideLoop) -> None:
         """Stand still until a caller has taken in an answer."""
         with self._turn:
             self._held.add(caller)
 
-    def go_on(self, caller: _Caller | None, calls: Iterable[_Call[Any]]) -> None:
+    def go_on(self, caller: OutsideLoop | None, calls: Iterable[OutsideCall[Any]]) -> None:
         """A caller waits, and for these calls, too."""
         with self._turn:
             self._new += calls
@@ -260,7 +231,7 @@ class VirtualThread:
             self.loop.wait_until(self.loop.time() + self._within, self._within)
             call.task.add_done_callback(lambda task, call=call: self._finished(call, task))
 
-    def _finished(self, call: _Call[Any], task: asyncio.Task[Any]) -> None:
+    def _finished(self, call: OutsideCall[Any], task: asyncio.Task[Any]) -> None:
         self._open.remove(call)
         call.end(task)
         self._stand_still()
@@ -269,7 +240,7 @@ class VirtualThread:
         if not self._is_ending:
             self.loop.stop()
 
-    def _cancel(self, call: _Call[Any]) -> None:
+    def _cancel(self, call: OutsideCall[Any]) -> None:
         if call.task is not None:
             call.task.cancel()
 
@@ -296,7 +267,7 @@ class VirtualThread:
         assert self._last_work is not None
         self._is_ending = True
         self._begin()
-        self._fail(lambda: RuntimeError(_CLOSED))
+        self._fail(lambda: RuntimeError(CLOSED))
         self.loop.wait_until(None)
         try:
             self.loop.run_until_complete(self._last_work)
@@ -315,87 +286,6 @@ class VirtualThread:
             f"The test environment was closed, and code that it runs has not returned for {_CLOSING_SECONDS:g} s. It "
             f"is left where it is:\n{where}"
         )
-
-
-class _Caller:
-    """An event loop on which tests make calls.
-
-    :param thread: who answers.
-    """
-
-    def __init__(self, thread: VirtualThread, loop: asyncio.AbstractEventLoop) -> None:
-        self._thread = thread
-        self._loop = loop
-        self._calls: list[_Call[Any]] = []
-        self._passes = 0
-
-    @property
-    def is_running(self) -> bool:
-        """Whether anything is still to be expected of it."""
-        return self._loop.is_running()
-
-    def made(self) -> list[_Call[Any]]:
-        """The calls that are not handed over yet; they are taken."""
-        made, self._calls = self._calls, []
-        return made
-
-    async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Have a coroutine run, and wait for it."""
-        __tracebackhide__ = True
-        call = _Call(work)
-        answer: asyncio.Future[_T] = self._loop.create_future()
-        call.done.add_done_callback(lambda done: self._answered(answer, done))
-        self._calls.append(call)
-        self._wait()
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            self._thread.cancel(call)
-            raise
-
-    def _answered(self, answer: asyncio.Future[_T], done: concurrent.futures.Future[_T]) -> None:
-        # In the thread of the engine.
-        self._thread.hold(self)
-        try:
-            self._loop.call_soon_threadsafe(self._take, answer, done)
-        except RuntimeError:  # The test's loop has ended.
-            self._thread.go_on(self, [])
-
-    def _take(self, answer: asyncio.Future[_T], done: concurrent.futures.Future[_T]) -> None:
-        if not answer.done():
-            if done.cancelled():
-                answer.set_exception(RuntimeError(_CLOSED))
-            elif (error := done.exception()) is not None:
-                answer.set_exception(error)
-            else:
-                answer.set_result(done.result())
-        self._wait()
-
-    def _wait(self) -> None:
-        """Hand over once nothing has been called for a while."""
-        if not self._passes:
-            self._loop.call_soon(self._pass)
-        self._passes = _PASSES
-
-    def _pass(self) -> None:
-        self._passes -= 1
-        if self._passes:
-            self._loop.call_soon(self._pass)
-        else:
-            self._thread.go_on(self, self.made())
-
-
-class VirtualBridge(LoopBridge):
-    """Has the sync client, and whatever else waits in a thread, work on a loop at virtual time."""
-
-    def __init__(self, thread: VirtualThread) -> None:
-        super().__init__(thread.loop)
-        self._thread = thread
-
-    def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        """Run a coroutine, wait for it, and return or raise what it does."""
-        __tracebackhide__ = True
-        return self._thread.run_and_wait(coroutine)
 
 
 @contextmanager

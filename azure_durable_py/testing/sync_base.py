@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from azure_durable_py.client.bridge import LoopBridge
 from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient, ScheduleSyncClient
 from azure_durable_py.testing.crashes import Crashes
 from azure_durable_py.testing.environment import DurableTestEnvironment
 from azure_durable_py.testing.environment_base import EnvironmentBase
-from azure_durable_py.testing.loop_thread import VirtualBridge, VirtualThread
+from azure_durable_py.testing.loop_thread import VirtualThread
 from azure_durable_py.testing.virtual_hub import VirtualHub
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 _Source = TypeVar("_Source")
+_T = TypeVar("_T")
+
+
+class VirtualBridge(LoopBridge):
+    """Has the sync client, and whatever else waits in a thread, work on a loop at virtual time."""
+
+    def __init__(self, thread: VirtualThread) -> None:
+        super().__init__(thread.loop)
+        self._thread = thread
+
+    def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine, wait for it, and return or raise what it does."""
+        __tracebackhide__ = True
+        return self._thread.run_and_wait(coroutine)
 
 
 class SyncEnvironmentBase(EnvironmentBase):

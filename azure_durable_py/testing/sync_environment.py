@@ -114,6 +114,39 @@ class DurableTestSyncEnvironment(SyncEnvironmentBase):
         made = self._source.entity(entity, key, create=create)
         return EntitySyncHandle(made, self._bridge)
 
+    def skip(self, duration: timedelta) -> None:
+        """Let time pass, and everything happen that comes with it: timers that are due by then have fired.
+
+        :raises ValueError: it is negative.
+        """
+        self._bridge.run(self._source.skip(duration))
+
+    def skip_to(self, moment: datetime) -> None:
+        """Let time pass until a moment, and everything happen that comes with it.
+
+        :param moment: naive means UTC.
+        :raises ValueError: it is over.
+        """
+        self._bridge.run(self._source.skip_to(moment))
+
+    def at_rest(self) -> None:
+        """Let time pass until nobody has anything to do any more: no message waits in any queue, no timer is set.
+
+        :raises StuckError: that is not within the environment's time.
+        """
+        self._bridge.run(self._source.at_rest())
+
+    def crash(self) -> None:
+        """End all workers as `kill -9` does. What they had in hand stays reserved for a while."""
+        self._bridge.run(self._source.crash())
+
+    def restart(self, workers: int | None = None) -> None:
+        """Stop the workers that run in good order, as a deployment does, and start others.
+
+        :param workers: how many (default: as many as there were at first).
+        """
+        self._bridge.run(self._source.restart(workers))
+
     def request(
         self,
         method: str,
@@ -168,39 +201,6 @@ class DurableTestSyncEnvironment(SyncEnvironmentBase):
         :raises SettingsError: a schedule refers to an app setting that is missing.
         """
         self._bridge.run(self._source.run_timers())
-
-    def skip(self, duration: timedelta) -> None:
-        """Let time pass, and everything happen that comes with it: timers that are due by then have fired.
-
-        :raises ValueError: it is negative.
-        """
-        self._bridge.run(self._source.skip(duration))
-
-    def skip_to(self, moment: datetime) -> None:
-        """Let time pass until a moment, and everything happen that comes with it.
-
-        :param moment: naive means UTC.
-        :raises ValueError: it is over.
-        """
-        self._bridge.run(self._source.skip_to(moment))
-
-    def at_rest(self) -> None:
-        """Let time pass until nobody has anything to do any more: no message waits in any queue, no timer is set.
-
-        :raises StuckError: that is not within the environment's time.
-        """
-        self._bridge.run(self._source.at_rest())
-
-    def crash(self) -> None:
-        """End all workers as `kill -9` does. What they had in hand stays reserved for a while."""
-        self._bridge.run(self._source.crash())
-
-    def restart(self, workers: int | None = None) -> None:
-        """Stop the workers that run in good order, as a deployment does, and start others.
-
-        :param workers: how many (default: as many as there were at first).
-        """
-        self._bridge.run(self._source.restart(workers))
 
 
 class InstanceSyncHandle(SyncPart[InstanceHandle]):

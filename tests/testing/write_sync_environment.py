@@ -17,6 +17,8 @@ PACKAGE = Path(__file__).parent.parent.parent / "azure_durable_py"
 ROOM = PACKAGE / "testing"
 TARGET = ROOM / "sync_environment.py"
 ASYNC, SYNC = "DurableTestEnvironment", "DurableTestSyncEnvironment"
+CLASSES = {"environment": ASYNC, "ordinary_calls": "OrdinaryCalls"}
+"""What the environment is made of, by module."""
 PARTS = {"InstanceHandle": ("InstanceSyncHandle", "handle"), "EntityHandle": ("EntitySyncHandle", "entity_handle")}
 """What the environment gives that has calls of its own: what it is in the sync one, and the module that has it."""
 SYNC_OF = {name: sync for name, (sync, _) in PARTS.items()}
@@ -46,9 +48,10 @@ class {SYNC}(SyncEnvironmentBase):
 def generated() -> str:
     """The text of the module."""
     twins = Twins("self._source", SYNC_OF, left_out=LEFT_OUT)
-    methods = twins.methods(ROOM / "environment.py", [ASYNC])
+    methods = [each for module, cls in CLASSES.items() for each in twins.methods(ROOM / f"{module}.py", [cls])]
     parts = [_part(twins, name) for name in PARTS]
-    homes = homes_of((ROOM / "environment.py", *(ROOM / f"{module}.py" for _, module in PARTS.values())), PACKAGE)
+    modules = [*CLASSES, *(module for _, module in PARTS.values())]
+    homes = homes_of([ROOM / f"{module}.py" for module in modules], PACKAGE)
     base = "azure_durable_py.testing.sync_base"
     homes |= {"SyncEnvironmentBase": base, "SyncPart": base}
     init, used = _init()
