@@ -12,8 +12,8 @@ from azure_durable_py.testing import recordings
 from function_app import app
 from sample_function_app.tests.record_histories import HISTORIES, PATTERNS, record
 
-# How long a step takes at virtual time is of the version of Python.
-FRACTION = re.compile(r"\.\d{6}Z")
+# When exactly the engine takes a step is its own business, and differs between versions of Python.
+TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)")
 
 
 def test_there_is_one_of_every_orchestrator() -> None:
@@ -27,4 +27,4 @@ def test_there_is_a_file_for_each_pattern_and_no_other() -> None:
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.__name__)
 def test_recording_anew_gives_the_same(pattern: Callable[[Any], None]) -> None:
     before = (HISTORIES / f"{pattern.__name__}.jsonl").read_text(encoding="ascii").splitlines()
-    assert [FRACTION.sub("Z", line) for line in record(pattern)] == [FRACTION.sub("Z", line) for line in before]
+    assert [TIME.sub("", line) for line in record(pattern)] == [TIME.sub("", line) for line in before]
