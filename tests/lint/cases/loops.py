@@ -52,6 +52,9 @@ def listen(context):
     while True:  # expect: DF402
         total += yield context.wait_for_external_event("Add")
         context.set_custom_status(total)
+        for limit in (10, 100):
+            if total < limit:
+                break
 
 
 # good: a loop that continues as new, and workers that are dropped at the end

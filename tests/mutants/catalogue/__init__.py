@@ -11,6 +11,7 @@ from tests.mutants.catalogue import (
     guards,
     http,
     inbox,
+    lint_rules,
     linting,
     rewinding,
     schedules,
@@ -38,5 +39,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *http.MUTANTS,
     *access.MUTANTS,
     *linting.MUTANTS,
+    *lint_rules.MUTANTS,
     *doubles.MUTANTS,
 )
