@@ -161,7 +161,8 @@ class Orchestration:
         self._unanswered: tuple[int, ...] = ()
         self._began_at = _beginning(history, attempt)
         found = standing(history, attempt)
-        self._loop.run_within(lambda: self._replay_all(found.turns))
+        if found.turns:
+            self._loop.run_within(lambda: self._replay_all(found.turns))
         self._retained = found.retained
         self._generation.attempt = found.attempt
 

@@ -138,12 +138,14 @@ def check_commit(commit: Commit) -> None:
 
     :raises UnstorableError: over one of the limits of the protocol.
     """
-    check_blobs(commit.instance_id, commit.put)
-    check_deleted(commit.consumed)
-    check_keys(commit.dropped, blobs=True)
-    _check_distinct([row.key for row in commit.put] + list(dict.fromkeys(commit.dropped)))
+    check_id(commit.instance_id)
     rows = len(commit.consumed) + len(commit.put) + len(commit.dropped)
-    _check_count(rows, "rows in one commit")
+    if rows:
+        check_blobs(commit.instance_id, commit.put)
+        check_deleted(commit.consumed)
+        check_keys(commit.dropped, blobs=True)
+        _check_distinct([row.key for row in commit.put] + list(dict.fromkeys(commit.dropped)))
+        _check_count(rows, "rows in one commit")
     if commit.expected == "":
         raise UnstorableError("A commit with an empty ETag: None inserts a header, an ETag replaces it.")
     bodies = sum(len(row.body) for row in commit.put)
