@@ -224,7 +224,7 @@ _LIMITS = (
         "oversize_commit_sent",
         "A commit of more rows than a transaction takes is sent all the same.",
         "taskhub/limits.py",
-        '    _check_count(rows, "rows in one commit")\n',
+        '        _check_count(rows, "rows in one commit")\n',
         "",
         (f"{_CONTRACT}::test_a_commit_beyond_the_limits_is_refused_and_changes_nothing",),
     ),
