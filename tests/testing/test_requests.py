@@ -426,6 +426,21 @@ def test_a_plain_function_app_is_served():
     assert play(plain, lambda hub: hub.triggers.request("GET", "/api/hello")).get_body() == b"hello"
 
 
+def test_an_asgi_app_is_served():
+    async def asgi(scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        if scope["type"] == "lifespan":
+            while (await receive())["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            return
+        body = (await receive())["body"]
+        await send({"type": "http.response.start", "status": 201, "headers": [(b"content-type", b"text/own")]})
+        await send({"type": "http.response.body", "body": scope["path"].encode() + b" " + body})
+
+    served: Any = func.AsgiFunctionApp(app=asgi, http_auth_level=func.AuthLevel.ANONYMOUS)
+    response = play(served, lambda hub: hub.triggers.request("POST", "/api/a/b", body="tea"))
+    assert (response.status_code, response.get_body(), response.mimetype) == (201, b"/api/a/b tea", "text/own")
+
+
 def test_an_app_of_folders_is_served_with_its_own_prefix(tmp_path: Path):
     folder = tmp_path / "Greet"
     folder.mkdir()
