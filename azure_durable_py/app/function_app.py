@@ -198,13 +198,10 @@ class DFApp(Blueprint, FunctionApp):
         builders: list[Any] = self._function_builders
         declared = [(builder, len(_function_of(builder).get_bindings())) for builder in builders]
         if self._registry is None or self._registered != declared:
-            durable: list[DurableFunction[..., Any]] = [
-                builder for builder in dict.fromkeys(builders) if isinstance(builder, DurableFunction)
-            ]
             for builder in builders:
                 if not isinstance(builder, DurableFunction):
                     _refuse_foreign(builder)
-            self._registry = build_registry(durable, self._filler, strict_types=self._strict_types)
+            self._registry = build_registry(self.durable_functions(), self._filler, strict_types=self._strict_types)
             self._registered = declared
         return self._registry
 
@@ -217,6 +214,11 @@ class DFApp(Blueprint, FunctionApp):
         # The worker asks the app, yet what a host needs is the host's to say: by name, as it is above us.
         expand: Callable[[DFApp], list[Function]] = importlib.import_module(_FUNCTIONS_HOST).expand
         return expand(self)
+
+    def durable_functions(self) -> list[DurableFunction[..., Any]]:
+        """The orchestrators, activities and entities of the app, as their decorators left them."""
+        builders: list[Any] = self._function_builders
+        return [builder for builder in dict.fromkeys(builders) if isinstance(builder, DurableFunction)]
 
     def user_functions(self) -> list[Function]:
         """The ordinary functions of the app, their `DurableClient` bindings among their bindings.

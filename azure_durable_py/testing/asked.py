@@ -49,7 +49,7 @@ class Asked:
         """A request by what a test says of it.
 
         :raises ValueError: the URL is neither absolute nor a path from the root.
-        :raises TypeError: there are two bodies.
+        :raises TypeError: there are two bodies, or one that is neither bytes nor text.
         """
         if json is not None and body is not None:
             raise TypeError("A request has one body: give `json` or `body`, not both.")
@@ -59,18 +59,17 @@ class Asked:
         if not parts.netloc and not parts.path.startswith("/"):
             raise ValueError(f"{url!r} begins without a slash. Give the whole path, like '/api/{url}'.")
         origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ORIGIN
-        content = json_module.dumps(json).encode() if json is not None else body or b""
-        content = content.encode() if isinstance(content, str) else content
+        content = json_module.dumps(json).encode() if json is not None else _bytes_of(body)
         queries = (quote(parts.query, safe=_KEPT_IN_QUERY), urlencode(params or {}, doseq=True))
-        given = {"host": urlsplit(origin).netloc, "content-length": str(len(content))}
+        framing = {"host": urlsplit(origin).netloc, "content-length": str(len(content))}
         if json is not None:
-            given["content-type"] = "application/json"
+            framing["content-type"] = "application/json"
         return cls(
             method=method.upper(),
             origin=origin,
             path=quote(parts.path, safe=_KEPT_IN_PATH) or "/",
             query="&".join(query for query in queries if query),
-            headers=given | {name.lower(): value for name, value in (headers or {}).items()},
+            headers=framing | {name.lower(): str(value) for name, value in (headers or {}).items()},
             body=content,
         )
 
@@ -101,3 +100,9 @@ class Asked:
         :param rest: what follows in the path.
         """
         return Request(self.method, rest, f"{self.origin}{mount}", self._values, self.headers, self.body)
+
+
+def _bytes_of(body: object) -> bytes:
+    if body is None or isinstance(body, (bytes, str)):
+        return body.encode() if isinstance(body, str) else body or b""
+    raise TypeError(f"The body is a {type(body).__name__}; accepted are bytes and str. For JSON give `json`.")

@@ -81,6 +81,7 @@ class OrdinaryFunctions:
     """
 
     def __init__(self, app: DFApp | None, app_dir: Path | None = None) -> None:
+        self._app = app
         self._app_settings = dict(os.environ)
         found = [(each, BoundFunction.of(app, each)) for each in app.user_functions()] if app is not None else []
         self._all = [
@@ -120,11 +121,6 @@ class OrdinaryFunctions:
 
         :raises FunctionNotFoundError: the app has no such ordinary function.
         """
-        if isinstance(wanted, DurableFunction):
-            raise FunctionNotFoundError(
-                f"{place_of(wanted.function)} is an {wanted.durable_kind}, which nothing but the engine calls: start "
-                "an orchestration, or signal an entity. What an activity does may be called as it is."
-            )
         for each in self._all:
             if isinstance(wanted, str) and each.target.name.lower() == wanted.lower():
                 return each
@@ -132,7 +128,19 @@ class OrdinaryFunctions:
                 return each
             if each.user_function is wanted:
                 return each
+        durable = self._durable(wanted)
+        if durable is not None:
+            raise FunctionNotFoundError(
+                f"{place_of(durable.function)} is an {durable.durable_kind}, which nothing but the engine calls: start "
+                "an orchestration, or signal an entity. What an activity does may be called as it is."
+            )
         raise FunctionNotFoundError(self._unknown(wanted))
+
+    def _durable(self, wanted: FunctionOfApp) -> DurableFunction[..., Any] | None:
+        for each in self._app.durable_functions() if self._app is not None else ():
+            if each is wanted or (isinstance(wanted, str) and each.durable_name.lower() == wanted.lower()):
+                return each
+        return None
 
     def _unknown(self, wanted: FunctionOfApp) -> str:
         names = {each.target.name.lower(): each.target.name for each in self._all}

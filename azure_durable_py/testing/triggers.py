@@ -113,7 +113,10 @@ class Triggers:
             return to_http_response(await self._management.handle(asked.to_management(*managed), trusted=True))
         found = site.router.find(asked.method, asked.path)
         if found is None:
-            return site.elsewhere(asked.method, asked.path)
+            response = site.elsewhere(asked.method, asked.path)
+            if response.status_code == 404:
+                logger.warning("%s %s is not found. The functions are at: %s", asked.method, asked.path, site.told())
+            return response
         function, route_params = found
         self._see_that_a_request_will_do(function)
         try:

@@ -32,6 +32,7 @@ class Site:
 
     def __init__(self, functions: Sequence[HttpFunction], route_prefix: str) -> None:
         prefix = route_prefix.strip("/")
+        self._functions = functions
         self.router = Router([Endpoint(function.route, function.methods, function) for function in functions])
         self._mounts = (f"/{prefix}/durabletask" if prefix else "/durabletask", WEBHOOKS)
 
@@ -41,6 +42,11 @@ class Site:
             if path.lower() == mount.lower() or path.lower().startswith(f"{mount.lower()}/"):
                 return path[: len(mount)], path[len(mount) :]
         return None
+
+    def told(self) -> str:
+        """The routes of all functions, for people."""
+        routes = (f"{'|'.join(sorted(each.methods))} /{each.route.template}" for each in self._functions)
+        return ", ".join(sorted(routes, key=lambda route: route.partition(" ")[2])) or "there are none"
 
     def elsewhere(self, method: str, path: str) -> func.HttpResponse:
         """The answer where neither the management API nor a function is."""

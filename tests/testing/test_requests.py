@@ -180,6 +180,17 @@ def test_what_is_no_address_is_told(asked: tuple[str, str], why: str):
         asking(*asked)
 
 
+def test_a_route_that_is_not_there_is_told_with_those_that_are(caplog: pytest.LogCaptureFixture):
+    asking("GET", "/items/7")
+    assert "GET /items/7 is not found. The functions are at: " in caplog.text
+    assert ", GET|PUT /api/items/{id:int}/{*rest}, POST /api/orders/{id}, " in caplog.text
+
+
+def test_a_body_is_bytes_or_text():
+    with pytest.raises(TypeError, match=r"is a dict; accepted are bytes and str\. For JSON give `json`"):
+        asking("PUT", "/api/items/7", body={"n": 1})
+
+
 def test_a_request_has_one_body():
     with pytest.raises(TypeError, match="not both"):
         asking("PUT", "/api/items/7", json=1, body="1")

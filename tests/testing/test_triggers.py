@@ -281,3 +281,5 @@ def test_a_function_that_is_not_there_is_told_with_one_that_is():
 def test_a_durable_function_is_the_engine_s_to_call():
     with pytest.raises(FunctionNotFoundError, match=r"note .* is an orchestrator, which nothing but the engine calls"):
         firing(note)
+    with pytest.raises(FunctionNotFoundError, match=r"note .* is an orchestrator"):
+        firing("Note")
