@@ -230,7 +230,7 @@ def completions(words: str, incomplete: str) -> list[str]:
 
 
 def test_commands_are_completed() -> None:
-    assert completions("", "re") == ["resume", "rewind", "restart", "repair"]
+    assert completions("", "re") == ["replay", "resume", "rewind", "restart", "repair"]
 
 
 def test_options_and_states_are_completed() -> None:
