@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -172,13 +172,17 @@ class VirtualThread:
         with self._turn:
             self._held.add(caller)
 
-    def go_on(self, caller: OutsideLoop | None, calls: Iterable[OutsideCall[Any]]) -> None:
+    def go_on(self, caller: OutsideLoop | None, calls: Sequence[OutsideCall[Any]]) -> None:
         """A caller waits, and for these calls, too."""
         with self._turn:
-            self._new += calls
-            # A loop that has stopped, as that of a test which has failed, will not say any more that it waits.
-            self._held = {held for held in self._held if held is not caller and held.is_running}
+            is_late = self._last_work is not None
+            self._new += [] if is_late else calls
+            if caller is not None:
+                self._held.discard(caller)
             self._turn.notify_all()
+        if is_late:
+            for call in calls:
+                call.refuse()
         self._call_on_loop(self._begin)
 
     def _call_on_loop(self, callback: Callable[..., object], *args: Any) -> None:
@@ -213,7 +217,7 @@ class VirtualThread:
             return self._last_work is None
 
     def _is_held(self) -> bool:
-        # A loop that has ended, as that of the test before, will not say any more that it is done.
+        # A loop that has stopped, as that of a test which has failed, will not say any more that it waits.
         self._held = {caller for caller in self._held if caller.is_running}
         return bool(self._held)
 
@@ -222,8 +226,7 @@ class VirtualThread:
             begun, self._new = self._new, []
         for call in begun:
             if call.is_cancelled or self._last_work is not None:
-                call.work.close()
-                call.done.cancel()
+                call.refuse()
                 continue
             call.context.run(self._prepare)
             call.task = call.context.run(self.loop.create_task, call.work)
@@ -273,6 +276,8 @@ class VirtualThread:
             self.loop.run_until_complete(self._last_work)
         finally:
             self.loop.end()
+            for call in self._open:  # Of code that takes no notice of being cancelled.
+                call.done.cancel()
 
     def _after(self) -> None:
         if self._ended.done():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 _T = TypeVar("_T")
@@ -31,6 +31,11 @@ class OutsideCall(Generic[_T]):
         """What it fails with in place of what it comes to."""
         self.task: asyncio.Task[_T] | None = None
 
+    def refuse(self) -> None:
+        """It is not to begin any more."""
+        self.work.close()
+        self.done.cancel()
+
     def end(self, task: asyncio.Task[_T]) -> None:
         """Tell who waits."""
         if self.failure is not None:
@@ -50,7 +55,7 @@ class Runner(Protocol):
         """Stand still until a caller has taken in an answer."""
         ...
 
-    def go_on(self, caller: OutsideLoop | None, calls: Iterable[OutsideCall[Any]]) -> None:
+    def go_on(self, caller: OutsideLoop | None, calls: Sequence[OutsideCall[Any]]) -> None:
         """A caller waits, and for these calls, too."""
         ...
 
