@@ -14,6 +14,7 @@ from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient
 from azure_durable_py.testing import (
     DurableTestEnvironment,
     DurableTestSyncEnvironment,
+    EntityHandle,
     InstanceHandle,
     InstanceSyncHandle,
     OrchestratorPlayer,
@@ -50,6 +51,11 @@ async def environment() -> None:
         assert_type(await handle.result(5, expected_type=str), str)
         assert_type(await handle.wait_for_custom_status("x"), df.DurableOrchestrationStatus)
         assert_type(await handle.restart(), InstanceHandle)
+        assert_type(env.entity("counter", "a"), EntityHandle)
+        assert_type(await env.entity("counter", "a").state(int), int | None)
+        assert_type(await env.request("GET", "/api/hello"), func.HttpResponse)
+        assert_type(env.crash_before("pay", times=2), None)
+        env.crash_after(5)  # pyright: ignore[reportArgumentType] - a name or a function
         await env.skip(5)  # pyright: ignore[reportArgumentType] - a duration, not a number
         await env.start(5)  # pyright: ignore[reportArgumentType] - a name or a function
         env.start(hello)  # pyright: ignore[reportUnusedCoroutine] - it is awaited
