@@ -212,8 +212,11 @@ class DurableTestEnvironment(OrdinaryCalls):
     async def skip(self, duration: timedelta) -> None:
         """Let time pass, and everything happen that comes with it: timers that are due by then have fired.
 
+        :raises TypeError: it is no timedelta.
         :raises ValueError: it is negative.
         """
+        if not isinstance(duration, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance] - tests are seldom typed
+            raise TypeError(f"skip(...) takes a timedelta, as timedelta(days=3), not {duration!r}.")
         if duration < timedelta(0):
             raise ValueError(f"Time does not go back: {duration} cannot be skipped.")
         await settle(self.thread)
@@ -270,5 +273,6 @@ class DurableTestEnvironment(OrdinaryCalls):
 
 def _not_entered() -> RuntimeError:
     return RuntimeError(
-        "This test environment does not run: enter it first, as in `async with DurableTestEnvironment(app) as env:`."
+        "This test environment does not run: enter it first, as in `async with DurableTestEnvironment(app) as env:` or "
+        "`with DurableTestSyncEnvironment(app) as env:`."
     )

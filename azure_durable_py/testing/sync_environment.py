@@ -117,6 +117,7 @@ class DurableTestSyncEnvironment(SyncEnvironmentBase):
     def skip(self, duration: timedelta) -> None:
         """Let time pass, and everything happen that comes with it: timers that are due by then have fired.
 
+        :raises TypeError: it is no timedelta.
         :raises ValueError: it is negative.
         """
         self._bridge.run(self._source.skip(duration))

@@ -252,7 +252,10 @@ class VirtualHub:
             await worker.stop()
 
     async def _tell(self) -> str:
-        return await told(self.client)
+        workers = (
+            [] if any(worker.is_running for worker in self.workers) else ["No worker runs: restart() starts some."]
+        )
+        return "\n".join([*workers, await told(self.client)])
 
 
 def _at_virtual_time(settings: Settings) -> Settings:

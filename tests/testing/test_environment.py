@@ -271,6 +271,8 @@ async def test_time_is_skipped_to_a_moment_and_never_back():
             await env.skip_to(datetime(2027, 2, 28))
         with pytest.raises(ValueError, match="Time does not go back"):
             await env.skip(-DAY)
+        with pytest.raises(TypeError, match="takes a timedelta"):
+            await env.skip(5)  # type: ignore[arg-type]
 
 
 async def test_at_rest_lets_time_pass_until_nothing_is_left_to_do():
@@ -481,6 +483,8 @@ async def test_an_instance_survives_its_workers():
         await env.crash()
         await env.skip(DAY)
         assert (await handle.status()).runtime_status is Status.Running
+        with pytest.raises(StuckError, match=r"No worker runs: restart\(\)"):
+            await handle.result()
         await env.restart()
         await handle.result(timedelta(hours=1))
         assert [worker.is_running for worker in env.hub.workers] == [False, False, True, True]
