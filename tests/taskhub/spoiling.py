@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import Any
 
 from azure.data.tables import UpdateMode
 
 from azure_durable_py.taskhub import naming
 from azure_durable_py.taskhub.azure import AzureStore, rows
-from azure_durable_py.taskhub.protocol import TaskHubStore
-from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.taskhub.columns import body_of, read_columns
+from azure_durable_py.taskhub.protocol import InboxRow, TaskHubStore
+from azure_durable_py.taskhub.sqlite import SqliteStore, values
 from azure_durable_py.taskhub.wrapping import StoreWrapper
+from azure_durable_py.testing.memory import MemoryStore, Partition
 
 _AZURE_NAMES = {attribute: name for name, attribute in rows._COLUMNS.items()}
 
@@ -23,11 +26,11 @@ def innermost(store: TaskHubStore) -> TaskHubStore:
     return store
 
 
-async def execute(store: SqliteStore, statement: str, *values: Any) -> None:
+async def execute(store: SqliteStore, statement: str, *parameters: Any) -> None:
     """Run a statement on the database of a store."""
 
     def run(db: sqlite3.Connection) -> None:
-        db.execute(statement, values)
+        db.execute(statement, parameters)
 
     await store._open.write(run)
 
@@ -38,6 +41,13 @@ async def spoil_columns(store: TaskHubStore, instance_id: str, **columns: Any) -
     if isinstance(store, SqliteStore):
         for name, value in columns.items():
             await execute(store, f"UPDATE instances SET {name} = ? WHERE instance_id = ?", value, instance_id)
+        return
+    if isinstance(store, MemoryStore):
+        partition = store.partitions[instance_id]
+        assert partition.header is not None
+        found = dict(zip(values.COLUMNS.split(", "), values.to_row(partition.header.columns), strict=True)) | columns
+        read, partition.damage = read_columns(instance_id, found, values.to_time)
+        partition.header = replace(partition.header, columns=read)
         return
     assert isinstance(store, AzureStore)
     row = {"PartitionKey": rows.partition_key(instance_id), "RowKey": naming.HEADER_KEY}
@@ -50,6 +60,11 @@ async def spoil_body(store: TaskHubStore, instance_id: str, body: bytes) -> None
     store = innermost(store)
     if isinstance(store, SqliteStore):
         await execute(store, "UPDATE instances SET body = ? WHERE instance_id = ?", body, instance_id)
+        return
+    if isinstance(store, MemoryStore):
+        partition = store.partitions[instance_id]
+        assert partition.header is not None
+        partition.header = replace(partition.header, body=body)
         return
     assert isinstance(store, AzureStore)
     row = {
@@ -74,6 +89,9 @@ async def insert_row(store: TaskHubStore, instance_id: str, key: str, body: Any)
     store = innermost(store)
     if isinstance(store, SqliteStore):
         await execute(store, "INSERT INTO inbox VALUES (?, ?, ?, ?, ?)", store._hub, instance_id, key, "when", body)
+        return
+    if isinstance(store, MemoryStore):
+        store.partitions.setdefault(instance_id, Partition()).inbox[key] = InboxRow(key, body_of(body))
         return
     assert isinstance(store, AzureStore)
     await store._table._client.create_entity(

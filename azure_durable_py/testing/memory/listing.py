@@ -19,7 +19,7 @@ def list_page(partitions: Mapping[str, Partition], query: InstanceQuery) -> Page
     """
     after = "" if query.continuation_token is None else _decode_token(query.continuation_token)
     found = [
-        (instance_id, partition.header.columns)
+        (instance_id, partition.header.columns, partition.damage)
         for instance_id, partition in partitions.items()
         if partition.header is not None
         and instance_id > after
@@ -27,8 +27,12 @@ def list_page(partitions: Mapping[str, Partition], query: InstanceQuery) -> Page
     ]
     found.sort(key=lambda item: item[0])
     items = tuple(
-        Listed(instance_id, columns if query.with_values else _without_values(columns, query.with_custom_status))
-        for instance_id, columns in found[: query.page_size]
+        Listed(
+            instance_id,
+            columns if query.with_values else _without_values(columns, query.with_custom_status),
+            damage,
+        )
+        for instance_id, columns, damage in found[: query.page_size]
     )
     more = len(found) > query.page_size
     return Page(items, _encode_token(items[-1].instance_id) if more else None)

@@ -14,6 +14,8 @@ class Partition:
     """All rows of one instance."""
 
     header: Header | None = None
+    damage: str = ""
+    """What of the columns of the header cannot be read, and why; empty: all can."""
     inbox: dict[str, InboxRow] = field(default_factory=lambda: {})
     blobs: dict[str, BlobRow] = field(default_factory=lambda: {})
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from azure_durable_py.clock import Clock, Ids
 from azure_durable_py.errors import ConcurrencyConflictError, StorageRejectedError
 from azure_durable_py.taskhub import limits
+from azure_durable_py.taskhub.columns import header_of
 from azure_durable_py.taskhub.marker import check_marker
 from azure_durable_py.taskhub.naming import QueueNames, poison_queue
 from azure_durable_py.taskhub.protocol import (
@@ -146,11 +147,11 @@ class MemoryStore:
         partition = self._of(instance_id)
         keys = sorted(partition.inbox)
         room = limits.LOAD_ROWS - 1
-        return Loaded(partition.header, tuple([partition.inbox[key] for key in keys[:room]]), len(keys) > room)
+        return Loaded(_readable(partition), tuple([partition.inbox[key] for key in keys[:room]]), len(keys) > room)
 
     async def load_header(self, instance_id: str) -> Header | None:
         """The header alone."""
-        return self._of(instance_id).header
+        return _readable(self._of(instance_id))
 
     async def commit(self, commit: Commit) -> str:
         """Apply a commit; returns the header's new ETag ('' when the header was deleted)."""
@@ -165,7 +166,7 @@ class MemoryStore:
         if header is not None:
             etag = self._ids.new()
             header = Header(header.instance_id, header.columns, header.body, etag)
-        partition.header = header
+        partition.header, partition.damage = header, ""
         for key in commit.consumed:
             partition.inbox.pop(key, None)
         for key in commit.dropped:
@@ -330,6 +331,13 @@ class MemoryStore:
         """How many messages each poison queue holds."""
         self._open_partitions()
         return {poison_queue(name): len(self.queue(poison_queue(name)).messages) for name in self._queues.all}
+
+
+def _readable(partition: Partition) -> Header | None:
+    header = partition.header
+    if header is None or not partition.damage:
+        return header
+    return header_of(header.instance_id, (header.columns, partition.damage), header.body, header.etag)
 
 
 def _nobody(queue: str, moment: datetime) -> None:
