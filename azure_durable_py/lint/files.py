@@ -7,6 +7,7 @@ none leads round in a circle.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -37,7 +38,15 @@ def python_files(paths: Iterable[Path]) -> Iterator[Path]:
 def _below(directory: Path) -> Iterator[Path]:
     for place, directories, files in os.walk(directory):
         directories[:] = sorted(name for name in directories if _is_own(Path(place, name)))
-        yield from (Path(place, name) for name in sorted(files) if name.endswith(".py"))
+        yield from (Path(place, name) for name in sorted(files) if name.endswith(".py") and _is_file(Path(place, name)))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is something to read, or to tell that it cannot be: no pipe, on which a reader waits for ever."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
 
 
 def _is_own(directory: Path) -> bool:

@@ -54,6 +54,13 @@ def test_links_in_a_circle_end(tmp_path: Path):
     assert "No such file" in found[0].message
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with a path in a directory there")
+def test_a_pipe_in_a_directory_is_not_waited_for(tmp_path: Path):
+    write(tmp_path, {"function_app.py": APP})
+    os.mkfifo(tmp_path / "pipe.py")
+    assert places(tmp_path) == ["function_app.py:6"]
+
+
 def test_a_file_that_python_cannot_parse_is_a_finding_at_the_place(tmp_path: Path):
     write(tmp_path, {"function_app.py": "x = 1\ndef (:\n"})
     (said,) = messages(tmp_path)
