@@ -6,6 +6,7 @@ Owns these four. Paths are relative to the directory that a report is made for, 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
@@ -109,7 +110,7 @@ def _sarif_rule(rule: Rule) -> dict[str, Any]:
 
 def _sarif_result(found: LintFinding, number: int, base: Path, seen: Counter[str]) -> dict[str, Any]:
     path = shown_path(found.path, base)
-    place: dict[str, Any] = {"uri": quote(path)}
+    place: dict[str, Any] = {"uri": quote(os.fsencode(path))}
     if found.path.is_relative_to(base):
         place["uriBaseId"] = "SRCROOT"
     else:
@@ -119,13 +120,14 @@ def _sarif_result(found: LintFinding, number: int, base: Path, seen: Counter[str
         location["logicalLocations"] = [{"fullyQualifiedName": found.function, "kind": "function"}]
     what = f"{found.code}\n{path}\n{found.function}\n{found.message}"
     seen[what] += 1
+    fingerprint = hashlib.sha256(f"{what}\n{seen[what]}".encode(errors="surrogatepass")).hexdigest()
     return {
         "ruleId": found.code,
         "ruleIndex": number,
         "level": "error",
         "message": {"text": f"{found.text}. {found.rule.mend}"},
         "locations": [location],
-        "partialFingerprints": {"azureDurableLint/v1": hashlib.sha256(f"{what}\n{seen[what]}".encode()).hexdigest()},
+        "partialFingerprints": {"azureDurableLint/v1": fingerprint},
     }
 
 

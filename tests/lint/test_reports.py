@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,13 @@ def test_a_file_elsewhere_has_its_whole_uri(tmp_path: Path):
     path = tmp_path.parent / "y.py"
     (result,) = sarif([finding(path)], tmp_path)["results"]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": path.as_uri()}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are text there")
+def test_a_path_that_is_no_text_is_told_by_its_bytes(tmp_path: Path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff/x.py"))
+    (result,) = sarif([finding(path)], tmp_path)["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "%FF/x.py"
 
 
 def test_fingerprints_outlive_a_move_to_another_line_and_tell_findings_apart(tmp_path: Path):
