@@ -80,31 +80,32 @@ def member_of(symbol: Symbol, name: str) -> Symbol | None:
     if not symbol.path:
         return symbol.module.attribute(name)
     if isinstance(symbol.node, ast.ClassDef):
-        return _member_of_class(symbol.module, symbol.node, name, "()" if symbol.is_instance else "", set())
+        return _member_of_class(symbol.module, symbol.node, name, "()" if symbol.is_instance else "")
     return None
 
 
-def _member_of_class(
-    module: Module, node: ast.ClassDef, name: str, call: str, seen: set[ast.ClassDef]
-) -> Symbol | None:
-    seen.add(node)
-    chosen = chosen_of(module.scopes.bindings(node).names.get(name, []))
-    if chosen is not None:
-        return module.bound(chosen)
-    given = _given_to_self(node, name)
-    if given is not None:
-        return module.symbol(given)
+def _member_of_class(module: Module, node: ast.ClassDef, name: str, call: str) -> Symbol | None:
+    """What a class or one that it inherits from in the project has; else that of the first of other packages."""
     foreign: Symbol | None = None
-    for base in node.bases:
-        symbol = module.symbol(base)
-        if symbol is None:
+    seen: set[ast.ClassDef] = set()
+    waiting = [(module, node)]
+    while waiting:
+        home, owner = waiting.pop()
+        if owner in seen:
             continue
-        if symbol.module is None:
-            foreign = foreign or Symbol(None, f"{symbol.path}{call}.{name}")
-        elif isinstance(symbol.node, ast.ClassDef) and symbol.node not in seen:
-            found = _member_of_class(symbol.module, symbol.node, name, call, seen)
-            if found is not None:
-                return found
+        seen.add(owner)
+        chosen = chosen_of(home.scopes.bindings(owner).names.get(name, []))
+        if chosen is not None:
+            return home.bound(chosen)
+        given = _given_to_self(owner, name)
+        if given is not None:
+            return home.symbol(given)
+        for base in reversed(owner.bases):
+            symbol = home.symbol(base)
+            if symbol is not None and symbol.module is None:
+                foreign = foreign or Symbol(None, f"{symbol.path}{call}.{name}")
+            elif symbol is not None and symbol.module is not None and isinstance(symbol.node, ast.ClassDef):
+                waiting.append((symbol.module, symbol.node))
     return foreign
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from azure_durable_py.lint.project import Project
 from azure_durable_py.lint.source import Source, parse_source
-from tests.lint.writing import write
+from tests.lint.writing import HEAD, places, write
 
 KNOWN = [
     ("import time", "time.time", "time.time"),
@@ -151,3 +151,11 @@ def test_a_name_is_looked_up_in_the_scopes_around_it(body: str, name: str | None
 def test_a_chain_of_any_length_is_no_error():
     assert name_within(f"import time\ntime{'.time' * 40}  # here") == f"time{'.time' * 40}"
     assert name_within(f"import time\ntime{'.time' * 900}  # here") is None
+
+
+def test_a_long_line_of_ancestors_is_followed_to_its_end(tmp_path: Path):
+    classes = ["class A0:\n    def now(self): return time.time()\n"]
+    classes += [f"class A{number}(A{number - 1}): pass\n" for number in range(1, 1500)]
+    body = "@app.orchestration_trigger(context_name='c')\ndef o(c):\n    A1499().now()\n"
+    write(tmp_path, {"function_app.py": f"import time\n{HEAD}{''.join(classes)}{body}"})
+    assert len(places(tmp_path)) == 1
