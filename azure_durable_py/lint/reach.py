@@ -21,6 +21,7 @@ from azure_durable_py.lint.symbols import Symbol
 
 _PROPERTIES = frozenset({"builtins.property", "functools.cached_property"})
 _MAKING = ("__init__", "__post_init__", "__new__")
+_CALLING = ("__call__",)
 _ENGINE = (CONTEXT, ENTITY_CONTEXT, *CLIENTS)
 
 
@@ -79,8 +80,8 @@ def _wrappers(module: Module, node: FunctionNode) -> Iterator[tuple[ast.expr, Sy
 
 def _by_call(module: Module, call: ast.Call) -> Iterator[tuple[ast.expr, Symbol, bool]]:
     called = module.symbol(call.func)
-    if called is not None and isinstance(called.node, ast.ClassDef) and not called.is_instance:
-        for name in _MAKING:
+    if called is not None and isinstance(called.node, ast.ClassDef):
+        for name in _CALLING if called.is_instance else _MAKING:
             made = module.member(called, name)
             if made is not None:
                 yield call, made, True

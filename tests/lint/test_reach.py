@@ -26,6 +26,7 @@ NOW = "import time\ndef now():\n    return time.time()\n"
         ("import helpers", "(lambda: helpers.now())()"),
         ("from helpers import now", "df.RetryPolicy(handle=now)"),
         ("from again import again", "again()"),
+        ("from helpers import now\nclass Clock:\n    def __call__(self): return now()\nclock = Clock()", "clock()"),
         ("from helpers import now\nSTEPS = {'now': now, 'other': None}", "STEPS['now']()"),
         ("import helpers\nSTEPS = [helpers.now]", "STEPS[0]()"),
         ("from helpers import now", "{'now': now}\n    steps = {'now': now}\n    steps.get('now')()"),
