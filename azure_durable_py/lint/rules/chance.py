@@ -91,6 +91,9 @@ def check(function: LintedFunction, project: Project) -> Iterator[LintFinding]:
 def _is_seeded(function: LintedFunction, node: ast.AST, name: str) -> bool:
     """Whether a generator is made from a seed, or is one that was: then it is told of where it is made, if at all."""
     if "()" in name:
+        made = node.value if isinstance(node, ast.Attribute) else None
+        if isinstance(made, ast.Call):
+            return _is_seeded(function, made.func, name.rpartition("()")[0])
         return name.partition("()")[0] in _SEEDED
     call = call_of(function, node)
     seeds = [] if call is None else [*call.args, *(keyword.value for keyword in call.keywords)]

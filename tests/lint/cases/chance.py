@@ -27,7 +27,9 @@ import numpy
 async def unseeded(context):
     ours = random.Random()  # expect: DF002
     theirs = numpy.random.default_rng()  # expect: DF002
-    return await context.call_activity("use", [ours.random(), theirs.random()])
+    at_once = random.Random().random()  # expect: DF002
+    seeded_at_once = random.Random(7).random()
+    return await context.call_activity("use", [ours.random(), theirs.random(), at_once, seeded_at_once])
 
 
 # good: generators that are seeded, and constants
