@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -105,7 +105,7 @@ async def _replay(
     with _replayer(target, as_durable_functions=as_durable_functions) as replayer:
         if histories:
             for recording in wanted.of(_recorded(histories)):
-                told.add(replayer.replay(recording))
+                told.add(_replayed(replayer, recording))
             return
         async with target.open_client() as client:
             instances = client.export_history(
@@ -119,7 +119,13 @@ async def _replay(
                 async for instance in instances:
                     if told.tally.histories == wanted.limit:
                         break
-                    told.add(replayer.replay(Recording("", instance)))
+                    told.add(_replayed(replayer, Recording("", instance)))
+
+
+def _replayed(replayer: Replayer, recording: Recording) -> Replayed:
+    """What comes of a recording. What the code prints goes to stderr: stdout is for what the command prints."""
+    with redirect_stdout(sys.stderr):
+        return replayer.replay(recording)
 
 
 def _replayer(target: HubTarget, *, as_durable_functions: bool) -> Replayer:
@@ -143,7 +149,8 @@ def _replayer(target: HubTarget, *, as_durable_functions: bool) -> Replayer:
     before = Path.cwd()
     os.chdir(target.app_dir)
     try:
-        app = load_app(source)
+        with redirect_stdout(sys.stderr):
+            app = load_app(source)
     finally:
         os.chdir(before)
     return Replayer(app.registry, settings)

@@ -164,3 +164,12 @@ def test_an_app_that_cannot_be_loaded_says_where(tmp_path: Path, exported: Path)
     done = ran(str(tmp_path), "--history", str(exported))
     assert done.exit_code == 1
     assert "function_app.py cannot be loaded" in done.stderr
+
+
+def test_what_code_prints_is_no_part_of_the_json(own_shop: Path, exported: Path) -> None:
+    script = own_shop / "function_app.py"
+    code = script.read_text(encoding="utf-8")
+    script.write_text(f"print('loaded')\n{code.replace(CHANGED[0], f'print(5); {CHANGED[0]}')}", encoding="utf-8")
+    done = ran(str(own_shop), "--history", str(exported), "--json")
+    assert json.loads(done.stdout)["histories"] == 8
+    assert "loaded\n5\n" in done.stderr
