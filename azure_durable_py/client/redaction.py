@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, cast
@@ -84,12 +85,19 @@ class _Redaction:
             case list():
                 for inner in cast("list[Any]", value):
                     self._learn(path, inner, named=named)
-            case _ if named:
-                text = _text(value)
-                if len(text) >= SHORTEST:
-                    self._placeholders[text] = placeholder(text)
+            case str():
+                if named:
+                    self._know(value, placeholder(value))
+                self._learn(path, _embedded(value), named=named)
+            case int() | float() if named and not isinstance(value, bool):
+                self._know(str(value), str(_number(value)))
             case _:
                 pass
+
+    def _know(self, text: str, other: str) -> None:
+        """Have a text replaced wherever it stands, also where it stands in a text of JSON or in one of Python."""
+        if len(text) >= SHORTEST:
+            self._placeholders |= dict(zip(_spellings(text), _spellings(other), strict=True))
 
     def _names(self, path: _Path) -> bool:
         return any(
@@ -147,7 +155,7 @@ class _Redaction:
             return text
         value = _parsed(text)
         if value is _NO_JSON:
-            return self._clean(text)
+            return placeholder(text) if self._names(path) else self._clean(text)
         return json.dumps(self._value(path, value, named=self._names(path)), separators=(",", ":"), ensure_ascii=False)
 
     def _value(self, path: _Path, value: Any, *, named: bool) -> Any:
@@ -164,10 +172,16 @@ class _Redaction:
             case bool() | None:
                 return value
             case str():
-                return placeholder(value) if named else self._clean(value)
+                return placeholder(value) if named else self._text(path, value)
             case _:
-                text = _text(value)
-                return type(value)(placeholder(text)) if named or text in self._placeholders else value
+                return _number(value) if named or str(value) in self._placeholders else value
+
+    def _text(self, path: _Path, text: str) -> str:
+        """A text that is not named; if it is one of JSON, then without what is named in it."""
+        clean = self._clean(text)
+        embedded = _embedded(clean)
+        made = self._value(path, embedded, named=False)
+        return clean if made == embedded else json.dumps(made, ensure_ascii=False)
 
     def _clean(self, text: _T) -> _T:
         if self._secret is None or not isinstance(text, str):
@@ -177,10 +191,31 @@ class _Redaction:
 
 def placeholder(text: str) -> str:
     """What stands in the place of a text: one of the same length and shape."""
-    digits = re.sub(r"[0-9]", "1", text)
     if _DATE.fullmatch(text):
-        return digits
-    return "".join(("A" if sign.isupper() else "a") if sign.isalpha() else sign for sign in digits)
+        return _digits(text)
+    return "".join(map(_sign, text))
+
+
+def _sign(sign: str) -> str:
+    if sign.isnumeric() and not sign.isalpha():
+        return "1"
+    # Vowels of some scripts are marks on letters.
+    is_letter = sign.isalpha() or unicodedata.category(sign).startswith("M")
+    return sign if not is_letter else "A" if sign.isupper() else "a"
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"[0-9]", "1", text)
+
+
+def _number(value: float) -> float:
+    """A number of the same kind and, as far as there is one, of as many digits."""
+    return type(value)(_digits(str(value)))
+
+
+def _spellings(text: str) -> tuple[str, ...]:
+    """A text as it stands in others: as it is, in JSON of two kinds, and as Python code."""
+    return text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]
 
 
 def _payloads(instance: ExportedInstance) -> Iterator[tuple[_Path, Any]]:
@@ -228,8 +263,7 @@ def _parsed(text: Any) -> Any:
         return _NO_JSON
 
 
-def _text(value: Any) -> str:
-    """The text of a number or text as code would put it into another one."""
-    if isinstance(value, bool):
-        return ""
-    return str(value) if isinstance(value, (str, int, float)) else ""
+def _embedded(text: str) -> Any:
+    """The object or list that a text is the JSON of, as bodies of HTTP are; None: it is none."""
+    value = _parsed(text) if text.lstrip()[:1] in ("{", "[") else None
+    return value if isinstance(value, (dict, list)) else None

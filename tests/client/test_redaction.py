@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ import azure_durable_py as df
 from azure_durable_py.client.export import ExportedInstance
 from azure_durable_py.client.redaction import placeholder
 from azure_durable_py.errors import InvalidRequestError
+from azure_durable_py.history.events import ExecutionStarted
 from azure_durable_py.testing import VirtualHub, play, replay
 
 Context = df.DurableOrchestrationContext
@@ -161,3 +162,50 @@ def test_without_selectors_it_is_what_it_was(exported: ExportedInstance) -> None
 )
 def test_placeholders(text: str, expected: str) -> None:
     assert placeholder(text) == expected
+
+
+def redacted_line(value: Any, *selectors: str, status: Any = None) -> str:
+    """The line of an instance with an input and a custom status, without what selectors name."""
+    texts = {"input_json": json.dumps(value), "custom_status_json": json.dumps(status)}
+    return ExportedInstance(df.DurableOrchestrationStatus(instance_id="i", **texts)).redacted(selectors).to_line()
+
+
+@pytest.mark.parametrize(
+    ("number", "other"),
+    [(1e-07, 1e-11), (1.5e300, 1.1e111), (-20.5, -11.1), (12345678901234567890.0, 1.1111111111111112e11)],
+)
+def test_numbers_of_any_size_stay_numbers(number: float, other: float) -> None:
+    line = json.loads(redacted_line({"amount": number}, "amount", status=f"paid {number}"))
+    assert line["input"] == {"amount": other}
+    assert line["customStatus"] == f"paid {other}"
+
+
+@pytest.mark.parametrize("write", [json.dumps, lambda text: json.dumps(text, ensure_ascii=False), repr])
+def test_a_secret_is_found_in_texts_that_write_it_in_another_way(write: Callable[[str], str]) -> None:
+    secret = 'Größe "7"\n'
+    line = json.loads(redacted_line({"password": secret}, "password", status=f"given {write(secret)}"))
+    assert line["customStatus"] == f"given {write(placeholder(secret))}"
+
+
+def test_what_is_named_is_found_in_texts_that_are_json() -> None:
+    body = json.dumps({"user": "ada", "password": "Pa55word!", "pin": "007"})
+    line = json.loads(redacted_line({"content": body}, "password", "pin", status="Pa55word! is wrong"))
+    assert json.loads(line["input"]["content"]) == {"user": "ada", "password": "Aa11aaaa!", "pin": "111"}
+    assert line["customStatus"] == "Aa11aaaa! is wrong"
+
+
+def test_texts_that_are_json_stay_as_they_are_written_where_nothing_is_named() -> None:
+    assert json.loads(redacted_line('{ "a":1}', "password"))["input"] == '{ "a":1}'
+
+
+@pytest.mark.parametrize("secret", ["٠١٢٣٤", "नमस्ते", "ภาษาไทย", "½²"])
+def test_letters_and_digits_of_every_script_are_replaced(secret: str) -> None:
+    assert not set(secret) & set(placeholder(secret))
+
+
+def test_an_input_that_is_no_json_goes_as_well(exported: ExportedInstance) -> None:
+    events = [
+        replace(event, input="secret{") if isinstance(event, ExecutionStarted) else event
+        for event in exported.events or ()
+    ]
+    assert "secret{" not in replace(exported, events=events).redacted(["input"]).to_line()
