@@ -266,4 +266,4 @@ def _parsed(text: Any) -> Any:
 def _embedded(text: str) -> Any:
     """The object or list that a text is the JSON of, as bodies of HTTP are; None: it is none."""
     value = _parsed(text) if text.lstrip()[:1] in ("{", "[") else None
-    return value if isinstance(value, (dict, list)) else None
+    return cast("Any", value) if isinstance(value, (dict, list)) else None
