@@ -166,7 +166,7 @@ def test_placeholders(text: str, expected: str) -> None:
 
 def redacted_line(value: Any, *selectors: str, status: Any = None) -> str:
     """The line of an instance with an input and a custom status, without what selectors name."""
-    texts = {"input_json": json.dumps(value), "custom_status_json": json.dumps(status)}
+    texts: dict[str, Any] = {"input_json": json.dumps(value), "custom_status_json": json.dumps(status)}
     return ExportedInstance(df.DurableOrchestrationStatus(instance_id="i", **texts)).redacted(selectors).to_line()
 
 
