@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any
@@ -52,8 +53,10 @@ def start_all(*ids, name="ask"):
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A project with an app."""
+    # That of the sample app is imported where its tests ran before.
+    monkeypatch.delitem(sys.modules, "function_app", raising=False)
     pytester.makepyfile(function_app=APP)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\npythonpath = .")
     return pytester
