@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,12 @@ _MOST_NAMED = 100
     is_flag=True,
     help="Serve `import azure.durable_functions` by this package, for an app that is not to be edited.",
 )
-@click.option("--fail-on-change", is_flag=True, help="Count an end that is not as recorded as a divergence.")
+@click.option(
+    "--allow-changed-inputs",
+    is_flag=True,
+    help="Count a call with another input than was recorded as changed, and not as diverged.",
+)
+@click.option("--fail-on-change", is_flag=True, help="Count what is changed as a failure.")
 @with_output
 def replay(
     target: HubTarget,
@@ -76,19 +82,24 @@ def replay(
     created_after: datetime | None,
     limit: int | None,
     as_durable_functions: bool,
+    allow_changed_inputs: bool,
     fail_on_change: bool,
 ) -> None:
     """Run recorded histories through the code in APP_DIR (default: here), and tell what it does otherwise.
 
     Only orchestrators run: no activity, nothing of the task hub is changed. Without --history it is the instances of
-    the task hub, those that run included: what would come of them if this code was deployed. The exit code is 7 if one
-    would fail, or a line cannot be read.
+    the task hub, those that run included: what would come of them if this code was deployed.
+
+    Diverged: an instance in flight would fail, or take the answer to the recorded input of a call for that to another.
+    Changed: it would not be hurt. Another end or last step of an instance that has finished, another time of a timer,
+    other data sent, a further field in an input. The exit code is 7 if one is diverged or cannot be replayed.
     """
     if histories and (target.storage or target.hub_name or target.url):
         raise click.UsageError("--history and a task hub contradict each other: give one of them.")
     wanted = _Wanted(names, prefix, every(runtime_status), created_after, limit or sys.maxsize)
     told = _Told(out, fail_on_change=fail_on_change)
-    run(_replay(target, histories, wanted, told, as_durable_functions=as_durable_functions))
+    load = partial(_replayer, target, as_durable_functions=as_durable_functions, allow_changed=allow_changed_inputs)
+    run(_replay(target, histories, wanted, told, load))
     told.end()
     if told.failures:
         raise CommandError(
@@ -97,12 +108,12 @@ def replay(
 
 
 async def _replay(
-    target: HubTarget, histories: Sequence[str], wanted: _Wanted, told: _Told, *, as_durable_functions: bool
+    target: HubTarget, histories: Sequence[str], wanted: _Wanted, told: _Told, load: Callable[[], Replayer]
 ) -> None:
     """Replay what there is to replay; on the event loop, so that the hub can be read meanwhile."""
     from azure_durable_py.testing.replaying.recordings import Recording
 
-    with _replayer(target, as_durable_functions=as_durable_functions) as replayer:
+    with load() as replayer:
         if histories:
             for recording in wanted.of(_recorded(histories)):
                 told.add(_replayed(replayer, recording))
@@ -128,7 +139,7 @@ def _replayed(replayer: Replayer, recording: Recording) -> Replayed:
         return replayer.replay(recording)
 
 
-def _replayer(target: HubTarget, *, as_durable_functions: bool) -> Replayer:
+def _replayer(target: HubTarget, *, as_durable_functions: bool, allow_changed: bool) -> Replayer:
     """What replays with the code in a directory.
 
     :raises DurableError: there is no app, or it cannot be loaded.
@@ -153,7 +164,7 @@ def _replayer(target: HubTarget, *, as_durable_functions: bool) -> Replayer:
             app = load_app(source)
     finally:
         os.chdir(before)
-    return Replayer(app.registry, settings)
+    return Replayer(app.registry, settings, allow_changed_inputs=allow_changed)
 
 
 def _recorded(histories: Sequence[str]) -> Iterator[Recording]:
@@ -207,7 +218,7 @@ class _Told:
         self.failures = 0
         self._out = out
         self._fail_on_change = fail_on_change
-        self._found: dict[tuple[str, str | None, str], _Found] = {}
+        self._found: dict[object, _Found] = {}
         self._began = time.monotonic()
         self._next = self._began + _SECONDS_BETWEEN_REPORTS
 
@@ -226,18 +237,18 @@ class _Told:
 
     def _tell(self, replayed: Replayed) -> None:
         """Tell of what is not the same: once, however many histories show it."""
-        key = (replayed.verdict.value, replayed.recording.name, replayed.message)
-        known = self._found.get(key)
+        known = self._found.get(replayed.kind)
         if known is not None:
             known.add(replayed)
             return
-        self._found[key] = _Found(replayed)
+        self._found[replayed.kind] = _Found(replayed)
         if not self._out.as_json:
             self._out.block(str(replayed))
             self._out.line("")
 
     def end(self) -> None:
         """Tell the sums."""
+        from azure_durable_py.testing.replaying.report import in_all
         from azure_durable_py.testing.replaying.verdicts import Verdict
 
         tally, seconds = self.tally, time.monotonic() - self._began
@@ -259,7 +270,7 @@ class _Told:
             return
         for found in self._found.values():
             if found.count > 1:
-                self._out.line(f"{found.count} histories in all are {found.first}, in this very way.")
+                self._out.line(in_all(found.first, found.count))
         rows = [
             (name or None, sum(counts.values()), *(counts[verdict] for verdict in counted))
             for name, counts in sorted(tally.by_orchestrator.items())
@@ -273,15 +284,10 @@ class _Found:
     """What one or more histories of an orchestrator show."""
 
     def __init__(self, first: Replayed) -> None:
-        self._replayed = first
+        self.first = first
         self._histories: list[dict[str, str | None]] = []
         self.count = 0
         self.add(first)
-
-    @property
-    def first(self) -> str:
-        """What the first one is, in a few words."""
-        return f"{self._replayed.verdict.value} like {self._replayed.recording}"
 
     def add(self, replayed: Replayed) -> None:
         """Another one shows it."""
@@ -299,7 +305,7 @@ class _Found:
 
     def to_json(self) -> dict[str, Any]:
         """All of it."""
-        replayed = self._replayed
+        replayed = self.first
         return {
             "verdict": replayed.verdict.value,
             "isFailure": replayed.is_failure,

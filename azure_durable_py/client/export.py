@@ -45,12 +45,13 @@ class ExportedInstance:
     `events` are as `DurableOrchestrationClient.get_history` gives them: with every value, so that they can be
     replayed. Where the instance is damaged, which `status.damaged` tells, large values may be references (`PayloadRef`)
     to what cannot be read, and `events` is None where the history itself cannot. `generation` counts how often the
-    instance had continued as new.
+    instance had continued as new. `is_redacted`: values were replaced, by `redacted`.
     """
 
     status: DurableOrchestrationStatus
     events: Sequence[Event] | None = None
     generation: int = 0
+    is_redacted: bool = False
 
     def to_line(self) -> str:
         """One line of JSON, in ASCII, without a newline at its end.
@@ -79,6 +80,8 @@ class ExportedInstance:
             line["failure"] = encode_failure(status.failure)
         if self.events is not None:
             line["history"] = [event_to_json(event) for event in self.events]
+        if self.is_redacted:
+            line["redacted"] = True
         if problems:
             line["damaged"] = "; ".join(problems)
         return _compact(line)
@@ -134,6 +137,7 @@ def _read(line: Fields, converter: DataConverter) -> ExportedInstance:
         replace(status, **found),
         line.get("history", shape.items(event_from_json), None),
         line.get("generation", shape.whole(0, shape.LARGEST), 0),
+        line.get("redacted", shape.flag, False),
     )
 
 

@@ -120,7 +120,7 @@ class _Redaction:
             **texts,
         )
         events = None if instance.events is None else [self._object(event) for event in instance.events]
-        return replace(instance, status=status, events=events)
+        return replace(instance, status=status, events=events, is_redacted=True)
 
     def _object(self, item: _T) -> _T:
         """An event, a failure or a part of one."""

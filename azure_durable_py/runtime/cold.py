@@ -17,7 +17,7 @@ from azure_durable_py.errors import NonDeterminismError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import ContinuedAsNew, Event, ExecutionCompleted, OrchestratorStarted
 from azure_durable_py.history.rewinding import ENDS
-from azure_durable_py.runtime.determinism import describe_end, difference, short
+from azure_durable_py.runtime.determinism import NOTHING_MORE, describe_end, difference, short
 from azure_durable_py.runtime.orchestration import Orchestration
 
 End: TypeAlias = ExecutionCompleted | ContinuedAsNew
@@ -84,7 +84,7 @@ def other_end(history: Sequence[Event], run: ColdRun) -> NonDeterminismError | N
     recorded, made = recorded_end(history), run.end
     if recorded is None or (made is not None and _outcome(recorded) == _outcome(made)):
         return None
-    told = "nothing more in this turn" if made is None else _describe(made, recorded)
+    told = NOTHING_MORE if made is None else _describe(made, recorded)
     return difference(len(history) - 1, _describe(recorded, made), told, run.place)
 
 

@@ -27,6 +27,10 @@ from azure_durable_py.history.events import (
 )
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.runtime.determinism import (
+    ENDED,
+    NOTHING_MORE,
+    Altered,
+    Notice,
     Recorded,
     calling_place,
     describe,
@@ -45,13 +49,15 @@ class Halt(BaseException):
 class Decisions:
     """Makes decisions, and completes their tasks when the answers arrive."""
 
-    def __init__(self, limit: int, waiting_place: Callable[[], str | None]) -> None:
+    def __init__(self, limit: int, waiting_place: Callable[[], str | None], notice: Notice | None = None) -> None:
         self._limit = limit
+        self._notice = notice
         self._waiting_place = waiting_place
         self._all: list[Decision] = []
         self._tasks: dict[int, DecisionTask[Any]] = {}
         self._recorded: deque[Recorded] | None = None
         self._exactly = False
+        self._ended = False
         self._position = 0
         self._made = 0
         self.now: datetime | None = None
@@ -70,15 +76,22 @@ class Decisions:
         return self._recorded is not None or self.closed
 
     def begin(
-        self, now: datetime, recorded: Iterable[Recorded] | None, position: int, *, exactly: bool = False
+        self,
+        now: datetime,
+        recorded: Iterable[Recorded] | None,
+        position: int,
+        *,
+        exactly: bool = False,
+        ended: bool = False,
     ) -> None:
         """Begin a turn: with the decisions to repeat, or None when it is live.
 
         `position` is the place in the history that follows the turn's inputs. `exactly`: what is no part of a
-        decision's identity is to be repeated as well.
+        decision's identity is to be repeated as well. `ended`: the history says that the code ended in this turn.
         """
         self.now = now
         self._exactly = exactly
+        self._ended = ended
         self._recorded = None if recorded is None else deque(recorded)
         self._position = position
         self._made = 0
@@ -152,19 +165,24 @@ class Decisions:
 
     def _repeat(self, made: Decision, recorded: deque[Recorded]) -> Decision:
         if not recorded:
-            self._differ(self._position, "nothing more in this turn", describe(made))
+            self._differ(self._position, ENDED if self._ended else NOTHING_MORE, describe(made))
         expected = recorded.popleft()
         if not same_decision(expected.decision, made):
             self._differ(expected.position, describe(expected.decision), describe(made))
         if self._exactly and expected.decision != made:
             recorded_apart = describe_apart(expected.decision, made)
             self._differ(expected.position, recorded_apart, describe_apart(made, expected.decision))
+        if self._notice is not None and expected.decision != made:
+            self._notice(Altered(expected.position, expected.decision, made, self._place()))
         self._position = expected.position + 1
         return expected.decision
 
     def _differ(self, position: int, recorded: str, made: str) -> None:
-        place = calling_place() if self._waiting_place() is None else self._waiting_place()
-        self._halt(difference(position, recorded, made, place or "an unknown place"))
+        self._halt(difference(position, recorded, made, self._place()))
+
+    def _place(self) -> str:
+        waiting = self._waiting_place()
+        return (calling_place() if waiting is None else waiting) or "an unknown place"
 
     def _halt(self, error: BaseException) -> None:
         self.error = error

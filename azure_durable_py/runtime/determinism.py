@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import CodeType, FrameType
+from typing import TypeAlias
 
 from azure_durable_py.errors import NonDeterminismError
 from azure_durable_py.history.events import (
@@ -29,6 +31,9 @@ from azure_durable_py.history.events import (
     TimerCreated,
 )
 
+NOTHING_MORE = "nothing more in this turn"
+ENDED = "it had ended here"
+"""What a history says of a turn after which there is none."""
 _SHOWN_CHARS = 200
 _MACHINERY = tuple(str(Path(file).parent) + os.sep for file in (Path(__file__).parent, asyncio.__file__))
 
@@ -66,6 +71,23 @@ class Recorded:
 
     position: int
     decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Altered:
+    """A decision that is the recorded one by kind, number and name, and says something else beside.
+
+    `position` is that of the recorded one in the history (from 0), `place` where the code made it.
+    """
+
+    position: int
+    recorded: Decision
+    made: Decision
+    place: str
+
+
+Notice: TypeAlias = Callable[[Altered], None]
+"""Is told of decisions that say something else than the recorded ones, which stay in force."""
 
 
 def describe(decision: Decision) -> str:

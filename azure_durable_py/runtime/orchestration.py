@@ -39,7 +39,15 @@ from azure_durable_py.registry import Registry
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.decisions import Decisions, Halt
-from azure_durable_py.runtime.determinism import Recorded, describe_end, difference, line_of, raising_place
+from azure_durable_py.runtime.determinism import (
+    NOTHING_MORE,
+    Notice,
+    Recorded,
+    describe_end,
+    difference,
+    line_of,
+    raising_place,
+)
 from azure_durable_py.runtime.driver import Driver, Raised, Returned, checked_output
 from azure_durable_py.runtime.event_loop import OrchestrationLoop
 from azure_durable_py.runtime.generation import Continuation, Generation, GenerationWorld
@@ -122,6 +130,7 @@ class Orchestration:
     :param verify: looks at each new turn; what it finds wrong fails the instance as if it had been found on replay.
     :param exact_from: the position in the history from which on decisions are to be repeated in every detail, and not
         only in what makes them the same.
+    :param notice: is told of decisions in the history that say something else beside what makes them the same.
     """
 
     def __init__(
@@ -138,6 +147,7 @@ class Orchestration:
         run_code: CodeRunner = run_plainly,
         verify: Verify | None = None,
         exact_from: int = sys.maxsize,
+        notice: Notice | None = None,
     ) -> None:
         self._code_runner = run_code
         self._verify = verify
@@ -145,7 +155,7 @@ class Orchestration:
         self._error_at: int | None = None
         self._made_end: ExecutionCompleted | ContinuedAsNew | None = None
         self._stopped_at: str | None = None
-        self._decisions = Decisions(settings.max_orchestration_actions, self._waiting_place)
+        self._decisions = Decisions(settings.max_orchestration_actions, self._waiting_place, notice)
         self._generation = Generation(instance_id, execution_id, generation, registry, converter, self._decisions)
         self._generation.http_pause = timedelta(seconds=settings.http_poll_interval)
         self._generation.default_version = settings.default_version
@@ -351,7 +361,9 @@ class Orchestration:
         recorded_end = next((event for event in events if isinstance(event, ENDS)), None)
         self._generation.attempt = turn.attempt
         exactly = position >= self._exact_from
-        self._decisions.begin(events[0].timestamp, recorded, position + 1 + len(arrived), exactly=exactly)
+        ended = recorded_end is not None
+        after = position + 1 + len(arrived)
+        self._decisions.begin(events[0].timestamp, recorded, after, exactly=exactly, ended=ended)
         if self._decisions.error is None:
             self._run([*turn.retained, *arrived] if turn.retained else arrived)
             self._decisions.end(self._instead)
@@ -372,7 +384,7 @@ class Orchestration:
             if self._decisions.error is None:
                 self._decisions.error = difference(
                     position,
-                    "nothing more in this turn",
+                    NOTHING_MORE,
                     describe_end(made),
                     self._stopped_at or self._function_place(),
                 )
@@ -381,7 +393,7 @@ class Orchestration:
         """What the code did where the history has more, and where."""
         if self._end is not None:
             return describe_end(self._end), self._stopped_at or f"the end of {self._function_place()}"
-        return "nothing more in this turn", self._waiting_place() or self._function_place()
+        return NOTHING_MORE, self._waiting_place() or self._function_place()
 
     def _function_place(self) -> str:
         definition = self._generation.definition

@@ -14,6 +14,11 @@ class DivergenceError(AssertionError):
     """Today's code does something else than recorded histories say."""
 
 
+def in_all(first: Replayed, count: int) -> str:
+    """How many histories show what the first one shows."""
+    return f"{count} histories in all are {first.verdict.value} like {first.recording}, in this very way."
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts of histories by orchestrator, and of all their events."""
@@ -57,25 +62,35 @@ class ReplayReport:
 
     @property
     def failures(self) -> list[Replayed]:
-        """Those whose like would fail in production, and those that nobody can tell of."""
+        """Those whose like would fail or go wrong in production, and those that nobody can tell of."""
         return [replayed for replayed in self.others if replayed.is_failure]
 
     @property
     def changed(self) -> list[Replayed]:
-        """Those that end otherwise than they did, which hurts no instance that runs."""
+        """Those that end otherwise than they did, or say something else, which hurts no instance that runs."""
         return [replayed for replayed in self.others if replayed.verdict is Verdict.changed]
 
     def raise_for_divergence(self, *, changes: bool = False) -> None:
-        """Fail the test if an instance like one of these would fail.
+        """Fail the test if an instance like one of these would fail, or take an answer for that to another question.
 
-        :param changes: fail also if one ends otherwise than it did: another output, custom status, failure, last step.
-        :raises DivergenceError: it would. The message tells of the first ones what production would tell.
+        :param changes: fail also if one is changed: another output, custom status, failure or last step, another time
+            of a timer, a further field in an input.
+        :raises DivergenceError: it would. What several histories show is told once.
         """
         __tracebackhide__ = True
         told = [*self.failures, *(self.changed if changes else ())]
         if told:
-            more = [f"... and {len(told) - _MOST_TOLD} more."] if len(told) > _MOST_TOLD else []
-            raise DivergenceError("\n\n".join([f"{self}.", *map(str, told[:_MOST_TOLD]), *more]))
+            alike: defaultdict[object, list[Replayed]] = defaultdict(list)
+            for replayed in told:
+                alike[replayed.kind].append(replayed)
+            parts = [_told(some) for some in list(alike.values())[:_MOST_TOLD]]
+            more = [f"... and {len(alike) - _MOST_TOLD} more."] if len(alike) > _MOST_TOLD else []
+            raise DivergenceError("\n\n".join([f"{self}.", *parts, *more]))
 
     def __str__(self) -> str:
         return str(self.tally)
+
+
+def _told(alike: list[Replayed]) -> str:
+    first = alike[0]
+    return f"{first}\n{in_all(first, len(alike))}" if len(alike) > 1 else str(first)
