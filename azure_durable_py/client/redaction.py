@@ -120,7 +120,8 @@ class _Redaction:
             **texts,
         )
         events = None if instance.events is None else [self._object(event) for event in instance.events]
-        return replace(instance, status=status, events=events, is_redacted=True)
+        is_redacted = instance.is_redacted or bool(self._selectors)
+        return replace(instance, status=status, events=events, is_redacted=is_redacted)
 
     def _object(self, item: _T) -> _T:
         """An event, a failure or a part of one."""

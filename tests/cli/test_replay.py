@@ -13,6 +13,7 @@ from azure_durable_py.cli.commands import cli
 from azure_durable_py.cli.exits import ExitCode
 
 CHANGED = ('yield context.call_activity("charge"', 'yield context.call_activity("bill"')
+INPUT = ('("charge", order["amount"])', '("charge", order["amount"] + 1)')
 
 
 def ran(*arguments: str, given: bytes | None = None) -> Result:
@@ -131,6 +132,29 @@ def test_another_end_is_told_and_fails_only_if_that_is_asked_for(own_shop: Path,
     assert done.exit_code == 0, done.output
     assert "order-1 of 'Order': changed\n" in done.stdout
     assert ran(*arguments, "--fail-on-change").exit_code == ExitCode.diverged
+
+
+def test_a_call_with_another_input_fails_unless_that_is_allowed(own_shop: Path, exported: Path) -> None:
+    script = own_shop / "function_app.py"
+    code = script.read_text(encoding="utf-8")
+    assert INPUT[0] in code
+    script.write_text(code.replace(*INPUT), encoding="utf-8")
+    arguments = (str(own_shop), "--history", str(exported), "--name", "Order")
+    done = ran(*arguments)
+    assert done.exit_code == ExitCode.diverged
+    assert "TaskScheduled(id 0) 'charge' with input " in done.stdout
+    assert done.stdout.count("the code did") == 1
+    assert "4 histories in all are diverged like " in done.stdout
+    allowed = ran(*arguments, "--allow-changed-inputs")
+    assert allowed.exit_code == 0
+    assert "Order\t4\t4" in allowed.stdout
+    assert ran(*arguments, "--allow-changed-inputs", "--fail-on-change").exit_code == ExitCode.diverged
+
+
+def test_help_says_what_the_verdicts_mean() -> None:
+    told = " ".join(ran("--help").stdout.split())
+    assert "Diverged: an instance in flight would fail, or take the answer to" in told
+    assert "Changed: it would not be hurt." in told
 
 
 def test_a_damaged_line_is_told_with_its_number(shop: Path, exported: Path, tmp_path: Path) -> None:

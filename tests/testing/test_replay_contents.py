@@ -280,6 +280,7 @@ async def pays(context: Context) -> None:
     owner, card, price = given["owner"], given["card"], given["price"]
     await context.call_activity("book", {"kind": "hotel", "to": owner.upper(), "last": card[-4:], "sum": price * 3})
     await context.create_timer(datetime.fromisoformat(given["at"]))
+    await context.call_activity("book", {"body": json.dumps({"card": card, "price": price}, indent=1)})
     await context.call_activity("book", f"{owner} owes {price}")
     await stays(context)
 

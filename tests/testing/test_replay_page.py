@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.showing import blocks
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,10 +30,12 @@ def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_change_of_the_page_is_told_as_the_page_shows(tmp_path: Path) -> None:
+CHANGES = list(zip(blocks(PAGE, "diff"), blocks(PAGE, "console"), strict=True))
+
+
+@pytest.mark.parametrize(("change", "shown"), CHANGES, ids=["step", "input"])
+def test_the_change_of_the_page_is_told_as_the_page_shows(tmp_path: Path, change: str, shown: str) -> None:
     app, recording, *_ = blocks(PAGE, "python")
-    [change] = blocks(PAGE, "diff")
-    [shown] = blocks(PAGE, "console")
     command, _, expected = shown.partition("\n")
     (tmp_path / "function_app.py").write_text(app, encoding="utf-8")
     (tmp_path / "record.py").write_text(recording, encoding="utf-8")

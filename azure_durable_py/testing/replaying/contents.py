@@ -136,6 +136,9 @@ def _same_but_for_redaction(before: Any, now: Any) -> bool:
     them than putting them together; from replaced numbers and times it counts to any others.
     """
     if isinstance(before, str) and isinstance(now, str):
+        old, made = _value(before), _value(now)
+        if isinstance(old, (dict, list)) and isinstance(made, (dict, list)):
+            return _is_kept(old, made, _same_but_for_redaction, exactly=True)
         return len(before) == len(now) and all(
             new in (old, mark) for old, mark, new in zip(before, placeholder(before), now, strict=True)
         )

@@ -13,6 +13,7 @@ from tests.mutants.catalogue import (
     inbox,
     lint_rules,
     linting,
+    replays,
     rewinding,
     schedules,
     sends,
@@ -39,6 +40,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *http.MUTANTS,
     *access.MUTANTS,
     *linting.MUTANTS,
+    *replays.MUTANTS,
     *lint_rules.MUTANTS,
     *doubles.MUTANTS,
 )
