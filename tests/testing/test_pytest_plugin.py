@@ -64,7 +64,9 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 
 def ran(project: pytest.Pytester, *tests: str, options: tuple[str, ...] = ()) -> pytest.RunResult:
     project.makepyfile(test_it="\n\n".join(tests))
-    return project.runpytest_inprocess("-p", "pytest_azure_durable", "-p", "no:cacheprovider", *options)
+    # The plugin of hypothesis would import the whole of it anew for each summary.
+    without = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    return project.runpytest_inprocess("-p", "pytest_azure_durable", *without, *options)
 
 
 # --- failures ----------------------------------------------------------------------------------------
