@@ -63,8 +63,8 @@ class _Codes:
         self._named.update(re.split(r"[,\s]+", found["codes"].upper()) if found["codes"] else ())
 
     def hold(self, code: str) -> bool:
-        """Whether a code is among them."""
-        return self._all or code in self._named
+        """Whether a code is among them, by how it begins, as flake8 has it."""
+        return self._all or code.startswith(tuple(self._named))
 
 
 def _statements(text: str) -> Iterator[tuple[int, int, list[str]]]:

@@ -58,7 +58,9 @@ class LintSettings:
         except ValueError:
             relative = path.as_posix()
         pattern = pattern.rstrip("/").removeprefix("./")
-        return any(fnmatch.fnmatchcase(relative, each) for each in (pattern, f"{pattern}/*"))
+        # `*` takes in slashes, yet there is none before what is at the top.
+        patterns = [pattern, pattern.removeprefix("**/")]
+        return any(fnmatch.fnmatchcase(relative, each) for one in patterns for each in (one, f"{one}/*"))
 
 
 def _begins(code: str, beginnings: Iterable[str]) -> bool:

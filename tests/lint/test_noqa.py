@@ -24,6 +24,7 @@ def count(line: str, before: str = "") -> int:
         "# noqa: DF001",
         "# noqa:DF001",
         "# noqa : df001",
+        "# noqa: DF0",
         "# noqa: E501,DF001",
         "# noqa: E501, DF001",
         "# noqa: DF001 - the clock is only logged",

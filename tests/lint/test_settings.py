@@ -43,6 +43,7 @@ def test_without_settings_everything_is_told(tmp_path: Path):
         ('exclude = ["b/"]', ["a/function_app.py:6"]),
         ('exclude = ["b/c/*.py"]', ["a/function_app.py:6", "b/broken.py:1"]),
         ('exclude = ["*/function_app.py"]', ["b/broken.py:1"]),
+        ('exclude = ["**/a", "**/broken.py"]', ["b/c/function_app.py:6"]),
         ('per-file-ignores = { "a/*" = ["DF001"], "b/broken.py" = ["DF000"] }', ["b/c/function_app.py:6"]),
     ],
 )
