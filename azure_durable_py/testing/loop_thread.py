@@ -29,6 +29,8 @@ _LOOK_SECONDS = 1.0
 """How long a thread waits without being open to a Ctrl+C on Windows."""
 _CLOSING_SECONDS = 10.0
 """Real time that closing may take. Longer takes only who is kept by code that does not return."""
+_TAKING_SECONDS = 0.5
+"""Real time that a test has to take in an answer while somebody else waits. Longer takes only who waits for him."""
 
 
 class VirtualThread:
@@ -105,7 +107,7 @@ class VirtualThread:
             self._check()
         loop = _running_loop()
         caller = None if loop is None else self._caller_on(loop)
-        call = OutsideCall(work)
+        call = OutsideCall(work, caller)
         # A loop that is kept waiting makes no more calls before this one is answered.
         self.go_on(caller, [call] if caller is None else [*caller.made(), call])
         return call
@@ -211,15 +213,19 @@ class VirtualThread:
     def _has_turn(self) -> bool:
         """Wait until the loop is to run; False: no more."""
         with self._turn:
-            self._turn.wait_for(
-                lambda: self._last_work is not None or ((self._new or self._open) and not self._is_held())
-            )
+            while self._last_work is None and (not (self._new or self._open) or self._is_held()):
+                if not self._turn.wait(_TAKING_SECONDS if self._others_wait() else None):
+                    # Who holds is kept by his own code, as by a client of FastAPI that runs what calls from elsewhere.
+                    self._held.clear()
             return self._last_work is None
 
     def _is_held(self) -> bool:
         # A loop that has stopped, as that of a test which has failed, will not say any more that it waits.
         self._held = {caller for caller in self._held if caller.is_running}
         return bool(self._held)
+
+    def _others_wait(self) -> bool:
+        return any(call.caller not in self._held for call in [*self._new, *self._open])
 
     def _begin(self) -> None:
         with self._turn:

@@ -20,10 +20,14 @@ CLOSED = "This test environment is closed: its engine has ended, and nothing can
 
 
 class OutsideCall(Generic[_T]):
-    """A coroutine that somebody waits for."""
+    """A coroutine that somebody waits for.
 
-    def __init__(self, work: Coroutine[Any, Any, _T]) -> None:
+    :param caller: the event loop that he is on; None: he keeps a thread waiting that has none.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, _T], caller: OutsideLoop | None) -> None:
         self.work = work
+        self.caller = caller
         self.context = contextvars.copy_context()
         self.done: concurrent.futures.Future[_T] = concurrent.futures.Future()
         self.is_cancelled = False
@@ -89,7 +93,7 @@ class OutsideLoop:
     async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Have a coroutine run, and wait for it."""
         __tracebackhide__ = True
-        call = OutsideCall(work)
+        call = OutsideCall(work, self)
         answer: asyncio.Future[_T] = self._loop.create_future()
         call.done.add_done_callback(lambda done: self._answered(answer, done))
         self._calls.append(call)

@@ -678,6 +678,22 @@ def test_it_can_be_shared_by_loops_that_follow_each_other():
     asyncio.run(env.__aexit__(None, None, None))
 
 
+async def test_a_test_may_wait_in_a_thread_for_who_calls_from_another_loop():
+    # So does the test client of FastAPI: the loop of the test stands still while the app is asked.
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(greet, "Ada")
+        results: list[str] = []
+
+        async def ask() -> None:
+            results.append(await handle.result())
+
+        other = threading.Thread(target=asyncio.run, args=(ask(),), daemon=True)
+        other.start()
+        other.join(20)
+        assert results == ["Hello Ada, from nobody"]
+        assert await handle.result() == "Hello Ada, from nobody"
+
+
 async def test_the_sync_environment_works_inside_a_running_loop():
     with DurableTestSyncEnvironment(app) as env:
         assert env.start(approve).result() == "nobody answered"
