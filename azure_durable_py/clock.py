@@ -28,12 +28,15 @@ class Clock:
 
 
 def loop_clock(epoch: datetime) -> Clock:
-    """A clock that follows the running event loop's time from `epoch` (for virtual loops)."""
+    """A clock that follows the time of the event loop on which it is first asked, from `epoch` (for virtual loops)."""
     told, moment = 0.0, epoch
+    loop: asyncio.AbstractEventLoop | None = None
 
     def now() -> datetime:
-        nonlocal told, moment
-        seconds = asyncio.get_running_loop().time()
+        nonlocal told, moment, loop
+        if loop is None:
+            loop = asyncio.get_running_loop()
+        seconds = loop.time()
         # Time stands still while code runs on a virtual loop, and all ask for it.
         if seconds != told:
             told, moment = seconds, epoch + timedelta(seconds=seconds)

@@ -78,7 +78,7 @@ def _plain(method: Callable[..., Any], thread: VirtualThread) -> Callable[..., A
         async def work() -> Any:
             return method(*args, **kwargs)
 
-        result = method(*args, **kwargs) if thread.is_here else thread.run_and_wait(work())
+        result = method(*args, **kwargs) if thread.is_this else thread.run_and_wait(work())
         return _iterated(cast("AsyncIterator[Any]", result), thread) if isinstance(result, AsyncIterator) else result
 
     return call

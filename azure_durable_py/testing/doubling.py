@@ -32,6 +32,7 @@ from azure_durable_py.runtime.entities.context import DurableEntityContext
 from azure_durable_py.serialization.annotations import optional
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from azure_durable_py.testing.behaviours import Behaviour, Execution, ExecutionRecord, Raising, Real
+from azure_durable_py.testing.off_loop import off_loop
 from azure_durable_py.testing.stand_ins import ActivityDouble, EntityDouble, OrchestratorDouble
 
 
@@ -91,8 +92,9 @@ def doubled_activity(definition: ActivityDefinition, double: ActivityDouble[Any,
         execution = Execution(double.name, given, run.instance_id, run.attempt, run.now(), isinstance(behaviour, Real))
         run.records.append(double.executions.begin(execution))
         if not isinstance(behaviour, Real):
-            return await _awaited(behaviour.perform(given, execution))
-        return await function(**arguments) if definition.is_async else function(**arguments)
+            stand_in = behaviour
+            return await _awaited(off_loop(lambda: stand_in.perform(given, execution)))
+        return await function(**arguments) if definition.is_async else off_loop(lambda: function(**arguments))
 
     return replace(definition, function=execute)
 
@@ -132,7 +134,7 @@ def around_operations(
         stand_in = behaviour
 
         async def perform() -> Any:
-            return await _awaited(stand_in.perform(given, execution))
+            return await _awaited(off_loop(lambda: stand_in.perform(given, execution)))
 
         return perform
 

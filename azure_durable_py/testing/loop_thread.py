@@ -65,6 +65,11 @@ class VirtualThread:
         return _running_loop() is self.loop
 
     @property
+    def is_this(self) -> bool:
+        """Whether this is code in the thread of the loop, on it or not."""
+        return threading.current_thread() is self._thread
+
+    @property
     def is_app_code(self) -> bool:
         """Whether this is code on the loop that is no call of a test, so of the app: an activity, a stand-in of one."""
         if not self.is_here:
@@ -155,7 +160,7 @@ class VirtualThread:
             )
         if self._last_work is not None:
             raise RuntimeError(CLOSED)
-        if threading.current_thread() is self._thread:
+        if self.is_this:
             raise RuntimeError(
                 "A test environment was called by code that it runs, which would wait for itself. Only an `async def` "
                 "activity, or what stands for one, may await its calls."

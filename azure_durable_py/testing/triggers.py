@@ -28,6 +28,7 @@ from azure_durable_py.http.signing import UrlSigner
 from azure_durable_py.registry import place_of
 from azure_durable_py.testing.apps import App, registry_of, whole_app
 from azure_durable_py.testing.asked import Asked, Params
+from azure_durable_py.testing.off_loop import off_loop
 from azure_durable_py.testing.ordinary import FunctionOfApp, OrdinaryFunction, OrdinaryFunctions
 from azure_durable_py.testing.taking_turns import call_by_turns
 from azure_durable_py.triggers.bound import RETURN, BoundFunction, Call, Invoked
@@ -246,7 +247,7 @@ def _caller(target: BoundFunction) -> Call:
 
 
 async def _call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    result = function(**arguments)
+    result = off_loop(lambda: function(**arguments))
     return await result if inspect.isawaitable(result) else result
 
 

@@ -28,6 +28,7 @@ from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.testing import watchers
 from azure_durable_py.testing.apps import App, registry_of, whole_app
 from azure_durable_py.testing.doubles import Doubles
+from azure_durable_py.testing.off_loop import run_off_loop
 from azure_durable_py.testing.run_wide import replay_of
 from azure_durable_py.testing.scripted_http import AnswerHttp, ScriptedTransport
 from azure_durable_py.testing.store import VirtualClient, VirtualStore
@@ -36,7 +37,6 @@ from azure_durable_py.testing.triggers import Triggers
 from azure_durable_py.testing.virtual_time import Process, VirtualTimeLoop, process_here
 from azure_durable_py.testing.waits import told
 from azure_durable_py.times import UTC, utc
-from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.worker import Worker
 
 Wrap: TypeAlias = Callable[[Any], Any]
@@ -232,7 +232,7 @@ class VirtualHub:
         registry = self.registry if app is None else self.doubles.observed(with_turns(registry_of(app)))
         chosen = self.settings if settings is None else _at_virtual_time(settings)
         given: dict[str, Any] = {
-            "run_sync": run_inline,
+            "run_sync": run_off_loop,
             "repair": False,
             "replay": self._replay,
             "http": ScriptedTransport(self._http),

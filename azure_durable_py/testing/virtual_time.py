@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from azure_durable_py.testing.off_loop import off_loop
+
 _Result = TypeVar("_Result")
 _Step = tuple[Callable[..., object], tuple[Any, ...], contextvars.Context]
 
@@ -195,7 +197,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         del executor
         done: asyncio.Future[Any] = self.create_future()
         try:
-            done.set_result(func(*args))
+            done.set_result(off_loop(lambda: func(*args)))
         except Exception as error:  # noqa: BLE001 - handed to the caller, whatever it is
             done.set_exception(error)
         return done

@@ -57,6 +57,7 @@ def say(name: str) -> str:
 
 
 GREETING = "Hello"
+KEPT = df.EntityId("kept", "it")
 
 
 @app.orchestration_trigger(context_name="context")
@@ -720,6 +721,38 @@ async def test_activities_may_use_the_environment():
     async with DurableTestEnvironment(blueprint) as env:
         used.append(env)
         assert await (await env.start("parent")).result() == "grown up"
+
+
+@pytest.mark.parametrize("stand_in", [False, True])
+def test_sync_code_finds_no_event_loop_and_may_have_one_of_its_own(stand_in: bool):
+    blueprint = df.Blueprint()
+
+    @blueprint.orchestration_trigger(context_name="context")
+    async def ask(context: Context) -> list[str]:
+        return [await context.call_activity("fetch", "page"), await context.call_entity(KEPT, "fetch")]
+
+    def fetched(what: str) -> str:
+        async def fetch() -> str:
+            return await asyncio.to_thread(lambda: f"{what}, {asyncio.run(asyncio.sleep(0, 'read'))}")
+
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        return asyncio.run(fetch())
+
+    @blueprint.activity_trigger(input_name="what")
+    def fetch(what: str) -> str:
+        return fetched(what)
+
+    @blueprint.entity_trigger(context_name="context")
+    def kept(context: df.DurableEntityContext) -> None:
+        context.set_result(fetched("state"))
+
+    with DurableTestSyncEnvironment(blueprint) as env:
+        if stand_in:
+            env.activity(fetch).calls(fetched)
+            env.entity(kept).operation("fetch").calls(lambda _: fetched("state"))
+        assert env.start("ask").result() == ["page, read", "state, read"]
+        assert env.start("ask").result() == ["page, read", "state, read"]
 
 
 # --- its end ----------------------------------------------------------------------------------------------------
