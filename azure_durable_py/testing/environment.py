@@ -27,10 +27,13 @@ from azure_durable_py.testing.scripted_http import AnswerHttp
 from azure_durable_py.testing.turns import acts, settle
 from azure_durable_py.testing.virtual_hub import EPOCH, VirtualHub, VirtualWorker
 from azure_durable_py.testing.virtual_time import PATIENCE
-from azure_durable_py.times import utc
+from azure_durable_py.times import UTC, utc
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)
+"""Nobody gets further: whoever works looks ahead, and dates end."""
 
 
 class DurableTestEnvironment(OrdinaryCalls):
@@ -213,12 +216,14 @@ class DurableTestEnvironment(OrdinaryCalls):
         """Let time pass, and everything happen that comes with it: timers that are due by then have fired.
 
         :raises TypeError: it is no timedelta.
-        :raises ValueError: it is negative.
+        :raises ValueError: it is negative, or leads beyond the year 9998.
         """
         if not isinstance(duration, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance] - tests are seldom typed
             raise TypeError(f"skip(...) takes a timedelta, as timedelta(days=3), not {duration!r}.")
         if duration < timedelta(0):
             raise ValueError(f"Time does not go back: {duration} cannot be skipped.")
+        if duration > _LAST - self.now:
+            raise ValueError(f"{duration} cannot be skipped: it is {self.now}, and dates end with the year 9999.")
         await settle(self.thread)
         await self.thread.loop.reach(self.thread.loop.time() + duration.total_seconds())
 
@@ -227,11 +232,13 @@ class DurableTestEnvironment(OrdinaryCalls):
         """Let time pass until a moment, and everything happen that comes with it.
 
         :param moment: naive means UTC.
-        :raises ValueError: it is over.
+        :raises ValueError: it is over, or beyond the year 9998.
         """
         ahead = utc(moment) - self.now
         if ahead < timedelta(0):
             raise ValueError(f"Time does not go back: {moment} cannot be skipped to, it is {self.now}.")
+        if utc(moment) > _LAST:
+            raise ValueError(f"{moment} cannot be skipped to: dates end with the year 9999.")
         await settle(self.thread)
         await self.thread.loop.reach((utc(moment) - self.hub.epoch).total_seconds())
 

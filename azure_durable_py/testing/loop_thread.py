@@ -41,8 +41,8 @@ class VirtualThread:
     """
 
     def __init__(self, within: timedelta = PATIENCE, prepare: Callable[[], None] = lambda: None) -> None:
-        self.loop = VirtualTimeLoop()
         self._within = within.total_seconds()
+        self.loop = VirtualTimeLoop()
         self._prepare = prepare
         self._process = os.getpid()
         self._turn = threading.Condition()
@@ -127,10 +127,7 @@ class VirtualThread:
         except BaseException:
             self.cancel(call)
             raise
-        try:
-            return call.done.result()
-        except concurrent.futures.CancelledError:
-            raise RuntimeError(CLOSED) from None
+        return call.done.result()
 
     def cancel(self, call: OutsideCall[Any]) -> None:
         """Cancel a call. Nobody waits for it any more."""
@@ -288,7 +285,7 @@ class VirtualThread:
         finally:
             self.loop.end()
             for call in self._open:  # Of code that takes no notice of being cancelled.
-                call.done.cancel()
+                call.give_up()
 
     def _after(self) -> None:
         if self._ended.done():

@@ -38,14 +38,19 @@ class OutsideCall(Generic[_T]):
     def refuse(self) -> None:
         """It is not to begin any more."""
         self.work.close()
-        self.done.cancel()
+        self.give_up()
+
+    def give_up(self) -> None:
+        """It comes to nothing any more."""
+        # Not `done.cancel()`: nobody who waits for a future hears of that.
+        self.done.set_exception(RuntimeError(CLOSED))
 
     def end(self, task: asyncio.Task[_T]) -> None:
         """Tell who waits."""
         if self.failure is not None:
             self.done.set_exception(self.failure)
         elif task.cancelled():
-            self.done.cancel()
+            self.done.set_exception(asyncio.CancelledError("Code that this call ran has raised it."))
         elif (error := task.exception()) is not None:
             self.done.set_exception(error)
         else:
@@ -114,9 +119,7 @@ class OutsideLoop:
 
     def _take(self, answer: asyncio.Future[_T], done: concurrent.futures.Future[_T]) -> None:
         if not answer.done():
-            if done.cancelled():
-                answer.set_exception(RuntimeError(CLOSED))
-            elif (error := done.exception()) is not None:
+            if (error := done.exception()) is not None:
                 answer.set_exception(error)
             else:
                 answer.set_result(done.result())

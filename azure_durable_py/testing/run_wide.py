@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 from azure_durable_py.runtime.cold import Replay
 
@@ -22,5 +23,10 @@ def every_turn() -> Callable[[], None]:
 
 
 def replay_of(wanted: Replay) -> Replay:
-    """How an environment replays that wants this."""
+    """How an environment replays that wants this.
+
+    :raises ValueError: there is no such way.
+    """
+    if wanted not in get_args(Replay):
+        raise ValueError(f"replay is {wanted!r}; it is to be one of: {', '.join(get_args(Replay))}.")
     return "every-turn" if _every_turn else wanted

@@ -118,7 +118,7 @@ class DurableTestSyncEnvironment(SyncEnvironmentBase):
         """Let time pass, and everything happen that comes with it: timers that are due by then have fired.
 
         :raises TypeError: it is no timedelta.
-        :raises ValueError: it is negative.
+        :raises ValueError: it is negative, or leads beyond the year 9998.
         """
         self._bridge.run(self._source.skip(duration))
 
@@ -126,7 +126,7 @@ class DurableTestSyncEnvironment(SyncEnvironmentBase):
         """Let time pass until a moment, and everything happen that comes with it.
 
         :param moment: naive means UTC.
-        :raises ValueError: it is over.
+        :raises ValueError: it is over, or beyond the year 9998.
         """
         self._bridge.run(self._source.skip_to(moment))
 

@@ -276,6 +276,15 @@ async def test_time_is_skipped_to_a_moment_and_never_back():
             await env.skip(5)  # type: ignore[arg-type]
 
 
+async def test_nobody_skips_to_where_dates_end():
+    async with DurableTestEnvironment(app) as env:
+        with pytest.raises(ValueError, match=r"it is 2026-01-01 .* dates end with the year 9999"):
+            await env.skip(timedelta(days=3_000_000))
+        with pytest.raises(ValueError, match="9999-06-01 00:00:00 cannot be skipped to"):
+            await env.skip_to(datetime(9999, 6, 1))
+        assert await (await env.start(greet, "Ada")).result() == "Hello Ada, from nobody"
+
+
 async def test_at_rest_lets_time_pass_until_nothing_is_left_to_do():
     async with DurableTestEnvironment(app) as env:
         await env.client.signal_entity(COUNTER, "add", 1, signal_time=env.now + 9 * DAY)
@@ -356,6 +365,26 @@ async def test_what_a_condition_raises_comes_out():
 
 
 # --- failures ---------------------------------------------------------------------------------------------------
+
+
+def give_up(status: Any) -> bool:
+    raise asyncio.CancelledError
+
+
+async def test_what_is_cancelled_within_a_call_is_cancelled_for_who_waits():
+    async with DurableTestEnvironment(app) as env:
+        handle = await env.start(greet, "Ada")
+        with pytest.raises(asyncio.CancelledError):
+            await handle.wait_for_custom_status(give_up)
+        assert await handle.result() == "Hello Ada, from nobody"
+
+
+def test_what_is_cancelled_within_a_call_keeps_nobody_waiting():
+    with DurableTestSyncEnvironment(app) as env:
+        handle = env.start(greet, "Ada")
+        with pytest.raises(asyncio.CancelledError):
+            handle.wait_for_custom_status(give_up)
+        assert handle.result() == "Hello Ada, from nobody"
 
 
 async def test_a_failure_is_told_with_the_place_in_the_code_of_the_app():
@@ -801,6 +830,18 @@ def test_an_app_that_is_declared_wrongly_is_refused_as_it_is_entered(enter: Call
     with pytest.raises(df.RegistrationError, match="'same'"):
         enter(DurableTestEnvironment(twice))
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("given", [None, "function_app", greet, df], ids=["none", "name", "function", "module"])
+def test_what_is_no_app_is_refused(given: Any):
+    with pytest.raises(TypeError, match="An app, or a blueprint, is what is tested, not"):
+        DurableTestSyncEnvironment(given).__enter__()
+
+
+def test_a_way_to_replay_that_there_is_not_is_refused():
+    wrong: Any = "every_turn"
+    with pytest.raises(ValueError, match="replay is 'every_turn'; it is to be one of: when-needed, every-turn"):
+        DurableTestSyncEnvironment(app, replay=wrong).__enter__()
 
 
 async def test_a_test_that_is_cancelled_ends_at_once():
