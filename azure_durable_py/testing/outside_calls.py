@@ -106,7 +106,12 @@ class OutsideLoop:
         try:
             return await answer
         except asyncio.CancelledError:
-            self._thread.cancel(call)
+            if call in self._calls:
+                # The loop may end before it hands it over.
+                self._calls.remove(call)
+                work.close()
+            else:
+                self._thread.cancel(call)
             raise
 
     def _answered(self, answer: asyncio.Future[_T], done: concurrent.futures.Future[_T]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import asyncio
 import contextvars
+import gc
 import inspect
 import itertools
 import json
@@ -866,6 +867,19 @@ def test_ctrl_c_ends_a_wait():
         with pytest.raises(KeyboardInterrupt):
             env.handle(env.start("interrupt").instance_id).result()
         assert env.now < env.hub.epoch + timedelta(days=10**5)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_call_that_is_cancelled_before_it_began_leaves_nothing_behind():
+    async def start_only(env: DurableTestEnvironment) -> None:
+        call = asyncio.ensure_future(env.start(greet, "Ada"))
+        await asyncio.sleep(0)
+        assert not call.done()
+
+    with DurableTestSyncEnvironment(app) as env:
+        asyncio.run(start_only(env._source))  # pyright: ignore[reportPrivateUsage] - one that outlives the loop
+        gc.collect()
+        assert env.client.get_status_all() == []
 
 
 async def test_code_that_does_not_return_keeps_nobody_from_the_end(monkeypatch: pytest.MonkeyPatch):
