@@ -298,6 +298,14 @@ def test_a_redacted_history_is_the_same_and_says_that_it_is_redacted() -> None:
     assert other is None, other
 
 
+def test_what_the_code_says_by_itself_under_a_name_that_was_redacted_is_the_same() -> None:
+    hidden = exported(books({"owner": "The shop 7"})).redacted(["owner"])
+    assert replayed(books({"owner": "The shop 7"}), hidden) is None
+    longer = replayed(books({"owner": "The shop 17"}), hidden)
+    assert longer is not None
+    assert longer.verdict is Verdict.diverged
+
+
 def test_what_was_not_redacted_is_compared_in_a_redacted_history_and_no_secret_is_told() -> None:
     async def other(context: Context) -> None:
         given = context.get_input()

@@ -133,14 +133,16 @@ def _same_but_for_redaction(before: Any, now: Any) -> bool:
     """Whether the one may be the other with replaced values in it.
 
     The code of today is given the replaced ones, and comes to other texts than were recorded where it does more with
-    them than putting them together; from replaced numbers and times it counts to any others.
+    them than putting them together; what it says by itself was replaced where it stands under a name that was given;
+    from replaced numbers and times it counts to any others.
     """
     if isinstance(before, str) and isinstance(now, str):
         old, made = _value(before), _value(now)
         if isinstance(old, (dict, list)) and isinstance(made, (dict, list)):
             return _is_kept(old, made, _same_but_for_redaction, exactly=True)
         return len(before) == len(now) and all(
-            new in (old, mark) for old, mark, new in zip(before, placeholder(before), now, strict=True)
+            new in (old, old_mark) or old == new_mark
+            for old, new, old_mark, new_mark in zip(before, now, placeholder(before), placeholder(now), strict=True)
         )
     return _same(before, now) or (_is_counted(before) and _is_counted(now))
 
