@@ -5,17 +5,18 @@ Owns the order of it: read, gather, check, leave out what settings and comments 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from azure_durable_py.lint.files import absolute, python_files
 from azure_durable_py.lint.findings import LintFinding
+from azure_durable_py.lint.functions import LintedFunction
 from azure_durable_py.lint.noqa import Excuses
 from azure_durable_py.lint.project import Project
-from azure_durable_py.lint.rules import RULE_MODULES, RULES
+from azure_durable_py.lint.rules import RULE_MODULES, RULES, RuleModule
 from azure_durable_py.lint.settings import LintSettings, settings_for
-from azure_durable_py.lint.source import Source, parse_source, read_source
+from azure_durable_py.lint.source import Source, parse_source, read_source, unreadable
 
 _DEFAULTS = LintSettings()
 
@@ -77,9 +78,18 @@ def _checked(project: Project) -> list[LintFinding]:
     found: list[LintFinding] = []
     for function in project.functions:
         for rules in RULE_MODULES:
-            found += rules.check(function, project)
+            found += _found_by(rules, function, project)
     # What is reached in several ways is looked at for each of them, and told once.
     once: dict[LintFinding, LintFinding] = {}
     for finding in found:
         once.setdefault(replace(finding, function="", via="", message=""), finding)
     return list(once.values())
+
+
+def _found_by(rules: RuleModule, function: LintedFunction, project: Project) -> Iterator[LintFinding]:
+    """What rules find in a function, or that it cannot be looked at: newer Pythons parse what is nested that deep."""
+    try:
+        yield from rules.check(function, project)
+    except RecursionError:
+        message = f"{function.name} is nested too deeply to be looked at as a whole"
+        yield unreadable(function.module.path, message, function.node.lineno)

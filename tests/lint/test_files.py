@@ -61,6 +61,13 @@ def test_a_pipe_in_a_directory_is_not_waited_for(tmp_path: Path):
     assert places(tmp_path) == ["function_app.py:6"]
 
 
+def test_what_is_nested_too_deeply_is_told_beside_what_is_found(tmp_path: Path):
+    write(tmp_path, {"function_app.py": f"{APP}    for x in {' | '.join(['{1}'] * 1500)}: c.call_activity('a', x)\n"})
+    found = messages(tmp_path)
+    assert "DF000 5:1 o is nested too deeply to be looked at as a whole" in found
+    assert "DF001 6:5 time.time reads the clock of the machine" in found
+
+
 def test_a_file_that_python_cannot_parse_is_a_finding_at_the_place(tmp_path: Path):
     write(tmp_path, {"function_app.py": "x = 1\ndef (:\n"})
     (said,) = messages(tmp_path)
