@@ -34,7 +34,7 @@ from azure_durable_py.testing.memory.listing import list_page
 from azure_durable_py.testing.memory.place import Message, Partition, Place, Queue
 
 
-class _Handle(NamedTuple):
+class _Receipt(NamedTuple):
     id: int
     receipt: int
 
@@ -248,7 +248,7 @@ class MemoryStore:
         message = Message(self.place.messages_made, body, now + timedelta(seconds=delay), now)
         self.queue(queue).place(message)
         self._visible(queue, message.visible_at)
-        return QueueMessage(queue, body, 0, _Handle(message.id, 0), now)
+        return QueueMessage(queue, body, 0, _Receipt(message.id, 0), now)
 
     async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
         """Take up to `limit` messages, the longest visible first."""
@@ -264,7 +264,7 @@ class MemoryStore:
             found.place(message)
             self._visible(queue, message.visible_at)
         return [
-            QueueMessage(queue, found.body, found.dequeue_count, _Handle(found.id, found.receipt), found.inserted)
+            QueueMessage(queue, found.body, found.dequeue_count, _Receipt(found.id, found.receipt), found.inserted)
             for found in taken
         ]
 
@@ -279,7 +279,7 @@ class MemoryStore:
             message.queue,
             message.body,
             message.dequeue_count,
-            _Handle(kept.id, kept.receipt),
+            _Receipt(kept.id, kept.receipt),
             message.inserted_on,
         )
 
@@ -290,7 +290,7 @@ class MemoryStore:
 
     def _held(self, message: QueueMessage) -> tuple[Queue, Message]:
         self._open_partitions()
-        handle = _Handle(*message.handle)
+        handle = _Receipt(*message.handle)
         found = self.queue(message.queue)
         kept = found.messages.get(handle.id)
         if kept is None or kept.receipt != handle.receipt:
