@@ -7,13 +7,13 @@ entities is there from the beginning, since they stay in memory between their op
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sized
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, NoReturn
 
 from azure_durable_py.errors import FunctionNotFoundError
-from azure_durable_py.observer import UNOBSERVED, ActivityRun, Observation, Observer, OperationRun, TurnTaken
+from azure_durable_py.observer import ActivityRun, Observation, Observer, OperationRun, TurnTaken
 from azure_durable_py.registry import (
     ActivityDefinition,
     Definitions,
@@ -24,8 +24,11 @@ from azure_durable_py.registry import (
 )
 from azure_durable_py.runtime.entities.classes import EntityClass
 from azure_durable_py.runtime.names import Kind
+from azure_durable_py.serialization.annotations import optional
+from azure_durable_py.serialization.converter import JsonDataConverter
 from azure_durable_py.testing.doubling import Attempts, Orchestrations, Run, around_operations, doubled_activity
 from azure_durable_py.testing.giving_doubles import FindsDoubles, GivesDoubles
+from azure_durable_py.testing.noted import Notes, Read
 from azure_durable_py.testing.stand_ins import ActivityDouble, EntityDouble, OrchestratorDouble
 
 _Declared = Definitions[ActivityDefinition] | Definitions[OrchestratorDefinition] | Definitions[EntityDefinition]
@@ -51,7 +54,8 @@ class Doubles(GivesDoubles):
         self._entities: dict[tuple[str, str | None], EntityDouble] = {}
         attempts = Attempts()
         self._orchestrations = Orchestrations(attempts)
-        self.observer: Observer = _Ears(attempts, self._orchestrations, self._activities, self._entities, now)
+        self._ears = _Ears(attempts, self._orchestrations, now)
+        self.observer: Observer = self._ears
 
     def observed(self, registry: Registry) -> Registry:
         """The same app with the doubles that there are, and those that are still to come."""
@@ -83,6 +87,7 @@ class Doubles(GivesDoubles):
         name = self._name(given, "activity", self._activities, create=create)
         if name.lower() not in self._activities:
             double = self._activities[name.lower()] = ActivityDouble(name)
+            self._tell_activities(double)
             for app in self._apps:
                 self._put_activity(app, double)
         return self._activities[name.lower()]
@@ -91,6 +96,7 @@ class Doubles(GivesDoubles):
         name = self._name(given, "orchestrator", self._orchestrators, create=create)
         if name.lower() not in self._orchestrators:
             double = self._orchestrators[name.lower()] = OrchestratorDouble(name)
+            self._tell_orchestrations(double)
             for app in self._apps:
                 self._put_orchestrator(app, double)
         return self._orchestrators[name.lower()]
@@ -107,7 +113,8 @@ class Doubles(GivesDoubles):
         known = {name for name, _ in self._entities}
         name = self._name(entity, "entity", known, create=create).lower()
         if (name, key) not in self._entities:
-            self._entities[name, key] = EntityDouble(name, key, self._class_of(name))
+            double = self._entities[name, key] = EntityDouble(name, key, self._class_of(name))
+            self._tell_operations(double)
         if name not in known:
             for app in self._apps:
                 self._put_entity(app, name)
@@ -147,6 +154,36 @@ class Doubles(GivesDoubles):
                 return [app.orchestrators for app in every]
             case "entity":
                 return [app.entities for app in every]
+
+    # --- what ran before they did ---------------------------------------------------------------------
+
+    def _tell_activities(self, double: ActivityDouble[Any, Any]) -> None:
+        own = self._home("activity", double.name)
+        if own is not None:
+            read = _reading(own, own.activities.get(double.name).input_type)
+            for noted in self._ears.activities.of(double.name):
+                noted.tell(double.executions, read)
+
+    def _tell_orchestrations(self, double: OrchestratorDouble[Any, Any]) -> None:
+        own = self._home("orchestrator", double.name)
+        if own is not None:
+            typed, plain = _reading(own, own.orchestrators.get(double.name).input_type), _reading(own, Any)
+            for noted in self._orchestrations.notes.of(double.name):
+                noted.tell(double.executions, typed, plain)
+
+    def _tell_operations(self, double: EntityDouble) -> None:
+        own, cls = self._home("entity", double.name), self._class_of(double.name)
+        if own is not None:
+            for noted in self._ears.operations.of(double.name):
+                if double.key is None or noted.instance_id == f"@{double.name}@{double.key}":
+                    method = None if cls is None else cls.method(noted.name)
+                    wanted = None if method is None else optional(own.expected(method.input_type))
+                    noted.tell(double.executions, _reading(own, wanted))
+
+    def _home(self, kind: Kind, name: str) -> Registry | None:
+        """The app that has a function; None: it is still to be written, so that it did not run."""
+        have = (app.own for app, declared in zip(self._apps, self._declared(kind), strict=True) if name in declared)
+        return next(have, None)
 
     # --- what the apps become ------------------------------------------------------------------------
 
@@ -190,21 +227,20 @@ def _missing(declared: _Declared, name: str) -> Callable[..., Any]:
     return find
 
 
+def _reading(own: Registry, wanted: Any) -> Read:
+    """Reads JSON text as a value of a type."""
+    converter = JsonDataConverter(strict_types=own.strict_types)
+    return lambda text: converter.deserialize(text, wanted)
+
+
 class _Ears(Observer):
     """Hears for the doubles what runs, and what came of it."""
 
-    def __init__(
-        self,
-        attempts: Attempts,
-        orchestrations: Orchestrations,
-        activities: Collection[str],
-        entities: Sized,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, attempts: Attempts, orchestrations: Orchestrations, now: Callable[[], datetime]) -> None:
+        self.activities = Notes()
+        self.operations = Notes()
         self._attempts = attempts
         self._orchestrations = orchestrations
-        self._activities = activities
-        self._entities = entities
         self._now = now
 
     def turn(self, taken: TurnTaken) -> None:
@@ -213,11 +249,13 @@ class _Ears(Observer):
         self._orchestrations.take(taken)
 
     def activity(self, run: ActivityRun) -> Observation:
-        """Tell an activity that has a double what it is run for."""
-        if run.name.lower() not in self._activities:
-            return UNOBSERVED
-        return Run(run, self._attempts.of(run), self._now)
+        """Note an activity, and tell it what it is run for."""
+        noted = Run(run, self._attempts.of(run), self._now)
+        self.activities.add(run.name, noted)
+        return noted
 
     def operation(self, run: OperationRun) -> Observation:
-        """Tell an operation of an entity that has a double what it is run for."""
-        return Run(run, 1, self._now) if self._entities else UNOBSERVED
+        """Note an operation of an entity, and tell it what it is run for."""
+        noted = Run(run, 1, self._now)
+        self.operations.add(run.instance_id.split("@")[1], noted)
+        return noted

@@ -9,6 +9,8 @@ app's own function. Only the rewind of one that a double made to fail asks again
 What an execution is of (its instance, its task) is told to observers before it runs, and left in a context variable
 where the function finds it. What it came to is told to observers as well, after it became JSON. Which attempt it is of
 what a retry policy repeats, the turn that decided it tells.
+
+What runs without a double is noted as well, so that one that is asked for later tells of all that ran.
 """
 
 from __future__ import annotations
@@ -23,7 +25,12 @@ from typing import Any
 
 from azure_durable_py.errors import SerializationError
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.history.events import ExecutionCompleted, ParentInstance
+from azure_durable_py.history.events import (
+    ExecutionCompleted,
+    ExecutionStarted,
+    OrchestratorStarted,
+    ParentInstance,
+)
 from azure_durable_py.observer import ActivityRun, Observation, OperationRun, TurnTaken
 from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition
 from azure_durable_py.runtime.context import DurableOrchestrationContext
@@ -32,6 +39,7 @@ from azure_durable_py.runtime.entities.context import DurableEntityContext
 from azure_durable_py.serialization.annotations import optional
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from azure_durable_py.testing.behaviours import Behaviour, Execution, ExecutionRecord, Raising, Real
+from azure_durable_py.testing.noted import Noted, Notes
 from azure_durable_py.testing.off_loop import off_loop
 from azure_durable_py.testing.stand_ins import ActivityDouble, EntityDouble, OrchestratorDouble
 
@@ -57,14 +65,13 @@ class Attempts:
 # --- activities and operations ---------------------------------------------------------------------------
 
 
-class Run(Observation):
+class Run(Observation, Noted):
     """An activity or operation that is about to run."""
 
     def __init__(self, of: ActivityRun | OperationRun, attempt: int, now: Callable[[], datetime]) -> None:
-        self.instance_id = of.instance_id
-        self.attempt = attempt
+        name = of.name if isinstance(of, ActivityRun) else of.operation
+        Noted.__init__(self, name, of.input, of.instance_id, attempt, now())
         self.now = now
-        self.records: list[ExecutionRecord] = []
 
     def __enter__(self) -> Run:  # noqa: PYI034 - `Self` came with Python 3.11
         """Let the function find it."""
@@ -73,8 +80,7 @@ class Run(Observation):
 
     def ended(self, result: str | None, failure: FailureDetails | None) -> None:
         """Take down what it came to."""
-        for record in self.records:
-            record.ended(self.now(), result, failure)
+        self.end(self.now(), result, failure)
 
 
 RUN: ContextVar[Run] = ContextVar("azure_durable_py_double")
@@ -128,6 +134,7 @@ def around_operations(
         told = (double.next(name, given) for double in asked)
         behaviour = next((each for each in told if each is not None), Real())
         execution = Execution(name, given, run.instance_id, 1, run.now(), isinstance(behaviour, Real))
+        run.is_real = execution.is_real
         run.records += [double.executions.begin(execution) for double in asked]
         if isinstance(behaviour, Real):
             return call
@@ -161,14 +168,16 @@ class _Choice:
 
 
 class Orchestrations:
-    """The orchestrations that asked a double.
+    """The orchestrations that asked a double, and those that had none to ask.
 
     :param attempts: tells which attempt a child is.
     """
 
     def __init__(self, attempts: Attempts) -> None:
+        self.notes = Notes()
         self._attempts = attempts
         self._choices: dict[tuple[str, str], _Choice] = {}
+        self._noted: dict[tuple[str, str], Noted] = {}
 
     def doubled(
         self, definition: OrchestratorDefinition, double: OrchestratorDouble[Any, Any]
@@ -210,12 +219,29 @@ class Orchestrations:
         return choice
 
     def take(self, turn: TurnTaken) -> None:
-        """Take down what an orchestration came to in a turn."""
-        choice, end = self._choices.get((turn.instance_id, turn.execution_id)), turn.end
-        if choice is None or not isinstance(end, ExecutionCompleted):
+        """Note an orchestration that begins, and take down what one came to in a turn."""
+        key = (turn.instance_id, turn.execution_id)
+        if turn.is_first and key not in self._choices:
+            self._noted[key] = noted = _noted(turn, self._attempts.of(turn.parent))
+            self.notes.add(turn.name, noted)
+        choice, noted, end = self._choices.get(key), self._noted.get(key), turn.end
+        if not isinstance(end, ExecutionCompleted):
             return
-        result = end.result if isinstance(end.result, str) else None
-        choice.record.ended(end.timestamp, result, end.failure, is_cancelled=end.status == Status.Terminated.value)
+        result, is_cancelled = (
+            end.result if isinstance(end.result, str) else None,
+            end.status == Status.Terminated.value,
+        )
+        if choice is not None:
+            choice.record.ended(end.timestamp, result, end.failure, is_cancelled=is_cancelled)
+        elif noted is not None:
+            noted.end(end.timestamp, result, end.failure, is_cancelled=is_cancelled)
+
+
+def _noted(turn: TurnTaken, attempt: int) -> Noted:
+    started = next(event for event in turn.events if isinstance(event, ExecutionStarted))
+    began = next((each.timestamp for each in turn.events if isinstance(each, OrchestratorStarted)), turn.taken_at)
+    given = started.input if isinstance(started.input, str) else None
+    return Noted(turn.name, given, turn.instance_id, attempt, began)
 
 
 def _input_or_plain(context: DurableOrchestrationContext) -> Any:

@@ -536,9 +536,18 @@ def test_a_double_does_not_change_what_had_begun_before():
         trip = hub.doubles.orchestrator(child).returns(Booking("trip"))
         hub.workers[0].kill()
         await hub.start_worker()
-        return (await hub.client.wait_for_completion(started)).output, trip.received
+        return (await hub.client.wait_for_completion(started)).output, [each.is_real for each in trip.received]
 
-    assert play(app, scenario) == ({"what": "real trip to Oslo"}, [])
+    assert play(app, scenario) == ({"what": "real trip to Oslo"}, [True])
+
+
+def test_a_double_that_is_asked_for_at_the_end_tells_what_ran_before():
+    async def scenario(hub: VirtualHub) -> Any:
+        await hub.client.wait_for_completion(await hub.client.start_new(child, "c", Wish("Oslo" * 100_000)))
+        late = hub.doubles.orchestrator(child)
+        return late.inputs, [each.outcome for each in late.received]
+
+    assert play(app, scenario) == ([Wish("Oslo" * 100_000)], ["completed"])
 
 
 def test_a_replaced_orchestrator_stays_so_in_all_generations():
@@ -690,7 +699,7 @@ def test_an_entity_that_is_in_memory_gets_a_double_in_the_middle_of_a_test():
         await hub.at_rest()
         return (await hub.client.read_entity_state(a)).entity_state, add.inputs
 
-    assert play(app, scenario) == (1, [5])
+    assert play(app, scenario) == (1, [1, 5])
 
 
 # --- workers -----------------------------------------------------------------------------------------------

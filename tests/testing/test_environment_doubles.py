@@ -172,3 +172,15 @@ def test_the_sync_environment_has_the_same():
         assert account.call("take", 20) == 130
         account.signal("fill")
         assert account.state() == {"balance": 1000}
+
+
+async def test_doubles_that_are_asked_for_at_the_end_tell_all_that_ran():
+    async with DurableTestEnvironment(app) as env:
+        env.crash_after(book)
+        handle = await env.start(travel, "Rome")
+        await handle.result()
+        assert env.activity("book").inputs == ["Rome", "Rome"]
+        assert [each.instance_id for each in env.orchestrator(travel).received] == [handle.instance_id]
+        assert env.entity(Account, "me").operation("take").inputs == [100]
+        assert env.entity(Account).operation("take").inputs == [100]
+        assert env.entity(Account, "you").received == []

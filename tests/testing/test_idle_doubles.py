@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +97,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def double_all(hub: VirtualHub) -> None:
+def double_all(hub: VirtualHub) -> list[Any]:
     """A double for everything, with nothing to do."""
-    for name in app.registry.activities.names():
-        hub.doubles.activity(name)
-    for name in app.registry.orchestrators.names():
-        hub.doubles.orchestrator(name)
-    for name in app.registry.entities.names():
-        hub.doubles.entity(name)
+    activities = [hub.doubles.activity(name) for name in app.registry.activities.names()]
+    orchestrators = [hub.doubles.orchestrator(name) for name in app.registry.orchestrators.names()]
+    return [*activities, *orchestrators, *map(hub.doubles.entity, app.registry.entities.names())]
 
 
 @given(
@@ -124,6 +121,28 @@ def test_a_double_without_behaviours_changes_nothing(starts: list[Start], seed: 
         return play(app, scenario, seed=seed, workers=workers, replay=replay)
 
     assert run(double_all) == run(id)
+
+
+@given(st.lists(STARTS, min_size=1, max_size=4), st.integers(1, 3), st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_a_double_tells_the_same_whenever_it_is_asked_for(starts: list[Start], workers: int, in_the_middle: bool):
+    def told_of(first: bool) -> list[Any]:
+        async def scenario(hub: VirtualHub) -> list[Any]:
+            early = double_all(hub) if first else []
+            await go(hub, starts[:1])
+            if in_the_middle:
+                early = double_all(hub)
+            for number, start in enumerate(starts[1:]):
+                await hub.client.start_new(start.name, f"later {number}", start.input)
+            await asyncio.sleep(86400)
+            # Without stack traces: with a double from the beginning they have frames of it.
+            return [
+                [replace(each, failure=repr(each)) for each in double.received] for double in early or double_all(hub)
+            ]
+
+        return play(app, scenario, workers=workers)
+
+    assert told_of(first=True) == told_of(first=False)
 
 
 @given(st.lists(STARTS, min_size=1, max_size=4), st.integers(1, 3), st.integers(0, 4))
