@@ -59,9 +59,13 @@ class Execution(Generic[I]):
 
 
 class Executions:
-    """All that was taken down, in the order in which it began."""
+    """All that was taken down, in the order in which it began.
 
-    def __init__(self) -> None:
+    :param wrong: told what the test's own code raises, so that the test fails with it.
+    """
+
+    def __init__(self, wrong: Callable[[Exception], object] = lambda _: None) -> None:
+        self.wrong = wrong
         self._all: list[Execution[Any]] = []
 
     @property

@@ -26,6 +26,7 @@ from azure_durable_py.runtime.entities.classes import EntityClass
 from azure_durable_py.runtime.names import Kind
 from azure_durable_py.serialization.annotations import optional
 from azure_durable_py.serialization.converter import JsonDataConverter
+from azure_durable_py.testing.behaviours import Executions
 from azure_durable_py.testing.doubling import Attempts, Orchestrations, Run, around_operations, doubled_activity
 from azure_durable_py.testing.giving_doubles import FindsDoubles, GivesDoubles
 from azure_durable_py.testing.noted import Notes, Read
@@ -48,6 +49,8 @@ class Doubles(GivesDoubles):
     """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
+        self.wrong: Callable[[Exception], object] = lambda _: None
+        """Told what the test's own code raises where the engine runs it."""
         self._apps: list[_App] = []
         self._activities: dict[str, ActivityDouble[Any, Any]] = {}
         self._orchestrators: dict[str, OrchestratorDouble[Any, Any]] = {}
@@ -86,7 +89,7 @@ class Doubles(GivesDoubles):
     def _activity(self, given: str | Callable[..., Any], *, create: bool) -> ActivityDouble[Any, Any]:
         name = self._name(given, "activity", self._activities, create=create)
         if name.lower() not in self._activities:
-            double = self._activities[name.lower()] = ActivityDouble(name)
+            double = self._activities[name.lower()] = ActivityDouble(name, self._executions())
             self._tell_activities(double)
             for app in self._apps:
                 self._put_activity(app, double)
@@ -95,7 +98,7 @@ class Doubles(GivesDoubles):
     def _orchestrator(self, given: str | Callable[..., Any], *, create: bool) -> OrchestratorDouble[Any, Any]:
         name = self._name(given, "orchestrator", self._orchestrators, create=create)
         if name.lower() not in self._orchestrators:
-            double = self._orchestrators[name.lower()] = OrchestratorDouble(name)
+            double = self._orchestrators[name.lower()] = OrchestratorDouble(name, self._executions())
             self._tell_orchestrations(double)
             for app in self._apps:
                 self._put_orchestrator(app, double)
@@ -113,12 +116,18 @@ class Doubles(GivesDoubles):
         known = {name for name, _ in self._entities}
         name = self._name(entity, "entity", known, create=create).lower()
         if (name, key) not in self._entities:
-            double = self._entities[name, key] = EntityDouble(name, key, self._class_of(name))
+            double = self._entities[name, key] = EntityDouble(name, key, self._class_of(name), self._executions())
             self._tell_operations(double)
         if name not in known:
             for app in self._apps:
                 self._put_entity(app, name)
         return self._entities[name, key]
+
+    def _executions(self) -> Executions:
+        return Executions(self._tell_wrong)
+
+    def _tell_wrong(self, error: Exception) -> None:
+        self.wrong(error)
 
     def _name(self, given: str | Callable[..., Any], kind: Kind, known: Collection[str], *, create: bool) -> str:
         """The name of a function that may have a double; `known` are those that have one."""

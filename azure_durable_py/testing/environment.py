@@ -17,6 +17,7 @@ from azure_durable_py.client.schedules import ScheduleClient
 from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.settings import Settings
 from azure_durable_py.testing.apps import App
+from azure_durable_py.testing.arguments import check_arguments
 from azure_durable_py.testing.bridged_client import BridgedClient
 from azure_durable_py.testing.crashes import Crashes
 from azure_durable_py.testing.entity_handle import CALLER, EntityHandle
@@ -69,6 +70,7 @@ class DurableTestEnvironment(OrdinaryCalls):
         http: AnswerHttp | None = None,
         replay: Replay = "when-needed",
     ) -> None:
+        check_arguments(settings=settings, epoch=epoch, replay=replay, workers=workers, within=within, http=http)
         self._workers = workers
         self._within = within
         self._crashes = Crashes(self._die)

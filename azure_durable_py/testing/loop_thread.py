@@ -277,6 +277,7 @@ class VirtualThread:
     def _end(self) -> None:
         assert self._last_work is not None
         self._is_ending = True
+        failure = self.loop.hear_no_more()
         self._begin()
         self._fail(lambda: RuntimeError(CLOSED))
         self.loop.wait_until(None)
@@ -286,6 +287,8 @@ class VirtualThread:
             self.loop.end()
             for call in self._open:  # Of code that takes no notice of being cancelled.
                 call.give_up()
+        if failure is not None:
+            raise failure
 
     def _after(self) -> None:
         if self._ended.done():

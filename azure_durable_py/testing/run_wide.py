@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import get_args
 
 from azure_durable_py.runtime.cold import Replay
+from azure_durable_py.testing.arguments import check_replay
 
 _every_turn = 0
 
@@ -27,6 +27,5 @@ def replay_of(wanted: Replay) -> Replay:
 
     :raises ValueError: there is no such way.
     """
-    if wanted not in get_args(Replay):
-        raise ValueError(f"replay is {wanted!r}; it is to be one of: {', '.join(get_args(Replay))}.")
+    check_replay(wanted)
     return "every-turn" if _every_turn else wanted

@@ -10,6 +10,7 @@ from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.settings import Settings
 from azure_durable_py.testing.apps import App
+from azure_durable_py.testing.arguments import check_arguments
 from azure_durable_py.testing.scripted_http import AnswerHttp
 from azure_durable_py.testing.virtual_hub import EPOCH, VirtualHub
 from azure_durable_py.testing.virtual_time import PATIENCE, run_virtual
@@ -94,6 +95,8 @@ def play(
     :raises RuntimeError: an event loop is running already.
     """
     __tracebackhide__ = True
+
+    check_arguments(settings=settings, epoch=epoch, replay=replay, workers=workers, within=within, http=http)
 
     async def main() -> T:
         __tracebackhide__ = True

@@ -81,8 +81,12 @@ class Double(Generic[I, T]):
     def when(self, condition: Callable[[I], object]) -> Self:
         """The double for some inputs only. It is asked before this one, which has its turn when nothing is left there.
 
-        :param condition: gets the input, and tells whether it is one of these.
+        :param condition: gets the input, and tells whether it is one of these. What it raises is raised by what the
+            test waits for.
+        :raises TypeError: it is no function.
         """
+        if not callable(condition):
+            raise TypeError(f"when(...) takes a function of the input, as lambda given: ..., not {condition!r}.")
 
         def both(given: I) -> bool:
             return self.is_for(given) and bool(condition(given))
@@ -112,7 +116,8 @@ class Double(Generic[I, T]):
         """What is to be done with this input; None: there is nothing left."""
         try:
             asked = [some for some in self._some if some.is_for(given)]
-        except Exception as error:  # noqa: BLE001 - the condition is the test's; the function fails with it
+        except Exception as error:  # noqa: BLE001 - the condition is the test's: it is the test that fails with it
+            self.executions.wrong(error)
             return Raising(error)
         found = (some.next(given) for some in asked)
         return next((behaviour for behaviour in found if behaviour is not None), None) or self.behaviours.next()
@@ -164,10 +169,10 @@ class EntityDouble:
     :param operations: the class that tells its operations; None: any may be asked for.
     """
 
-    def __init__(self, name: str, key: str | None, operations: EntityClass | None) -> None:
+    def __init__(self, name: str, key: str | None, operations: EntityClass | None, executions: Executions) -> None:
         self.name = name
         self.key = key
-        self.executions = Executions()
+        self.executions = executions
         self._class = operations
         self._operations: dict[str, OperationDouble[Any, Any]] = {}
 

@@ -30,6 +30,7 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.testing.answers import completed, failed, responded
 from azure_durable_py.testing.apps import App
+from azure_durable_py.testing.arguments import check_arguments
 from azure_durable_py.testing.calls import CallList, calls_of
 from azure_durable_py.testing.generation_play import PlayedGeneration
 from azure_durable_py.testing.pending import PendingCall
@@ -79,6 +80,7 @@ class OrchestratorPlayer:
         settings: Settings | None = None,
         replay: Replay = "when-needed",
     ) -> None:
+        check_arguments(settings=settings, epoch=epoch, replay=replay)
         self._registry, definition = orchestrator_of(orchestrator, app)
         self._name = definition.name
         self._instance_id = check_instance_id(instance_id)

@@ -27,6 +27,7 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.testing import watchers
 from azure_durable_py.testing.apps import App, registry_of, whole_app
+from azure_durable_py.testing.arguments import check_arguments
 from azure_durable_py.testing.doubles import Doubles
 from azure_durable_py.testing.off_loop import run_off_loop
 from azure_durable_py.testing.run_wide import replay_of
@@ -135,6 +136,7 @@ class VirtualHub:
         observer: Observer = NOBODY,
         replay: Replay = "when-needed",
     ) -> None:
+        check_arguments(settings=settings, epoch=epoch, replay=replay, workers=workers, http=http)
         self._http = http
         self._seed = seed
         self._replay = replay_of(replay)
@@ -175,6 +177,7 @@ class VirtualHub:
                 # Whoever has a client may ask for links, which are signed without waiting.
                 await self.task_hub.keys.current()
             left.push_async_callback(self.triggers.stop)
+            self.doubles.wrong = loop.fail
             loop.witnesses.append(self._tell)
             left.callback(loop.witnesses.remove, self._tell)
             self.use_here()

@@ -87,6 +87,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         # While there is something to run, the world outside waits: asking for it costs more than most that is run.
+        self.loop.raise_failure()
         ready = [] if timeout == 0 else super().select(0)
         self.loop.run_on()
         if not ready and timeout != 0:
@@ -113,6 +114,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._limit: float | None = limit
         self._patience = limit
         self._stopped: dict[Process, None] = {}
+        self._failure: Exception | None = None
+        self._is_ending = False
         super().__init__(selector)
 
     # --- time ----------------------------------------------------------------------------------------
@@ -172,6 +175,25 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             )
         self.advance(seconds)
 
+    # --- failing -------------------------------------------------------------------------------------
+
+    def fail(self, error: Exception) -> None:
+        """Have the run fail with an error of the test's own, which the code that runs into it must not handle."""
+        if self._failure is None and not self._is_ending:
+            self._failure = error
+
+    def raise_failure(self) -> None:
+        """Raise what the run is to fail with, if there is something, once."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def hear_no_more(self) -> Exception | None:
+        """From now on have the run fail with nothing, as it is ending; returns what it was still to fail with."""
+        self._is_ending = True
+        failure, self._failure = self._failure, None
+        return failure
+
     # --- processes and threads -----------------------------------------------------------------------
 
     def call_soon(
@@ -212,6 +234,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def end(self) -> None:
         """End every task, those of killed processes too, and close."""
         self._limit = None
+        self.hear_no_more()
         for _ in range(_MOST_TRIES):
             left = asyncio.all_tasks(self)
             if not left:
@@ -255,7 +278,9 @@ def run_virtual(main: Coroutine[Any, Any, _Result], *, within: timedelta = PATIE
         )
     loop = VirtualTimeLoop(within.total_seconds())
     try:
-        return loop.run_until_complete(main)
+        result = loop.run_until_complete(main)
+        loop.raise_failure()
+        return result
     except StuckError as error:
         raise StuckError("\n".join([str(error), *loop.testimony()])) from None
     finally:

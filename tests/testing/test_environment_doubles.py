@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 import azure_durable_py as df
-from azure_durable_py.testing import DurableTestEnvironment, DurableTestSyncEnvironment
+from azure_durable_py.testing import (
+    DurableTestEnvironment,
+    DurableTestSyncEnvironment,
+    OrchestratorPlayer,
+    VirtualHub,
+    play,
+    run,
+)
 
 Context = df.DurableOrchestrationContext
 app = df.DFApp()
@@ -184,3 +191,85 @@ async def test_doubles_that_are_asked_for_at_the_end_tell_all_that_ran():
         assert env.entity(Account, "me").operation("take").inputs == [100]
         assert env.entity(Account).operation("take").inputs == [100]
         assert env.entity(Account, "you").received == []
+
+
+async def test_a_condition_that_is_no_function_is_refused():
+    async with DurableTestEnvironment(app) as env:
+        with pytest.raises(TypeError, match=r"when\(\.\.\.\) takes a function .* not \{'city': 'Rome'\}"):
+            env.activity(book).when({"city": "Rome"})  # type: ignore[arg-type]
+
+
+def _raising(given: Any) -> bool:
+    return given["knd"] == "hotel"
+
+
+async def test_what_a_condition_raises_fails_the_test_and_not_the_activity():
+    async with DurableTestEnvironment(app) as env:
+        env.activity(book).when(_raising)
+        handle = await env.start(travel, {"kind": "hotel"}, start_at=env.now + timedelta(days=1))
+        with pytest.raises(KeyError, match="knd"):
+            await handle.result()
+
+
+async def test_what_a_condition_raises_in_a_call_that_has_its_answer_is_raised_at_the_latest_on_leaving():
+    async def use() -> None:
+        async with DurableTestEnvironment(app) as env:
+            env.activity(book).when(_raising)
+            await env.client.start_new(travel, client_input={"kind": "hotel"})
+
+    with pytest.raises(KeyError, match="knd"):
+        await use()
+
+
+@pytest.mark.parametrize("kind", ["orchestrator", "operation"])
+def test_conditions_of_all_doubles_fail_the_test(kind: str):
+    with DurableTestSyncEnvironment(app) as env:
+        account = env.entity(Account, "me").operation("take")
+        (account if kind == "operation" else env.orchestrator(pay)).when(lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            env.start(travel, "Rome").result()
+
+
+def test_a_condition_that_raises_fails_what_is_played():
+    async def scenario(hub: VirtualHub) -> None:
+        hub.doubles.activity(book).when(_raising)
+        await hub.client.wait_for_completion(await hub.client.start_new(travel, client_input={"kind": "hotel"}))
+
+    with pytest.raises(KeyError, match="knd"):
+        play(app, scenario)
+
+
+def test_a_predicate_of_a_custom_status_fails_the_wait():
+    with DurableTestSyncEnvironment(app) as env:
+        handle = env.start(travel, "Rome")
+        with pytest.raises(ZeroDivisionError):
+            handle.wait_for_custom_status(lambda _: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"replay": "everyturn"}, r"replay is 'everyturn'; it is to be one of: when-needed, every-turn"),
+        ({"workers": -1}, "workers is 0 or more, not -1"),
+        ({"workers": "two"}, "workers is a number, not 'two'"),
+        ({"within": 5}, r"within is a timedelta, as timedelta\(days=3\), not 5"),
+        ({"settings": {}}, r"settings is a Settings\(\.\.\.\) of azure_durable_py, not {}"),
+        ({"epoch": "today"}, "epoch is a datetime, not 'today'"),
+        ({"http": 200}, "http is a function that gets a DurableHttpRequest, not 200"),
+    ],
+)
+def test_wrong_values_are_refused_where_they_are_given(given: dict[str, Any], message: str):
+    async def scenario(_: VirtualHub) -> None:
+        raise AssertionError("It is not to begin.")
+
+    calls = [lambda: DurableTestEnvironment(app, **given), lambda: DurableTestSyncEnvironment(app, **given)]
+    calls.append(lambda: play(app, scenario, **given))
+    for call in calls:
+        with pytest.raises((TypeError, ValueError), match=message):
+            call()
+
+
+def test_a_way_to_replay_that_there_is_not_is_refused_by_all():
+    for call in (run, OrchestratorPlayer):
+        with pytest.raises(ValueError, match="replay is 'everyturn'"):
+            call(*([app] if call is run else []), travel, "Rome", replay="everyturn")  # type: ignore[operator]
