@@ -74,6 +74,7 @@ def durable_env(durable_app: App, request: pytest.FixtureRequest) -> Generator[D
     """
     from azure_durable_py.testing import DurableTestEnvironment
 
+    _check_is_async(request)
     _watched(request.node)
     env = DurableTestEnvironment(durable_app, **_options(request, DurableTestEnvironment))
     env.enter_and_wait()
@@ -94,6 +95,22 @@ def durable_sync_env(durable_app: App, request: pytest.FixtureRequest) -> Genera
     _watched(request.node)
     with DurableTestSyncEnvironment(durable_app, **_options(request, DurableTestSyncEnvironment)) as env:
         yield env
+
+
+def _check_is_async(request: pytest.FixtureRequest) -> None:
+    """Refuse a test that could not await what it is given."""
+    import inspect
+
+    test = getattr(request, "function", None)
+    test = getattr(getattr(test, "hypothesis", None), "inner_test", test)
+    if test is None or "durable_env" not in inspect.signature(test).parameters:
+        return  # Another fixture asks for it.
+    if not (inspect.iscoroutinefunction(test) or inspect.iscoroutinefunction(inspect.unwrap(test))):
+        pytest.fail(
+            "durable_env is for tests that are `async def`: its calls are awaited. "
+            "For this one there is durable_sync_env.",
+            pytrace=False,
+        )
 
 
 def _options(request: pytest.FixtureRequest, kind: type[Any]) -> dict[str, Any]:

@@ -131,7 +131,8 @@ def difference(position: int, recorded: str, made: str, place: str) -> NonDeterm
         f"  history event {position}: {recorded}\n"
         f"  the code did: {made}\n"
         f"  at {place}\n"
-        "An orchestrator must take the same steps on every replay: use the context for time, ids and I/O, "
+        "An orchestrator must take the same steps on every replay: use the context for time, chance, ids and I/O "
+        "(`azure-durable lint` finds what does not), "
         "and give instances in flight the code that they started with (versions) when it changes."
     )
 

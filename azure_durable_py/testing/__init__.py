@@ -14,7 +14,7 @@ from azure_durable_py.testing.entity_play import PlayedOperation, SentSignal, St
 from azure_durable_py.testing.environment import DurableTestEnvironment
 from azure_durable_py.testing.generator_wrapper import orchestrator_generator_wrapper
 from azure_durable_py.testing.handle import InstanceHandle
-from azure_durable_py.testing.pending import PendingCall
+from azure_durable_py.testing.pending import PendingCall, PendingList
 from azure_durable_py.testing.replaying.entry import replay
 from azure_durable_py.testing.replaying.recordings import Recording, recordings
 from azure_durable_py.testing.replaying.report import DivergenceError, ReplayReport
@@ -47,6 +47,7 @@ __all__ = [
     "OrchestratorDouble",
     "OrchestratorPlayer",
     "PendingCall",
+    "PendingList",
     "PlayedOperation",
     "Recording",
     "ReplayReport",

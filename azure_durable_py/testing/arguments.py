@@ -5,6 +5,7 @@ Owns these checks. What the values mean is told where they are used.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from typing import get_args
 
@@ -32,6 +33,20 @@ def check_arguments(
     if http is not None and not callable(http):
         raise TypeError(f"http is a function that gets a DurableHttpRequest, not {http!r}.")
     check_replay(replay)
+
+
+def seconds_to_skip(duration: object) -> float:
+    """How much time is to pass, in seconds.
+
+    :param duration: a timedelta, or seconds.
+    :raises TypeError: it is neither. :raises ValueError: it is negative.
+    """
+    if isinstance(duration, bool) or not isinstance(duration, timedelta | int | float):
+        raise TypeError(f"skip(...) takes a timedelta, as timedelta(days=3), or seconds, not {duration!r}.")
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"Time does not go back, nor to its end: {duration} cannot be skipped.")
+    return seconds
 
 
 def check_replay(replay: object) -> None:

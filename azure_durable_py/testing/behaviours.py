@@ -86,6 +86,11 @@ class ExecutionRecord:
         self._executions = executions
         self._place = place
 
+    @property
+    def execution(self) -> Execution[Any]:
+        """The execution as it is now known."""
+        return self._executions[self._place]
+
     def ended(
         self, at: datetime, result: str | None, failure: FailureDetails | None, *, is_cancelled: bool = False
     ) -> None:

@@ -11,7 +11,11 @@ from typing import Any
 
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.observer import UNOBSERVED, ActivityRun, Observation, Observer
+from azure_durable_py.testing.doubling import RUN
 from azure_durable_py.testing.stand_ins import ActivityDouble
+
+When = Callable[[Any], object]
+"""Tells of an input whether it is such a one."""
 
 
 class Crashes(Observer):
@@ -23,18 +27,19 @@ class Crashes(Observer):
 
     def __init__(self, die: Callable[[], None]) -> None:
         self._die = die
-        self._after: dict[str, int] = {}
+        self._after: dict[str, list[ActivityDouble[Any, Any]]] = {}
 
-    def before(self, activity: ActivityDouble[Any, Any], times: int) -> None:
-        """Crash before the next executions of an activity."""
+    def before(self, activity: ActivityDouble[Any, Any], times: int, when: When | None = None) -> None:
+        """Crash before the next executions of an activity, or before those with such inputs."""
         _check(times)
-        activity.behaviours.add_first(self._dying, times)
+        asked = activity if when is None else activity.before_all(when)
+        asked.behaviours.add_first(self._dying, times)
 
-    def after(self, activity: ActivityDouble[Any, Any], times: int) -> None:
-        """Crash after the next executions of an activity."""
+    def after(self, activity: ActivityDouble[Any, Any], times: int, when: When | None = None) -> None:
+        """Crash after the next executions of an activity, or after those with such inputs."""
         _check(times)
-        name = activity.name.lower()
-        self._after[name] = self._after.get(name, 0) + times
+        asked = activity.only(when)
+        self._after.setdefault(activity.name.lower(), []).extend([asked] * times)
 
     async def _dying(self, given: Any) -> None:
         del given
@@ -43,22 +48,28 @@ class Crashes(Observer):
 
     def activity(self, run: ActivityRun) -> Observation:
         """An activity is about to run."""
-        if not self._after.get(run.name.lower()):
-            return UNOBSERVED
-        self._after[run.name.lower()] -= 1
-        return _Last(self._die)
+        wanted = self._after.get(run.name.lower())
+        return _Last(self._die, wanted) if wanted else UNOBSERVED
 
 
 class _Last(Observation):
-    """An activity that is the last thing that a worker does."""
+    """An activity that is the last thing that a worker does, if it is wanted by the time that it has run.
 
-    def __init__(self, die: Callable[[], None]) -> None:
+    :param wanted: doubles for such inputs, of each crash that is still to come.
+    """
+
+    def __init__(self, die: Callable[[], None], wanted: list[ActivityDouble[Any, Any]]) -> None:
         self._die = die
+        self._wanted = wanted
 
     def ended(self, result: str | None, failure: FailureDetails | None) -> None:
         """It has run."""
         del result, failure
-        self._die()
+        for record in RUN.get().records:
+            found = next((each for each in self._wanted if each.wants(record.execution.input)), None)
+            if found is not None:
+                self._wanted.remove(found)
+                self._die()
 
 
 def _check(times: int) -> None:

@@ -133,6 +133,9 @@ class Doubles(GivesDoubles):
         """The name of a function that may have a double; `known` are those that have one."""
         name = given if isinstance(given, str) else getattr(given, "durable_name", None)
         if not isinstance(name, str) or getattr(given, "durable_kind", kind) != kind:
+            other = getattr(given, "durable_kind", kind)
+            if isinstance(name, str) and other != kind:
+                raise TypeError(f"{name!r} is no {kind} but an {other}: ask for it with {other}(...).")
             raise TypeError(f"{given!r} is no {kind}: give the name of one, or the function with its decorator.")
         if is_built_in(name):
             raise ValueError(f"{name!r} is a function of the engine: there are no doubles for these.")
@@ -146,6 +149,9 @@ class Doubles(GivesDoubles):
         return name
 
     def _refuse(self, name: str, kind: Kind) -> NoReturn:
+        for other in ("activity", "orchestrator", "entity"):
+            if any(name in each for each in self._declared(other)):
+                raise FunctionNotFoundError(f"{name!r} is no {kind} but an {other}: ask for it with {other}({name!r}).")
         for definitions in self._declared(kind):
             try:
                 definitions.get(name)

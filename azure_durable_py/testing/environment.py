@@ -17,10 +17,11 @@ from azure_durable_py.client.schedules import ScheduleClient
 from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.settings import Settings
 from azure_durable_py.testing.apps import App
-from azure_durable_py.testing.arguments import check_arguments
+from azure_durable_py.testing.arguments import check_arguments, seconds_to_skip
 from azure_durable_py.testing.bridged_client import BridgedClient
 from azure_durable_py.testing.crashes import Crashes
 from azure_durable_py.testing.entity_handle import CALLER, EntityHandle
+from azure_durable_py.testing.environment_base import OnlyAsync
 from azure_durable_py.testing.handle import InstanceHandle
 from azure_durable_py.testing.loop_thread import VirtualThread
 from azure_durable_py.testing.ordinary_calls import OrdinaryCalls
@@ -37,7 +38,7 @@ _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 """Nobody gets further: whoever works looks ahead, and dates end."""
 
 
-class DurableTestEnvironment(OrdinaryCalls):
+class DurableTestEnvironment(OnlyAsync, OrdinaryCalls):
     """An app that runs in memory with the real engine, at virtual time. An async context manager.
 
     The engine runs in a thread of its own, and only while a call is awaited. Each call lets happen all that can happen
@@ -214,20 +215,18 @@ class DurableTestEnvironment(OrdinaryCalls):
     # --- time ----------------------------------------------------------------------------------------
 
     @acts
-    async def skip(self, duration: timedelta) -> None:
+    async def skip(self, duration: timedelta | float) -> None:
         """Let time pass, and everything happen that comes with it: timers that are due by then have fired.
 
-        :raises TypeError: it is no timedelta.
+        :param duration: a timedelta, or seconds.
+        :raises TypeError: it is neither.
         :raises ValueError: it is negative, or leads beyond the year 9998.
         """
-        if not isinstance(duration, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance] - tests are seldom typed
-            raise TypeError(f"skip(...) takes a timedelta, as timedelta(days=3), not {duration!r}.")
-        if duration < timedelta(0):
-            raise ValueError(f"Time does not go back: {duration} cannot be skipped.")
-        if duration > _LAST - self.now:
+        seconds = seconds_to_skip(duration)
+        if seconds > (_LAST - self.now).total_seconds():
             raise ValueError(f"{duration} cannot be skipped: it is {self.now}, and dates end with the year 9999.")
         await settle(self.thread)
-        await self.thread.loop.reach(self.thread.loop.time() + duration.total_seconds())
+        await self.thread.loop.reach(self.thread.loop.time() + seconds)
 
     @acts
     async def skip_to(self, moment: datetime) -> None:

@@ -7,13 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from azure_durable_py.testing.crashes import Crashes
 from azure_durable_py.testing.giving_doubles import FindsDoubles, GivesDoubles
 from azure_durable_py.testing.loop_thread import VirtualThread
 from azure_durable_py.testing.triggers import FunctionOutput
 from azure_durable_py.testing.virtual_hub import VirtualHub
+
+
+class OnlyAsync:
+    """Says what to write where it is entered by `with`."""
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError(
+            "DurableTestEnvironment is entered by `async with`, in a test that is `async def`. For `with`, and a test "
+            "that is `def`, there is DurableTestSyncEnvironment."
+        )
+
+    def __exit__(self, *_: object) -> None:
+        """It is never entered."""
+
+
+class OnlySync:
+    """Says what to write where it is entered by `async with`."""
+
+    async def __aenter__(self) -> NoReturn:
+        raise TypeError(
+            "DurableTestSyncEnvironment is entered by `with`, and its calls are not awaited. For `async with` there is "
+            "DurableTestEnvironment."
+        )
+
+    async def __aexit__(self, *_: object) -> None:
+        """It is never entered."""
 
 
 class EnvironmentBase(GivesDoubles):
@@ -48,7 +74,9 @@ class EnvironmentBase(GivesDoubles):
         """What functions gave to output bindings, in order; those of a call that failed are not among them."""
         return list(self.hub.triggers.outputs)
 
-    def crash_before(self, activity: str | Callable[..., Any], *, times: int = 1) -> None:
+    def crash_before(
+        self, activity: str | Callable[..., Any], *, times: int = 1, when: Callable[[Any], object] | None = None
+    ) -> None:
         """Have the worker die, as by `kill -9`, that is next to run an activity, before it does.
 
         Another worker takes its place. What the dead one had in hand comes to it after a while: five minutes, unless
@@ -56,19 +84,23 @@ class EnvironmentBase(GivesDoubles):
 
         :param activity: its name, or the decorated function.
         :param times: how many workers are to die, one after the other.
+        :param when: gets the input, and tells whether it is such a run of the activity; None: any is.
         :raises FunctionNotFoundError: the app has no such activity.
         :raises ValueError: `times` is less than 1.
         """
-        self.crashes.before(self.activity(cast("str", activity)), times)
+        self.crashes.before(self.activity(cast("str", activity)), times, when)
 
-    def crash_after(self, activity: str | Callable[..., Any], *, times: int = 1) -> None:
+    def crash_after(
+        self, activity: str | Callable[..., Any], *, times: int = 1, when: Callable[[Any], object] | None = None
+    ) -> None:
         """Have the worker die, as by `kill -9`, that is next to run an activity, before what it came to is stored.
 
         So the activity has run, and runs again. All else is as for `crash_before`.
 
         :param activity: its name, or the decorated function.
         :param times: how many workers are to die, one after the other.
+        :param when: gets the input, and tells whether it is such a run of the activity; None: any is.
         :raises FunctionNotFoundError: the app has no such activity.
         :raises ValueError: `times` is less than 1.
         """
-        self.crashes.after(self.activity(cast("str", activity)), times)
+        self.crashes.after(self.activity(cast("str", activity)), times, when)

@@ -26,7 +26,7 @@ from azure_durable_py.testing.virtual_time import StuckError
 from azure_durable_py.wording import counted
 
 MOST_HUBS = 3
-"""Hubs that are told of: those that a test used last."""
+"""Hubs and players that are told of: those that a test used last."""
 MOST_INSTANCES = 10
 """Instances of a hub that are told of."""
 MOST_STEPS = 30
@@ -46,6 +46,7 @@ class HubWatch:
 
     def __init__(self) -> None:
         self._left: list[tuple[VirtualHub, datetime]] = []
+        self._players: list[watchers.Player] = []
         watchers.watch(self)
 
     async def left(self, hub: VirtualHub) -> None:
@@ -55,18 +56,24 @@ class HubWatch:
             oldest, _ = self._left.pop(0)
             await oldest.task_hub.close()
 
+    def playing(self, player: watchers.Player) -> None:
+        """A player was made: it is kept, if it is among the newest."""
+        self._players = [*self._players[-MOST_HUBS + 1 :], player]
+
     def text(self) -> str:
-        """The instances of these hubs, and of those in use, as trees; empty, if there are none."""
+        """The instances of these hubs, of those in use, and what was played, as trees; empty, if there are none."""
         told = [_told(lambda hub=hub, now=now: at_once(lambda: hub_text(hub, now))) for hub, now in self._left]
         told += [
             _told(lambda ask=hub.ask, hub=hub: _asked(ask, hub)) for hub in list(watchers.in_use) if hub.ask is not None
         ]
+        told += [_told(player.tree) for player in self._players]
         return "\n\n".join([text for text in told if text][-MOST_HUBS:])
 
     def end(self) -> None:
         """Let go of them all."""
         watchers.unwatch(self)
         left, self._left = self._left, []
+        self._players = []
         for hub, _ in left:
             at_once(hub.task_hub.close)
 

@@ -54,6 +54,25 @@ class PendingCall:
         return f"{kind_word(self.kind)} {self.name!r}" + (f" of {self.target}" if self.kind == "entity_call" else "")
 
 
+class PendingList(list[PendingCall]):
+    """What an orchestrator waits for. A list with a few words for assertions, those of `CallList`."""
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each."""
+        return [call.name for call in self]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The input of each."""
+        return [call.input for call in self]
+
+    @property
+    def with_inputs(self) -> list[tuple[str, Any]]:
+        """The name of each and its input."""
+        return [(call.name, call.input) for call in self]
+
+
 def pending_decision(decision: Decision, plain: Callable[[Value], Any]) -> PendingCall:
     """An open decision.
 

@@ -85,15 +85,28 @@ class Double(Generic[I, T]):
             test waits for.
         :raises TypeError: it is no function.
         """
+        some = self._for(condition)
+        self._some.append(some)
+        return some
+
+    def before_all(self, condition: Callable[[I], object]) -> Self:
+        """As `when`, and asked before all others that are for some inputs."""
+        some = self._for(condition)
+        self._some.insert(0, some)
+        return some
+
+    def only(self, condition: Callable[[I], object] | None) -> Self:
+        """A double for some inputs only, that is not asked what to do; None: this one."""
+        return self if condition is None else self._for(condition)
+
+    def _for(self, condition: Callable[[I], object]) -> Self:
         if not callable(condition):
             raise TypeError(f"when(...) takes a function of the input, as lambda given: ..., not {condition!r}.")
 
         def both(given: I) -> bool:
             return self.is_for(given) and bool(condition(given))
 
-        some = type(self)(self.name, self.executions, both)
-        self._some.append(some)
-        return some
+        return type(self)(self.name, self.executions, both)
 
     @property
     def received(self) -> list[Execution[I]]:
@@ -107,6 +120,14 @@ class Double(Generic[I, T]):
         return [execution.input for execution in self.received]
 
     # --- for the engine ------------------------------------------------------------------------------
+
+    def wants(self, given: I) -> bool:
+        """Whether it stands in where the function gets this; if nobody can tell, the test fails."""
+        try:
+            return self.is_for(given)
+        except Exception as error:  # noqa: BLE001 - as for `next`
+            self.executions.wrong(error)
+            return False
 
     def is_for(self, given: I) -> bool:
         """Whether it stands in where the function gets this."""

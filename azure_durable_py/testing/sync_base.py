@@ -10,7 +10,7 @@ from azure_durable_py.client.bridge import LoopBridge
 from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient, ScheduleSyncClient
 from azure_durable_py.testing.crashes import Crashes
 from azure_durable_py.testing.environment import DurableTestEnvironment
-from azure_durable_py.testing.environment_base import EnvironmentBase
+from azure_durable_py.testing.environment_base import EnvironmentBase, OnlySync
 from azure_durable_py.testing.loop_thread import VirtualThread
 from azure_durable_py.testing.virtual_hub import VirtualHub
 
@@ -34,7 +34,7 @@ class VirtualBridge(LoopBridge):
         return self._thread.run_and_wait(coroutine)
 
 
-class SyncEnvironmentBase(EnvironmentBase):
+class SyncEnvironmentBase(OnlySync, EnvironmentBase):
     """A test environment whose calls wait.
 
     :param source: does what is asked for.

@@ -114,10 +114,11 @@ class DurableTestSyncEnvironment(SyncEnvironmentBase):
         made = self._source.entity(entity, key, create=create)
         return EntitySyncHandle(made, self._bridge)
 
-    def skip(self, duration: timedelta) -> None:
+    def skip(self, duration: timedelta | float) -> None:
         """Let time pass, and everything happen that comes with it: timers that are due by then have fired.
 
-        :raises TypeError: it is no timedelta.
+        :param duration: a timedelta, or seconds.
+        :raises TypeError: it is neither.
         :raises ValueError: it is negative, or leads beyond the year 9998.
         """
         self._bridge.run(self._source.skip(duration))

@@ -28,12 +28,13 @@ from azure_durable_py.serialization.annotations import naming
 from azure_durable_py.serialization.converter import JsonDataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus
+from azure_durable_py.testing import watchers
 from azure_durable_py.testing.answers import completed, failed, responded
 from azure_durable_py.testing.apps import App
-from azure_durable_py.testing.arguments import check_arguments
+from azure_durable_py.testing.arguments import check_arguments, seconds_to_skip
 from azure_durable_py.testing.calls import CallList, calls_of
 from azure_durable_py.testing.generation_play import PlayedGeneration
-from azure_durable_py.testing.pending import PendingCall
+from azure_durable_py.testing.pending import PendingCall, PendingList
 from azure_durable_py.testing.run_wide import replay_of
 from azure_durable_py.testing.subjects import StepError, orchestrator_of
 from azure_durable_py.testing.virtual_hub import EPOCH
@@ -92,6 +93,7 @@ class OrchestratorPlayer:
         self._replay: Replay = replay_of(replay)
         text = None if input is None else self._text(input, f"the input of orchestrator {self._name!r}")
         self._begin([ExecutionStarted(self._now, self._name, text, version)])
+        watchers.playing(self)
 
     def _begin(self, events: Sequence[Event]) -> None:
         self._generation = PlayedGeneration(
@@ -111,12 +113,12 @@ class OrchestratorPlayer:
     # --- what there is to see ---------------------------------------------------------------------
 
     @property
-    def pending(self) -> list[PendingCall]:
+    def pending(self) -> PendingList:
         """What it waits for: calls and timers in the order in which it asked for them, then external events.
 
         What it asked for and went on without is among it, as an activity that was too late: that runs all the same.
         """
-        return self._generation.pending()
+        return PendingList(self._generation.pending())
 
     @property
     def status(self) -> OrchestrationRuntimeStatus:
@@ -233,9 +235,13 @@ class OrchestratorPlayer:
             raise StepError(f"No timer is pending. {self._told()}" if timer is None else f"{timer} is no timer.")
         self.skip_to(moment)
 
-    def skip(self, duration: timedelta) -> None:
-        """Let time pass. Timers that are due meanwhile fire, each at its time."""
-        self.skip_to(self._now + duration)
+    def skip(self, duration: timedelta | float) -> None:
+        """Let time pass. Timers that are due meanwhile fire, each at its time.
+
+        :param duration: a timedelta, or seconds.
+        :raises TypeError: it is neither. :raises ValueError: it is negative.
+        """
+        self.skip_to(self._now + timedelta(seconds=seconds_to_skip(duration)))
 
     def skip_to(self, moment: datetime) -> None:
         """Let time pass to a moment, UTC. Timers that are due meanwhile fire, each at its time.
@@ -261,6 +267,7 @@ class OrchestratorPlayer:
         made._number += 1
         made._version = end.new_version or self._version
         made._begin([ExecutionStarted(self._now, self._name, end.input, made._version), *end.carried])
+        watchers.playing(made)
         return made
 
     # --- below ------------------------------------------------------------------------------------

@@ -60,6 +60,6 @@ def _described(waits: list[Step]) -> Iterator[str]:
             case StepKind.lock:
                 yield f"the lock of entity {wait.target}"
             case StepKind.event:
-                yield f"external event {wait.name!r} (client.raise_event(...) sends it)"
+                yield f"external event {wait.name!r} (raise_event({wait.name!r}, ...) sends it)"
             case _:
                 pass

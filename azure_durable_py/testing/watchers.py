@@ -1,4 +1,4 @@
-"""Who is shown the virtual hubs of a run, and may look at them after they are left.
+"""Who is shown the virtual hubs and the players of a run, and may look at them after they are left.
 
 Owns the list of those who watch, which is empty as a rule, and that of the hubs.
 """
@@ -11,8 +11,20 @@ if TYPE_CHECKING:
     from azure_durable_py.testing.virtual_hub import VirtualHub
 
 
+class Player(Protocol):
+    """Plays one function."""
+
+    def tree(self) -> str:
+        """What it did so far, for people."""
+        ...
+
+
 class Watcher(Protocol):
-    """Looks at hubs that were left."""
+    """Looks at hubs that were left, and at players."""
+
+    def playing(self, player: Player) -> None:
+        """A player was made."""
+        ...
 
     async def left(self, hub: VirtualHub) -> None:
         """A hub was left. To close its task hub, sooner or later, is the watcher's business."""
@@ -37,6 +49,12 @@ def unwatch(watcher: Watcher) -> None:
 def entered(hub: VirtualHub) -> None:
     """Tell that a hub is in use."""
     in_use[hub] = None
+
+
+def playing(player: Player) -> None:
+    """Tell that a player was made."""
+    if _watchers:
+        _watchers[-1].playing(player)
 
 
 async def left(hub: VirtualHub) -> None:

@@ -274,7 +274,9 @@ async def test_time_is_skipped_to_a_moment_and_never_back():
         with pytest.raises(ValueError, match="Time does not go back"):
             await env.skip(-DAY)
         with pytest.raises(TypeError, match="takes a timedelta"):
-            await env.skip(5)  # type: ignore[arg-type]
+            await env.skip("5")  # type: ignore[arg-type]
+        await env.skip(86400.0)
+        assert f"{env.now:%Y-%m-%d %H:%M}" == "2027-03-02 00:00"
 
 
 async def test_nobody_skips_to_where_dates_end():
@@ -555,6 +557,39 @@ async def test_a_crash_happens_at_least_once_and_to_an_activity_that_there_is():
             env.crash_after(say, times=0)
         with pytest.raises(df.FunctionNotFoundError, match="Did you mean 'say'"):
             env.crash_before("sai")
+
+
+async def test_a_crash_may_be_for_some_inputs_only():
+    async with DurableTestEnvironment(app) as env:
+        double = env.activity(say)
+        env.crash_before(say, when=lambda name: name == "Bob")
+        env.crash_after(say, when=lambda name: name == "Cid")
+        for name in ("Ada", "Bob", "Cid"):
+            await (await env.start(greet, name)).result()
+        assert double.inputs == ["Ada", "Bob", "Bob", "Cid", "Cid"]
+        assert [each.outcome for each in double.received] == ["completed", "open", *["completed"] * 3]
+
+
+async def test_what_the_condition_of_a_crash_raises_fails_the_test():
+    async with DurableTestEnvironment(app) as env:
+        env.crash_after(say, when=lambda name: name.no_such_thing)
+        with pytest.raises(AttributeError, match="no_such_thing"):
+            await (await env.start(greet, "Ada")).result()
+
+
+async def test_each_environment_says_how_it_is_entered():
+    with pytest.raises(TypeError, match=r"by `async with`.* is DurableTestSync"), DurableTestEnvironment(app):
+        pass
+    with pytest.raises(TypeError, match=r"by `with`.* is DurableTestEnv"):
+        async with DurableTestSyncEnvironment(app):
+            pass
+
+
+async def test_a_function_of_another_kind_is_told_of():
+    async with DurableTestEnvironment(app) as env:
+        for given in ("greet", greet):
+            with pytest.raises((df.FunctionNotFoundError, TypeError), match="'greet' is no activity but an orch"):
+                env.activity(given)
 
 
 # --- stand-ins, entities, ordinary functions --------------------------------------------------------------------

@@ -192,7 +192,7 @@ async def test_a_hub_on_a_loop_of_real_time_says_what_to_do():
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("approve", ["'it' (approve) waits for external event 'Decision' (client.raise_event(...) sends it)."]),
+        ("approve", ["'it' (approve) waits for external event 'Decision' (raise_event('Decision', ...) sends it)."]),
         ("have_approved", ["'child' (approve) waits for external event", "'it' (have_approved) waits for sub-orch"]),
         ("for_ever", ["'it' (for_ever) waits for a timer at 2026-02-01"]),
         ("lock", ["'it' (lock) waits for external event 'Unlock'"]),

@@ -464,3 +464,32 @@ def test_a_way_to_replay_that_there_is_not_is_an_error(project: pytest.Pytester)
     result = ran(project, SYNC_TEST, options=("-o", "durable_replay=always"))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*durable_replay is 'always'; it is to be when-needed or every-turn."])
+
+
+def test_a_test_that_cannot_await_is_told_of_the_other_environment(project: pytest.Pytester):
+    result = ran(project, "def test_it(durable_env):\n    durable_env.start('leg', 'Rome').result()")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*durable_env is for tests that are `async def`*there is durable_sync_env*"])
+
+
+def test_a_fixture_of_a_test_that_cannot_await_may_use_it(project: pytest.Pytester):
+    project.makeconftest("import pytest\n@pytest.fixture\ndef my_env(durable_env):\n    return durable_env")
+    ran(project, "def test_it(my_env):\n    assert my_env.now").assert_outcomes(passed=1)
+
+
+def test_an_unknown_way_to_replay_is_refused_in_a_marker(project: pytest.Pytester):
+    marked = "import pytest\n@pytest.mark.durable(replay='everyturn')\ndef test_it(durable_sync_env):\n    pass"
+    result = ran(project, marked)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*replay is 'everyturn'; it is to be one of: when-needed, every-turn*"])
+
+
+def test_a_failed_test_shows_what_it_played(project: pytest.Pytester):
+    result = ran(
+        project,
+        "from azure_durable_py.testing import OrchestratorPlayer\nfrom function_app import leg, book",
+        "def test_it():\n    step = OrchestratorPlayer(leg, 'Rome', instance_id='mine')\n"
+        "    step.complete(book, 'a tent')\n    assert step.output == 'a room'",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["* Durable instances *", "leg Completed*mine*", "*book*", '*output "a tent"*'])

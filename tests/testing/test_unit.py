@@ -530,3 +530,25 @@ def test_the_tree_shows_how_it_came_so_far():
         "├── … timer  since 2 h  due 2026-01-02 00:00:00 (in 22 h)",
         "└── … event Decision  since 2 h",
     ]
+
+
+def test_what_is_pending_has_the_words_of_a_list_of_calls():
+    def both(context: df.DurableOrchestrationContext) -> Any:
+        yield context.task_all([context.call_activity("pack", 1), context.call_activity("ship", 2)])
+
+    step = OrchestratorPlayer(both)
+    assert step.pending.with_inputs == [("pack", 1), ("ship", 2)]
+    assert (step.pending.names, step.pending.inputs) == (["pack", "ship"], [1, 2])
+
+
+def test_time_may_be_skipped_in_seconds():
+    def wait(context: df.DurableOrchestrationContext) -> Any:
+        yield context.create_timer(timedelta(minutes=1))
+
+    step = OrchestratorPlayer(wait)
+    step.skip(59.5)
+    assert step.pending.names == ["timer"]
+    step.skip(1)
+    assert step.pending == []
+    with pytest.raises(TypeError, match="takes a timedelta"):
+        step.skip("1")  # type: ignore[arg-type]

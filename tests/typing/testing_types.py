@@ -18,7 +18,7 @@ from azure_durable_py.testing import (
     InstanceHandle,
     InstanceSyncHandle,
     OrchestratorPlayer,
-    PendingCall,
+    PendingList,
     PlayedOperation,
     VirtualHub,
     VirtualWorker,
@@ -110,7 +110,7 @@ def plain_apps_and_generators(plain: func.FunctionApp, steps: Generator[df.Task,
 def unit_tests() -> None:
     """An orchestrator is played by its function, an entity as well; what is pending is typed."""
     step = OrchestratorPlayer(hello, 5)
-    assert_type(step.pending, list[PendingCall])
+    assert_type(step.pending, PendingList)
     assert_type(step.pending[0].scheduled_at, datetime)
     assert_type(step.get_output(str), str)
     assert_type(step.next_generation(), OrchestratorPlayer)
