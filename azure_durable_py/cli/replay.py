@@ -101,6 +101,9 @@ def replay(
     load = partial(_replayer, target, as_durable_functions=as_durable_functions, allow_changed=allow_changed_inputs)
     run(_replay(target, histories, wanted, told, load))
     told.end()
+    if histories and not told.tally.histories:
+        # A check in CI that looks at nothing is to be told from one that passes.
+        raise CommandError("Nothing was replayed: --history names no history, or the other options let none pass.")
     if told.failures:
         raise CommandError(
             f"{told.failures} of {told.tally.histories} histories are not what this code does.", ExitCode.diverged

@@ -100,7 +100,8 @@ def test_histories_come_from_directories_patterns_and_stdin(shop: Path, exported
 @pytest.mark.parametrize("of_file", [True, False])
 def test_options_select(shop: Path, exported: Path, options: list[str], count: int, of_file: bool) -> None:
     done = ran(str(shop), *(["--history", str(exported)] if of_file else []), *options)
-    assert done.exit_code == 0, done.output
+    # A check of files that looks at none of them does not pass.
+    assert done.exit_code == (ExitCode.did_not_work if of_file and not count else 0), done.output
     assert f" {count} histories: " in done.stderr
 
 
@@ -197,3 +198,10 @@ def test_what_code_prints_is_no_part_of_the_json(own_shop: Path, exported: Path)
     done = ran(str(own_shop), "--history", str(exported), "--json")
     assert json.loads(done.stdout)["histories"] == 8
     assert "loaded\n5\n" in done.stderr
+
+
+@pytest.mark.parametrize("options", [["--name", "Ordr"], ["--created-after", "2999-01-01"]])
+def test_a_check_that_looks_at_no_history_does_not_pass(own_shop: Path, exported: Path, options: list[str]) -> None:
+    done = ran(str(own_shop), "--history", str(exported), *options)
+    assert done.exit_code == ExitCode.did_not_work
+    assert "Error: Nothing was replayed: --history names no history, or the other options let none pass." in done.stderr
