@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from azure_durable_py.testing.apps import App
     from azure_durable_py.testing.failure_reports import HubWatch
 
-_KIT = "azure_durable_py.testing.virtual_hub"
+_KIT = "azure_durable_py.testing.virtual.hub"
 _MARKER = "durable(**options): arguments of DurableTestEnvironment for the fixtures durable_env and durable_sync_env."
 _EVERY_TURN = "every-turn"
 _watches: dict[pytest.Item, HubWatch] = {}

@@ -6,27 +6,31 @@ engine. `play` and `VirtualHub` are what environments stand on, for test harness
 histories through the code of today.
 """
 
-from azure_durable_py.testing.behaviours import Execution
 from azure_durable_py.testing.calls import Call, CallList, calls_of, read_calls
-from azure_durable_py.testing.doubles import Doubles
-from azure_durable_py.testing.entity_handle import EntityHandle
-from azure_durable_py.testing.entity_play import PlayedOperation, SentSignal, StartedOrchestration, play_entity
-from azure_durable_py.testing.environment import DurableTestEnvironment
-from azure_durable_py.testing.generator_wrapper import orchestrator_generator_wrapper
-from azure_durable_py.testing.handle import InstanceHandle
-from azure_durable_py.testing.pending import PendingCall, PendingList
+from azure_durable_py.testing.doubles.behaviours import Execution
+from azure_durable_py.testing.doubles.doubles import Doubles
+from azure_durable_py.testing.doubles.stand_ins import ActivityDouble, EntityDouble, OperationDouble, OrchestratorDouble
+from azure_durable_py.testing.environment.entity_handle import EntityHandle
+from azure_durable_py.testing.environment.environment import DurableTestEnvironment
+from azure_durable_py.testing.environment.handle import InstanceHandle
+from azure_durable_py.testing.environment.sync_environment import (
+    DurableTestSyncEnvironment,
+    EntitySyncHandle,
+    InstanceSyncHandle,
+)
+from azure_durable_py.testing.ordinary.triggers import FunctionOutput
 from azure_durable_py.testing.replaying.entry import replay
 from azure_durable_py.testing.replaying.recordings import Recording, recordings
 from azure_durable_py.testing.replaying.report import DivergenceError, ReplayReport
 from azure_durable_py.testing.replaying.verdicts import Replayed, Verdict
 from azure_durable_py.testing.running import play, run
-from azure_durable_py.testing.stand_ins import ActivityDouble, EntityDouble, OperationDouble, OrchestratorDouble
-from azure_durable_py.testing.subjects import StepError
-from azure_durable_py.testing.sync_environment import DurableTestSyncEnvironment, EntitySyncHandle, InstanceSyncHandle
-from azure_durable_py.testing.triggers import FunctionOutput
-from azure_durable_py.testing.unit import OrchestratorPlayer
-from azure_durable_py.testing.virtual_hub import VirtualHub, VirtualWorker
-from azure_durable_py.testing.virtual_time import StuckError, run_virtual
+from azure_durable_py.testing.unit.entity_play import PlayedOperation, SentSignal, StartedOrchestration, play_entity
+from azure_durable_py.testing.unit.generator_wrapper import orchestrator_generator_wrapper
+from azure_durable_py.testing.unit.pending import PendingCall, PendingList
+from azure_durable_py.testing.unit.player import OrchestratorPlayer
+from azure_durable_py.testing.unit.subjects import StepError
+from azure_durable_py.testing.virtual.hub import VirtualHub, VirtualWorker
+from azure_durable_py.testing.virtual.time import StuckError, run_virtual
 
 __all__ = [
     "ActivityDouble",

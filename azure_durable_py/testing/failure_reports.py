@@ -17,12 +17,12 @@ from typing import Any
 from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.errors import OrchestrationFailedError
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
-from azure_durable_py.testing import watchers
-from azure_durable_py.testing.at_once import at_once
-from azure_durable_py.testing.subjects import StepError
 from azure_durable_py.testing.trees import instance_tree
-from azure_durable_py.testing.virtual_hub import VirtualHub
-from azure_durable_py.testing.virtual_time import StuckError
+from azure_durable_py.testing.unit.at_once import at_once
+from azure_durable_py.testing.unit.subjects import StepError
+from azure_durable_py.testing.virtual import watchers
+from azure_durable_py.testing.virtual.hub import VirtualHub
+from azure_durable_py.testing.virtual.time import StuckError
 from azure_durable_py.wording import counted
 
 MOST_HUBS = 3
@@ -37,7 +37,7 @@ _FIRST = (Status.Failed, Status.Suspended, Status.Running, Status.Pending, Statu
 """Whom to tell of first, in this order; then of all others."""
 
 
-_ENGINE = tuple(f"{Path(str(file)).parent}{os.sep}" for file in (asyncio.__file__, futures.__file__, watchers.__file__))
+_ENGINE = tuple(f"{Path(str(file)).parent}{os.sep}" for file in (asyncio.__file__, futures.__file__, __file__))
 """Where the code is that runs between a test and its app."""
 
 

@@ -11,9 +11,9 @@ from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.settings import Settings
 from azure_durable_py.testing.apps import App
 from azure_durable_py.testing.arguments import check_arguments
-from azure_durable_py.testing.scripted_http import AnswerHttp
-from azure_durable_py.testing.virtual_hub import EPOCH, VirtualHub
-from azure_durable_py.testing.virtual_time import PATIENCE, run_virtual
+from azure_durable_py.testing.virtual.hub import EPOCH, VirtualHub
+from azure_durable_py.testing.virtual.scripted_http import AnswerHttp
+from azure_durable_py.testing.virtual.time import PATIENCE, run_virtual
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from azure_durable_py.clock import Clock, loop_clock
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, TaskHubStore
 from azure_durable_py.taskhub.sqlite import SqliteStore
-from azure_durable_py.testing.virtual_time import run_virtual
+from azure_durable_py.testing.virtual.time import run_virtual
 from tests.budgets.measuring import Cost, Measured
 from tests.conftest import StoreFactory
 

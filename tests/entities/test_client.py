@@ -13,7 +13,7 @@ from azure_durable_py.errors import FunctionNotFoundError, InvalidRequestError, 
 from azure_durable_py.ids import EntityId
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.entities.context import DurableEntityContext
-from azure_durable_py.testing.virtual_hub import EPOCH
+from azure_durable_py.testing.virtual.hub import EPOCH
 from tests.entities.playing import SOON, Game, play
 
 COUNTER = EntityId("Counter", "one")

@@ -16,7 +16,7 @@ from azure_durable_py.inspection.steps import StepKind
 from azure_durable_py.taskhub.protocol import Commit
 from azure_durable_py.taskhub.state import InstanceState, Mark
 from azure_durable_py.testing import VirtualHub, play
-from azure_durable_py.testing.virtual_hub import _SETTINGS
+from azure_durable_py.testing.virtual.hub import _SETTINGS
 from tests.inspection.showing import app, calls
 from tests.taskhub.building import receive_one
 from tests.taskhub.spoiling import insert_row, spoil_body, spoil_columns

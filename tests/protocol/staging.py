@@ -24,7 +24,7 @@ from azure_durable_py.taskhub.protocol import Header, HubInfo, TaskHubStore
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.taskhub.wrapping import StoreWrapper
-from azure_durable_py.testing.virtual_time import run_virtual
+from azure_durable_py.testing.virtual.time import run_virtual
 from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.worker import Worker
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from azure_durable_py.history.events import Answer, ContinuedAsNew, Decision, ExecutionCompleted
 from azure_durable_py.history.rewinding import standing
 from azure_durable_py.taskhub.protocol import Header, Kind
-from azure_durable_py.testing.memory import Partition
+from azure_durable_py.testing.virtual.memory import Partition
 from tests.simulation import looking
 
 if TYPE_CHECKING:

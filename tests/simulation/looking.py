@@ -17,7 +17,7 @@ from azure_durable_py.taskhub.protocol import Header, TaskHubStore
 from azure_durable_py.taskhub.reading import read_history, read_value
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.taskhub.upgrades import Record, record_of
-from azure_durable_py.testing.memory import Partition
+from azure_durable_py.testing.virtual.memory import Partition
 from azure_durable_py.worker.worker import Worker
 
 

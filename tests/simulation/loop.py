@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from azure_durable_py.testing.virtual_time import StuckError
+from azure_durable_py.testing.virtual.time import StuckError
 
 _Result = TypeVar("_Result")
 _TICK = 1e-6

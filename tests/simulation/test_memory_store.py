@@ -8,7 +8,7 @@ import pytest
 
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.taskhub.wrapping import Checked
-from azure_durable_py.testing.memory import MemoryStore, Place
+from azure_durable_py.testing.virtual.memory import MemoryStore, Place
 from tests.conftest import StoreFactory
 from tests.taskhub.test_store_contract import *  # noqa: F403
 

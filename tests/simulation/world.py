@@ -40,8 +40,8 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.messages import ANY, InboxEvent, Target
 from azure_durable_py.taskhub.protocol import Header, InstanceQuery, Kind
-from azure_durable_py.testing.memory import MemoryStore
-from azure_durable_py.testing.scripted_http import AnswerHttp, ScriptedTransport
+from azure_durable_py.testing.virtual.memory import MemoryStore
+from azure_durable_py.testing.virtual.scripted_http import AnswerHttp, ScriptedTransport
 from azure_durable_py.worker.activities.runner import run_inline
 from azure_durable_py.worker.intake.invocations import HostLimits, Invocations
 from azure_durable_py.worker.lifeless import ring_lifeless

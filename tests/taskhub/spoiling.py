@@ -14,7 +14,7 @@ from azure_durable_py.taskhub.columns import body_of, read_columns
 from azure_durable_py.taskhub.protocol import InboxRow, TaskHubStore
 from azure_durable_py.taskhub.sqlite import SqliteStore, values
 from azure_durable_py.taskhub.wrapping import StoreWrapper
-from azure_durable_py.testing.memory import MemoryStore, Partition
+from azure_durable_py.testing.virtual.memory import MemoryStore, Partition
 
 _AZURE_NAMES = {attribute: name for name, attribute in rows._COLUMNS.items()}
 

@@ -19,7 +19,7 @@ from azure_durable_py.taskhub.outage import Outage
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.taskhub.wrapping import Checked, OpenedWhenUsed, Repeating, StoreWrapper
-from azure_durable_py.testing.virtual_time import run_virtual
+from azure_durable_py.testing.virtual.time import run_virtual
 from tests.counting import CountingStore
 
 OF_A_STORE = {name: member for name, member in vars(TaskHubStore).items() if not name.startswith("_")}

@@ -13,7 +13,7 @@ import azure_durable_py as df
 from azure_durable_py.history.events import ContinuedAsNew, ExecutionStarted, OrchestratorStarted
 from azure_durable_py.inspection.steps import StepOutcome
 from azure_durable_py.testing import CallList, VirtualHub, calls_of, play, read_calls
-from azure_durable_py.testing.virtual_hub import EPOCH
+from azure_durable_py.testing.virtual.hub import EPOCH
 
 Context = df.DurableOrchestrationContext
 app = df.DFApp()

@@ -15,7 +15,7 @@ import pytest
 import azure_durable_py as df
 from azure_durable_py.inspection.steps import StepOutcome
 from azure_durable_py.testing import Execution, VirtualHub, play
-from azure_durable_py.testing.virtual_hub import EPOCH
+from azure_durable_py.testing.virtual.hub import EPOCH
 
 Context = df.DurableOrchestrationContext
 app = df.DFApp()

@@ -35,8 +35,8 @@ from azure_durable_py.testing import (
     InstanceHandle,
     InstanceSyncHandle,
     StuckError,
-    loop_thread,
 )
+from azure_durable_py.testing.environment import loop_thread
 from tests.testing.write_sync_environment import LEFT_OUT, TARGET, generated
 
 Context = df.DurableOrchestrationContext

@@ -17,7 +17,7 @@ import azure_durable_py
 from azure_durable_py.history.codec import encode_event
 from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.testing import VirtualHub, play, read_calls
-from azure_durable_py.testing.virtual_hub import EPOCH
+from azure_durable_py.testing.virtual.hub import EPOCH
 from function_app import app
 
 PACKAGE = str(Path(azure_durable_py.__file__).parent)

@@ -22,8 +22,8 @@ from azure_durable_py.testing import (
     VirtualHub,
     play,
 )
-from azure_durable_py.testing.triggers import Triggers
-from azure_durable_py.testing.virtual_hub import EPOCH
+from azure_durable_py.testing.ordinary.triggers import Triggers
+from azure_durable_py.testing.virtual.hub import EPOCH
 
 Client = df.DurableOrchestrationClient
 app = df.DFApp(http_auth_level=func.AuthLevel.ADMIN)

@@ -1,4 +1,4 @@
-"""Writes `azure_durable_py/testing/sync_environment.py`: for each call of the test environment one that waits.
+"""Writes `sync_environment.py` of the test kit: for each call of the test environment one that waits.
 
     python -m tests.testing.write_sync_environment
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.sync_twins import Twins, homes_of, imports
 
 PACKAGE = Path(__file__).parent.parent.parent / "azure_durable_py"
-ROOM = PACKAGE / "testing"
+ROOM = PACKAGE / "testing" / "environment"
 TARGET = ROOM / "sync_environment.py"
 ASYNC, SYNC = "DurableTestEnvironment", "DurableTestSyncEnvironment"
 CLASSES = {"environment": ASYNC, "ordinary_calls": "OrdinaryCalls"}
@@ -52,7 +52,7 @@ def generated() -> str:
     parts = [_part(twins, name) for name in PARTS]
     modules = [*CLASSES, *(module for _, module in PARTS.values())]
     homes = homes_of([ROOM / f"{module}.py" for module in modules], PACKAGE)
-    base = "azure_durable_py.testing.sync_base"
+    base = "azure_durable_py.testing.environment.sync_base"
     homes |= {"SyncEnvironmentBase": base, "SyncPart": base}
     init, used = _init()
     used.add("TYPE_CHECKING")

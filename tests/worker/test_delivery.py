@@ -14,8 +14,8 @@ from azure_durable_py.clock import loop_clock
 from azure_durable_py.errors import StorageRejectedError, StorageUnavailableError
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import QueueMessage
-from azure_durable_py.testing.memory import MemoryStore
-from azure_durable_py.testing.virtual_time import run_virtual
+from azure_durable_py.testing.virtual.memory import MemoryStore
+from azure_durable_py.testing.virtual.time import run_virtual
 from azure_durable_py.worker.intake.delivery import Delivery, Held, Holder
 
 T = TypeVar("T")

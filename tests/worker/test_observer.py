@@ -48,7 +48,7 @@ from azure_durable_py.taskhub.reading import read_history
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.testing import VirtualHub, run_virtual
-from azure_durable_py.testing.virtual_hub import EPOCH
+from azure_durable_py.testing.virtual.hub import EPOCH
 from azure_durable_py.trace_context import TraceContext
 from tests.protocol.staging import Stage
 from tests.protocol.staging import play as play_scene

@@ -14,7 +14,7 @@ from azure_durable_py.errors import StorageUnavailableError
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.sqlite import SqliteStore
-from azure_durable_py.testing.virtual_time import run_virtual
+from azure_durable_py.testing.virtual.time import run_virtual
 from azure_durable_py.worker.intake.pump import Pump
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from azure_durable_py.testing.virtual_time import run_virtual
+from azure_durable_py.testing.virtual.time import run_virtual
 from azure_durable_py.worker.instance import mailroom
 from azure_durable_py.worker.instance.actor import Actor
 from azure_durable_py.worker.instance.orchestration_reader import OrchestrationReader

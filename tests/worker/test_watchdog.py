@@ -31,7 +31,7 @@ from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.protocol import Header
 from azure_durable_py.taskhub.sqlite import SqliteStore
-from azure_durable_py.testing.virtual_time import run_virtual
+from azure_durable_py.testing.virtual.time import run_virtual
 from azure_durable_py.worker import watchdog as module
 from azure_durable_py.worker.watchdog import Watchdog
 from azure_durable_py.worker.worker import Worker

@@ -11,7 +11,7 @@ MUTANTS = (
     Mutant(
         "doubles_choose_again_on_replay",
         "An orchestration asks its double on each replay what it is to be.",
-        "testing/doubling.py",
+        "testing/doubles/doubling.py",
         "        self._choices[key] = choice\n",
         "",
         (f"{_DOUBLES}::test_an_orchestration_stays_what_it_is_when_it_is_replayed",),
@@ -19,7 +19,7 @@ MUTANTS = (
     Mutant(
         "doubles_take_over_what_had_begun",
         "A double changes an orchestration that had begun before there was one.",
-        "testing/doubling.py",
+        "testing/doubles/doubling.py",
         "if context.is_replaying or generation.number:",
         "if generation.number:",
         (f"{_DOUBLES}::test_a_double_does_not_change_what_had_begun_before",),
@@ -27,7 +27,7 @@ MUTANTS = (
     Mutant(
         "doubles_choose_for_each_generation",
         "What stands in for an orchestrator is asked for anew after continue_as_new.",
-        "testing/doubling.py",
+        "testing/doubles/doubling.py",
         "key = (generation.instance_id, generation.execution_id)",
         "key = (generation.instance_id, f'{generation.execution_id} {generation.number}')",
         (f"{_DOUBLES}::test_a_replaced_orchestrator_stays_so_in_all_generations",),
@@ -35,7 +35,7 @@ MUTANTS = (
     Mutant(
         "doubles_fail_again_after_a_rewind",
         "A failure that a double was told to have once comes again after each rewind.",
-        "testing/doubling.py",
+        "testing/doubles/doubling.py",
         "isinstance(known.behaviour, Raising) and generation.attempt > known.rewinds",
         "False",
         (f"{_DOUBLES}::test_a_rewound_failure_of_a_double_asks_it_again",),
@@ -51,7 +51,7 @@ MUTANTS = (
     Mutant(
         "doubles_gather_traces",
         "An exception that is raised several times carries the places where it was raised before.",
-        "testing/behaviours.py",
+        "testing/doubles/behaviours.py",
         "raise error.with_traceback(None)",
         "raise error",
         (f"{_DOUBLES}::test_an_exception_that_is_raised_twice_does_not_gather_traces",),

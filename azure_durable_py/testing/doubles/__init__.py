@@ -1,0 +1,1 @@
+"""Doubles: what stands in for the functions of an app that is tested."""

@@ -1,0 +1,1 @@
+"""Orchestrators and entities alone, step by step, without an engine."""

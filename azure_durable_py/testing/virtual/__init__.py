@@ -1,0 +1,1 @@
+"""A task hub in memory at virtual time, and what runs on it."""
