@@ -57,6 +57,9 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     """A project with an app."""
     # That of the sample app is imported where its tests ran before.
     monkeypatch.delitem(sys.modules, "function_app", raising=False)
+    # There pytest shortens nothing in its summary.
+    for name in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
     pytester.makepyfile(function_app=APP)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\npythonpath = .")
     return pytester
