@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from azure_durable_py import wording
 from azure_durable_py.client.client import DurableOrchestrationClient
@@ -76,8 +76,25 @@ class Call:
         return f"<{_what(self)}{_outcome(self)}>"
 
 
-class CallList(list[Call]):
-    """The calls of an orchestrator, in order. A list with a few words for assertions."""
+class Named(Protocol):
+    """A call: made, or waited for."""
+
+    @property
+    def name(self) -> str:
+        """What is called."""
+        ...
+
+    @property
+    def input(self) -> Any:
+        """What it is given, as plain JSON."""
+        ...
+
+
+C = TypeVar("C", bound=Named)
+
+
+class NamedList(list[C]):
+    """A list of calls with a few words for assertions."""
 
     @property
     def names(self) -> list[str]:
@@ -93,6 +110,10 @@ class CallList(list[Call]):
     def with_inputs(self) -> list[tuple[str, Any]]:
         """The name of each and its input, as plain JSON."""
         return [(call.name, call.input) for call in self]
+
+
+class CallList(NamedList[Call]):
+    """The calls of an orchestrator, in order. A list with a few words for assertions."""
 
     @property
     def results(self) -> list[Any]:

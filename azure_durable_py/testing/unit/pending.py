@@ -21,7 +21,7 @@ from azure_durable_py.history.events import (
     Value,
 )
 from azure_durable_py.inspection.steps import kind_word
-from azure_durable_py.testing.calls import CallKind
+from azure_durable_py.testing.calls import CallKind, NamedList
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +54,8 @@ class PendingCall:
         return f"{kind_word(self.kind)} {self.name!r}" + (f" of {self.target}" if self.kind == "entity_call" else "")
 
 
-class PendingList(list[PendingCall]):
+class PendingList(NamedList[PendingCall]):
     """What an orchestrator waits for. A list with a few words for assertions, those of `CallList`."""
-
-    @property
-    def names(self) -> list[str]:
-        """The name of each."""
-        return [call.name for call in self]
-
-    @property
-    def inputs(self) -> list[Any]:
-        """The input of each."""
-        return [call.input for call in self]
-
-    @property
-    def with_inputs(self) -> list[tuple[str, Any]]:
-        """The name of each and its input."""
-        return [(call.name, call.input) for call in self]
 
 
 def pending_decision(decision: Decision, plain: Callable[[Value], Any]) -> PendingCall:
