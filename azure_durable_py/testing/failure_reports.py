@@ -18,9 +18,9 @@ from azure_durable_py.client.status import DurableOrchestrationStatus
 from azure_durable_py.errors import OrchestrationFailedError
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from azure_durable_py.testing.trees import instance_tree
-from azure_durable_py.testing.unit.at_once import at_once
 from azure_durable_py.testing.unit.subjects import StepError
 from azure_durable_py.testing.virtual import watchers
+from azure_durable_py.testing.virtual.at_once import at_once
 from azure_durable_py.testing.virtual.hub import VirtualHub
 from azure_durable_py.testing.virtual.time import StuckError
 from azure_durable_py.wording import counted

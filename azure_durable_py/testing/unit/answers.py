@@ -24,7 +24,7 @@ from azure_durable_py.history.events import (
 )
 from azure_durable_py.serialization.converter import DataConverter
 from azure_durable_py.shortening import shorten
-from azure_durable_py.testing.unit.at_once import at_once
+from azure_durable_py.testing.virtual.at_once import at_once
 from azure_durable_py.testing.virtual.scripted_http import ScriptedTransport
 from azure_durable_py.worker.http.activity import http_activity
 

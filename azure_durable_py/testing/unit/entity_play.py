@@ -18,8 +18,8 @@ from azure_durable_py.runtime.entities.live import LiveEntity, Operation, Outcom
 from azure_durable_py.serialization.annotations import naming
 from azure_durable_py.serialization.converter import JsonDataConverter
 from azure_durable_py.testing.apps import App
-from azure_durable_py.testing.unit.at_once import at_once
 from azure_durable_py.testing.unit.subjects import entity_of
+from azure_durable_py.testing.virtual.at_once import at_once
 from azure_durable_py.testing.virtual.hub import EPOCH
 from azure_durable_py.times import utc
 
