@@ -40,7 +40,7 @@ logger = logging.getLogger("azure_durable_py.orchestrator")
 T = TypeVar("T")
 # What asyncio has for those who write event loops and tasks.
 running_loop = asyncio._get_running_loop  # pyright: ignore[reportPrivateUsage]
-_set_running_loop = asyncio._set_running_loop  # pyright: ignore[reportPrivateUsage]
+set_running_loop = asyncio._set_running_loop  # pyright: ignore[reportPrivateUsage]
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -172,10 +172,10 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         outer = running_loop()
         if outer is self:
             return code()
-        task = None if outer is None else _swap_current_task(outer, None)
+        task = None if outer is None else swap_current_task(outer, None)
         hooks = sys.get_asyncgen_hooks()
         self.within = outer
-        _set_running_loop(self)
+        set_running_loop(self)
         sys.set_asyncgen_hooks(None, self._close_generator)
         self.enter_main()
         try:
@@ -184,9 +184,9 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
             self._leave_main()
             self.within = None
             sys.set_asyncgen_hooks(*hooks)
-            _set_running_loop(outer)
+            set_running_loop(outer)
             if outer is not None:
-                _swap_current_task(outer, task)
+                swap_current_task(outer, task)
 
     def enter_main(self) -> None:
         """Have the orchestrator function the current task, which it is unless a callback runs."""
@@ -440,7 +440,7 @@ _leave_task = cast("Callable[[Any, Any], None]", asyncio_tasks._leave_task)
 _swap: Callable[[Any, Any], Any] | None = getattr(asyncio_tasks, "_swap_current_task", None)
 
 
-def _swap_current_task(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
+def swap_current_task(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
     """Make `task` the current one of a loop; returns which it was.
 
     Before Python 3.12 each loop has a current task of its own, which another loop does not disturb.

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from azure_durable_py.runtime.event_loop import running_loop
 from azure_durable_py.testing.environment.outside_calls import CLOSED, OutsideCall, OutsideLoop
 from azure_durable_py.testing.virtual.time import PATIENCE, StuckError, VirtualTimeLoop
 
@@ -62,7 +63,7 @@ class VirtualThread:
     @property
     def is_here(self) -> bool:
         """Whether this is code that runs on the loop itself."""
-        return _running_loop() is self.loop
+        return running_loop() is self.loop
 
     @property
     def is_this(self) -> bool:
@@ -88,7 +89,7 @@ class VirtualThread:
             return await work
         with _closing_if_refused(work):
             self._check()
-            loop = _running_loop()
+            loop = running_loop()
             if loop is None:
                 raise RuntimeError(
                     "A DurableTestEnvironment is used on an event loop of asyncio, and none runs here. For tests "
@@ -110,7 +111,7 @@ class VirtualThread:
         """Begin to run a coroutine, for a thread that will wait for it."""
         with _closing_if_refused(work):
             self._check()
-        loop = _running_loop()
+        loop = running_loop()
         caller = None if loop is None else self._caller_on(loop)
         call = OutsideCall(work, caller)
         # A loop that is kept waiting makes no more calls before this one is answered.
@@ -312,10 +313,3 @@ def _closing_if_refused(work: Coroutine[Any, Any, Any]) -> Generator[None]:
     except BaseException:
         work.close()
         raise
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
