@@ -15,7 +15,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import azure_durable_py as df
-from azure_durable_py.history.codec import decode_event, encode_event
+from azure_durable_py.history.codec import decode_events, encode_event
 from azure_durable_py.history.events import Event, ExecutionStarted, TaskCompleted, TaskScheduled
 from azure_durable_py.runtime.orchestration import Orchestration
 from azure_durable_py.serialization.converter import BoundedConverter, JsonDataConverter
@@ -99,7 +99,7 @@ async def main(stores: Stores) -> Table:  # noqa: ARG001 - every benchmark is gi
         for size in SIZES:
             live, history = min((_live(name, size) for _ in range(ROUNDS)), key=lambda found: found[0])
             texts = [encode_event(event) for event in history]
-            decode = _best(lambda texts=texts: [decode_event(text) for text in texts])
+            decode = _best(lambda texts=texts: decode_events(texts))
             replay = _best(lambda history=history: _orchestration(history))
             first = first or replay / size
             table.add(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, cast, get_args
 
 from azure_durable_py import shape
 from azure_durable_py.failures import FailureDetails
@@ -39,11 +39,13 @@ from azure_durable_py.history.events import (
     SubOrchestrationFailed,
     TaskCompleted,
     TaskFailed,
+    TaskId,
     TaskScheduled,
     TimerCreated,
     TimerFired,
     Value,
 )
+from azure_durable_py.shape import ShapeError
 from azure_durable_py.times import to_iso
 
 _EVENTS: dict[str, type[Event]] = {
@@ -83,7 +85,13 @@ _EVENTS: dict[str, type[Event]] = {
 
 def encode_event(event: Event) -> str:
     """One event as compact JSON. Fields that hold their default are left out."""
-    return _to_text(event_to_json(event))
+    head, fields = _WRITERS[type(event)]
+    text = head
+    for lead, name, default in fields:
+        content: object = getattr(event, name)
+        if content is not default and content != default:
+            text += lead + _TEXTS.get(type(content), _to_text_of_any)(content)
+    return text + "}"
 
 
 def decode_event(text: str) -> Event:
@@ -92,6 +100,21 @@ def decode_event(text: str) -> Event:
     :raises ShapeError: the text is not such an event.
     """
     return event_from_json(shape.parse(text))
+
+
+def decode_events(texts: Sequence[str]) -> list[Event]:
+    """The events of many texts that `encode_event` wrote.
+
+    :raises ShapeError: one of them is not such a text.
+    """
+    # One text is parsed in two thirds of the time of many.
+    try:
+        found = shape.parse(f"[{','.join(texts)}]")
+    except ShapeError:
+        found = None
+    if not isinstance(found, list) or len(cast("list[Any]", found)) != len(texts):
+        return [decode_event(text) for text in texts]  # One of them is refused.
+    return list(map(event_from_json, cast("list[Any]", found)))
 
 
 def event_to_json(event: Event) -> dict[str, Any]:
@@ -106,12 +129,18 @@ def event_from_json(data: Any) -> Event:
     """
     if not isinstance(data, dict):
         raise shape.refused("an event", data)
-    fields = dict(cast("dict[str, Any]", data))
-    kind = fields.pop("type", None)
-    read = _READERS.get(kind) if isinstance(kind, str) else None
-    if read is None:
+    fields = cast("dict[str, Any]", data)
+    kind = fields.get("type")
+    if not isinstance(kind, str) or kind not in _READERS:
         raise shape.refused("the name of an event", kind).under("type")
-    return read(fields)
+    if kind in _AT_ONCE:
+        try:
+            event = _AT_ONCE[kind](fields)
+        except (KeyError, ShapeError):
+            event = None  # The reader of all fields says what is wrong, or that one is left out.
+        if event is not None:
+            return event
+    return _READERS[kind]({name: content for name, content in fields.items() if name != "type"})
 
 
 def encode_value(value: Value) -> Any:
@@ -226,6 +255,47 @@ def _encode_any(value: Any) -> Any:
             return value
 
 
+# --- the events that histories are made of -------------------------------------------------------------
+#
+# Nearly all events of a long history are of these few kinds, and have all of their fields. Read at once they take a
+# fifth of the time that they take field by field. None: something is left out, or there is more than that.
+
+
+def _read_turn(fields: dict[str, Any]) -> Event | None:
+    return OrchestratorStarted(shape.time(fields["timestamp"])) if len(fields) == 2 else None
+
+
+def _read_scheduled(fields: dict[str, Any]) -> Event | None:
+    if len(fields) != 5:
+        return None
+    name = shape.text(fields["name"])
+    return TaskScheduled(shape.time(fields["timestamp"]), _task_id(fields["id"]), name, decode_value(fields["input"]))
+
+
+def _read_completed(fields: dict[str, Any]) -> Event | None:
+    if len(fields) != 4:
+        return None
+    return TaskCompleted(shape.time(fields["timestamp"]), _task_id(fields["task_id"]), decode_value(fields["result"]))
+
+
+def _read_timer(fields: dict[str, Any]) -> Event | None:
+    if len(fields) != 4:
+        return None
+    return TimerCreated(shape.time(fields["timestamp"]), _task_id(fields["id"]), shape.time(fields["fire_at"]))
+
+
+def _read_fired(fields: dict[str, Any]) -> Event | None:
+    if len(fields) != 4:
+        return None
+    return TimerFired(shape.time(fields["timestamp"]), _task_id(fields["task_id"]), shape.time(fields["fire_at"]))
+
+
+def _read_raised(fields: dict[str, Any]) -> Event | None:
+    if len(fields) != 4:
+        return None
+    return EventRaised(shape.time(fields["timestamp"]), shape.text(fields["name"]), decode_value(fields["data"]))
+
+
 class _Shapes:
     """Field names and defaults per class, looked up once."""
 
@@ -249,9 +319,33 @@ def _encode_fields(value: Any) -> dict[str, Any]:
     return encoded
 
 
+def _to_text_of_any(value: Any) -> str:
+    return _to_text(_encode_any(value))
+
+
+def _to_text_of_time(value: datetime) -> str:
+    return f'"{to_iso(value)}"'
+
+
+def _writer(cls: type[Event]) -> tuple[str, list[tuple[str, str, Any]]]:
+    """How an event begins, and how each of its fields does, with the name and the default."""
+    return f'{{"type":"{cls.__name__}"', [(f',"{name}":', name, default) for name, default in _Shapes.of(cls)]
+
+
 _PLAIN = frozenset({str, int, bool, type(None)})
 # Of the module's `dumps` each call would make an encoder of its own.
 _to_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_TEXTS: dict[type, Callable[[Any], str]] = {str: _to_text, int: int.__repr__, datetime: _to_text_of_time}
+_WRITERS = {cls: _writer(cls) for cls in _EVENTS.values()}
+_AT_ONCE: dict[str, Callable[[dict[str, Any]], Event | None]] = {
+    OrchestratorStarted.__name__: _read_turn,
+    TaskScheduled.__name__: _read_scheduled,
+    TaskCompleted.__name__: _read_completed,
+    TimerCreated.__name__: _read_timer,
+    TimerFired.__name__: _read_fired,
+    EventRaised.__name__: _read_raised,
+}
+_task_id: shape.Reader[int] = get_args(TaskId)[1]
 MAX_FAILURE_DEPTH = 100
 """Inner failures that are read: whoever walks down them must get to the end."""
 _read_ref = shape.record(PayloadRef)

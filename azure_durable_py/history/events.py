@@ -1,6 +1,6 @@
 """The vocabulary of histories and inboxes: every event there is.
 
-An event is a frozen record; what it means is said where it is acted on.
+An event is a record that nobody changes; what it means is said where it is acted on.
 """
 
 from __future__ import annotations
@@ -8,10 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 from azure_durable_py import shape
 from azure_durable_py.failures import FailureDetails
+
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+
+    _T = TypeVar("_T")
+
+    @dataclass_transform(frozen_default=True)
+    def _event(cls: type[_T]) -> type[_T]: ...
+else:
+    # Frozen for type checkers alone: a replay makes one for every line of the history, and to make a dataclass that
+    # is frozen takes three to six times as long.
+    _event = dataclass(slots=True, unsafe_hash=True)
 
 MAX_CHUNKS = 2_000
 """Rows of one page or payload at most: more than the largest value takes."""
@@ -50,33 +62,33 @@ class ParentInstance:
     sent_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class Event:
     """Root of all history events. `timestamp` is the time of the turn that wrote it."""
 
     timestamp: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class Decision(Event):
     """Root of what an orchestrator decides. `id` is its number among the decisions of the generation, from 0."""
 
     id: TaskId
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class Answer(Event):
     """Root of what became of a decision. `task_id` is the decision's `id`."""
 
     task_id: TaskId
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class OrchestratorStarted(Event):
     """A turn begins; replay time is this timestamp until the next one."""
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class ExecutionStarted(Event):
     """First event of every generation."""
 
@@ -87,7 +99,7 @@ class ExecutionStarted(Event):
     tags: dict[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class ExecutionCompleted(Event):
     """The orchestrator function returned, raised or was terminated. `status` is a runtime status name."""
 
@@ -96,7 +108,7 @@ class ExecutionCompleted(Event):
     failure: FailureDetails | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class ContinuedAsNew(Event):
     """Last event of a generation that goes on in the next one with `input`.
 
@@ -108,7 +120,7 @@ class ContinuedAsNew(Event):
     carried: tuple[EventRaised, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class ExecutionTerminated(Event):
     """Asked to stop. `reason` becomes the output. `recurse` also terminates open children."""
 
@@ -116,21 +128,21 @@ class ExecutionTerminated(Event):
     recurse: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class ExecutionSuspended(Event):
     """Asked to hold: what arrives is kept, and shown to the function after `ExecutionResumed`."""
 
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class ExecutionResumed(Event):
     """Asked to go on after `ExecutionSuspended`."""
 
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class ExecutionRewound(Event):
     """A failed execution goes on from where it failed: a turn of its own, after the end.
 
@@ -143,7 +155,7 @@ class ExecutionRewound(Event):
     cut: Count
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class TaskScheduled(Decision):
     """An activity call was decided."""
 
@@ -151,21 +163,21 @@ class TaskScheduled(Decision):
     input: Value = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class TaskCompleted(Answer):
     """An activity returned."""
 
     result: Value = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class TaskFailed(Answer):
     """An activity raised."""
 
     failure: FailureDetails
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class TimerCreated(Decision):
     """`reason` says what for, where the user did not ask for it himself (a retry ...)."""
 
@@ -173,14 +185,14 @@ class TimerCreated(Decision):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class TimerFired(Answer):
     """A timer was due."""
 
     fire_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class SubOrchestrationCreated(Decision):
     """The start of a sub-orchestration was decided, by the attempt with this number (0: before any rewind)."""
 
@@ -191,21 +203,21 @@ class SubOrchestrationCreated(Decision):
     attempt: Count = 0
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class SubOrchestrationCompleted(Answer):
     """A sub-orchestration returned."""
 
     result: Value = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class SubOrchestrationFailed(Answer):
     """A sub-orchestration failed, was terminated or could not be started."""
 
     failure: FailureDetails
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class EventSent(Decision):
     """An external event to another orchestration was decided."""
 
@@ -214,7 +226,7 @@ class EventSent(Decision):
     data: Value = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class EventRaised(Event):
     """An external event arrived."""
 
@@ -233,7 +245,7 @@ class EntityCaller:
     task_id: TaskId
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class EntityOperationCalled(Decision):
     """A call of an entity operation was decided. `instance_id` is the entity's (@name@key).
 
@@ -246,7 +258,7 @@ class EntityOperationCalled(Decision):
     section: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class EntityOperationSignaled(Decision):
     """A signal to an entity was decided, to be delivered now or at `signal_time`."""
 
@@ -256,21 +268,21 @@ class EntityOperationSignaled(Decision):
     signal_time: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class EntityOperationCompleted(Answer):
     """An entity operation that was called returned."""
 
     result: Value = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class EntityOperationFailed(Answer):
     """An entity operation that was called raised."""
 
     failure: FailureDetails
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class EntityLockRequested(Decision):
     """One entity of a critical section is asked for its lock (each in turn, sorted order)."""
 
@@ -278,7 +290,7 @@ class EntityLockRequested(Decision):
     section: str
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class EntityLockGranted(Answer):
     """An entity gave its lock. `instance_id` is the entity's, so that whoever has no use for it can give it back."""
 
@@ -286,7 +298,7 @@ class EntityLockGranted(Answer):
     section: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class EntityLockReleased(Decision):
     """The release of one entity's lock (or of the request for it) was decided."""
 
@@ -294,7 +306,7 @@ class EntityLockReleased(Decision):
     section: str
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class OperationArrived(Event):
     """An operation is to be run; `caller` waits for its result, a signal has none.
 
@@ -308,7 +320,7 @@ class OperationArrived(Event):
     section: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class LockRequestArrived(Event):
     """A critical section asks for the entity's lock."""
 
@@ -316,7 +328,7 @@ class LockRequestArrived(Event):
     caller: EntityCaller
 
 
-@dataclass(frozen=True, slots=True)
+@_event
 class LockReleaseArrived(Event):
     """A critical section gives the lock, or its place among those that wait for it, back."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from azure_durable_py.history.codec import decode_event, map_values, payload_refs
+from azure_durable_py.history.codec import decode_events, map_values, payload_refs
 from azure_durable_py.history.events import (
     EntityOperationCompleted,
     Event,
@@ -77,7 +77,7 @@ async def read_history(store: TaskHubStore, instance_id: str, state: InstanceSta
     """
     events = await read_pages(store, instance_id, state.pages)
     try:
-        events += [decode_event(text) for text in state.tail]
+        events += decode_events(state.tail)
     except ValueError as error:
         raise CorruptRowError(f"the newest history of {instance_id!r} cannot be read: {error}") from error
     return events
@@ -94,7 +94,7 @@ async def read_pages(store: TaskHubStore, instance_id: str, pages: Sequence[Page
         bodies = await store.get_blobs(instance_id, names)
         for page in batch:
             try:
-                events += [decode_event(line) for line in from_blobs(page.key, page.chunks, bodies).split("\n")]
+                events += decode_events(from_blobs(page.key, page.chunks, bodies).split("\n"))
             except ValueError as error:
                 raise CorruptRowError(
                     f"history page {page.key!r} of {instance_id!r} cannot be read: {error}"

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from azure_durable_py.history.codec import decode_event
+from azure_durable_py.history.codec import decode_events
 from azure_durable_py.history.events import Event, ExecutionStarted, PayloadRef
 from azure_durable_py.history.rewinding import standing
 from azure_durable_py.observer import UNOBSERVED, Observation
@@ -120,7 +120,7 @@ class OrchestrationReader:
             joined = await read_value(self._context.hub.store, self._instance_id, texts)
             texts = (joined or "").split("\n")
         try:
-            events = [decode_event(text) for text in texts]
+            events = decode_events(texts)
         except ValueError as error:
             raise CorruptRowError(f"the start of {self._instance_id!r} cannot be read: {error}") from error
         # The input of a generation is shown for as long as that lasts.
