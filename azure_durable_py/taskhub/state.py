@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
+from operator import attrgetter
 from typing import Any
 
 from azure_durable_py import shape
@@ -200,15 +201,13 @@ class InstanceState:
 
     def copy(self) -> InstanceState:
         """An independent copy, for a turn that may come to nothing."""
-        made = object.__new__(InstanceState)
-        for name in _NAMES:
-            value = getattr(self, name)
-            setattr(made, name, value.copy() if type(value) in _CHANGEABLE else value)
-        made.activities = [
-            ActivityGroup(group.guard, group.committed_at, group.ids.copy()) for group in self.activities
-        ]
-        made.sends = [SendGroup(group.sent_at, group.ids.copy()) for group in self.sends]
-        made.clients = {name: ClientMemory(memory.seen.copy(), memory.last) for name, memory in self.clients.items()}
+        made = InstanceState(*[value.copy() if type(value) in _CHANGEABLE else value for value in _VALUES(self)])
+        for number, group in enumerate(made.activities):
+            made.activities[number] = ActivityGroup(group.guard, group.committed_at, group.ids.copy())
+        for number, sends in enumerate(made.sends):
+            made.sends[number] = SendGroup(sends.sent_at, sends.ids.copy())
+        for name, memory in made.clients.items():
+            made.clients[name] = ClientMemory(memory.seen.copy(), memory.last)
         return made
 
     # --- who guards what -------------------------------------------------------------------------
@@ -220,9 +219,11 @@ class InstanceState:
 
     def names(self, guard: str) -> bool:
         """Whether something is to be done by who holds this message: it must not be deleted."""
+        for group in self.activities:
+            if group.guard == guard:
+                return True
         return (
             (self.queue_guard == guard and self.has_sends)
-            or any(group.guard == guard for group in self.activities)
             or (self.arming is not None and self.arming.guard == guard)
             or (self.alarm is not None and self.alarm.doorbell == guard)
         )
@@ -235,8 +236,10 @@ class InstanceState:
     @property
     def earliest(self) -> datetime | None:
         """When the instance is to be woken: for its earliest timer, or its delayed start."""
-        times = [*self.timers.values(), *([self.start_at] if self.start_at is not None else [])]
-        return min(times, default=None)
+        if not self.timers:
+            return self.start_at
+        earliest = min(self.timers.values())
+        return earliest if self.start_at is None else min(earliest, self.start_at)
 
     # --- encoding --------------------------------------------------------------------------------
 
@@ -247,38 +250,15 @@ class InstanceState:
         :param compress: compress it; if not, that is done only where it could else be too large.
         :raises PayloadTooLargeError: it does not fit a row.
         """
-        state = {
-            "executionId": self.execution_id,
-            "turnTime": to_iso(self.turn_time),
-            "generation": self.generation,
-            "attempt": self.attempt,
-            "sequence": self.sequence,
-            "parent": encode_parent(self.parent),
-            "startAt": None if self.start_at is None else to_iso(self.start_at),
-            "pending": encode_value(self.pending) if isinstance(self.pending, PayloadRef) else self.pending,
-            "activities": [[group.guard, to_iso(group.committed_at), group.ids.to_json()] for group in self.activities],
-            "sends": [[to_iso(group.sent_at), group.ids.to_json()] for group in self.sends],
-            "messages": [[m.number, m.target, m.kind.value, m.body] for m in self.messages],
-            "queueGuard": self.queue_guard if self.has_sends else "",
-            "queuedAt": to_iso(self.queued_at) if self.has_sends and self.queued_at is not None else None,
-            "arming": None if self.arming is None else [self.arming.guard, to_iso(self.arming.due)],
-            "alarm": None if self.alarm is None else [self.alarm.doorbell, to_iso(self.alarm.due), self.alarm.handle],
-            "marks": {guard: [mark.rank, to_iso(mark.at), mark.begun] for guard, mark in self.marks.items()},
-            "senders": self.senders,
-            "senderPages": [[p.key, p.chunks, to_iso(p.until), to_iso(p.moved_at)] for p in self.sender_pages],
-            "latestSent": None if self.latest_sent is None else to_iso(self.latest_sent),
-            "clients": {name: [c.seen.to_json(), to_iso(c.last)] for name, c in self.clients.items()},
-            "timers": [[to_iso(fire_at), ids.to_json()] for fire_at, ids in _by_time(self.timers).items()],
-            "children": self.children.to_json(),
-            "awaited": [[name, to_iso(since)] for name, since in self.awaited.items()],
-            "pages": [[page.key, page.chunks, page.events, page.payloads] for page in self.pages],
-            "locks": self.locks,
-            "garbage": self.garbage,
-            "entity": self.entity,
-            TRACE: None if self.trace is None else self.trace.encode(),
-        }
-        head = compact_json({name: value for name, value in state.items() if value or name == "executionId"})
-        text = f"[{head},[{','.join(self.tail)}]]"
+        head: dict[str, Any] = {"executionId": self.execution_id, "turnTime": to_iso(self.turn_time)}
+        for name, attribute, encode in _FIELDS:
+            value = getattr(self, attribute)
+            if value:
+                head[name] = value if encode is None else encode(value)
+        if not self.has_sends:
+            head.pop("queueGuard", None)
+            head.pop("queuedAt", None)
+        text = f"[{compact_json(head)},[{','.join(self.tail)}]]"
         if len(text) > MAX_STATE_BYTES // 4 and len(text.encode("utf-8", "surrogatepass")) > MAX_STATE_BYTES:
             raise PayloadTooLargeError(f"The state of the instance takes over {MAX_STATE_BYTES} bytes.")
         body = pack(text, Record.header, compress=compress or len(text) > MAX_BODY_BYTES // 8)
@@ -336,7 +316,7 @@ class InstanceState:
             raise CorruptRowError(f"the body of the header cannot be read: {error}") from error
 
 
-_NAMES = tuple(field.name for field in fields(InstanceState))
+_VALUES = attrgetter(*(field.name for field in fields(InstanceState)))
 _CHANGEABLE = frozenset({list, dict, IdSet})
 SPARE_BYTES = 20_000
 """What is left free in a header that a turn will follow: room to say that it did not fit, or why it failed."""
@@ -445,8 +425,62 @@ _PAGES = shape.items(_page)
 _LOCKS = shape.items(shape.row(shape.text, shape.text))
 
 
+# --- how each field is written -----------------------------------------------------------------------
+
+
+def _to_json(value: PayloadRef | list[str]) -> Any:
+    return encode_value(value) if isinstance(value, PayloadRef) else value
+
+
 def _by_time(timers: dict[int, datetime]) -> dict[datetime, IdSet]:
     grouped: dict[datetime, IdSet] = {}
     for task_id, fire_at in timers.items():
         grouped.setdefault(fire_at, IdSet()).add(task_id)
     return grouped
+
+
+_FIELDS: tuple[tuple[str, str, Callable[[Any], Any] | None], ...] = (
+    ("generation", "generation", None),
+    ("attempt", "attempt", None),
+    ("sequence", "sequence", None),
+    ("parent", "parent", encode_parent),
+    ("startAt", "start_at", to_iso),
+    ("pending", "pending", _to_json),
+    (
+        "activities",
+        "activities",
+        lambda groups: [[group.guard, to_iso(group.committed_at), group.ids.to_json()] for group in groups],
+    ),
+    ("sends", "sends", lambda groups: [[to_iso(group.sent_at), group.ids.to_json()] for group in groups]),
+    ("messages", "messages", lambda messages: [[m.number, m.target, m.kind.value, m.body] for m in messages]),
+    ("queueGuard", "queue_guard", None),
+    ("queuedAt", "queued_at", to_iso),
+    ("arming", "arming", lambda arming: [arming.guard, to_iso(arming.due)]),
+    ("alarm", "alarm", lambda alarm: [alarm.doorbell, to_iso(alarm.due), alarm.handle]),
+    (
+        "marks",
+        "marks",
+        lambda marks: {guard: [mark.rank, to_iso(mark.at), mark.begun] for guard, mark in marks.items()},
+    ),
+    ("senders", "senders", None),
+    (
+        "senderPages",
+        "sender_pages",
+        lambda pages: [[page.key, page.chunks, to_iso(page.until), to_iso(page.moved_at)] for page in pages],
+    ),
+    ("latestSent", "latest_sent", to_iso),
+    (
+        "clients",
+        "clients",
+        lambda clients: {name: [memory.seen.to_json(), to_iso(memory.last)] for name, memory in clients.items()},
+    ),
+    ("timers", "timers", lambda timers: [[to_iso(at), ids.to_json()] for at, ids in _by_time(timers).items()]),
+    ("children", "children", IdSet.to_json),
+    ("awaited", "awaited", lambda awaited: [[name, to_iso(since)] for name, since in awaited.items()]),
+    ("pages", "pages", lambda pages: [[page.key, page.chunks, page.events, page.payloads] for page in pages]),
+    ("locks", "locks", None),
+    ("garbage", "garbage", None),
+    ("entity", "entity", None),
+    (TRACE, "trace", TraceContext.encode),
+)
+"""Name in the header, attribute, and how it is written where it is not JSON already. What is empty is left out."""

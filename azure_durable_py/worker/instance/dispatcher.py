@@ -10,6 +10,7 @@ it puts into a draft what is to be dropped.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from azure_durable_py.errors import StorageError
@@ -144,7 +145,8 @@ class Dispatcher:
         :param settled: see `forget`.
         """
         droppable = self._droppable(draft.state)
-        draft.drop(droppable)
+        if droppable:
+            draft.drop(droppable)
         for arming, alarm in tuple(self._armed):
             if draft.state.arming == arming and self._guards.is_mine(arming.guard):
                 draft.set_alarm(alarm)
@@ -197,14 +199,25 @@ class Dispatcher:
         for alarm in draft.outbox.silenced:
             self.silence(alarm)
 
-    async def claim(self, state: InstanceState, sender: Sender, new: frozenset[int] = frozenset()) -> None:
+    def claim_arming(self, state: InstanceState) -> None:
+        """Put the doorbell for the earliest timer if the header asks for it under a guard that we hold."""
+        arming = state.arming
+        if arming is None or arming == self._arming or not self._guards.is_mine(arming.guard):
+            return
+        if all(arming != armed for armed, _ in self._armed):
+            self._arming = arming
+            self._mailroom.arm(arming)
+
+    @property
+    def is_to_claim(self) -> bool:
+        """Whether the header may name entries under our guards that we do not know of."""
+        return self._unclaimed
+
+    async def claim(self, state: InstanceState, sender: Sender, new: Collection[int] = ()) -> None:
         """Hand over what the header names under guards that we hold, whoever committed it (PROTOCOL R2).
 
         :param new: entries that were committed just now.
         """
-        self._claim_arming(state)
-        if not self._unclaimed:
-            return
         guards = self._guards
         messages = {message.number: message for message in state.messages}
         if any(
@@ -247,14 +260,6 @@ class Dispatcher:
             mine = activities if isinstance(outgoing, RunActivity) else sends
             if mine and number not in gone and self._claims.claim(number):
                 self._dispatch(sender, number, outgoing, tries=0, again=False)
-
-    def _claim_arming(self, state: InstanceState) -> None:
-        arming = state.arming
-        if arming is None or arming == self._arming or not self._guards.is_mine(arming.guard):
-            return
-        if all(arming != armed for armed, _ in self._armed):
-            self._arming = arming
-            self._mailroom.arm(arming)
 
     def _dispatch(self, sender: Sender, number: int, outgoing: Outgoing, *, tries: int, again: bool) -> None:
         if isinstance(outgoing, RunActivity):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from azure_durable_py.failures import FailureDetails
+from azure_durable_py.taskhub.messages import Cause
 from azure_durable_py.taskhub.state import InstanceState, Mark
 from azure_durable_py.worker.intake.delivery import Delivery
 from azure_durable_py.worker.taskset import TaskSet
@@ -65,7 +66,7 @@ class Guards:
 
     def outrank(self, marks: Mapping[str, Mark]) -> None:
         """Give up what another delivery took over, by what the header says, or went to another worker."""
-        for delivery in self:
+        for delivery in tuple(self._held.values()):
             mark = marks.get(delivery.id)
             delivery.outranked = mark is not None and mark.rank > delivery.rank
             if delivery.lost:
@@ -85,28 +86,38 @@ class Guards:
     @property
     def suspects(self) -> list[Delivery]:
         """The messages that may have been delivered before, of which the header does not say so."""
-        return [delivery for delivery in self if delivery.suspect]
+        return [delivery for delivery in self._held.values() if delivery.suspect]
 
     @property
     def failure(self) -> FailureDetails | None:
         """Why to fail what a message asks for, if one of those in hand says so."""
-        return next((delivery.failure for delivery in self if delivery.failure), None)
+        for delivery in self._held.values():
+            if delivery.failure is not None:
+                return delivery.failure
+        return None
 
     def take_failure(self) -> FailureDetails | None:
         """Why to fail what is first now: one pays for it, and those behind it are to be run."""
         failure = self.failure
-        for delivery in self:
+        for delivery in self._held.values():
             delivery.failure = None
         return failure
 
     @property
     def are_last(self) -> bool:
         """Whether host.json allows no further delivery of one of those in hand."""
-        return any(delivery.last for delivery in self)
+        return any(delivery.last for delivery in self._held.values())
+
+    def has(self, cause: Cause) -> bool:
+        """Whether one of those in hand was put for this."""
+        for delivery in self._held.values():
+            if delivery.cause is cause:
+                return True
+        return False
 
     def trust(self) -> None:
         """The header says of all in hand that they are the newest, or there is nothing that they could name."""
-        for delivery in self:
+        for delivery in self._held.values():
             delivery.suspect = False
 
     def choose(self, state: InstanceState | None) -> Delivery | None:
@@ -114,9 +125,12 @@ class Guards:
 
         The fewer messages are named, the sooner the others are free to be deleted.
         """
-        usable = [delivery for delivery in self if not delivery.lost]
-        named = None if state is None else next((d for d in reversed(usable) if state.names(d.id)), None)
-        return named or (usable[-1] if usable else None)
+        usable = [delivery for delivery in self._held.values() if not delivery.lost]
+        if state is not None:
+            for delivery in reversed(usable):
+                if state.names(delivery.id):
+                    return delivery
+        return usable[-1] if usable else None
 
     def ack(self, delivery: Delivery) -> None:
         """It has nothing left to guard: delete it."""

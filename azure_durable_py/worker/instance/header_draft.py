@@ -170,8 +170,10 @@ class HeaderDraft:
 
     def tidy(self) -> None:
         """Leave no empty groups behind."""
-        self.state.activities = [group for group in self.state.activities if group.ids]
-        self.state.sends = [group for group in self.state.sends if group.ids]
+        if self.state.activities:
+            self.state.activities = [group for group in self.state.activities if group.ids]
+        if self.state.sends:
+            self.state.sends = [group for group in self.state.sends if group.ids]
 
     def take_over(self, guard: str) -> None:
         """Put the queue of sends under another guard (PROTOCOL R8)."""
@@ -244,10 +246,11 @@ class HeaderDraft:
         :raises PayloadTooLargeError: the state does not fit the header.
         """
         state, rows = self.state, self.rows
-        if rows.seen_until is not None:
+        if rows.seen_until is not None and state.clients:
             forget_clients(state, rows.seen_until)
         rows.put(move_senders(state, self.turn_id, self.now))
-        state.marks = {guard: mark for guard, mark in state.marks.items() if self.now - mark.at < MARK_MEMORY}
+        if state.marks:
+            state.marks = {guard: mark for guard, mark in state.marks.items() if self.now - mark.at < MARK_MEMORY}
         before = self._header.columns
         has_outbox = bool(state.has_sends or state.activities or state.arming or state.pending)
         self.columns = dataclasses.replace(
@@ -262,7 +265,7 @@ class HeaderDraft:
         put, staged = rows.sorted()
         room = MAX_COMMIT_ROWS - len(rows.consumed)
         dropped = tuple(state.garbage[: room - len(put)])
-        state.garbage = state.garbage[len(dropped) :]
+        del state.garbage[: len(dropped)]
         header = Header(self._header.instance_id, self.columns, state.encode(spare=self.spare, compress=compress))
         expected = self._header.etag or None
         return Commit(self._header.instance_id, header, expected, rows.consumed, put, dropped), staged
@@ -280,6 +283,11 @@ class OutboxChanges:
         """Doorbells of timers that nobody needs any more."""
         self.named: set[str] = set()
         """Doorbells of timers that the header names from now on."""
+
+    @property
+    def numbers(self) -> set[int]:
+        """The numbers of what was decided."""
+        return {number for number, _ in self.new}
 
 
 class RowChanges:
@@ -301,6 +309,8 @@ class RowChanges:
 
     def sorted(self) -> tuple[tuple[BlobRow, ...], list[BlobRow]]:
         """The rows to write with the commit, and those to put before it."""
+        if not self.spill.rows and not self.quarantined:
+            return (), []
         put = (*self.spill.rows, *self.quarantined)
         room = MAX_COMMIT_ROWS - len(self.consumed)
         if len(put) > room or sum(len(row.body) for row in put) > MAX_COMMIT_BYTES - 1_000_000:

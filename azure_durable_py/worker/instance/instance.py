@@ -6,6 +6,7 @@ Owns what takes several of them: beginning a draft, making it true, handing over
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from azure_durable_py.errors import StorageError
@@ -88,7 +89,7 @@ class Instance:
     @property
     def is_being_repaired(self) -> bool:
         """Whether a scan found no life in it: what other workers left behind is taken over (PROTOCOL R8)."""
-        return any(delivery.cause is Cause.repair for delivery in self.guards)
+        return self.guards.has(Cause.repair)
 
     @property
     def has_rows(self) -> bool:
@@ -135,7 +136,7 @@ class Instance:
 
     def see_to_timers(self, draft: HeaderDraft, guard: Delivery) -> None:
         """Have the instance woken for its earliest timer (PROTOCOL R16)."""
-        woken = any(delivery.cause is Cause.timer for delivery in self.guards)
+        woken = self.guards.has(Cause.timer)
         earliest = draft.state.earliest
         if woken and earliest is not None:
             early = (earliest - draft.now).total_seconds()
@@ -168,12 +169,15 @@ class Instance:
 
     # --- handing over --------------------------------------------------------------------------------
 
-    async def claim(self, new: frozenset[int] = frozenset()) -> None:
+    async def claim(self, new: Collection[int] = ()) -> None:
         """Hand over what is ours to hand over. If it cannot be read, so can nothing that the instance would do next.
 
         :param new: numbers of what was committed just now.
         """
         header, state = self.current
+        self.dispatcher.claim_arming(state)
+        if not self.dispatcher.is_to_claim:
+            return
         try:
             await self.dispatcher.claim(state, self.known.sender, new)
         except CorruptRowError as error:

@@ -41,13 +41,17 @@ class Known:
         """Whether nothing has happened since the last load that calls for another one."""
         self._seen_until = now
         self._confirmed_for: str | None = NOT_LOADED
+        self._sender: tuple[Header, InstanceState, Sender] | None = None
 
     @property
     def sender(self) -> Sender:
         """The incarnation that the header stands for."""
-        assert self.header is not None
-        assert self.state is not None
-        return Sender.of(self._instance_id, self.header.columns.name, self.state)
+        header, state, known = self.header, self.state, self._sender
+        assert header is not None
+        assert state is not None
+        if known is None or known[0] is not header or known[1] is not state:
+            known = self._sender = (header, state, Sender.of(self._instance_id, header.columns.name, state))
+        return known[2]
 
     @property
     def is_terminal(self) -> bool:

@@ -158,14 +158,14 @@ class OrchestrationDraft:
 
     def _supersede(self, reopened: Collection[Decision]) -> None:
         """What is called anew, and was not handed over before the rewind, is called once."""
+        if not reopened or not self._state.messages:
+            return
         called = {
             (event.id, event.instance_id, event.operation)
             for event in reopened
             if isinstance(event, EntityOperationCalled)
         }
-        superseded = [
-            message.number for message in (self._state.messages if called else ()) if _call_in(message) in called
-        ]
+        superseded = [message.number for message in self._state.messages if _call_in(message) in called]
         self._state.messages = [message for message in self._state.messages if message.number not in superseded]
         self._draft.outbox.gone += superseded
 
@@ -178,6 +178,8 @@ class OrchestrationDraft:
 
     def _release_locks(self, children: int) -> None:
         """Whatever ended the generation, and wherever its code stood: no lock stays behind."""
+        if not self._state.locks:
+            return
         locks, self._state.locks = self._state.locks, []
         first = LAST_DECISION - children - len(locks)
         for number, (entity, section) in enumerate(locks, self._sender.number(first)):
@@ -287,7 +289,7 @@ class OrchestrationDraft:
 
     def _throw_away(self, stored: list[Event], last: ContinuedAsNew) -> None:
         """Old pages and values become garbage, except values that live on in the next generation."""
-        events = [*(decode_event(text) for text in self._state.tail), *stored]
+        events = [*map(decode_event, filter(may_refer_to_rows, self._state.tail)), *stored]
         refs = {ref.key: ref for ref in payload_refs(events)}
         if self._draft.columns.input_payload is not None:
             shown = decode_ref(self._draft.columns.input_payload)

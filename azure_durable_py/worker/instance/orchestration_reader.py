@@ -115,6 +115,8 @@ class OrchestrationReader:
         :raises CorruptRowError: they cannot be read.
         """
         texts, own = state.pending, list[str]()
+        if not texts:
+            return Pending([], own)
         if isinstance(texts, PayloadRef):
             own = chunk_keys(texts.key, texts.chunks)
             joined = await read_value(self._context.hub.store, self._instance_id, texts)

@@ -76,8 +76,9 @@ class OrchestrationTurn:
         self._arrived = accepted.events
         answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
         usable = results.usable(draft.state, answered, self._reader.is_open)
-        filled = await self._reader.filled([event.event for event in accepted.events])
-        events += without_lost(self._sender.instance_id, accepted, filled)
+        if accepted.events:
+            filled = await self._reader.filled([event.event for event in accepted.events])
+            events += without_lost(self._sender.instance_id, accepted, filled)
         draft.consume(accepted.consumed, accepted.quarantined)
         draft.state.garbage += accepted.spent
         events += [result.event for result in usable]
@@ -140,6 +141,8 @@ class OrchestrationTurn:
 
     async def _accept(self, rows: Sequence[InboxRow]) -> Accepted:
         state = self._draft.state
+        if not rows:
+            return Accepted()
         await self._reader.senders.recall(state, rows)
         accepted = accept(self._sender.instance_id, state, rows, self._reader.is_open, self._draft.now)
         await give_locks_back(self._context.hub, accepted.vain)
@@ -148,6 +151,8 @@ class OrchestrationTurn:
 
 def due_timers(state: InstanceState, now: datetime) -> list[TimerFired]:
     """The firing of every open timer that is due, earliest first."""
+    if not state.timers:
+        return []
     due = sorted((fire_at, task_id) for task_id, fire_at in state.timers.items() if fire_at <= now)
     return [TimerFired(now, task_id, fire_at) for fire_at, task_id in due]
 

@@ -43,29 +43,37 @@ class Turns:
         :raises ConcurrencyConflictError: another worker changed the header.
         :raises LookAgainError: what is known may be old.
         """
-        _, state = self._it.current
-        beginning = [delivery for delivery in self._it.guards.suspects if self._is_beginning(delivery, state)]
+        beginning = self._beginning()
         if not beginning:
             await self._run_and_commit()
             return
-        async with self._lane(beginning, state):
+        async with self._lane(beginning):
             await self._note_beginning(beginning)
             await self._run_and_commit()
 
     # --- work that may have ended processes ------------------------------------------------------------
+
+    def _beginning(self) -> list[Delivery]:
+        """The messages whose work, perhaps begun before by a process that died of it, begins now."""
+        suspects = self._it.guards.suspects
+        if not suspects:
+            return suspects
+        _, state = self._it.current
+        return [delivery for delivery in suspects if self._is_beginning(delivery, state)]
 
     def _is_beginning(self, delivery: Delivery, state: InstanceState) -> bool:
         """Whether what a message asks for, and was perhaps begun before by a process that died of it, begins now."""
         again = delivery.deliveries > 1 or delivery.poisoned
         return again and (delivery.item or self._has_work(state))
 
-    def _lane(self, beginning: Iterable[Delivery], state: InstanceState) -> AbstractAsyncContextManager[object]:
+    def _lane(self, beginning: Iterable[Delivery]) -> AbstractAsyncContextManager[object]:
         """Of what was under way when processes ended before, one runs at a time.
 
         So the next end of a process is counted against who is likely to have caused it, and against nobody who only
         happens to be served at the same time. Once may be chance: all that a process had in hand is begun together.
         """
         limit = self._it.context.settings.max_dequeue_count
+        _, state = self._it.current
         attempt = max(2 + begun_before(state, delivery.id, delivery.rank, delivery.poisoned) for delivery in beginning)
         return self._it.context.suspected if attempt >= min(3, limit) else nullcontext()
 
@@ -111,7 +119,7 @@ class Turns:
             it.results.forget_taken()
         it.guards.trust()
         # Older entries to the same targets go first (PROTOCOL R9).
-        await it.claim(frozenset(number for number, _ in draft.outbox.new))
+        await it.claim(draft.outbox.numbers)
         it.dispatcher.dispatch_new(draft, it.known.sender, guard.id)
 
     def _hand(self, guard: Delivery) -> Hand:
@@ -165,7 +173,7 @@ class Turns:
     async def _commit(self, draft: HeaderDraft, guard: Delivery) -> HeaderDraft:
         """Make a turn true, or what takes its place; returns which."""
         it = self._it
-        for delivery in it.guards:
+        for delivery in it.guards if draft.state.marks else ():
             # At its last attempt a message is served step by step, and each further step may be the one.
             if not delivery.item and not delivery.last:
                 draft.end(delivery.id)
