@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from azure_durable_py.errors import ConcurrencyConflictError, StorageError
 from azure_durable_py.taskhub.outgoing import Sender
@@ -174,7 +174,7 @@ class Actor:
             if self._attention.is_called or it.has_rows or it.results.worth_a_turn(it.kind.reader.decided_by):
                 self._attention.answer()
                 return True
-            deadline = min((at for at in self._deadlines() if at is not None), default=None)
+            deadline = self._deadline()
             if deadline is not None and deadline <= monotonic():
                 return True
             if self.is_busy:
@@ -184,12 +184,15 @@ class Actor:
                 self._retired()
                 return False
 
-    def _deadlines(self) -> Iterator[float | None]:
+    def _deadline(self) -> float | None:
         """When there is something to do although nothing has happened."""
         it = self._instance
-        yield it.results.deadline
-        yield it.restraint.early_until
-        yield it.dispatcher.drop_at(it.known.state, finished=it.known.is_terminal)
+        drop_at = it.dispatcher.drop_at(it.known.state, finished=it.known.is_terminal)
+        found: float | None = None
+        for at in (it.results.deadline, it.restraint.early_until, drop_at):
+            if at is not None and (found is None or at < found):
+                found = at
+        return found
 
     async def _is_woken_from_idleness(self) -> bool:
         self._context.sessions.idle(self)

@@ -197,6 +197,7 @@ class Holder:
         self._held: dict[Held, None] = {}
         self._renewing = TaskSet(on_failure=on_failure)
         self._changed = Wakeup()
+        self._asleep_until = -math.inf
         self._lost = lost
 
     def hold(
@@ -211,8 +212,13 @@ class Holder:
         held = Held(self, message, visibility, again, instance_id, expires_at=asked_at + visibility)
         held.renew_at = self.hub.clock.monotonic() + visibility / 3
         self._held[held] = None
-        self._changed.set()
+        self._see_to(held)
         return held
+
+    def _see_to(self, held: Held) -> None:
+        """Renew it in time. Most are settled before that, and are not worth to wake for."""
+        if held.renew_at < self._asleep_until:
+            self._changed.set()
 
     def forget(self, held: Held) -> None:
         """Renew it no longer."""
@@ -232,7 +238,7 @@ class Holder:
                 for held in [held for held in self._held if held.renew_at <= now]:
                     held.renew_at = math.inf
                     self._renewing.start(self._renew(held), "renew hold")
-                until = min((held.renew_at for held in self._held), default=math.inf)
+                until = self._asleep_until = min((held.renew_at for held in self._held), default=math.inf)
                 await self._changed.wait(None if until == math.inf else until - now)
         finally:
             await self._renewing.cancel()
@@ -257,4 +263,4 @@ class Holder:
             logger.error("The hold on a message in %s cannot be renewed: %s", held.message.queue, error)
         finally:
             held.renew_at = self.hub.clock.monotonic() + pause
-            self._changed.set()
+            self._see_to(held)

@@ -61,6 +61,7 @@ class Pump:
         self._wake = Wakeup()
         self._due: list[float] = []
         self._news = False
+        self._lacks_room = False
 
     def announce(self, queue: str, delay: float) -> None:
         """A message was put by this process: poll when it becomes visible."""
@@ -69,8 +70,9 @@ class Pump:
             self._wake.set()
 
     def more_room(self) -> None:
-        """There is room again, where there was none."""
-        self._wake.set()
+        """There is room, where there may have been none."""
+        if self._lacks_room:
+            self._wake.set()
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -97,6 +99,7 @@ class Pump:
             room = min(self._room(), self._batch)
             now = self._hub.clock.monotonic()
             due = min(next_poll, self._due[0]) if self._due else next_poll
+            self._lacks_room = room <= 0
             if room <= 0 or due > now:
                 await self._wake.wait(None if room <= 0 else due - now)
                 continue
