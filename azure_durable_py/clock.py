@@ -53,7 +53,7 @@ class _SystemRandom(random.SystemRandom):
     """The chance of the operating system, asked for in blocks.
 
     Each call of the system lets go of the interpreter's lock, which then has to be waited for: with one for each id,
-    ids took a twentieth of the time of small orchestrations. Safe for threads; a forked process draws a block of its own.
+    ids took a twentieth of the time of small orchestrations. Safe for threads; a forked process draws its own.
     """
 
     def __init__(self) -> None:

@@ -110,10 +110,7 @@ class Guards:
 
     def has(self, cause: Cause) -> bool:
         """Whether one of those in hand was put for this."""
-        for delivery in self._held.values():
-            if delivery.cause is cause:
-                return True
-        return False
+        return any(delivery.cause is cause for delivery in self._held.values())
 
     def trust(self) -> None:
         """The header says of all in hand that they are the newest, or there is nothing that they could name."""

@@ -37,8 +37,8 @@ MUTANTS = (
     Mutant(
         "left_by_the_dead",
         "What another worker committed under a message in hand is not handed over.",
-        "worker/instance/dispatcher.py",
-        "        if not self._unclaimed:\n            return\n",
+        "worker/instance/instance.py",
+        "        if not self.dispatcher.is_to_claim:\n            return\n",
         "        return\n",
         ("tests/protocol/test_rules_guards.py::test_r2_a_doorbell_stays_until_what_it_guards_is_handed_over",),
     ),

@@ -100,7 +100,7 @@ MUTANTS = (
         "cause_ignored",
         "The doorbell of a timer is not told from any other: an alarm that has no name is never cleared.",
         "worker/instance/instance.py",
-        "        woken = any(delivery.cause is Cause.timer for delivery in self.guards)\n",
+        "        woken = self.guards.has(Cause.timer)\n",
         "        woken = False\n",
         ("tests/protocol/test_rules_time.py",),
     ),
