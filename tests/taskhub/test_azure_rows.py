@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -50,17 +49,11 @@ def test_a_row_tells_its_instance_id(instance_id: str):
     assert rows.listed_of(rows.header_row(header(instance_id))).instance_id == instance_id
 
 
-class Found(dict[str, Any]):
-    """A row as the SDK gives it."""
-
-    metadata: ClassVar[dict[str, Any]] = {"etag": "e"}
-
-
 def test_a_row_that_is_no_header_is_called_damaged():
     for row in ({}, {"Kind": "thing"}, {"Kind": "entity"}, {**rows.header_row(header("x")), "CreatedTime": "today"}):
-        found = {"PartitionKey": "x", "RowKey": "00-instance", **row}
+        found = {"PartitionKey": "x", "RowKey": "00-instance", "odata.etag": "e", **row}
         with pytest.raises(DamagedHeaderError, match=r"header of instance 'x' is damaged: .*created_time: expected"):
-            rows.header_of("x", Found(found))
+            rows.header_of("x", found)
         assert "created_time" in rows.listed_of(found).damaged
 
 

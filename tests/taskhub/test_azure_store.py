@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from azure.core.credentials import AccessToken
@@ -472,13 +473,13 @@ async def test_every_call_costs_the_requests_that_the_counting_store_counts(
     hub: AzureStore, monkeypatch: pytest.MonkeyPatch
 ):
     sent = {"Queue": 0, "Table": 0}
-    send = clients._Transport.send
+    send = aiohttp.ClientSession._request
 
-    async def counted(self: Any, request: Any, **options: Any) -> Any:
-        sent["Queue" if "-activities" in request.url or "-instances" in request.url else "Table"] += 1
-        return await send(self, request, **options)
+    async def counted(self: Any, method: str, url: Any, **options: Any) -> Any:
+        sent["Queue" if "-activities" in str(url) or "-instances" in str(url) else "Table"] += 1
+        return await send(self, method, url, **options)
 
-    monkeypatch.setattr(clients._Transport, "send", counted)
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", counted)
     store = CountingStore(hub)
     etag = await insert(store, "x")
     await store.insert_inbox("x", inbox("1", "2"))

@@ -21,8 +21,32 @@ from azure_durable_py.errors import (
     StorageUnavailableError,
 )
 
-TROUBLE = (AzureError, aiohttp.ClientError, asyncio.TimeoutError, OSError)
-"""What a call of the SDK may raise when storage refused, or gave no answer."""
+
+class RefusalError(Exception):
+    """The service answered a request of ours with a definite no, or with trouble of its own.
+
+    :param status: of HTTP.
+    :param code: the service's own name for it, or an empty text.
+    :param message: what it says.
+    :param clock_skew: how many seconds its clock is ahead of ours.
+    """
+
+    def __init__(self, status: int, code: str, message: str, *, clock_skew: float = 0.0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.clock_skew = clock_skew
+        self.index: int | None = None
+        """Which change of a transaction was refused, if the answer tells."""
+
+
+class UnreadableError(Exception):
+    """What came in place of an answer cannot be read: nothing is known of what the request did."""
+
+
+TROUBLE = (RefusalError, UnreadableError, AzureError, aiohttp.ClientError, asyncio.TimeoutError, OSError)
+"""What a request of ours, or a call of the SDK, may raise when storage refused, or gave no answer."""
 
 _BEING_DELETED = frozenset({"TableBeingDeleted", "QueueBeingDeleted"})
 _TOO_LARGE = frozenset(
@@ -35,10 +59,13 @@ _TOO_LARGE = frozenset(
     }
 )
 _GONE = frozenset({"TableNotFound", "QueueNotFound"})
+_MAX_SKEW = 15 * 60
 
 
 def code(error: BaseException) -> str:
     """Storage's own name for what happened, or an empty text."""
+    if isinstance(error, RefusalError):
+        return error.code
     value: Any = getattr(error, "error_code", None)
     if value is None and isinstance(error, HttpResponseError) and error.response is not None:
         headers: Mapping[str, str] = getattr(error.response, "headers", {})
@@ -54,6 +81,8 @@ def _code_in(message: str) -> str | None:
 
 def status(error: BaseException) -> int | None:
     """The HTTP status of an error, if there was an answer."""
+    if isinstance(error, RefusalError):
+        return error.status
     return error.status_code if isinstance(error, HttpResponseError) else None
 
 
@@ -74,6 +103,12 @@ def translate(error: BaseException, what: str) -> DurableError:
         )
     if number == 413 or code(error) in _TOO_LARGE:
         return PayloadTooLargeError(f"{what}: too large ({number} {code(error)}): {_first_line(error)}")
+    if isinstance(error, RefusalError) and error.code == "AuthenticationFailed" and abs(error.clock_skew) > _MAX_SKEW:
+        minutes = round(abs(error.clock_skew) / 60)
+        return StorageRejectedError(
+            f"{what}: refused ({number} {error.code}). The clock of this machine is {minutes} minutes "
+            f"{'behind' if error.clock_skew > 0 else 'ahead of'} that of storage, which takes up to 15: set it right."
+        )
     if number in (401, 403):
         return StorageRejectedError(
             f"{what}: refused ({number} {code(error)}). Check the key or signature of the connection; an identity "

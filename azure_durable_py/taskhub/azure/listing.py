@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
 
 from azure_durable_py import shape
 from azure_durable_py.taskhub.azure import rows
@@ -75,16 +74,16 @@ def matches(query: InstanceQuery, listed: Listed) -> bool:
     )
 
 
-def encode_token(token: Any) -> str | None:
-    """The continuation token of a page as text, from that of the SDK."""
-    if not token or not token.get("PartitionKey"):
+def encode_token(token: Mapping[str, str | None] | None) -> str | None:
+    """The continuation token of a page as text."""
+    if token is None:
         return None
-    text = json.dumps([token["PartitionKey"], token.get("RowKey")])
+    text = json.dumps([token["PartitionKey"], token["RowKey"]])
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
 def decode_token(token: str | None) -> dict[str, str | None] | None:
-    """The SDK's continuation token from our text.
+    """The continuation token of a page from our text.
 
     :raises InvalidRequestError: it is not one that `encode_token` made.
     """

@@ -11,21 +11,20 @@ import binascii
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from azure.storage.queue.aio import QueueClient
 
 from azure_durable_py.errors import DurableError
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.azure import answers
+from azure_durable_py.taskhub.azure.messages import QueueWire
 from azure_durable_py.taskhub.naming import poison_queue
 from azure_durable_py.taskhub.protocol import QueueMessage
 
 logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
-_NEVER = -1
 _LOST = frozenset({"MessageNotFound", "PopReceiptMismatch", "QueueNotFound"})
 
 
@@ -37,16 +36,24 @@ class _Handle(NamedTuple):
 class HubQueues:
     """The queues of one hub.
 
-    :param client: makes the client of a queue.
+    :param client: makes the client of a queue, which creates, counts and deletes it.
+    :param wire: requests about messages.
     :param names: the hub's queues.
     :param where: the account, for messages.
     :param base64_texts: whether message texts are Base64, as the Functions host expects by default.
     """
 
     def __init__(
-        self, client: Callable[[str], QueueClient], names: Sequence[str], where: str, *, base64_texts: bool
+        self,
+        client: Callable[[str], QueueClient],
+        wire: QueueWire,
+        names: Sequence[str],
+        where: str,
+        *,
+        base64_texts: bool,
     ) -> None:
         self._make_client = client
+        self._wire = wire
         self._names = names
         self._where = where
         self._base64 = base64_texts
@@ -64,38 +71,21 @@ class HubQueues:
         """Put a message. Azure takes whole seconds: the delay is rounded up."""
         text = base64.b64encode(body.encode()).decode() if self._base64 else body
 
-        async def call() -> Any:
-            return await self._client(queue).send_message(
-                text, visibility_timeout=math.ceil(delay), time_to_live=_NEVER
-            )
-
-        sent = await self._call(queue, "Putting a message into", call)
-        return QueueMessage(queue, body, 0, _Handle(sent.id, sent.pop_receipt), _time(sent.inserted_on))
+        sent = await self._call(queue, "Putting a message into", lambda: self._wire.put(queue, text, math.ceil(delay)))
+        return QueueMessage(queue, body, 0, _Handle(sent.id, sent.receipt), sent.inserted_on)
 
     async def receive(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
         """Take messages, by one request."""
-
-        async def call() -> list[Any]:
-            pages: Any = (
-                self._client(queue)
-                .receive_messages(
-                    messages_per_page=limit, max_messages=limit, visibility_timeout=max(1, math.ceil(visibility))
-                )
-                .by_page()
-            )
-            try:
-                return [message async for message in await pages.__anext__()]
-            except StopAsyncIteration:
-                return []
-
-        found = await self._call(queue, "Receiving from", call)
+        found = await self._call(
+            queue, "Receiving from", lambda: self._wire.take(queue, limit, max(1, math.ceil(visibility)))
+        )
         return [
             QueueMessage(
                 queue,
-                self._decode(message.content or ""),
-                message.dequeue_count or 0,
-                _Handle(message.id, message.pop_receipt),
-                _time(message.inserted_on),
+                self._decode(message.text),
+                message.dequeue_count,
+                _Handle(message.id, message.receipt),
+                message.inserted_on,
             )
             for message in found
         ]
@@ -104,23 +94,19 @@ class HubQueues:
         """Keep a message invisible. Azure takes whole seconds: the time is rounded up."""
         handle = _Handle(*message.handle)
 
-        async def call() -> Any:
-            return await self._client(message.queue).update_message(
-                handle.id, handle.receipt, visibility_timeout=math.ceil(visibility)
-            )
-
-        updated = await self._held(message, "Extending a message of", call)
-        extended = _Handle(handle.id, updated.pop_receipt)
+        receipt = await self._held(
+            message,
+            "Extending a message of",
+            self._wire.extend(message.queue, handle.id, handle.receipt, math.ceil(visibility)),
+        )
+        extended = _Handle(handle.id, receipt)
         return QueueMessage(message.queue, message.body, message.dequeue_count, extended, message.inserted_on)
 
     async def delete_message(self, message: QueueMessage) -> None:
         """Delete a message that we hold."""
         handle = _Handle(*message.handle)
 
-        async def call() -> None:
-            await self._client(message.queue).delete_message(handle.id, handle.receipt)
-
-        await self._held(message, "Deleting a message of", call)
+        await self._held(message, "Deleting a message of", self._wire.delete(message.queue, handle.id, handle.receipt))
 
     async def counts(self) -> dict[str, int]:
         """About how many messages each queue holds."""
@@ -204,9 +190,9 @@ class HubQueues:
         except answers.TROUBLE as error:
             raise self._translate(error, what, queue) from error
 
-    async def _held(self, message: QueueMessage, what: str, call: Callable[[], Awaitable[_Result]]) -> _Result:
+    async def _held(self, message: QueueMessage, what: str, call: Awaitable[_Result]) -> _Result:
         try:
-            return await call()
+            return await call
         except answers.TROUBLE as error:
             if answers.code(error) in _LOST:
                 raise limits.message_lost(message.queue) from error
@@ -214,7 +200,3 @@ class HubQueues:
 
     def _translate(self, error: BaseException, what: str, queue: str) -> DurableError:
         return answers.translate(error, f"{what} queue {queue!r} of {self._where}")
-
-
-def _time(value: Any) -> datetime | None:
-    return value if isinstance(value, datetime) else None

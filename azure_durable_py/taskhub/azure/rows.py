@@ -1,4 +1,4 @@
-"""Rows of the hub's table as the SDK takes them: keys, columns, bodies.
+"""Rows of the hub's table: keys, columns, bodies.
 
 Owns the names of columns and the escaping of instance ids. A body is split over binary
 properties, since a property holds at most 64 KiB.
@@ -14,6 +14,7 @@ from typing import Any
 
 from azure_durable_py import shape
 from azure_durable_py.taskhub import columns
+from azure_durable_py.taskhub.azure.entities import ETAG, TIMESTAMP, Row, time_of
 from azure_durable_py.taskhub.limits import prefix_range
 from azure_durable_py.taskhub.naming import HEADER_KEY, INBOX_PREFIX, KEYRING_KEY, MARKER_PARTITION
 from azure_durable_py.taskhub.protocol import BlobRow, Columns, Header, InboxRow, Listed, StoredKeys
@@ -24,9 +25,6 @@ _MAX_PARTITION_CHARS = 400
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@:-]")
 _ESCAPE = re.compile(rb"~([0-9A-F]{2})")
 _HASHED = "~."
-
-Row = dict[str, Any]
-
 
 # --- keys --------------------------------------------------------------------------------------------
 
@@ -112,8 +110,7 @@ def header_of(instance_id: str, row: Mapping[str, Any]) -> Header:
 
     :raises DamagedHeaderError: columns are missing or damaged.
     """
-    metadata: Mapping[str, Any] = getattr(row, "metadata", {})
-    return columns.header_of(instance_id, _columns_of(instance_id, row), _join(row), metadata["etag"])
+    return columns.header_of(instance_id, _columns_of(instance_id, row), _join(row), row[ETAG])
 
 
 def listed_of(row: Mapping[str, Any]) -> Listed:
@@ -128,17 +125,9 @@ def _columns_of(instance_id: str, row: Mapping[str, Any]) -> tuple[Columns, str]
 
 def _time(value: Any) -> datetime:
     """:raises ShapeError: it is not a time."""
-    moment = _plain(value)
-    if moment is None:
-        raise shape.refused("a time", value)
-    return moment
-
-
-def _plain(value: Any) -> datetime | None:
-    """The SDK's subclass of datetime as a plain one; None for anything else."""
     if not isinstance(value, datetime):
-        return None
-    return datetime(*value.timetuple()[:6], value.microsecond, tzinfo=UTC)
+        raise shape.refused("a time", value)
+    return value
 
 
 # --- other rows ----------------------------------------------------------------------------------------
@@ -171,8 +160,7 @@ def keys_row(body: bytes) -> Row:
 
 def keys_of(row: Mapping[str, Any]) -> StoredKeys:
     """The keys of the hub that a row holds."""
-    metadata: Mapping[str, Any] = getattr(row, "metadata", {})
-    return StoredKeys(_join(row), metadata["etag"])
+    return StoredKeys(_join(row), row[ETAG])
 
 
 def taken_at(row: Mapping[str, Any]) -> datetime:
@@ -181,8 +169,10 @@ def taken_at(row: Mapping[str, Any]) -> datetime:
 
 
 def _timestamp(row: Mapping[str, Any]) -> datetime | None:
-    metadata: Mapping[str, Any] = getattr(row, "metadata", {})
-    return _plain(metadata.get("timestamp"))
+    try:
+        return time_of(row[TIMESTAMP])
+    except (KeyError, ValueError):
+        return None
 
 
 def _split(body: bytes) -> Row:

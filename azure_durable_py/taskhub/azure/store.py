@@ -98,9 +98,13 @@ class AzureStore:
         self._clients = clients = Clients(self._connection)
         table = table_name(self._hub_name)
         where = f"table {table} at {self._connection.host}"
-        self._open_table = HubTable(clients.table(table), where, len(self.instance_queues))
+        self._open_table = HubTable(clients.table(table), clients.entities(table), where, len(self.instance_queues))
         self._open_queues = HubQueues(
-            clients.queue, self._queue_names.all, self._connection.name, base64_texts=self._base64
+            clients.queue,
+            clients.messages(),
+            self._queue_names.all,
+            self._connection.name,
+            base64_texts=self._base64,
         )
 
     async def close(self) -> None:

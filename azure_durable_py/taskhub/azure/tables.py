@@ -8,17 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from azure.core import MatchConditions
-from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from azure_durable_py.errors import ConcurrencyConflictError, DurableError, HubFormatError
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.azure import answers, listing, rows
+from azure_durable_py.taskhub.azure.batches import RowChange
+from azure_durable_py.taskhub.azure.entities import TableWire
 from azure_durable_py.taskhub.naming import (
     END_OF_INBOX,
     HEADER_KEY,
@@ -43,23 +43,22 @@ from azure_durable_py.times import UTC
 
 logger = logging.getLogger(__name__)
 
-_Result = TypeVar("_Result")
-_Operation = tuple[str, Mapping[str, Any], Mapping[str, Any]]
-_REPLACE: Mapping[str, Any] = {"mode": UpdateMode.REPLACE}
 _PARALLEL_READS = 16
 
 
 class HubTable:
     """The table of one hub.
 
-    :param client: of the table.
+    :param client: creates and deletes the table.
+    :param wire: requests about its entities.
     :param where: the table, for messages.
     :param queue_count: number of doorbell queues, kept in the marker.
     """
 
-    def __init__(self, client: TableClient, where: str, queue_count: int) -> None:
+    def __init__(self, client: TableClient, wire: TableWire, where: str, queue_count: int) -> None:
         # Strictly typed code cannot call it: its methods take keywords without types.
         self._client: Any = client
+        self._wire = wire
         self._where = where
         self._queue_count = queue_count
         self._marker: HubInfo | None = None
@@ -83,16 +82,19 @@ class HubTable:
 
     async def mark_anew(self, marker: HubInfo) -> None:
         """Write the marker of a hub that was upgraded."""
-        await self._call("Writing the marker", lambda: self._client.upsert_entity(_marker_row(marker), **_REPLACE))
+        await self._call("Writing the marker", [self._wire.replace(_marker_row(marker))])
         self._marker = marker
 
     async def delete(self) -> None:
         """Delete the table. Idempotent."""
-        await self._call("Deleting the table", self._client.delete_table)
+        try:
+            await self._client.delete_table()
+        except answers.TROUBLE as error:
+            raise self._translate(error, "Deleting the table") from error
 
     async def _read_marker(self) -> HubInfo | None:
         try:
-            row = await self._client.get_entity(MARKER_PARTITION, MARKER_KEY)
+            row = await self._wire.read(MARKER_PARTITION, MARKER_KEY)
         except answers.TROUBLE as error:
             if answers.status(error) == 404:
                 return None
@@ -112,25 +114,18 @@ class HubTable:
 
     async def save_keys(self, body: bytes, expected: str | None) -> str:
         """Write the keys of the hub, if those that are replaced are the ones expected."""
-        row = rows.keys_row(body)
-
-        async def write() -> Mapping[str, Any]:
-            if expected is None:
-                return await self._client.create_entity(row)
-            return await self._client.update_entity(row, **_REPLACE, **_if_match(expected))
-
         try:
-            return str((await self._with_table(write))["etag"])
+            return await self._apply([self._write(rows.keys_row(body), expected)])
         except answers.TROUBLE as error:
             if answers.status(error) in (404, 409, 412) and answers.code(error) in _CONFLICTS:
                 raise ConcurrencyConflictError("The keys of the task hub were changed since they were read.") from error
             raise self._translate(error, "Writing the keys") from error
 
     async def _create(self, marker: HubInfo) -> None:
-        row = _marker_row(marker)
+        row = self._wire.insert(_marker_row(marker))
         for what, create in (
             ("Creating the table", self._client.create_table),
-            ("Writing the marker", lambda: self._client.create_entity(row)),
+            ("Writing the marker", lambda: self._wire.apply([row])),
         ):
             try:
                 await create()
@@ -159,11 +154,9 @@ class HubTable:
         return None if row is None else rows.header_of(instance_id, row)
 
     async def commit(self, commit: Commit) -> str:
-        """Apply a commit: a plain write of the header if it is alone, else one transaction."""
+        """Apply a commit: a plain write if the header is alone, else one transaction."""
         try:
-            if commit.header is not None and not (commit.consumed or commit.put or commit.dropped):
-                return await self._write_header(commit, rows.header_row(commit.header))
-            return await self._commit_rows(commit)
+            return await self._commit(commit)
         except answers.TROUBLE as error:
             if answers.status(error) in (404, 409, 412) and answers.code(error) in _CONFLICTS:
                 raise ConcurrencyConflictError(
@@ -171,38 +164,31 @@ class HubTable:
                 ) from error
             raise self._translate(error, f"Committing {commit.instance_id!r}") from error
 
-    async def _write_header(self, commit: Commit, row: rows.Row) -> str:
-        async def write() -> Mapping[str, Any]:
-            if commit.expected is None:
-                return await self._client.create_entity(row)
-            return await self._client.update_entity(row, **_REPLACE, **_if_match(commit.expected))
-
-        return (await self._with_table(write))["etag"]
-
-    async def _commit_rows(self, commit: Commit) -> str:
+    async def _commit(self, commit: Commit) -> str:
         partition = rows.partition_key(commit.instance_id)
         # The header comes first, so that a conflict is reported before a row that is gone.
-        header = _header_operation(commit, partition)
-        deletes = [INBOX_PREFIX + key for key in commit.consumed] + list(commit.dropped)
-        operations = [_delete(partition, key) for key in dict.fromkeys(deletes)]
-        puts = [_upsert(rows.blob_row(commit.instance_id, row)) for row in commit.put]
+        if commit.header is None:
+            header = self._wire.delete(partition, HEADER_KEY, commit.expected or "")
+        else:
+            header = self._write(rows.header_row(commit.header), commit.expected)
+        gone = [INBOX_PREFIX + key for key in commit.consumed] + list(commit.dropped)
+        deletes = [self._wire.delete(partition, key) for key in dict.fromkeys(gone)]
+        puts = [self._wire.replace(rows.blob_row(commit.instance_id, row)) for row in commit.put]
         while True:
             try:
-                answer = await self._transaction([header, *operations, *puts])
-            except TableTransactionError as error:
-                at = error.index - 1
-                if answers.status(error) != 404 or answers.is_gone(error) or not 0 <= at < len(operations):
+                return await self._apply([header, *deletes, *puts])
+            except answers.RefusalError as error:
+                at = (error.index or 0) - 1
+                if error.status != 404 or answers.is_gone(error) or not 0 <= at < len(deletes):
                     raise
-                del operations[at]
-            else:
-                return "" if commit.header is None else str(answer[0]["etag"])
+                del deletes[at]
 
     async def insert_inbox(self, instance_id: str, given: Sequence[InboxRow]) -> frozenset[str]:
         """Insert inbox rows in one transaction; returns the keys that existed."""
         existed: set[str] = set()
         while missing := [row for row in given if row.key not in existed]:
             try:
-                await self._transaction([_create(rows.inbox_row(instance_id, row)) for row in missing])
+                await self._apply([self._wire.insert(rows.inbox_row(instance_id, row)) for row in missing])
                 break
             except answers.TROUBLE as error:
                 if answers.code(error) != "EntityAlreadyExists":
@@ -224,8 +210,8 @@ class HubTable:
     async def put_blobs(self, instance_id: str, given: Sequence[BlobRow]) -> None:
         """Insert or replace blob rows."""
         for group in limits.transactions(given):
-            operations = [_upsert(rows.blob_row(instance_id, row)) for row in group]
-            await self._call(f"Writing rows of {instance_id!r}", lambda operations=operations: self._send(operations))
+            changes = [self._wire.replace(rows.blob_row(instance_id, row)) for row in group]
+            await self._call(f"Writing rows of {instance_id!r}", changes)
 
     async def get_blobs(self, instance_id: str, keys: Sequence[str]) -> dict[str, bytes]:
         """The bodies of blob rows, by point reads."""
@@ -261,16 +247,14 @@ class HubTable:
     async def _delete_group(self, partition: str, keys: Sequence[str]) -> None:
         what = f"Deleting rows of partition {partition!r}"
         try:
-            await self._transaction([_delete(partition, key) for key in keys])
+            await self._apply([self._wire.delete(partition, key) for key in keys])
         except answers.TROUBLE as error:
             if answers.status(error) != 404:
                 raise self._translate(error, what) from error
-            # The transaction names one missing row at a time; alone, a missing row is no error.
-            for start in range(0, len(keys), _PARALLEL_READS):
+            # A transaction names one missing row at a time; alone, a missing row is no error.
+            for start in range(0, len(keys) if len(keys) > 1 else 0, _PARALLEL_READS):
                 group = keys[start : start + _PARALLEL_READS]
-                await asyncio.gather(
-                    *(self._call(what, lambda key=key: self._client.delete_entity(partition, key)) for key in group)
-                )
+                await asyncio.gather(*(self._delete_group(partition, [key]) for key in group))
 
     # --- all partitions ------------------------------------------------------------------------------
 
@@ -302,60 +286,47 @@ class HubTable:
 
     async def _read(self, partition: str, key: str) -> Mapping[str, Any] | None:
         try:
-            return await self._client.get_entity(partition, key)
+            return await self._wire.read(partition, key)
         except answers.TROUBLE as error:
             if answers.status(error) == 404:
                 return None
             raise self._translate(error, f"Reading row {key!r} of partition {partition!r}") from error
 
     async def _page(
-        self, query: str, size: int, *, select: list[str] | None = None, token: Any = None
-    ) -> tuple[list[Mapping[str, Any]], Any]:
+        self, query: str, size: int, *, select: Sequence[str] = (), token: Mapping[str, str | None] | None = None
+    ) -> tuple[list[rows.Row], dict[str, str | None] | None]:
         """One response to a query, and the token for the next."""
-        pages: Any = self._client.query_entities(query, results_per_page=size, select=select).by_page(token)
         try:
-            return [row async for row in await pages.__anext__()], pages.continuation_token
-        except StopAsyncIteration:
-            return [], None
+            return await self._wire.page(query, size, select, token)
         except answers.TROUBLE as error:
             if answers.is_gone(error):
                 return [], None
             raise self._translate(error, "Querying") from error
 
-    async def _all(self, query: str, select: list[str] | None = None) -> list[Mapping[str, Any]]:
+    async def _all(self, query: str, select: Sequence[str] = ()) -> list[rows.Row]:
         found, token = await self._page(query, limits.MAX_PAGE, select=select)
         while token:
             more, token = await self._page(query, limits.MAX_PAGE, select=select, token=token)
             found += more
         return found
 
-    async def _transaction(self, operations: Sequence[_Operation]) -> Sequence[Mapping[str, Any]]:
-        return await self._with_table(lambda: self._send(operations))
+    def _write(self, row: rows.Row, expected: str | None) -> RowChange:
+        return self._wire.insert(row) if expected is None else self._wire.replace(row, expected)
 
-    async def _send(self, operations: Sequence[_Operation]) -> Sequence[Mapping[str, Any]]:
-        # One operation costs half as much outside a transaction.
-        match operations:
-            case [("create", row, _)]:
-                return [await self._client.create_entity(row)]
-            case [("upsert", row, options)]:
-                return [await self._client.upsert_entity(row, **options)]
-            case _:
-                return await self._client.submit_transaction(operations)
-
-    async def _with_table(self, call: Callable[[], Awaitable[_Result]]) -> _Result:
-        """Make a call; if the table was deleted meanwhile, once more with a new one."""
+    async def _apply(self, changes: Sequence[RowChange]) -> str:
+        """Make changes; if the table was deleted meanwhile, once more with a new one."""
         try:
-            return await call()
+            return await self._wire.apply(changes)
         except answers.TROUBLE as error:
             if not answers.is_gone(error) or self._marker is None:
                 raise
             logger.warning("%s was deleted while in use; creating it again.", self._where)
             await self._create(self._marker)
-            return await call()
+            return await self._wire.apply(changes)
 
-    async def _call(self, what: str, call: Callable[[], Awaitable[_Result]]) -> _Result:
+    async def _call(self, what: str, changes: Sequence[RowChange]) -> None:
         try:
-            return await self._with_table(call)
+            await self._apply(changes)
         except answers.TROUBLE as error:
             raise self._translate(error, what) from error
 
@@ -382,28 +353,3 @@ def _marker_row(marker: HubInfo) -> rows.Row:
         "QueueCount": marker.queue_count,
         "SigningKey": marker.signing_key,
     }
-
-
-def _if_match(etag: str) -> Mapping[str, Any]:
-    return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-
-
-def _header_operation(commit: Commit, partition: str) -> _Operation:
-    if commit.header is None:
-        return ("delete", {"PartitionKey": partition, "RowKey": HEADER_KEY}, _if_match(commit.expected or ""))
-    row = rows.header_row(commit.header)
-    if commit.expected is None:
-        return _create(row)
-    return ("update", row, {**_REPLACE, **_if_match(commit.expected)})
-
-
-def _create(row: rows.Row) -> _Operation:
-    return ("create", row, {})
-
-
-def _delete(partition: str, key: str) -> _Operation:
-    return ("delete", {"PartitionKey": partition, "RowKey": key}, {})
-
-
-def _upsert(row: rows.Row) -> _Operation:
-    return ("upsert", row, _REPLACE)

@@ -129,16 +129,16 @@ _AZURE_STORAGE = (
     Mutant(
         "azure_writes_without_etag",
         "A header is replaced whatever it is by now.",
-        "taskhub/azure/tables.py",
-        'return {"etag": etag, "match_condition": MatchConditions.IfNotModified}',
-        "return {}",
+        "taskhub/azure/entities.py",
+        '{**_WRITING, "If-Match": etag} if etag is not None else _WRITING',
+        "_WRITING",
         (f"{_CONTRACT}::test_of_concurrent_commits_on_one_etag_one_wins[azurite]",),
     ),
     Mutant(
         "azure_missing_rows_fail_a_commit",
         "A commit whose rows another has deleted is refused for ever.",
         "taskhub/azure/tables.py",
-        "                if answers.status(error) != 404 or answers.is_gone(error) or not 0 <= at < len(operations):\n",
+        "                if error.status != 404 or answers.is_gone(error) or not 0 <= at < len(deletes):\n",
         "                if True:\n",
         (f"{_CONTRACT}::test_rows_that_are_already_gone_do_not_fail_a_commit[azurite]",),
     ),
@@ -177,9 +177,9 @@ _AZURE_STORAGE = (
     Mutant(
         "azure_messages_expire",
         "A message is gone after a week.",
-        "taskhub/azure/queues.py",
-        "_NEVER = -1",
-        "_NEVER = 604_800",
+        "taskhub/azure/messages.py",
+        '_NEVER = "-1"',
+        '_NEVER = "604800"',
         (f"{_AZURE}::test_messages_never_expire",),
     ),
     Mutant(
