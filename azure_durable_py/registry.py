@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections import ChainMap
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -71,7 +70,7 @@ class Definitions(Generic[_Definition]):
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
-        self._by_name: MutableMapping[str, _Definition] = {}
+        self._by_name: dict[str, _Definition] = {}
         self._built_in: dict[str, _Definition] = {}
 
     def with_built_in(self, definition: _Definition) -> Definitions[_Definition]:
@@ -85,7 +84,7 @@ class Definitions(Generic[_Definition]):
     def overlaid(self) -> Definitions[_Definition]:
         """The same definitions, for some of which others may be put without a change to these."""
         made: Definitions[_Definition] = Definitions(self._kind)
-        made._by_name, made._built_in = ChainMap({}, self._by_name), dict(self._built_in)
+        made._by_name, made._built_in = dict(self._by_name), dict(self._built_in)
         return made
 
     def put(self, definition: _Definition) -> None:
@@ -125,13 +124,18 @@ class Definitions(Generic[_Definition]):
 
         :raises FunctionNotFoundError: not registered; the message lists near names.
         """
-        found = self._by_name.get(name.lower()) or self._built_in.get(name.lower())
+        found = self.find(name)
         if found is None:
             raise FunctionNotFoundError(self._unknown(name))
         return found
 
+    def find(self, name: str) -> _Definition | None:
+        """Look a definition up that may not be there."""
+        key = name.lower()
+        return self._by_name.get(key) or self._built_in.get(key)
+
     def __contains__(self, name: str) -> bool:
-        return name.lower() in self._by_name or name.lower() in self._built_in
+        return self.find(name) is not None
 
     def __len__(self) -> int:
         return len(self._by_name)

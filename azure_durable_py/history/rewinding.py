@@ -49,10 +49,24 @@ class RecordedTurn:
     attempt: int = 0
     retained: tuple[Event, ...] = ()
 
+    def parts(self) -> tuple[list[Event], list[Decision], ExecutionCompleted | ContinuedAsNew | None]:
+        """What arrived, what was decided, and the end, as recorded in it."""
+        arrived: list[Event] = []
+        decided: list[Decision] = []
+        end = None
+        for event in self.events[1:]:
+            if isinstance(event, Decision):
+                decided.append(event)
+            elif not isinstance(event, ENDS):
+                arrived.append(event)
+            elif end is None:
+                end = event
+        return arrived, decided, end
+
     @property
     def arrived(self) -> list[Event]:
         """What arrived, as recorded in it: neither decisions nor an end."""
-        return [event for event in self.events[1:] if not isinstance(event, (Decision, *ENDS))]
+        return self.parts()[0]
 
     @property
     def inputs(self) -> list[Event]:
@@ -93,10 +107,11 @@ class Standing:
         return {event.task_id: event for turn in self.turns for event in turn.inputs if isinstance(event, Answer)}
 
 
-def standing(history: Sequence[Event], attempt: int = 0) -> Standing:
+def standing(history: Sequence[Event], attempt: int = 0, begins_at: int = 0) -> Standing:
     """What counts of a history, in whole turns.
 
     :param attempt: how often the execution was rewound; asked for only if this generation of it was not.
+    :param begins_at: the position of the first event given, if it is not the first of all.
     """
     first = next((event for event in history if isinstance(event, ExecutionRewound)), None)
     found = Standing(attempt=attempt if first is None else first.attempt - 1)
@@ -107,7 +122,7 @@ def standing(history: Sequence[Event], attempt: int = 0) -> Standing:
             dropped = found.turns[len(kept) :]
             found = Standing(kept, (*_retained(kept, dropped), *(found.retained or ())), rewound.attempt)
         else:
-            found.turns.append(RecordedTurn(position, events, found.attempt, found.retained or ()))
+            found.turns.append(RecordedTurn(begins_at + position, events, found.attempt, found.retained or ()))
             found.retained = None
     return found
 

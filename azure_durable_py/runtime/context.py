@@ -85,7 +85,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
     @property
     def histories(self) -> tuple[Event, ...]:
         """The history of this generation up to the current turn."""
-        return tuple(self._generation.history)
+        return tuple(self._generation.past)
 
     @property
     def will_continue_as_new(self) -> bool:
@@ -192,7 +192,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
         """
         target, text, now = (
             check_instance_id(instance_id),
-            self._serialize(data, f"data of event {name!r}"),
+            self._serialize(data, lambda: f"data of event {name!r}"),
             self._generation.now,
         )
         return done(None, self._decisions.make(lambda number: EventSent(now, number, target, name, text)))
@@ -226,7 +226,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
         :raises SerializationError: `input_` is not JSON.
         """
         self._generation.continuation = Continuation(
-            self._serialize(input_, "input of continue_as_new"), save_events, new_version
+            self._serialize(input_, lambda: "input of continue_as_new"), save_events, new_version
         )
 
     @property
@@ -240,7 +240,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
         :param status: JSON-serializable, at most 16 KB of JSON (UTF-8).
         :raises PayloadTooLargeError: it is larger. :raises SerializationError: it is not JSON.
         """
-        text = self._serialize(status, "the custom status")
+        text = self._serialize(status, lambda: "the custom status")
         size = len(text.encode("utf-8", "surrogatepass"))
         if size > MAX_CUSTOM_STATUS_BYTES:
             raise PayloadTooLargeError(

@@ -6,10 +6,9 @@ against the recorded one; in a live turn it is collected for the history.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.history.events import (
@@ -25,13 +24,13 @@ from azure_durable_py.history.events import (
     TaskFailed,
     TimerCreated,
 )
+from azure_durable_py.history.rewinding import RecordedTurn
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.runtime.determinism import (
     ENDED,
     NOTHING_MORE,
     Altered,
     Notice,
-    Recorded,
     calling_place,
     describe,
     describe_apart,
@@ -40,10 +39,51 @@ from azure_durable_py.runtime.determinism import (
 )
 from azure_durable_py.runtime.failures import task_failed
 from azure_durable_py.runtime.tasks import DecisionTask, TimerTask
+from azure_durable_py.times import UTC
+
+BEFORE = datetime.min.replace(tzinfo=UTC)
+"""Replay time before the first turn."""
 
 
 class Halt(BaseException):
     """Stops user code for good. Not an `Exception`, so that user code does not swallow it."""
+
+
+class RecordedDecisions:
+    """What was decided in one turn of a history, to be repeated one by one.
+
+    :param decisions: those among the events of the turn.
+    :param ended: the history says that the code ended in this turn.
+    """
+
+    __slots__ = ("_decisions", "_ended", "_turn", "at")
+
+    def __init__(self, turn: RecordedTurn, decisions: Sequence[Decision], *, ended: bool) -> None:
+        self._turn = turn
+        self._decisions = decisions
+        self._ended = ended
+        self.at = 0
+        """How many were repeated."""
+
+    def next(self) -> Decision | None:
+        """The one to repeat next; None: there is none left."""
+        return self._decisions[self.at] if self.at < len(self._decisions) else None
+
+    @property
+    def position(self) -> int:
+        """The place in the history of the next one, or behind the last."""
+        behind = self.at == len(self._decisions)
+        if not self._decisions:
+            return self._turn.position + 1 + len(self._turn.arrived)
+        last = self._decisions[self.at - behind]
+        return self._turn.position + behind + next(at for at, event in enumerate(self._turn.events) if event is last)
+
+    def told(self) -> str:
+        """What the history has next, for a message."""
+        found = self.next()
+        if found is not None:
+            return describe(found)
+        return ENDED if self._ended else NOTHING_MORE
 
 
 class Decisions:
@@ -53,14 +93,16 @@ class Decisions:
         self._limit = limit
         self._notice = notice
         self._waiting_place = waiting_place
-        self._all: list[Decision] = []
+        self._next = 0
+        self._standing: dict[int, Decision] = {}
+        """What has no answer, and what was answered in the current turn."""
+        self._answered: list[int] = []
         self._tasks: dict[int, DecisionTask[Any]] = {}
-        self._recorded: deque[Recorded] | None = None
+        self._recorded: RecordedDecisions | None = None
         self._exactly = False
-        self._ended = False
-        self._position = 0
-        self._made = 0
-        self.now: datetime | None = None
+        self._made: list[Decision] = []
+        self.now = BEFORE
+        """Replay time: that of the current turn."""
         self.timers: dict[int, datetime] = {}
         self.children: dict[int, SubOrchestrationCreated] = {}
         self.failed_attempts: dict[int, FailedAttempt] = {}
@@ -78,23 +120,21 @@ class Decisions:
     def begin(
         self,
         now: datetime,
-        recorded: Iterable[Recorded] | None,
-        position: int,
+        recorded: RecordedDecisions | None = None,
         *,
         exactly: bool = False,
-        ended: bool = False,
     ) -> None:
         """Begin a turn: with the decisions to repeat, or None when it is live.
 
-        `position` is the place in the history that follows the turn's inputs. `exactly`: what is no part of a
-        decision's identity is to be repeated as well. `ended`: the history says that the code ended in this turn.
+        `exactly`: what is no part of a decision's identity is to be repeated as well.
         """
         self.now = now
         self._exactly = exactly
-        self._ended = ended
-        self._recorded = None if recorded is None else deque(recorded)
-        self._position = position
-        self._made = 0
+        self._recorded = recorded
+        self._made = []
+        for number in self._answered:
+            self._standing.pop(number, None)
+        self._answered.clear()
         self.failed_attempts.clear()
         self.attempts.clear()
 
@@ -105,18 +145,18 @@ class Decisions:
 
         :param instead: tells what the code did in place of what is left, and where.
         """
-        if self._recorded and self.error is None:
-            left = self._recorded[0]
-            self.error = difference(left.position, describe(left.decision), *instead())
+        recorded = self._recorded
+        if recorded is not None and self.error is None and (left := recorded.next()) is not None:
+            self.error = difference(recorded.position, describe(left), *instead())
 
     def made(self) -> list[Decision]:
         """The decisions of the current turn."""
-        return self._all[len(self._all) - self._made :]
+        return self._made
 
     def open_before(self) -> list[Decision]:
         """The decisions of earlier turns whose tasks are open."""
-        first = len(self._all) - self._made
-        return [self._all[number] for number in sorted(self._tasks) if number < first]
+        first = self._next - len(self._made)
+        return [self._standing[number] for number in sorted(self._tasks) if number < first]
 
     def open_ids(self) -> tuple[int, ...]:
         """The ids of all open tasks."""
@@ -125,26 +165,26 @@ class Decisions:
     def never_awaited(self) -> tuple[Decision, ...]:
         """What was called, has no answer, and no code has ever waited for. Timers do no harm by that."""
         return tuple(
-            self._all[number]
+            self._standing[number]
             for number, task in sorted(self._tasks.items())
             if task.was_never_awaited and not isinstance(task, TimerTask)
         )
 
     def forget_turn(self) -> None:
         """Take back the decisions of the current turn: nothing of them may leave."""
-        for decision in self.made():
+        for decision in self._made:
             self._close(decision.id)
-        self._made = 0
+        self._made = []
 
     def make(self, build: Callable[[int], Decision], task: DecisionTask[Any] | None = None) -> int:
         """Decide: `build` makes the event for the next id, which is returned; `task` is completed by its answer."""
         if self.closed or self.error is not None:
             raise Halt
-        number = len(self._all)
+        number = self._next
         event = build(number)
         if self._recorded is not None:
             event = self._repeat(event, self._recorded)
-        elif self._made >= self._limit:
+        elif len(self._made) >= self._limit:
             self._halt(
                 OrchestratorError(
                     f"The orchestrator took more than {self._limit} steps without waiting for one "
@@ -152,50 +192,50 @@ class Decisions:
                     "sub-orchestrations, or raise maxOrchestrationActions in host.json."
                 )
             )
-        self._all.append(event)
-        self._made += 1
+        self._next = number + 1
+        self._standing[number] = event
+        self._made.append(event)
         if task is not None:
             task.decided(number)
             self._tasks[number] = task
-        if isinstance(event, TimerCreated):
+        if type(event) is TimerCreated:
             self.timers[number] = event.fire_at
-        elif isinstance(event, SubOrchestrationCreated):
+        elif type(event) is SubOrchestrationCreated:
             self.children[number] = event
         return number
 
-    def _repeat(self, made: Decision, recorded: deque[Recorded]) -> Decision:
-        if not recorded:
-            self._differ(self._position, ENDED if self._ended else NOTHING_MORE, describe(made))
-        expected = recorded.popleft()
-        if not same_decision(expected.decision, made):
-            self._differ(expected.position, describe(expected.decision), describe(made))
-        if self._exactly and expected.decision != made:
-            recorded_apart = describe_apart(expected.decision, made)
-            self._differ(expected.position, recorded_apart, describe_apart(made, expected.decision))
-        if self._notice is not None and expected.decision != made:
-            self._notice(Altered(expected.position, expected.decision, made, self._place()))
-        self._position = expected.position + 1
-        return expected.decision
+    def _repeat(self, made: Decision, recorded: RecordedDecisions) -> Decision:
+        expected = recorded.next()
+        if expected is None or not same_decision(expected, made):
+            self._differ(recorded.position, recorded.told(), describe(made))
+        if (self._exactly or self._notice is not None) and expected != made:
+            if self._exactly:
+                self._differ(recorded.position, describe_apart(expected, made), describe_apart(made, expected))
+            if self._notice is not None:
+                self._notice(Altered(recorded.position, expected, made, self._place()))
+        recorded.at += 1
+        return expected
 
-    def _differ(self, position: int, recorded: str, made: str) -> None:
+    def _differ(self, position: int, recorded: str, made: str) -> NoReturn:
         self._halt(difference(position, recorded, made, self._place()))
 
     def _place(self) -> str:
         waiting = self._waiting_place()
         return (calling_place() if waiting is None else waiting) or "an unknown place"
 
-    def _halt(self, error: BaseException) -> None:
+    def _halt(self, error: BaseException) -> NoReturn:
         self.error = error
         raise Halt
 
     def get(self, task_id: int) -> Decision:
-        """The decision with this id.
+        """The decision with this id, if it has no answer yet, or got it in the current turn.
 
-        :raises KeyError: no decision has it.
+        :raises KeyError: there is none.
         """
-        if not 0 <= task_id < len(self._all):
-            raise KeyError(f"No decision has the id {task_id}; there are {len(self._all)}.")
-        return self._all[task_id]
+        found = self._standing.get(task_id)
+        if found is None:
+            raise KeyError(f"No decision has the id {task_id}, or it was answered in an earlier turn.")
+        return found
 
     def task(self, task_id: int) -> DecisionTask[Any] | None:
         """The open task with this id, if it is open."""
@@ -204,28 +244,19 @@ class Decisions:
     def expects(self, answer: Answer) -> bool:
         """Whether this is the answer to an open task."""
         number = answer.task_id
-        return number in self._tasks and isinstance(self._all[number], ANSWERED[type(answer)])
+        return number in self._tasks and type(self._standing[number]) is ANSWERED[type(answer)]
 
     def answer(self, answer: Answer) -> None:
         """Complete the task that this answers."""
         task = self._close(answer.task_id)
         if task is None:
             return
-        match answer:
-            case (
-                TaskFailed(failure=failure)
-                | SubOrchestrationFailed(failure=failure)
-                | EntityOperationFailed(failure=failure)
-            ):
-                task.fail(task_failed(task.subject, failure))
-            case (
-                TaskCompleted(result=result)
-                | SubOrchestrationCompleted(result=result)
-                | EntityOperationCompleted(result=result)
-            ):
-                task.answer(result)
-            case _:
-                task.answer(None)
+        if isinstance(answer, TaskCompleted | SubOrchestrationCompleted | EntityOperationCompleted):
+            task.answer(answer.result)
+        elif isinstance(answer, TaskFailed | SubOrchestrationFailed | EntityOperationFailed):
+            task.fail(task_failed(task.subject, answer.failure))
+        else:
+            task.answer(None)
 
     def attempt_failed(self, task_id: int, attempt: FailedAttempt) -> None:
         """A task failed that has a retry policy."""
@@ -243,6 +274,9 @@ class Decisions:
         return task
 
     def _close(self, task_id: int) -> DecisionTask[Any] | None:
-        self.timers.pop(task_id, None)
-        self.children.pop(task_id, None)
-        return self._tasks.pop(task_id, None)
+        task = self._tasks.pop(task_id, None)
+        if task is not None:
+            self._answered.append(task_id)
+            self.timers.pop(task_id, None)
+            self.children.pop(task_id, None)
+        return task

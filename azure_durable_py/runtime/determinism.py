@@ -12,9 +12,10 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from azure_durable_py.errors import NonDeterminismError
 from azure_durable_py.history.events import (
@@ -40,11 +41,28 @@ _MACHINERY = tuple(str(Path(file).parent) + os.sep for file in (Path(__file__).p
 
 def same_decision(recorded: Decision, made: Decision) -> bool:
     """Whether the code decided what the history recorded."""
-    return type(recorded) is type(made) and recorded.id == made.id and _identity(recorded) == _identity(made)
+    kind = type(recorded)
+    if kind is not type(made) or recorded.id != made.id:
+        return False
+    identity = _IDENTITY[kind]
+    return identity(recorded) == identity(made)
 
 
-def _identity(decision: Decision) -> str:
-    """What makes it the same on replay, beside its kind and its id."""
+_IDENTITY: dict[type[Decision], Callable[[Any], object]] = {
+    TaskScheduled: attrgetter("name"),
+    TimerCreated: attrgetter("reason"),
+    SubOrchestrationCreated: attrgetter("name", "instance_id"),
+    EventSent: attrgetter("name", "instance_id"),
+    EntityOperationCalled: attrgetter("operation", "instance_id"),
+    EntityOperationSignaled: attrgetter("operation", "instance_id"),
+    EntityLockRequested: attrgetter("instance_id"),
+    EntityLockReleased: attrgetter("instance_id"),
+}
+"""What makes a decision the same on replay, beside its kind and its id."""
+
+
+def _told(decision: Decision) -> str:
+    """What makes it the same, for a message."""
     match decision:
         case TaskScheduled(name=name):
             return repr(name)
@@ -66,14 +84,6 @@ def _identity(decision: Decision) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """A decision of the history and its place there (from 0)."""
-
-    position: int
-    decision: Decision
-
-
-@dataclass(frozen=True, slots=True)
 class Altered:
     """A decision that is the recorded one by kind, number and name, and says something else beside.
 
@@ -92,7 +102,7 @@ Notice: TypeAlias = Callable[[Altered], None]
 
 def describe(decision: Decision) -> str:
     """One decision for a message: kind, id and identity."""
-    return f"{type(decision).__name__}(id {decision.id}) {_identity(decision)}".rstrip()
+    return f"{type(decision).__name__}(id {decision.id}) {_told(decision)}".rstrip()
 
 
 def describe_apart(decision: Decision, other: Decision) -> str:

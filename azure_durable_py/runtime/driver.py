@@ -84,18 +84,16 @@ class Driver:
             if not self._started:
                 self._start()
             steps = 0
-            while self._outcome is None and not interrupted():
+            while not (self._outcome is not None or self.is_blocked or interrupted()):
                 if self.awaiting is not None and self.awaiting.is_completed:
                     self._answer(self.awaiting)
-                elif self._loop.ready:
+                else:
                     self._loop.run_next()
                     steps += 1
                     if steps > MOST_CALLBACKS:
                         raise self._endless()
-                elif self.awaiting is None and not self._loop.waits:
-                    raise self._hopeless()
-                else:
-                    break
+            if self.awaiting is None and not (self._outcome or self._loop.ready or self._loop.waits or interrupted()):
+                raise self._hopeless()
         except Halt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever user code raises ends the instance, never the process
@@ -139,11 +137,11 @@ class Driver:
     def _answer(self, task: Task[Any]) -> None:
         """Tell it what came of the task that it awaits."""
         self.awaiting = None
-        routine = cast("Routine", self._routine)
+        routine: Any = self._routine
         if self._main is not None and (cancelled := self._main.go_on()) is not None:
             self._resume(routine.throw, cancelled)
-        elif task.error is not None:
-            self._resume(routine.throw, task.error)
+        elif (error := task.error) is not None:
+            self._resume(routine.throw, error)
         else:
             self._resume(routine.send, task.get_result())
 
@@ -189,18 +187,18 @@ class Driver:
             self._end(Raised(_without_own_frames(raised)))
 
     def _resume(self, go: Callable[[Any], Any], what: Any) -> None:
-        routine = cast("Routine", self._routine)
         try:
             yielded = self._context.run(go, what)
-            while not (isinstance(yielded, Task) or self._waits_for(yielded)):
-                yielded = self._context.run(routine.throw, _refusal(yielded))
+            while not isinstance(yielded, Task):
+                if self._waits_for(yielded):
+                    return
+                yielded = self._context.run(cast("Routine", self._routine).throw, _refusal(yielded))
         except StopIteration as stop:
             self._end(Returned(stop.value))
             return
-        if isinstance(yielded, Task):
-            self.awaiting = cast("Task[Any]", yielded)
-            self.awaiting.is_awaited = True
-            self.awaiting.want()
+        awaited = self.awaiting = cast("Task[Any]", yielded)
+        awaited.is_awaited = True
+        awaited.want()
 
     def _waits_for(self, yielded: Any) -> bool:
         """Wait for something of asyncio; False: that it is not."""

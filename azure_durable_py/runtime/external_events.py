@@ -57,6 +57,11 @@ class EventTask(AtomicTask[T]):
         self._observe()
         return self._state
 
+    @property
+    def is_completed(self) -> bool:
+        """Whether it has an event, or was cancelled. Asking counts as interest, too."""
+        return self.state is not TaskState.RUNNING
+
     def want(self) -> None:
         """Code waits for the event (again)."""
         super().want()

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
 from azure_durable_py.errors import OrchestratorError
-from azure_durable_py.history.events import Event, ExecutionStarted, TimerCreated, Value
+from azure_durable_py.history.events import ExecutionStarted, TimerCreated, Value
 from azure_durable_py.registry import OrchestratorDefinition, Registry
 from azure_durable_py.runtime.decisions import Decisions
 from azure_durable_py.runtime.external_events import ExternalEvents
+from azure_durable_py.runtime.past import Past
 from azure_durable_py.runtime.tasks import TimerTask, Watch
 from azure_durable_py.serialization.converter import DataConverter
 
@@ -41,7 +43,7 @@ class Generation:
     converter: DataConverter
     decisions: Decisions
     events: ExternalEvents = field(default_factory=ExternalEvents)
-    history: list[Event] = field(default_factory=lambda: [])
+    past: Past = field(default_factory=Past)
     attempt: int = 0
     started: ExecutionStarted | None = None
     definition: OrchestratorDefinition | None = None
@@ -53,7 +55,7 @@ class Generation:
     @property
     def now(self) -> datetime:
         """Replay time: the time of the current turn; user code never runs outside of one."""
-        return cast("datetime", self.decisions.now)
+        return self.decisions.now
 
     @property
     def start(self) -> ExecutionStarted:
@@ -62,15 +64,14 @@ class Generation:
 
     def decoder(self, expected_type: Any) -> Callable[[Value], Any]:
         """What turns a recorded value into an object of this type."""
+        return self._decode if expected_type is None else partial(self._decode, expected_type=expected_type)
 
-        def decode(value: Value) -> Any:
-            if value is None:
-                return None
-            if not isinstance(value, str):
-                raise OrchestratorError(f"The value {value!r} was not read from storage before it was needed.")
-            return self.converter.deserialize(value, expected_type)
-
-        return decode
+    def _decode(self, value: Value, expected_type: Any = None) -> Any:
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise OrchestratorError(f"The value {value!r} was not read from storage before it was needed.")
+        return self.converter.deserialize(value, expected_type)
 
 
 class GenerationWorld:

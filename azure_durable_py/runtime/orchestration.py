@@ -34,15 +34,14 @@ from azure_durable_py.history.events import (
     OrchestratorStarted,
     SubOrchestrationCreated,
 )
-from azure_durable_py.history.rewinding import ENDS, RecordedTurn, standing
+from azure_durable_py.history.rewinding import RecordedTurn, standing
 from azure_durable_py.registry import Registry
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.runtime.decisions import Decisions, Halt
+from azure_durable_py.runtime.decisions import Decisions, Halt, RecordedDecisions
 from azure_durable_py.runtime.determinism import (
     NOTHING_MORE,
     Notice,
-    Recorded,
     describe_end,
     difference,
     line_of,
@@ -120,8 +119,8 @@ class Turn:
 class Orchestration:
     """Runs an orchestrator function over the events of one generation.
 
-    The history given is replayed at once. Whatever goes wrong in it - user errors included -
-    ends the instance with the next `advance`, never raises here.
+    The history given is replayed at once; more of it, as of a long one that is read in parts, with `replay`. Whatever
+    goes wrong in it - user errors included - ends the instance with the next `advance`, never raises here.
 
     :param history: the generation's events, whole turns only; values must be JSON text, not references.
     :param generation: how often the instance has continued as new.
@@ -166,15 +165,11 @@ class Orchestration:
         self._held: deque[Event] = deque()
         self._held_ids: set[int] = set()
         self._end: ExecutionCompleted | ContinuedAsNew | None = None
-        if history and not isinstance(history[0], OrchestratorStarted):
-            raise ValueError("A history begins with OrchestratorStarted.")
         self._unanswered: tuple[int, ...] = ()
-        self._began_at = _beginning(history, attempt)
-        found = standing(history, attempt)
-        if found.turns:
-            self._loop.run_within(lambda: self._replay_all(found.turns))
-        self._retained = found.retained
-        self._generation.attempt = found.attempt
+        self._began_at: datetime | None = None
+        self._retained: tuple[Event, ...] | None = None
+        self._generation.attempt = attempt
+        self.replay(history)
 
     # --- what the worker asks -------------------------------------------------------------------
 
@@ -241,7 +236,13 @@ class Orchestration:
 
         :raises KeyError: no decision has this id.
         """
-        return self._decisions.get(task_id)
+        try:
+            return self._decisions.get(task_id)
+        except KeyError:
+            found = standing(tuple(self._generation.past)).decisions.get(task_id)
+            if found is None:
+                raise
+            return found
 
     def decided_by(self, task_ids: Collection[int]) -> bool:
         """Whether the success of just these tasks would make the orchestration go on.
@@ -270,9 +271,9 @@ class Orchestration:
         """
         if self.is_finished:
             return self._turn(())
-        now = max(now, self._decisions.now) if self._decisions.now is not None else now
+        now = max(now, self._decisions.now)
         retained, self._retained = self._retained, None
-        self._decisions.begin(now, None, 0)
+        self._decisions.begin(now)
         inputs = [*(retained or ()), *events]
         told = inputs if self._decisions.error is None else _terminations(inputs)
         applied = self._loop.run_within(lambda: self._run(told))
@@ -288,13 +289,13 @@ class Orchestration:
             applied += [event for event in inputs if id(event) not in shown]
         if not applied and self._end is None and retained is None:
             return self._turn(())
-        turn = self._recording(now, (event for event in applied if id(event) not in known))
+        turn = tuple(self._recording(now, (event for event in applied if id(event) not in known)))
         self._began_at = self._began_at or now
         if self._end is not None:
             self._unanswered = self._decisions.open_ids()
             self._close(quietly=False)
-        self._generation.history.extend(turn)
-        return self._turn(tuple(turn), () if retained is None or self._end is not None else self._reopened())
+        self._is_over(turn)
+        return self._turn(turn, () if retained is None or self._end is not None else self._reopened())
 
     def _recording(self, now: datetime, arrived: Iterable[Event]) -> list[Event]:
         """The current turn as the history gets it."""
@@ -309,6 +310,11 @@ class Orchestration:
         if not (isinstance(self._end, ExecutionCompleted) and self._end.status == Status.Terminated.value):
             self._decisions.forget_turn()
             self._fail(error)
+
+    def _is_over(self, turn: Sequence[Event]) -> None:
+        past = self._generation.past
+        past.add(turn)
+        past.length += len(turn)
 
     def close(self) -> None:
         """Drop the orchestrator function where it stands; it can decide nothing any more."""
@@ -351,24 +357,40 @@ class Orchestration:
 
     # --- replay -----------------------------------------------------------------------------------
 
+    def replay(self, history: Sequence[Event], source: Iterable[Event] | None = None) -> None:
+        """Run the turns again that follow those of before. All of a generation that was rewound is to come at once.
+
+        :param history: whole turns; values must be JSON text, not references.
+        :param source: gives the same events whenever code asks for its history. By default they stay in memory.
+        :raises ValueError: it does not begin with a turn.
+        """
+        if not history:
+            return
+        if not isinstance(history[0], OrchestratorStarted):
+            raise ValueError("A history begins with OrchestratorStarted.")
+        past, attempt = self._generation.past, self._generation.attempt
+        self._began_at = self._began_at or _beginning(history, attempt)
+        found = standing(history, attempt, past.length)
+        past.add(history if source is None else source)
+        self._loop.run_within(lambda: self._replay_all(found.turns))
+        self._retained = found.retained
+        self._generation.attempt = found.attempt
+
     def _replay_all(self, turns: Iterable[RecordedTurn]) -> None:
         for turn in turns:
             self._replay(turn)
 
     def _replay(self, turn: RecordedTurn) -> None:
-        position, events, arrived = turn.position, turn.events, turn.arrived
-        recorded = [Recorded(position + at, event) for at, event in enumerate(events) if isinstance(event, Decision)]
-        recorded_end = next((event for event in events if isinstance(event, ENDS)), None)
+        position, events = turn.position, turn.events
+        arrived, decided, end = turn.parts()
         self._generation.attempt = turn.attempt
-        exactly = position >= self._exact_from
-        ended = recorded_end is not None
-        after = position + 1 + len(arrived)
-        self._decisions.begin(events[0].timestamp, recorded, after, exactly=exactly, ended=ended)
+        recorded = RecordedDecisions(turn, decided, ended=end is not None)
+        self._decisions.begin(events[0].timestamp, recorded, exactly=position >= self._exact_from)
         if self._decisions.error is None:
             self._run([*turn.retained, *arrived] if turn.retained else arrived)
             self._decisions.end(self._instead)
-        self._generation.history.extend(events)
-        self._compare_end(recorded_end, position + len(events))
+        self._generation.past.length = position + len(events)
+        self._compare_end(end, position + len(events))
         if self._error_at is None and self._decisions.error is not None:
             self._error_at = position
 
@@ -408,12 +430,10 @@ class Orchestration:
 
     def _run(self, inputs: Iterable[Event]) -> list[Event]:
         """Apply the inputs and run user code after each; the inputs that mattered."""
-        applied: list[Event] = []
         control, ordinary = _split(inputs)
+        applied = [event for event in control if self._control(event)]
         try:
-            applied.extend(event for event in control if self._control(event))
-            self._code_runner(self._go)
-            applied.extend(event for event in ordinary if self._code_runner(partial(self._take, event)))
+            self._code_runner(partial(self._run_over, ordinary, applied))
         except Halt:
             pass
         except TurnTimeoutError as error:
@@ -425,6 +445,10 @@ class Orchestration:
         if self._leaving is not None and self._end is None:
             self._end = self._continued(self._leaving)
         return applied
+
+    def _run_over(self, inputs: Iterable[Event], applied: list[Event]) -> None:
+        self._go()
+        applied.extend(event for event in inputs if self._take(event))
 
     def _control(self, event: Event) -> bool:
         if self._end is not None:
@@ -466,19 +490,18 @@ class Orchestration:
         return True
 
     def _matters(self, event: Event) -> bool:
-        if isinstance(event, EventRaised):
-            return True
-        if self._leaving is not None or not isinstance(event, Answer):
-            return False
-        return event.task_id not in self._held_ids and self._decisions.expects(event)
+        if isinstance(event, Answer):
+            return self._leaving is None and event.task_id not in self._held_ids and self._decisions.expects(event)
+        return isinstance(event, EventRaised)
 
     def _deliver(self, event: Event) -> None:
-        if isinstance(event, EventRaised):
+        """Give an event that matters to whom it is for."""
+        if isinstance(event, Answer):
+            self._decisions.answer(event)
+        elif isinstance(event, EventRaised):
             # Code that goes on no more takes no event: what arrives now is for the next generation.
             events = self._generation.events
             (events.raise_event if self._leaving is None else events.keep)(event)
-        elif isinstance(event, Answer) and self._decisions.expects(event):
-            self._decisions.answer(event)
 
     def _go(self) -> None:
         """Run user code as far as it gets; first over what was held back while suspended."""
@@ -489,14 +512,15 @@ class Orchestration:
             event = self._held.popleft()
             if isinstance(event, Answer):
                 self._held_ids.discard(event.task_id)
-            self._deliver(event)
+            if self._matters(event):
+                self._deliver(event)
             self._run_code()
 
     def _run_code(self) -> None:
         driver = self._driver
         if driver is None or self._end is not None or self._leaving is not None or driver.is_blocked:
             return
-        outcome = driver.run(lambda: self._generation.continuation is not None or self._decisions.error is not None)
+        outcome = driver.run(self._is_interrupted)
         if self._decisions.error is not None:
             raise Halt  # A task of asyncio keeps what stops its code to itself.
         if isinstance(outcome, Raised):
@@ -505,6 +529,9 @@ class Orchestration:
             self._leaving = self._generation.continuation
         elif isinstance(outcome, Returned):
             self._complete(outcome.value)
+
+    def _is_interrupted(self) -> bool:
+        return self._generation.continuation is not None or self._decisions.error is not None
 
     def _complete(self, value: Any) -> None:
         try:

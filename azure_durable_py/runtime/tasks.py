@@ -36,6 +36,10 @@ class TaskState(Enum):
     CANCELED = 3
 
 
+# Looked up once: of the class it takes as long as to make a task.
+_RUNNING, _SUCCEEDED, _FAILED, _CANCELED = TaskState
+
+
 class Task(Abandonable, Generic[T]):
     """Something that an orchestrator waits for: `yield` it in a generator, `await` it in a coroutine."""
 
@@ -43,10 +47,11 @@ class Task(Abandonable, Generic[T]):
 
     def __init__(self, order: int = 0) -> None:
         self._order = order
-        self._state = TaskState.RUNNING
+        self._state = _RUNNING
         self._value: Any = None
         self._error: BaseException | None = None
-        self._parents: dict[ParentTask[Any], None] = {}
+        # By identity: what code keeps in sets hashes by a method. Most tasks have none, or one for a while.
+        self._parents: dict[int, ParentTask[Any]] | None = None
         self._dropped = False
         self.is_awaited = False
         """Whether the orchestrator function itself waits for it."""
@@ -91,17 +96,17 @@ class Task(Abandonable, Generic[T]):
     @property
     def is_completed(self) -> bool:
         """Whether the task has succeeded, failed or been cancelled."""
-        return self.state is not TaskState.RUNNING
+        return self._state is not _RUNNING
 
     @property
     def is_faulted(self) -> bool:
         """Whether the task has failed."""
-        return self.state is TaskState.FAILED
+        return self.state is _FAILED
 
     @property
     def is_cancelled(self) -> bool:
         """Whether the task was cancelled by the orchestrator."""
-        return self.state is TaskState.CANCELED
+        return self.state is _CANCELED
 
     @property
     def error(self) -> BaseException | None:
@@ -129,7 +134,7 @@ class Task(Abandonable, Generic[T]):
         :raises TaskFailedError: it failed (or the error that it failed with).
         :raises TaskCanceledError: the orchestrator has cancelled it.
         """
-        if self.state is TaskState.RUNNING:
+        if self.state is _RUNNING:
             raise OrchestratorError(f"{self!r} has no result yet: yield or await it first.")
         if self._error is not None:
             raise self._error
@@ -159,7 +164,7 @@ class Task(Abandonable, Generic[T]):
 
     def remove_done_callback(self, fn: Callable[[Task[T]], object]) -> int:
         """Take back what `add_done_callback` was given. Returns how often it was."""
-        found = [parent for parent in self._parents if isinstance(parent, Callback) and parent.function == fn]
+        found = [parent for parent in self.parents if isinstance(parent, Callback) and parent.function == fn]
         for callback in found:
             callback.loop.waits -= 1
             self.detach(callback)
@@ -190,42 +195,46 @@ class Task(Abandonable, Generic[T]):
 
     def settle(self, value: T) -> None:
         """Succeed with a value."""
-        self._finish(TaskState.SUCCEEDED, value, None)
+        self._finish(_SUCCEEDED, value, None)
 
     def fail(self, error: BaseException) -> None:
         """Fail; the error is raised where the task is awaited."""
-        self._finish(TaskState.FAILED, None, error)
+        self._finish(_FAILED, None, error)
 
     def _cancel(self) -> bool:
-        if self._state is not TaskState.RUNNING:
+        if self._state is not _RUNNING:
             return False
-        self._finish(TaskState.CANCELED, None, TaskCanceledError(f"{self!r} was cancelled by the orchestrator."))
+        self._finish(_CANCELED, None, TaskCanceledError(f"{self!r} was cancelled by the orchestrator."))
         return True
 
     def _finish(self, state: TaskState, value: Any, error: BaseException | None) -> None:
-        if self._state is not TaskState.RUNNING:
+        if self._state is not _RUNNING:
             return
         self._state, self._value, self._error = state, value, error
-        for parent in tuple(self._parents):
-            parent.child_done(self)
-        self._parents.clear()
+        parents, self._parents = self._parents, None
+        if parents:
+            for parent in parents.values():
+                parent.child_done(self)
 
     @property
     def parents(self) -> Iterable[ParentTask[Any]]:
         """The undecided tasks that hold this one."""
-        return self._parents
+        return () if self._parents is None else self._parents.values()
 
     def attach(self, parent: ParentTask[Any]) -> bool:
         """Have `parent` told of the completion. False if it is there already."""
         self.want()
-        if self.state is not TaskState.RUNNING:
+        if self.state is not _RUNNING:
             return False
-        self._parents[parent] = None
+        if self._parents is None:
+            self._parents = {}
+        self._parents[id(parent)] = parent
         return True
 
     def detach(self, parent: ParentTask[Any]) -> None:
         """`parent` is decided and no longer interested."""
-        self._parents.pop(parent, None)
+        if self._parents is not None:
+            self._parents.pop(id(parent), None)
         self.drop_if_unwanted()
 
     def want(self) -> None:
@@ -234,7 +243,7 @@ class Task(Abandonable, Generic[T]):
 
     def drop_if_unwanted(self) -> None:
         """Note that nobody waits for this task any more, if that is so."""
-        if self._state is TaskState.RUNNING and all(parent.dropped for parent in self._parents):
+        if self._state is _RUNNING and all(parent.dropped for parent in self.parents):
             self._dropped = True
 
     def abandon(self) -> None:
@@ -320,7 +329,8 @@ class CompositeTask(ParentTask[T]):
     def __init__(self, children: Iterable[Task[Any]]) -> None:
         self._children = list(children)
         super().__init__(hash(self._children[0]) if self._children else 0)
-        self._open: dict[Task[Any], None] = {}
+        self._open: dict[int, Task[Any]] = {}
+        """By identity, in the order given."""
 
     @property
     def children(self) -> list[Task[Any]]:
@@ -331,24 +341,23 @@ class CompositeTask(ParentTask[T]):
         """Code waits for this task (again), so it waits for the children."""
         if self._dropped:
             self._dropped = False
-            for child in tuple(self._open):
+            for child in tuple(self._open.values()):
                 child.want()
 
     def drop_if_unwanted(self) -> None:
         """Nobody waits for it any more: the children may be unwanted too."""
         super().drop_if_unwanted()
         if self._dropped:
-            for child in self._open:
+            for child in self._open.values():
                 child.drop_if_unwanted()
 
     def _stop(self) -> None:
-        for child in tuple(self._open):
+        for child in tuple(self._open.values()):
             child.abandon()
 
     def _release(self) -> None:
-        left = tuple(self._open)
-        self._open.clear()
-        for child in left:
+        left, self._open = self._open, {}
+        for child in left.values():
             child.detach(self)
 
 
@@ -360,8 +369,8 @@ class AllTask(CompositeTask[list[Any]]):
     def __init__(self, children: Iterable[Task[Any]]) -> None:
         super().__init__(children)
         for child in self._children:
-            if child not in self._open and child.attach(self):
-                self._open[child] = None
+            if child.attach(self):
+                self._open[id(child)] = child
         failed = next((child for child in self._children if child.error is not None), None)
         if failed is not None:
             self._lose(failed)
@@ -370,7 +379,7 @@ class AllTask(CompositeTask[list[Any]]):
 
     def child_done(self, child: Task[Any]) -> None:
         """Count it; the last one decides, and so does a failure."""
-        self._open.pop(child, None)
+        self._open.pop(id(child), None)
         if child.error is not None:
             self._lose(child)
         elif not self._open:
@@ -401,14 +410,14 @@ class AnyTask(CompositeTask["Task[Any] | None"]):
             if not child.attach(self):
                 self._win(child)
                 return
-            self._open[child] = None
+            self._open[id(child)] = child
 
     def child_done(self, child: Task[Any]) -> None:
         """The first one decides."""
         self._win(child)
 
     def _win(self, child: Task[Any]) -> None:
-        self._open.pop(child, None)
+        self._open.pop(id(child), None)
         self._release()
         self.settle(child)
 

@@ -24,6 +24,7 @@ from azure_durable_py.history.events import (
     EntityOperationSignaled,
     Event,
     EventSent,
+    OrchestratorStarted,
     SubOrchestrationCompleted,
     SubOrchestrationCreated,
     SubOrchestrationFailed,
@@ -33,8 +34,9 @@ from azure_durable_py.history.events import (
     TimerCreated,
     TimerFired,
 )
-from azure_durable_py.runtime.decisions import Decisions, Halt
-from azure_durable_py.runtime.determinism import Recorded, same_decision
+from azure_durable_py.history.rewinding import RecordedTurn
+from azure_durable_py.runtime.decisions import Decisions, Halt, RecordedDecisions
+from azure_durable_py.runtime.determinism import same_decision
 from azure_durable_py.runtime.tasks import DecisionTask
 from tests.generating import KINDS, records
 from tests.taskhub.building import T0
@@ -67,7 +69,7 @@ def task(subject: str = "activity 'a'") -> DecisionTask[Any]:
 
 def live(decisions: Decisions, builds: Iterable[Build]) -> list[Event]:
     """A turn that goes on where the history ends."""
-    decisions.begin(T0, None, 0)
+    decisions.begin(T0)
     for build in builds:
         decisions.make(build, task())
     return decisions.made()
@@ -75,7 +77,8 @@ def live(decisions: Decisions, builds: Iterable[Build]) -> list[Event]:
 
 def replayed(decisions: Decisions, recorded: list[Event], builds: Iterable[Build]) -> None:
     """A turn that the history holds; ended by `Halt` where the code does something else."""
-    decisions.begin(T0, [Recorded(10 + at, event) for at, event in enumerate(recorded)], 10)
+    turn = RecordedTurn(9, [OrchestratorStarted(T0), *recorded])
+    decisions.begin(T0, RecordedDecisions(turn, turn.decisions, ended=False))
     try:
         for build in builds:
             decisions.make(build, task())
@@ -161,7 +164,7 @@ def test_a_decision_is_itself_and_never_another(event: Any):
 @given(TURN, st.permutations(range(LIMIT)))
 def test_each_answer_completes_its_task_in_whatever_order_they_come_and_once(builds: list[Build], order: list[int]):
     decisions, tasks = new(), [task() for _ in builds]
-    decisions.begin(T0, None, 0)
+    decisions.begin(T0)
     for build, waiting in zip(builds, tasks, strict=True):
         decisions.make(build, waiting)
     for number in [number for number in order if number < len(builds)]:
@@ -205,7 +208,7 @@ def test_every_kind_of_answer_belongs_to_a_kind_of_decision():
 
 def test_a_failure_is_raised_where_its_task_is_awaited():
     decisions, waiting = new(), task("activity 'a'")
-    decisions.begin(T0, None, 0)
+    decisions.begin(T0)
     decisions.make(BUILDS[0], waiting)
     decisions.answer(TaskFailed(T0, 0, FAILURE))
     with pytest.raises(TaskFailedError, match="activity 'a' failed: ValueError: no"):
@@ -224,7 +227,7 @@ def test_a_turn_that_is_taken_back_leaves_no_decision_and_no_task():
 
 def test_a_timer_that_is_cancelled_is_no_longer_open():
     decisions = new()
-    decisions.begin(T0, None, 0)
+    decisions.begin(T0)
     timer = decisions.timer(lambda number: TimerCreated(T0, number, T0))
     assert list(decisions.timers) == [0]
     assert timer.cancel()
@@ -246,7 +249,7 @@ def test_a_turn_that_never_waits_is_ended_at_its_limit_and_a_replay_of_many_step
 
 def test_nothing_is_decided_once_it_is_closed():
     decisions = new()
-    decisions.begin(T0, None, 0)
+    decisions.begin(T0)
     decisions.closed = True
     assert decisions.replaying
     with pytest.raises(Halt):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Concatenate, TypeVar, overload
 
-from azure_durable_py.history.events import TaskScheduled
+from azure_durable_py.history.events import TaskScheduled, Value
 from azure_durable_py.registry import Registry
 from azure_durable_py.retry_policy import RetryPolicy
 from azure_durable_py.runtime.calls.base import Calls
@@ -53,7 +54,7 @@ class ActivityCalls(Calls):
             annotation of the decorated function, if that was given.
         :raises OrchestratorError: not an activity. :raises SerializationError: `input_` is not JSON.
         """
-        return self._activity(name, input_, expected_type)()
+        return self._schedule(*self._activity(name, input_, expected_type))
 
     @overload
     def call_activity_with_retry(
@@ -101,23 +102,23 @@ class ActivityCalls(Calls):
 
         The other parameters are those of `call_activity`.
         """
-        return self._retry(retry_options, self._activity(name, input_, expected_type))
+        return self._retry(retry_options, partial(self._schedule, *self._activity(name, input_, expected_type)))
 
     def _activity(
         self, ref: str | Callable[..., Any], input_: Any, expected_type: Any
-    ) -> Callable[[], DecisionTask[Any]]:
+    ) -> tuple[str, str, Callable[[Value], Any]]:
+        """Its name, its input as JSON text, and what decodes its result."""
         name = durable_name(ref, "activity")
-        text = self._serialize(input_, f"input of activity {name!r}")
-        decode = self._decoder(ref, expected_type, lambda registry: _registered(registry, name))
+        text = self._serialize(input_, lambda: f"input of activity {name!r}")
+        return name, text, self._decoder(ref, expected_type, lambda registry: _registered(registry, name))
 
-        def schedule() -> DecisionTask[Any]:
-            task: DecisionTask[Any] = DecisionTask(f"activity {name!r}", decode)
-            now = self._generation.now
-            self._decisions.make(lambda number: TaskScheduled(now, number, name, text), task)
-            return task
-
-        return schedule
+    def _schedule(self, name: str, text: str, decode: Callable[[Value], Any]) -> DecisionTask[Any]:
+        task: DecisionTask[Any] = DecisionTask(f"activity {name!r}", decode)
+        now = self._generation.now
+        self._decisions.make(lambda number: TaskScheduled(now, number, name, text), task)
+        return task
 
 
 def _registered(registry: Registry, name: str) -> Callable[..., Any] | None:
-    return registry.activities.get(name).function if name in registry.activities else None
+    found = registry.activities.find(name)
+    return None if found is None else found.function

@@ -13,7 +13,6 @@ from azure_durable_py.retry_policy import RetryPolicy
 from azure_durable_py.runtime.generation import Generation
 from azure_durable_py.runtime.retry import RetryTask
 from azure_durable_py.runtime.tasks import Task, TimerTask
-from azure_durable_py.serialization.annotations import naming
 
 
 class Calls:
@@ -23,12 +22,12 @@ class Calls:
         self._generation = generation
         self._decisions = generation.decisions
 
-    def _serialize(self, value: Any, what: str) -> str:
+    def _serialize(self, value: Any, what: Callable[[], str]) -> str:
         """A value as JSON text; `what` it is, for errors."""
         try:
             return self._generation.converter.serialize(value)
         except SerializationError as error:
-            raise SerializationError(f"{what}: {error}") from error.__cause__
+            raise SerializationError(f"{what()}: {error}") from error.__cause__
 
     def _decoder(
         self, ref: object, expected_type: Any, registered: Callable[[Registry], Callable[..., Any] | None]
@@ -45,8 +44,11 @@ class Calls:
         decode = self._generation.decoder(demand)
 
         def decode_annotated(value: Value) -> Any:
-            with naming(what):
+            # As `naming` does, which takes longer than most values.
+            try:
                 return decode(value)
+            except SerializationError as error:
+                raise SerializationError(f"{what()}: {error}") from error.__cause__
 
         return decode_annotated
 

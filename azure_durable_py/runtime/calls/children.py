@@ -144,7 +144,7 @@ class ChildCalls(Calls):
         expected_type: Any,
     ) -> Callable[[], DecisionTask[Any]]:
         name = durable_name(ref, "orchestrator")
-        text = self._serialize(input_, f"input of sub-orchestration {name!r}")
+        text = self._serialize(input_, lambda: f"input of sub-orchestration {name!r}")
         given = None if instance_id is None else check_instance_id(instance_id)
         decode = self._decoder(ref, expected_type, lambda registry: _registered(registry, name))
 
@@ -176,4 +176,5 @@ class ChildCalls(Calls):
 
 
 def _registered(registry: Registry, name: str) -> Callable[..., Any] | None:
-    return registry.orchestrators.get(name).function if name in registry.orchestrators else None
+    found = registry.orchestrators.find(name)
+    return None if found is None else found.function

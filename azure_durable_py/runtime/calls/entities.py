@@ -58,7 +58,10 @@ class EntityCalls(Calls):
         if section is not None:
             section.admit_call(entity)
         inside = section.name if section is not None and section.is_held else None
-        text, now = self._serialize(value, f"input of operation {operation!r} of entity {entity}"), self._generation.now
+        text, now = (
+            self._serialize(value, lambda: f"input of operation {operation!r} of entity {entity}"),
+            self._generation.now,
+        )
         task: DecisionTask[Any] = DecisionTask(f"operation {operation!r} of entity {entity!r}", decode)
         self._decisions.make(lambda number: EntityOperationCalled(now, number, entity, operation, text, inside), task)
         if section is not None:
@@ -82,7 +85,7 @@ class EntityCalls(Calls):
         if section is not None:
             section.admit_signal(str(entityId))
         text, now = (
-            self._serialize(operationInput, f"input of operation {operationName!r} of entity {entityId}"),
+            self._serialize(operationInput, lambda: f"input of operation {operationName!r} of entity {entityId}"),
             self._generation.now,
         )
         when = now + signal_time if isinstance(signal_time, timedelta) else signal_time

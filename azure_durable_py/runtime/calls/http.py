@@ -86,7 +86,7 @@ class HttpCalls(Calls):
         )
 
     def _send(self, request: DurableHttpRequest, policy: RetryPolicy | None) -> Task[DurableHttpResponse]:
-        text = self._serialize(request.to_plain(), "an HTTP request")
+        text = self._serialize(request.to_plain(), lambda: "an HTTP request")
 
         def attempt() -> DecisionTask[DurableHttpResponse]:
             task = DecisionTask(f"HTTP call {request.subject!r}", self._decode_response)
