@@ -72,19 +72,21 @@ class Definitions(Generic[_Definition]):
         self._kind = kind
         self._by_name: dict[str, _Definition] = {}
         self._built_in: dict[str, _Definition] = {}
+        self._under: Definitions[_Definition] | None = None
+        """What is asked for names that are not here."""
 
     def with_built_in(self, definition: _Definition) -> Definitions[_Definition]:
         """The same definitions and one of the engine's own, which is in no listing."""
         made: Definitions[_Definition] = Definitions(self._kind)
         made._by_name = self._by_name
-        made._built_in = dict(self._built_in)
+        made._built_in, made._under = dict(self._built_in), self._under
         made.add_built_in(definition)
         return made
 
     def overlaid(self) -> Definitions[_Definition]:
         """The same definitions, for some of which others may be put without a change to these."""
         made: Definitions[_Definition] = Definitions(self._kind)
-        made._by_name, made._built_in = dict(self._by_name), dict(self._built_in)
+        made._under, made._built_in = self, dict(self._built_in)
         return made
 
     def put(self, definition: _Definition) -> None:
@@ -103,7 +105,7 @@ class Definitions(Generic[_Definition]):
                 f"{place_of(definition.function)} is registered as {self._kind} {definition.name!r}, but names that "
                 f"begin with {BUILT_IN!r} are kept for functions of the engine. Rename it."
             )
-        taken = self._by_name.get(definition.name.lower())
+        taken = self._of_app().get(definition.name.lower())
         if taken is not None:
             raise RegistrationError(
                 f"Two functions are registered as {self._kind} {definition.name!r}: "
@@ -132,23 +134,28 @@ class Definitions(Generic[_Definition]):
     def find(self, name: str) -> _Definition | None:
         """Look a definition up that may not be there."""
         key = name.lower()
-        return self._by_name.get(key) or self._built_in.get(key)
+        found = self._by_name.get(key) or self._built_in.get(key)
+        return self._under.find(name) if found is None and self._under is not None else found
 
     def __contains__(self, name: str) -> bool:
         return self.find(name) is not None
 
     def __len__(self) -> int:
-        return len(self._by_name)
+        return len(self._of_app())
 
     def names(self) -> list[str]:
         """The names that the app registered, sorted."""
-        return sorted(definition.name for definition in self._by_name.values())
+        return sorted(definition.name for definition in self._of_app().values())
+
+    def _of_app(self) -> dict[str, _Definition]:
+        return self._by_name if self._under is None else {**self._under._of_app(), **self._by_name}
 
     def _unknown(self, name: str) -> str:
-        near = difflib.get_close_matches(name.lower(), self._by_name, n=1)
-        hint = f" Did you mean {self._by_name[near[0]].name!r}?" if near else ""
-        known = ", ".join(self.names()[:20]) or "none"
-        return f"No {self._kind} named {name!r} is registered in this app.{hint} Registered: {known}."
+        known = self._of_app()
+        near = difflib.get_close_matches(name.lower(), known, n=1)
+        hint = f" Did you mean {known[near[0]].name!r}?" if near else ""
+        names = ", ".join(self.names()[:20]) or "none"
+        return f"No {self._kind} named {name!r} is registered in this app.{hint} Registered: {names}."
 
 
 class Registry:

@@ -37,6 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "constants",
             "durable_http",
             "errors",
+            "compact_json",
             "escaping",
             "failures",
             "history",

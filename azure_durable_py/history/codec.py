@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, cast, get_args
 
 from azure_durable_py import shape
+from azure_durable_py.compact_json import compact_encoder
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
     ContinuedAsNew,
@@ -333,8 +333,7 @@ def _writer(cls: type[Event]) -> tuple[str, list[tuple[str, str, Any]]]:
 
 
 _PLAIN = frozenset({str, int, bool, type(None)})
-# Of the module's `dumps` each call would make an encoder of its own.
-_to_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_to_text = compact_encoder()
 _TEXTS: dict[type, Callable[[Any], str]] = {str: _to_text, int: int.__repr__, datetime: _to_text_of_time}
 _WRITERS = {cls: _writer(cls) for cls in _EVENTS.values()}
 _AT_ONCE: dict[str, Callable[[dict[str, Any]], Event | None]] = {

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
+    DECISIONS,
     Answer,
     ContinuedAsNew,
     Decision,
@@ -36,47 +38,41 @@ ENDS = (ExecutionCompleted, ContinuedAsNew)
 FAILURES = (TaskFailed, SubOrchestrationFailed, EntityOperationFailed)
 
 
-@dataclass(slots=True)  # Thousands are made in a replay, and a frozen one takes three times as long.
 class RecordedTurn:
     """A turn as the history has it.
 
-    `position` is the place of its first event. `retained` is what it was shown beside its own events: what rewinds
-    before it kept of turns that count no more. `attempt` counts those rewinds.
+    :param position: the place of its first event.
+    :param attempt: how many rewinds there were before it.
+    :param retained: what it was shown beside its own events: what those rewinds kept of turns that count no more.
     """
 
-    position: int
-    events: Sequence[Event]
-    attempt: int = 0
-    retained: tuple[Event, ...] = ()
+    __slots__ = ("arrived", "attempt", "decisions", "end", "events", "position", "retained")
 
-    def parts(self) -> tuple[list[Event], list[Decision], ExecutionCompleted | ContinuedAsNew | None]:
-        """What arrived, what was decided, and the end, as recorded in it."""
-        arrived: list[Event] = []
-        decided: list[Decision] = []
-        end = None
-        for event in self.events[1:]:
-            if isinstance(event, Decision):
-                decided.append(event)
-            elif not isinstance(event, ENDS):
-                arrived.append(event)
-            elif end is None:
-                end = event
-        return arrived, decided, end
-
-    @property
-    def arrived(self) -> list[Event]:
+    def __init__(
+        self, position: int, events: Sequence[Event], attempt: int = 0, retained: tuple[Event, ...] = ()
+    ) -> None:
+        self.position = position
+        self.events = events
+        self.attempt = attempt
+        self.retained = retained
+        self.arrived: list[Event] = []
         """What arrived, as recorded in it: neither decisions nor an end."""
-        return self.parts()[0]
+        self.decisions: list[Decision] = []
+        """What the function decided in it."""
+        self.end: ExecutionCompleted | ContinuedAsNew | None = None
+        for event in events[1:]:
+            kind: type[Any] = type(event)
+            if kind in DECISIONS:
+                self.decisions.append(cast("Any", event))
+            elif kind not in ENDS:
+                self.arrived.append(event)
+            elif self.end is None:
+                self.end = cast("Any", event)
 
     @property
     def inputs(self) -> list[Event]:
         """All that the function was shown in it."""
         return [*self.retained, *self.arrived]
-
-    @property
-    def decisions(self) -> list[Decision]:
-        """What the function decided in it."""
-        return [event for event in self.events if isinstance(event, Decision)]
 
     @property
     def failures(self) -> list[TaskFailed | SubOrchestrationFailed | EntityOperationFailed]:
@@ -113,9 +109,13 @@ def standing(history: Sequence[Event], attempt: int = 0, begins_at: int = 0) -> 
     :param attempt: how often the execution was rewound; asked for only if this generation of it was not.
     :param begins_at: the position of the first event given, if it is not the first of all.
     """
-    first = next((event for event in history if isinstance(event, ExecutionRewound)), None)
-    found = Standing(attempt=attempt if first is None else first.attempt - 1)
-    for position, events in _turns(history):
+    kinds = list(map(type, history))
+    if ExecutionRewound in kinds:
+        attempt = cast("ExecutionRewound", history[kinds.index(ExecutionRewound)]).attempt - 1
+    found = Standing(attempt=attempt)
+    starts = [at for at, kind in enumerate(kinds) if kind is OrchestratorStarted or at == 0]
+    for position, behind in zip(starts, [*starts[1:], len(history)], strict=False):
+        events = history[position:behind]
         rewound = events[-1]
         if isinstance(rewound, ExecutionRewound):
             kept = [turn for turn in found.turns if turn.position < rewound.cut]
@@ -125,13 +125,6 @@ def standing(history: Sequence[Event], attempt: int = 0, begins_at: int = 0) -> 
             found.turns.append(RecordedTurn(begins_at + position, events, found.attempt, found.retained or ()))
             found.retained = None
     return found
-
-
-def _turns(history: Sequence[Event]) -> Iterator[tuple[int, Sequence[Event]]]:
-    """The turns of a history, each with the position of its first event."""
-    starts = [at for at, event in enumerate(history) if at == 0 or isinstance(event, OrchestratorStarted)]
-    for start, end in zip(starts, [*starts[1:], len(history)], strict=False):
-        yield start, history[start:end]
 
 
 def _retained(kept: Iterable[RecordedTurn], dropped: Iterable[RecordedTurn]) -> Iterator[Event]:

@@ -6,7 +6,7 @@ against the recorded one; in a live turn it is collected for the history.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -41,49 +41,14 @@ from azure_durable_py.runtime.failures import task_failed
 from azure_durable_py.runtime.tasks import DecisionTask, TimerTask
 from azure_durable_py.times import UTC
 
+_RESULTS = (TaskCompleted, SubOrchestrationCompleted, EntityOperationCompleted)
+_FAILURES = (TaskFailed, SubOrchestrationFailed, EntityOperationFailed)
 BEFORE = datetime.min.replace(tzinfo=UTC)
 """Replay time before the first turn."""
 
 
 class Halt(BaseException):
     """Stops user code for good. Not an `Exception`, so that user code does not swallow it."""
-
-
-class RecordedDecisions:
-    """What was decided in one turn of a history, to be repeated one by one.
-
-    :param decisions: those among the events of the turn.
-    :param ended: the history says that the code ended in this turn.
-    """
-
-    __slots__ = ("_decisions", "_ended", "_turn", "at")
-
-    def __init__(self, turn: RecordedTurn, decisions: Sequence[Decision], *, ended: bool) -> None:
-        self._turn = turn
-        self._decisions = decisions
-        self._ended = ended
-        self.at = 0
-        """How many were repeated."""
-
-    def next(self) -> Decision | None:
-        """The one to repeat next; None: there is none left."""
-        return self._decisions[self.at] if self.at < len(self._decisions) else None
-
-    @property
-    def position(self) -> int:
-        """The place in the history of the next one, or behind the last."""
-        behind = self.at == len(self._decisions)
-        if not self._decisions:
-            return self._turn.position + 1 + len(self._turn.arrived)
-        last = self._decisions[self.at - behind]
-        return self._turn.position + behind + next(at for at, event in enumerate(self._turn.events) if event is last)
-
-    def told(self) -> str:
-        """What the history has next, for a message."""
-        found = self.next()
-        if found is not None:
-            return describe(found)
-        return ENDED if self._ended else NOTHING_MORE
 
 
 class Decisions:
@@ -98,7 +63,8 @@ class Decisions:
         """What has no answer, and what was answered in the current turn."""
         self._answered: list[int] = []
         self._tasks: dict[int, DecisionTask[Any]] = {}
-        self._recorded: RecordedDecisions | None = None
+        self._recorded: RecordedTurn | None = None
+        self._repeated = 0
         self._exactly = False
         self._made: list[Decision] = []
         self.now = BEFORE
@@ -120,23 +86,27 @@ class Decisions:
     def begin(
         self,
         now: datetime,
-        recorded: RecordedDecisions | None = None,
+        recorded: RecordedTurn | None = None,
         *,
         exactly: bool = False,
     ) -> None:
-        """Begin a turn: with the decisions to repeat, or None when it is live.
+        """Begin a turn: with the one whose decisions are to be repeated, or None when it is live.
 
         `exactly`: what is no part of a decision's identity is to be repeated as well.
         """
         self.now = now
         self._exactly = exactly
         self._recorded = recorded
+        self._repeated = 0
         self._made = []
-        for number in self._answered:
-            self._standing.pop(number, None)
-        self._answered.clear()
-        self.failed_attempts.clear()
-        self.attempts.clear()
+        if self._answered:
+            for number in self._answered:
+                self._standing.pop(number, None)
+            self._answered = []
+        if self.failed_attempts:
+            self.failed_attempts.clear()
+        if self.attempts:
+            self.attempts.clear()
 
     def end(self, instead: Callable[[], tuple[str, str]]) -> None:
         """End a replayed turn: nothing recorded may be left.
@@ -146,8 +116,22 @@ class Decisions:
         :param instead: tells what the code did in place of what is left, and where.
         """
         recorded = self._recorded
-        if recorded is not None and self.error is None and (left := recorded.next()) is not None:
-            self.error = difference(recorded.position, describe(left), *instead())
+        if recorded is not None and self._repeated < len(recorded.decisions) and self.error is None:
+            self.error = difference(self._position(recorded), self._told(recorded), *instead())
+
+    def _position(self, recorded: RecordedTurn) -> int:
+        """The place in the history of the decision to repeat next, or behind the last."""
+        behind = self._repeated == len(recorded.decisions)
+        if not recorded.decisions:
+            return recorded.position + 1 + len(recorded.arrived)
+        last = recorded.decisions[self._repeated - behind]
+        return recorded.position + behind + next(at for at, event in enumerate(recorded.events) if event is last)
+
+    def _told(self, recorded: RecordedTurn) -> str:
+        """What the history has next, for a message."""
+        if self._repeated < len(recorded.decisions):
+            return describe(recorded.decisions[self._repeated])
+        return NOTHING_MORE if recorded.end is None else ENDED
 
     def made(self) -> list[Decision]:
         """The decisions of the current turn."""
@@ -196,7 +180,7 @@ class Decisions:
         self._standing[number] = event
         self._made.append(event)
         if task is not None:
-            task.decided(number)
+            task.number = number
             self._tasks[number] = task
         if type(event) is TimerCreated:
             self.timers[number] = event.fire_at
@@ -204,20 +188,21 @@ class Decisions:
             self.children[number] = event
         return number
 
-    def _repeat(self, made: Decision, recorded: RecordedDecisions) -> Decision:
-        expected = recorded.next()
+    def _repeat(self, made: Decision, recorded: RecordedTurn) -> Decision:
+        at, decisions = self._repeated, recorded.decisions
+        expected = decisions[at] if at < len(decisions) else None
         if expected is None or not same_decision(expected, made):
-            self._differ(recorded.position, recorded.told(), describe(made))
+            self._differ(recorded, self._told(recorded), describe(made))
         if (self._exactly or self._notice is not None) and expected != made:
             if self._exactly:
-                self._differ(recorded.position, describe_apart(expected, made), describe_apart(made, expected))
+                self._differ(recorded, describe_apart(expected, made), describe_apart(made, expected))
             if self._notice is not None:
-                self._notice(Altered(recorded.position, expected, made, self._place()))
-        recorded.at += 1
+                self._notice(Altered(self._position(recorded), expected, made, self._place()))
+        self._repeated = at + 1
         return expected
 
-    def _differ(self, position: int, recorded: str, made: str) -> NoReturn:
-        self._halt(difference(position, recorded, made, self._place()))
+    def _differ(self, turn: RecordedTurn, recorded: str, made: str) -> NoReturn:
+        self._halt(difference(self._position(turn), recorded, made, self._place()))
 
     def _place(self) -> str:
         waiting = self._waiting_place()
@@ -251,9 +236,9 @@ class Decisions:
         task = self._close(answer.task_id)
         if task is None:
             return
-        if isinstance(answer, TaskCompleted | SubOrchestrationCompleted | EntityOperationCompleted):
+        if isinstance(answer, _RESULTS):
             task.answer(answer.result)
-        elif isinstance(answer, TaskFailed | SubOrchestrationFailed | EntityOperationFailed):
+        elif isinstance(answer, _FAILURES):
             task.fail(task_failed(task.subject, answer.failure))
         else:
             task.answer(None)
@@ -277,6 +262,8 @@ class Decisions:
         task = self._tasks.pop(task_id, None)
         if task is not None:
             self._answered.append(task_id)
-            self.timers.pop(task_id, None)
-            self.children.pop(task_id, None)
+            if self.timers:
+                self.timers.pop(task_id, None)
+            if self.children:
+                self.children.pop(task_id, None)
         return task

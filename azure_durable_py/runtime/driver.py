@@ -66,13 +66,6 @@ class Driver:
         self._outcome: Returned | Raised | None = None
         self.awaiting: Task[Any] | None = None
 
-    @property
-    def is_blocked(self) -> bool:
-        """Whether nothing is to be done before a task completes that is not."""
-        if not self._started or self._loop.ready:
-            return False
-        return self.awaiting is None or not self.awaiting.is_completed
-
     def run(self, interrupted: Callable[[], bool]) -> Returned | Raised | None:
         """Run until the function ends (what it returned or raised) or must wait (None).
 
@@ -83,17 +76,26 @@ class Driver:
         try:
             if not self._started:
                 self._start()
-            steps = 0
-            while not (self._outcome is not None or self.is_blocked or interrupted()):
-                if self.awaiting is not None and self.awaiting.is_completed:
-                    self._answer(self.awaiting)
-                else:
+            elif self.awaiting is None and not self._loop.ready:
+                return None
+            callbacks = 0
+            while self._outcome is None:
+                task = self.awaiting
+                if task is not None and task.is_completed:
+                    if interrupted():
+                        break
+                    self._answer(task)
+                elif self._loop.ready:
+                    if interrupted():
+                        break
                     self._loop.run_next()
-                    steps += 1
-                    if steps > MOST_CALLBACKS:
+                    callbacks += 1
+                    if callbacks > MOST_CALLBACKS:
                         raise self._endless()
-            if self.awaiting is None and not (self._outcome or self._loop.ready or self._loop.waits or interrupted()):
-                raise self._hopeless()
+                elif task is None and not self._loop.waits and not interrupted():
+                    raise self._hopeless()
+                else:
+                    break
         except Halt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever user code raises ends the instance, never the process
@@ -138,12 +140,13 @@ class Driver:
         """Tell it what came of the task that it awaits."""
         self.awaiting = None
         routine: Any = self._routine
+        error, value = task.outcome()
         if self._main is not None and (cancelled := self._main.go_on()) is not None:
             self._resume(routine.throw, cancelled)
-        elif (error := task.error) is not None:
+        elif error is not None:
             self._resume(routine.throw, error)
         else:
-            self._resume(routine.send, task.get_result())
+            self._resume(routine.send, value)
 
     def _wake(self, future: asyncio.Future[Any] | None = None) -> None:
         """Go on: the future that it waited for is done, or it only waited for its next turn."""

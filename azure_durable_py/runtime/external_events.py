@@ -45,11 +45,6 @@ class EventTask(AtomicTask[T]):
         return f"<wait for event {self.name!r}, {self._state.name.lower()}>"
 
     @property
-    def number(self) -> int:
-        """Its number among the waits of the generation."""
-        return self._order
-
-    @property
     def state(self) -> TaskState:
         """How far the wait is. Asking counts as interest in a wait that was dropped."""
         if self._dropped and self._state is TaskState.RUNNING:

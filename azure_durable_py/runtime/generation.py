@@ -64,9 +64,10 @@ class Generation:
 
     def decoder(self, expected_type: Any) -> Callable[[Value], Any]:
         """What turns a recorded value into an object of this type."""
-        return self._decode if expected_type is None else partial(self._decode, expected_type=expected_type)
+        return self.decode if expected_type is None else partial(self.decode, expected_type=expected_type)
 
-    def _decode(self, value: Value, expected_type: Any = None) -> Any:
+    def decode(self, value: Value, expected_type: Any = None) -> Any:
+        """A recorded value as an object of a type; as plain JSON has it by default."""
         if value is None:
             return None
         if not isinstance(value, str):

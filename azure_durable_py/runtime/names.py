@@ -32,9 +32,9 @@ def durable_name(ref: str | Callable[..., Any], kind: Kind) -> str:
     :raises OrchestratorError: not a durable function, or one of another kind.
     """
     if isinstance(ref, str):
-        if not ref:
-            raise OrchestratorError(f"The name of the {kind} to call is empty.")
-        return ref
+        if ref:
+            return ref
+        raise OrchestratorError(f"The name of the {kind} to call is empty.")
     name = getattr(ref, "durable_name", None)
     if not isinstance(name, str):
         raise OrchestratorError(

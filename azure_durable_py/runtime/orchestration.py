@@ -38,7 +38,7 @@ from azure_durable_py.history.rewinding import RecordedTurn, standing
 from azure_durable_py.registry import Registry
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.runtime.context import DurableOrchestrationContext
-from azure_durable_py.runtime.decisions import Decisions, Halt, RecordedDecisions
+from azure_durable_py.runtime.decisions import Decisions, Halt
 from azure_durable_py.runtime.determinism import (
     NOTHING_MORE,
     Notice,
@@ -382,15 +382,14 @@ class Orchestration:
 
     def _replay(self, turn: RecordedTurn) -> None:
         position, events = turn.position, turn.events
-        arrived, decided, end = turn.parts()
         self._generation.attempt = turn.attempt
-        recorded = RecordedDecisions(turn, decided, ended=end is not None)
-        self._decisions.begin(events[0].timestamp, recorded, exactly=position >= self._exact_from)
+        self._decisions.begin(events[0].timestamp, turn, exactly=position >= self._exact_from)
         if self._decisions.error is None:
-            self._run([*turn.retained, *arrived] if turn.retained else arrived)
+            self._run(turn.inputs if turn.retained else turn.arrived)
             self._decisions.end(self._instead)
-        self._generation.past.length = position + len(events)
-        self._compare_end(end, position + len(events))
+        behind = self._generation.past.length = position + len(events)
+        if turn.end is not None or self._end is not None:
+            self._compare_end(turn.end, behind)
         if self._error_at is None and self._decisions.error is not None:
             self._error_at = position
 
@@ -428,12 +427,12 @@ class Orchestration:
 
     # --- one turn ---------------------------------------------------------------------------------
 
-    def _run(self, inputs: Iterable[Event]) -> list[Event]:
+    def _run(self, inputs: Sequence[Event]) -> list[Event]:
         """Apply the inputs and run user code after each; the inputs that mattered."""
         control, ordinary = _split(inputs)
         applied = [event for event in control if self._control(event)]
         try:
-            self._code_runner(partial(self._run_over, ordinary, applied))
+            self._code_runner(partial(self._run_over, ordinary, applied, is_set_going=bool(control)))
         except Halt:
             pass
         except TurnTimeoutError as error:
@@ -446,9 +445,12 @@ class Orchestration:
             self._end = self._continued(self._leaving)
         return applied
 
-    def _run_over(self, inputs: Iterable[Event], applied: list[Event]) -> None:
-        self._go()
-        applied.extend(event for event in inputs if self._take(event))
+    def _run_over(self, inputs: Iterable[Event], applied: list[Event], *, is_set_going: bool) -> None:
+        if is_set_going:
+            self._go()
+        for event in inputs:
+            if self._take(event):
+                applied.append(event)  # noqa: PERF401 - what was taken stays known when the next one raises
 
     def _control(self, event: Event) -> bool:
         if self._end is not None:
@@ -518,7 +520,7 @@ class Orchestration:
 
     def _run_code(self) -> None:
         driver = self._driver
-        if driver is None or self._end is not None or self._leaving is not None or driver.is_blocked:
+        if driver is None or self._end is not None or self._leaving is not None:
             return
         outcome = driver.run(self._is_interrupted)
         if self._decisions.error is not None:
@@ -570,17 +572,19 @@ def _has_returned(end: ExecutionCompleted | None) -> bool:
     return end is not None and end.status == Status.Completed.value
 
 
-_CONTROL = (ExecutionStarted, ExecutionTerminated, ExecutionSuspended, ExecutionResumed)
+_CONTROL = frozenset({ExecutionStarted, ExecutionTerminated, ExecutionSuspended, ExecutionResumed})
 
 
-def _split(inputs: Iterable[Event]) -> tuple[list[Event], list[Event]]:
+def _split(inputs: Sequence[Event]) -> tuple[Sequence[Event], Sequence[Event]]:
     """The start and the control events, and all others, each in order of arrival."""
-    control: list[Event] = []
-    ordinary: list[Event] = []
     for event in inputs:
-        (control if isinstance(event, _CONTROL) else ordinary).append(event)
+        if type(event) in _CONTROL:
+            break
+    else:
+        return (), inputs  # As nearly always.
+    control = [event for event in inputs if type(event) in _CONTROL]
     control.sort(key=lambda event: not isinstance(event, ExecutionStarted))
-    return control, ordinary
+    return control, [event for event in inputs if type(event) not in _CONTROL]
 
 
 def _terminations(events: Iterable[Event]) -> list[Event]:

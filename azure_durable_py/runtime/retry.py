@@ -89,7 +89,7 @@ class RetryTask(ParentTask[T]):
         self._count += 1
         self._current = self._attempt()
         if self._count == 1:
-            self._order = hash(self._current)
+            self.number = hash(self._current)
         if isinstance(self._current, DecisionTask):
             self._tell(self._current.id, self._count)
         self._current.attach(self)

@@ -43,10 +43,11 @@ _RUNNING, _SUCCEEDED, _FAILED, _CANCELED = TaskState
 class Task(Abandonable, Generic[T]):
     """Something that an orchestrator waits for: `yield` it in a generator, `await` it in a coroutine."""
 
-    __slots__ = ("_dropped", "_error", "_order", "_parents", "_state", "_value", "is_awaited")
+    __slots__ = ("_dropped", "_error", "_parents", "_state", "_value", "is_awaited", "number")
 
-    def __init__(self, order: int = 0) -> None:
-        self._order = order
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
+        """The same on every replay: the place of the task in sets."""
         self._state = _RUNNING
         self._value: Any = None
         self._error: BaseException | None = None
@@ -58,7 +59,7 @@ class Task(Abandonable, Generic[T]):
 
     def __hash__(self) -> int:
         # By address, sets of tasks would be walked in another order on every replay.
-        return self._order
+        return self.number
 
     def __await__(self) -> Generator[Any, Any, T]:
         loop = running_loop()
@@ -192,6 +193,10 @@ class Task(Abandonable, Generic[T]):
         return self._error
 
     # --- for the engine ---------------------------------------------------------------------
+
+    def outcome(self) -> tuple[BaseException | None, Any]:
+        """What awaiting the task raises, and else comes to, once it is completed."""
+        return self._error, self._value
 
     def settle(self, value: T) -> None:
         """Succeed with a value."""
@@ -447,11 +452,7 @@ class DecisionTask(AtomicTask[T]):
     @property
     def id(self) -> int:
         """The id of the decision."""
-        return self._order
-
-    def decided(self, number: int) -> None:
-        """Know the id of the decision."""
-        self._order = number
+        return self.number
 
     def answer(self, result: Value) -> None:
         """Succeed with a result, or fail because it cannot be read."""
@@ -460,7 +461,7 @@ class DecisionTask(AtomicTask[T]):
         except Exception as error:  # noqa: BLE001 - the error belongs to the code that awaits the task
             self.fail(error)
         else:
-            self.settle(value)
+            self._finish(_SUCCEEDED, value, None)
 
 
 class TimerTask(DecisionTask[None]):

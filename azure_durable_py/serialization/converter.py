@@ -9,8 +9,10 @@ import functools
 import json
 import logging
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
+from azure_durable_py.compact_json import compact_decoder
 from azure_durable_py.errors import PayloadTooLargeError, SerializationError
 from azure_durable_py.serialization.decode import build
 from azure_durable_py.serialization.encode import dump, dump_plain, plain
@@ -66,11 +68,14 @@ class JsonDataConverter:
         :raises SerializationError: names the place and type of what cannot be expressed.
         """
         try:
-            return _checked(dump(value))
+            text = dump(value)
         except (TypeError, ValueError, RecursionError):
             pass
+        else:
+            return text if text.isascii() else _checked(text)
         try:
-            return _checked(dump_plain(plain(value, "$")))
+            text = dump_plain(plain(value, "$"))
+            return text if text.isascii() else _checked(text)
         except RecursionError:
             raise SerializationError("The value is nested too deeply for JSON, or contains itself.") from None
 
@@ -81,6 +86,8 @@ class JsonDataConverter:
             type (with the path: `$.items[2].price: expected float, found str`).
         """
         value = self.plain(text)
+        if expected_type is None and '"__class__"' not in text:
+            return value
         try:
             if '"__class__"' not in text:
                 return build(value, expected_type)
@@ -97,7 +104,7 @@ class JsonDataConverter:
         :raises SerializationError: the text is not JSON (with the position).
         """
         try:
-            return _decoder.decode(text)
+            return _decode(text)
         except RecursionError:
             raise SerializationError("The JSON is nested too deeply.") from None
         except ValueError as error:
@@ -122,6 +129,8 @@ class BoundedConverter:
     def __init__(self, inner: DataConverter, limit: int) -> None:
         self._inner = inner
         self._limit = limit
+        self.deserialize: Callable[..., Any] = inner.deserialize
+        """The value of a JSON text, as the converter inside gives it."""
 
     def serialize(self, value: Any) -> str:
         """The value as JSON text.
@@ -134,15 +143,9 @@ class BoundedConverter:
         if isinstance(value, JsonText):
             return str(value)
         text = self._inner.serialize(value)
-        self._check(len(text))
+        if len(text) > self._limit:
+            self._check(len(text))
         return text
-
-    def deserialize(self, text: str, expected_type: Any = None) -> Any:
-        """The value of a JSON text.
-
-        :raises SerializationError: the text is not JSON, or not of that type.
-        """
-        return self._inner.deserialize(text, expected_type)
 
     def _check(self, chars: int) -> None:
         if chars > self._limit:
@@ -154,8 +157,6 @@ class BoundedConverter:
 
 def _checked(text: str) -> str:
     """Text that every store can keep: a lone surrogate is escaped."""
-    if text.isascii():
-        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -174,8 +175,7 @@ def _refuse_constant(name: str) -> Any:
     raise SerializationError(f"{name} is not JSON.")
 
 
-# Of the module's `loads` each call would make a decoder of its own.
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_decode = compact_decoder(json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite))
 
 
 def _built_or_itself(opened: Any, expected_type: Any) -> Any:

@@ -16,22 +16,9 @@ from pathlib import PurePath
 from typing import Any, cast
 from uuid import UUID
 
+from azure_durable_py.compact_json import compact_encoder
 from azure_durable_py.errors import SerializationError
 from azure_durable_py.serialization.decode import encode_duration
-
-
-def dump(value: Any) -> str:
-    """A value as compact JSON text; objects are taken towards JSON step by step.
-
-    :raises TypeError: there is no such step.
-    :raises ValueError: a number is not finite, or the value contains itself.
-    """
-    return _of_objects.encode(value)
-
-
-def dump_plain(value: Any) -> str:
-    """A value of plain JSON types as compact JSON text."""
-    return _of_plain.encode(value)
 
 
 def simplify(value: Any) -> Any:
@@ -128,9 +115,14 @@ def _key(key: Any, path: str) -> str:
     raise SerializationError(f"{path}: a key of type {type(key).__qualname__} is not JSON; keys are text.")
 
 
-# Of the module's `dumps` each call would make an encoder of its own.
-_of_plain = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-_of_objects = json.JSONEncoder(default=simplify, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+dump_plain = compact_encoder(allow_nan=False)
+"""A value of plain JSON types as compact JSON text."""
+dump = compact_encoder(simplify, allow_nan=False)
+"""A value as compact JSON text; objects are taken towards JSON step by step.
+
+Raises `TypeError` where there is no such step, `ValueError` for a number that is not finite, and `RecursionError` for
+what contains itself.
+"""
 
 
 def has_codec(cls: type) -> bool:

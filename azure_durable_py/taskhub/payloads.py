@@ -5,12 +5,12 @@ Pure: what reads rows back from a store is in `reading`.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable
 from typing import Any, cast
 
 from azure_durable_py import shape
+from azure_durable_py.compact_json import compact_encoder
 from azure_durable_py.errors import PayloadTooLargeError
 from azure_durable_py.history.codec import decode_value, encode_value, map_values, payload_refs
 from azure_durable_py.history.events import Event, PayloadRef, Value
@@ -138,8 +138,7 @@ def compact_json(data: Any) -> str:
     return _to_text(data)
 
 
-# Of the module's `dumps` each call would make an encoder of its own.
-_to_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_to_text = compact_encoder()
 
 
 def is_large(text: str) -> bool:

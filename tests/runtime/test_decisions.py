@@ -35,7 +35,7 @@ from azure_durable_py.history.events import (
     TimerFired,
 )
 from azure_durable_py.history.rewinding import RecordedTurn
-from azure_durable_py.runtime.decisions import Decisions, Halt, RecordedDecisions
+from azure_durable_py.runtime.decisions import Decisions, Halt
 from azure_durable_py.runtime.determinism import same_decision
 from azure_durable_py.runtime.tasks import DecisionTask
 from tests.generating import KINDS, records
@@ -77,8 +77,7 @@ def live(decisions: Decisions, builds: Iterable[Build]) -> list[Event]:
 
 def replayed(decisions: Decisions, recorded: list[Event], builds: Iterable[Build]) -> None:
     """A turn that the history holds; ended by `Halt` where the code does something else."""
-    turn = RecordedTurn(9, [OrchestratorStarted(T0), *recorded])
-    decisions.begin(T0, RecordedDecisions(turn, turn.decisions, ended=False))
+    decisions.begin(T0, RecordedTurn(9, [OrchestratorStarted(T0), *recorded]))
     try:
         for build in builds:
             decisions.make(build, task())

@@ -114,7 +114,7 @@ class ActivityCalls(Calls):
 
     def _schedule(self, name: str, text: str, decode: Callable[[Value], Any]) -> DecisionTask[Any]:
         task: DecisionTask[Any] = DecisionTask(f"activity {name!r}", decode)
-        now = self._generation.now
+        now = self._decisions.now
         self._decisions.make(lambda number: TaskScheduled(now, number, name, text), task)
         return task
 

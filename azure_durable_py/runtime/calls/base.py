@@ -33,8 +33,10 @@ class Calls:
         self, ref: object, expected_type: Any, registered: Callable[[Registry], Callable[..., Any] | None]
     ) -> Callable[[Value], Any]:
         """Decodes as the type asked for, else as what the function that was given is annotated to return."""
-        if expected_type is not None or isinstance(ref, str):
+        if expected_type is not None:
             return self._generation.decoder(expected_type)
+        if isinstance(ref, str):
+            return self._generation.decode
         registry = self._generation.registry
         function: Any = registered(registry) or getattr(ref, "function", ref)
         return self._annotated(registry.expected_result(function), lambda: f"what {place_of(function)} returned")

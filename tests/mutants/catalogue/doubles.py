@@ -44,8 +44,8 @@ MUTANTS = (
         "doubles_change_the_app",
         "A double is put into the app itself, and outlives the test.",
         "registry.py",
-        "dict(self._by_name)",
-        "self._by_name",
+        "made._under, made._built_in = self,",
+        "made._by_name, made._built_in = self._by_name,",
         (f"{_DOUBLES}::test_without_a_double_the_functions_of_the_app_are_untouched",),
     ),
     Mutant(
