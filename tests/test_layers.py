@@ -37,7 +37,6 @@ LAYERS: tuple[frozenset[str], ...] = (
             "constants",
             "durable_http",
             "errors",
-            "compact_json",
             "escaping",
             "failures",
             "history",
@@ -63,6 +62,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"shape"}),
+    frozenset({"compact_json"}),
 )
 KEPT_APART = (frozenset({"hosting", "testing"}), frozenset({"logs", "telemetry"}), frozenset({"runtime", "taskhub"}))
 
