@@ -1,20 +1,30 @@
 """Sends a client's events to instances: numbering, sending again, giving up.
 
 Owns the client's counters. Every target has a counter under a sender name of its own, so that
-the receiver remembers a range of numbers and not every one (PROTOCOL R12).
+the receiver remembers a range of numbers and not every one (PROTOCOL R12). What is sent to a target while something
+else is on its way there goes together: in one insert, with one doorbell.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from azure_durable_py.errors import InstanceCompletedError, InstanceNotFoundError, StorageUnavailableError
+from azure_durable_py.client.gathering import Call, Gathering
+from azure_durable_py.errors import (
+    DurableError,
+    InstanceCompletedError,
+    InstanceNotFoundError,
+    StorageUnavailableError,
+)
 from azure_durable_py.history.events import Event
 from azure_durable_py.observer import MessageSent
-from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.hub import Packed, TaskHub, pack
 from azure_durable_py.taskhub.messages import CLIENT_SENDER, InboxEvent, Target
-from azure_durable_py.taskhub.protocol import Header
+from azure_durable_py.taskhub.protocol import MAX_COMMIT_BYTES, MAX_COMMIT_ROWS, Header
 from azure_durable_py.trace_context import TraceContext
 
 GIVE_UP_SECONDS = 300.0
@@ -23,19 +33,44 @@ MAX_TARGETS = 10_000
 _SENT_AGAIN = 60
 
 
+@dataclass(slots=True)
+class _Counter:
+    """What numbers the events for one target."""
+
+    sender: str
+    next: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """An event to be sent, and until when that is tried, by the monotonic clock."""
+
+    event: Event
+    target: Target
+    control: bool
+    trace: TraceContext | None
+    until: float
+
+
+_Sending: TypeAlias = Call[_Letter, None]
+_Batch: TypeAlias = list[tuple[_Sending, Packed]]
+
+
 class Messenger:
     """Sends events of one client."""
 
     def __init__(self, hub: TaskHub) -> None:
         self._hub = hub
-        self._counters: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._counters: OrderedDict[str, _Counter] = OrderedDict()
+        self._looks: Gathering[None, Header | None] = Gathering(self._look)
+        self._letters: Gathering[_Letter, None] = Gathering(self._post)
 
     async def find(self, instance_id: str) -> Header:
-        """The header of an instance.
+        """The header of an instance, as it was since this was called.
 
         :raises InstanceNotFoundError: there is none.
         """
-        header = await self._hub.reliable.load_header(instance_id)
+        header = await self._looks.ask(instance_id, None)
         if header is None:
             raise InstanceNotFoundError(
                 f"There is no instance {instance_id!r} in this task hub ({self._hub.store.description})."
@@ -75,32 +110,89 @@ class Messenger:
     async def _send(self, instance_id: str, event: Event, target: Target, *, control: bool) -> None:
         sent = MessageSent(instance_id, target.execution_id, event)
         with self._hub.observer.sending(sent) as sending:
-            await self._deliver(instance_id, event, target, sending.trace, control=control)
+            until = self._hub.clock.monotonic() + GIVE_UP_SECONDS
+            await self._letters.ask(instance_id, _Letter(event, target, control, sending.trace, until))
         self._hub.observer.sent(sent)
 
-    async def _deliver(
-        self, instance_id: str, event: Event, target: Target, trace: TraceContext | None, *, control: bool
-    ) -> None:
-        sender, sequence = self._next(instance_id)
-        message = InboxEvent(event, sender, sequence, event.timestamp, target, control, trace)
-        why = type(event).__name__
-        try:
-            await asyncio.wait_for(
-                self._hub.retry(lambda: self._hub.deliver(instance_id, [message], why), attempts=_SENT_AGAIN),
-                GIVE_UP_SECONDS,
-            )
-        except asyncio.TimeoutError:
-            raise StorageUnavailableError(
-                f"Storage gave no answer for {GIVE_UP_SECONDS:g} s; whether {why} reached instance {instance_id!r} "
-                f"is unknown ({self._hub.store.description})."
-            ) from None
+    async def _look(self, instance_id: str, calls: Sequence[Call[None, Header | None]]) -> None:
+        header = await self._hub.reliable.load_header(instance_id)
+        for call in calls:
+            call.answer(header)
 
-    def _next(self, instance_id: str) -> tuple[str, int]:
+    # --- what goes together ------------------------------------------------------------------------
+
+    async def _post(self, instance_id: str, calls: Sequence[_Sending]) -> None:
+        """Send what fits one insert: all of it arrives, or none."""
+        batch = self._pack(instance_id, calls)
+        while batch:
+            oldest = batch[0][0].item
+            why = type(oldest.event).__name__ + (f" and {len(batch) - 1} more" if len(batch) > 1 else "")
+            parcels = [packed for _, packed in batch]
+            try:
+                await asyncio.wait_for(
+                    self._hub.retry(
+                        lambda: self._hub.deliver(instance_id, parcels, why),  # noqa: B023 - called at once
+                        attempts=_SENT_AGAIN,
+                    ),
+                    oldest.until - self._hub.clock.monotonic(),
+                )
+            except asyncio.TimeoutError:
+                batch = self._without_late(instance_id, batch)
+            except DurableError as error:
+                for call, _ in batch:
+                    call.fail(error)
+                return
+            else:
+                for call, _ in batch:
+                    call.answer(None)
+                return
+
+    def _pack(self, instance_id: str, calls: Sequence[_Sending]) -> _Batch:
+        """Number calls, in order, as many as go together. What can never be stored fails alone, and has no number."""
+        counter, batch, size = self._counter(instance_id), _Batch(), 0
+        for call in calls:
+            letter = call.item
+            event = InboxEvent(
+                letter.event,
+                counter.sender,
+                counter.next,
+                letter.event.timestamp,
+                letter.target,
+                letter.control,
+                letter.trace,
+            )
+            try:
+                packed = pack(instance_id, event)
+            except DurableError as error:
+                call.fail(error)
+                continue
+            size += packed.size
+            if batch and (len(batch) == MAX_COMMIT_ROWS or size > MAX_COMMIT_BYTES):
+                break
+            counter.next += 1
+            batch.append((call, packed))
+        return batch
+
+    def _without_late(self, instance_id: str, batch: _Batch) -> _Batch:
+        """What is still to be tried: a receiver remembers no longer that the others came (PROTOCOL R12)."""
+        now, left = self._hub.clock.monotonic(), _Batch()
+        for call, packed in batch:
+            if call.item.until > now:
+                left.append((call, packed))
+                continue
+            why = type(call.item.event).__name__
+            call.fail(
+                StorageUnavailableError(
+                    f"Storage gave no answer for {GIVE_UP_SECONDS:g} s; whether {why} reached instance "
+                    f"{instance_id!r} is unknown ({self._hub.store.description})."
+                )
+            )
+        return left
+
+    def _counter(self, instance_id: str) -> _Counter:
         # A counter that was dropped must not begin again under its old name.
-        sender, sequence = self._counters.pop(instance_id, ("", 0))
-        if not sender:
-            sender = CLIENT_SENDER + self._hub.ids.new()
-        self._counters[instance_id] = (sender, sequence + 1)
+        counter = self._counters.pop(instance_id, None) or _Counter(CLIENT_SENDER + self._hub.ids.new())
+        self._counters[instance_id] = counter
         if len(self._counters) > MAX_TARGETS:
             self._counters.popitem(last=False)
-        return sender, sequence
+        return counter

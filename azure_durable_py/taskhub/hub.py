@@ -219,7 +219,7 @@ class TaskHub:
 
     # --- inboxes ---------------------------------------------------------------------------------
 
-    async def deliver(self, target: str, events: Sequence[InboxEvent], why: str) -> None:
+    async def deliver(self, target: str, events: Sequence[InboxEvent | Packed], why: str) -> None:
         """Insert events into an inbox, in order, and ring its instance (PROTOCOL R6, R9).
 
         Repeating it with the same events has no further effect beyond another ring.
@@ -229,14 +229,14 @@ class TaskHub:
         await self.insert(target, events)
         await self.ring(target, why)
 
-    async def insert(self, target: str, events: Sequence[InboxEvent]) -> None:
+    async def insert(self, target: str, events: Sequence[InboxEvent | Packed]) -> None:
         """Insert events into an inbox, in order, as many at once as rows and bytes allow; rings nobody.
 
         :raises UnstorableError: one of them is too large or malformed; none is inserted.
         """
-        packed = [_packed(target, event) for event in events]
-        blobs = {row.key: values for row, values in packed}
-        for rows in limits.transactions([row for row, _ in packed], MAX_COMMIT_ROWS):
+        packed = [event if isinstance(event, Packed) else pack(target, event) for event in events]
+        blobs = {each.row.key: each.values for each in packed}
+        for rows in limits.transactions([each.row for each in packed], MAX_COMMIT_ROWS):
             values = [value for row in rows for value in blobs[row.key]]
             if values:
                 await self.store.put_blobs(target, values)
@@ -308,8 +308,24 @@ class Rows:
         return len(self.inbox) + len(self.blobs)
 
 
-def _packed(target: str, event: InboxEvent) -> tuple[InboxRow, list[BlobRow]]:
-    """The inbox row of an event, and the rows of its large values."""
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An event on its way into an inbox: its row, and the rows of its large values."""
+
+    row: InboxRow
+    values: list[BlobRow]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all bodies."""
+        return len(self.row.body) + sum(len(row.body) for row in self.values)
+
+
+def pack(target: str, event: InboxEvent) -> Packed:
+    """The rows of an event.
+
+    :raises UnstorableError: it is too large or malformed.
+    """
     try:
         spill = Spill(staged_message(event.key))
         row = replace(event, event=spill.event(event.event)).row()
@@ -319,7 +335,7 @@ def _packed(target: str, event: InboxEvent) -> tuple[InboxRow, list[BlobRow]]:
         raise PayloadTooLargeError(
             f"An event for {target!r} takes {len(row.body)} bytes beside its values, over {MAX_INBOX_BODY_BYTES}."
         )
-    return row, spill.rows
+    return Packed(row, spill.rows)
 
 
 def new_header(request: StartRequest, turn_id: str) -> tuple[Header, list[BlobRow]]:

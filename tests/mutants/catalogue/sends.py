@@ -212,8 +212,8 @@ MUTANTS = (
         "one_transaction_for_all",
         "Events for one instance are inserted at once, however many bytes they take together.",
         "taskhub/hub.py",
-        "        for rows in limits.transactions([row for row, _ in packed], MAX_COMMIT_ROWS):\n",
-        "        for rows in [[row for row, _ in packed]]:\n",
+        "        for rows in limits.transactions([each.row for each in packed], MAX_COMMIT_ROWS):\n",
+        "        for rows in [[each.row for each in packed]]:\n",
         ("tests/taskhub/test_hub.py::test_events_are_inserted_as_many_at_once_as_rows_and_bytes_allow",),
     ),
     Mutant(
