@@ -276,6 +276,11 @@ class Observer:
         del run
         return UNOBSERVED
 
+    @property
+    def watches_operations(self) -> bool:
+        """Whether it wants to be told of operations before they run: where nobody does, they run many at a time."""
+        return type(self).operation is not Observer.operation
+
     def operation(self, run: OperationRun) -> Observation:
         """An operation of an entity is about to run. As for activities."""
         del run

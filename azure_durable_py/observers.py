@@ -105,6 +105,11 @@ class Several(Observer):
     def __init__(self, guarded: Sequence[Guarded]) -> None:
         self.guarded = tuple(guarded)
         self.watches_storage = any(each.read("watches_storage") for each in guarded)
+        self._watches_operations = any(each.read("watches_operations") for each in guarded)
+
+    @property
+    def watches_operations(self) -> bool:
+        return self._watches_operations
 
     def turn(self, taken: TurnTaken) -> None:
         for each in self.guarded:

@@ -14,7 +14,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-class Call(Generic[_Item, _Result]):
+class GatheredCall(Generic[_Item, _Result]):
     """One call, and who waits for it.
 
     :param item: what is asked for.
@@ -57,7 +57,7 @@ class Gathering(Generic[_Item, _Result]):
         are in the next round. What it raises is the failure of all of them. It is cancelled when nobody waits any more.
     """
 
-    def __init__(self, make: Callable[[str, Sequence[Call[_Item, _Result]]], Awaitable[None]]) -> None:
+    def __init__(self, make: Callable[[str, Sequence[GatheredCall[_Item, _Result]]], Awaitable[None]]) -> None:
         self._make = make
         self._lanes: dict[str, _Lane[_Item, _Result]] = {}
 
@@ -66,7 +66,7 @@ class Gathering(Generic[_Item, _Result]):
 
     async def ask(self, key: str, item: _Item) -> _Result:
         """Make a call. Whoever is cancelled here leaves the others alone."""
-        call: Call[_Item, _Result] = Call(item)
+        call: GatheredCall[_Item, _Result] = GatheredCall(item)
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = _Lane(key, self._make, self._lanes)
@@ -84,17 +84,17 @@ class _Lane(Generic[_Item, _Result]):
     def __init__(
         self,
         key: str,
-        make: Callable[[str, Sequence[Call[_Item, _Result]]], Awaitable[None]],
+        make: Callable[[str, Sequence[GatheredCall[_Item, _Result]]], Awaitable[None]],
         lanes: dict[str, _Lane[_Item, _Result]],
     ) -> None:
         self._key = key
         self._make = make
         self._lanes = lanes
-        self._waiting: list[Call[_Item, _Result]] = []
-        self._under_way: list[Call[_Item, _Result]] = []
+        self._waiting: list[GatheredCall[_Item, _Result]] = []
+        self._under_way: list[GatheredCall[_Item, _Result]] = []
         self._round: asyncio.Task[None] | None = None
 
-    def take(self, call: Call[_Item, _Result]) -> None:
+    def take(self, call: GatheredCall[_Item, _Result]) -> None:
         self._waiting.append(call)
         if self._round is None:
             self._begin()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from azure_durable_py.client.gathering import Call, Gathering
+from azure_durable_py.client.gathering import GatheredCall, Gathering
 from azure_durable_py.errors import (
     DurableError,
     InstanceCompletedError,
@@ -52,7 +52,7 @@ class _Letter:
     until: float
 
 
-_Sending: TypeAlias = Call[_Letter, None]
+_Sending: TypeAlias = GatheredCall[_Letter, None]
 _Batch: TypeAlias = list[tuple[_Sending, Packed]]
 
 
@@ -114,7 +114,7 @@ class Messenger:
             await self._letters.ask(instance_id, _Letter(event, target, control, sending.trace, until))
         self._hub.observer.sent(sent)
 
-    async def _look(self, instance_id: str, calls: Sequence[Call[None, Header | None]]) -> None:
+    async def _look(self, instance_id: str, calls: Sequence[GatheredCall[None, Header | None]]) -> None:
         header = await self._hub.reliable.load_header(instance_id)
         for call in calls:
             call.answer(header)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from azure_durable_py.client import messenger
 from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.clock import loop_clock
 from azure_durable_py.errors import (
     InstanceCompletedError,
     InstanceNotFoundError,
     InvalidRequestError,
     PayloadTooLargeError,
     SerializationError,
+    StorageRejectedError,
     StorageUnavailableError,
 )
 from azure_durable_py.history.events import (
@@ -25,9 +29,12 @@ from azure_durable_py.history.events import (
     ExecutionTerminated,
     PayloadRef,
 )
+from azure_durable_py.ids import EntityId
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
-from tests.client.playing import Playing, Wall, make_hub
+from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.testing import run_virtual
+from tests.client.playing import START, Playing, Wall, make_hub
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +133,167 @@ async def test_sending_gives_up_in_the_end(client: DurableOrchestrationClient, m
     monkeypatch.setattr(messenger, "GIVE_UP_SECONDS", 0.01)
     with pytest.raises(StorageUnavailableError, match="whether EventRaised reached instance 'one' is unknown"):
         await client.raise_event("one", "Go")
+
+
+class Gate:
+    """Counts inserts and rings, and lets the first insert wait until it is opened."""
+
+    def __init__(self, client: DurableOrchestrationClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.inserted: list[int] = []
+        self.opened = asyncio.Event()
+        self.error: Exception | None = None
+        self._insert = client.hub.store.insert_inbox
+        monkeypatch.setattr(client.hub.store, "insert_inbox", self._inserting)
+
+    async def _inserting(self, instance_id: str, rows: Any) -> Any:
+        self.inserted.append(len(rows))
+        if len(self.inserted) == 1:
+            await self.opened.wait()
+        elif self.error is not None:
+            raise self.error
+        return await self._insert(instance_id, rows)
+
+
+def raising(client: DurableOrchestrationClient, values: Sequence[object]) -> list[asyncio.Task[None]]:
+    return [asyncio.ensure_future(client.raise_event("one", "Go", value)) for value in values]
+
+
+async def steps() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_what_comes_while_an_event_is_on_its_way_goes_in_one_insert_with_one_ring(
+    client: DurableOrchestrationClient, worker: Playing, monkeypatch: pytest.MonkeyPatch
+):
+    gate = Gate(client, monkeypatch)
+    calls = raising(client, [0])
+    await steps()
+    calls += raising(client, range(1, 250))
+    await steps()
+    gate.opened.set()
+    await asyncio.gather(*calls)
+    assert gate.inserted == [1, 99, 99, 51]
+    assert len(await worker.take_doorbells()) == 4
+    messages = await worker.inbox("one")
+    assert [message.sequence for message in messages] == list(range(250))
+    assert [cast("EventRaised", message.event).data for message in messages] == [str(n) for n in range(250)]
+
+
+async def test_events_that_go_together_stay_below_the_bytes_of_a_transaction(
+    client: DurableOrchestrationClient, worker: Playing, monkeypatch: pytest.MonkeyPatch
+):
+    gate = Gate(client, monkeypatch)
+    calls = raising(client, [0])
+    await steps()
+    # Each compresses to about 1.5 MB of rows.
+    calls += raising(client, [random.Random(number).randbytes(1_000_000).hex() for number in range(3)])
+    await steps()
+    gate.opened.set()
+    await asyncio.gather(*calls)
+    assert sum(gate.inserted) == 4
+    assert max(gate.inserted) <= 2
+    assert [message.sequence for message in await worker.inbox("one")] == [0, 1, 2, 3]
+
+
+async def test_what_can_never_be_stored_fails_alone_and_has_no_number(
+    client: DurableOrchestrationClient, worker: Playing, monkeypatch: pytest.MonkeyPatch
+):
+    gate = Gate(client, monkeypatch)
+    monkeypatch.setattr("azure_durable_py.taskhub.payloads.MAX_PAYLOAD_BYTES", 100_000)
+    calls = raising(client, [0])
+    await steps()
+    calls += raising(client, [1, "x" * 200_000, 3])
+    await steps()
+    gate.opened.set()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [type(None), type(None), PayloadTooLargeError, type(None)]
+    assert [message.sequence for message in await worker.inbox("one")] == [0, 1, 2]
+
+
+async def test_a_refusal_is_everybodys_who_went_together(
+    client: DurableOrchestrationClient, worker: Playing, monkeypatch: pytest.MonkeyPatch
+):
+    gate = Gate(client, monkeypatch)
+    gate.error = StorageRejectedError("no access")
+    calls = raising(client, [0])
+    await steps()
+    calls += raising(client, [1, 2])
+    await steps()
+    gate.opened.set()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [type(None), StorageRejectedError, StorageRejectedError]
+    gate.error = None
+    await client.raise_event("one", "Go", 3)
+    assert len(await worker.inbox("one")) == 2
+
+
+async def test_who_stops_waiting_takes_nobody_along(
+    client: DurableOrchestrationClient, worker: Playing, monkeypatch: pytest.MonkeyPatch
+):
+    gate = Gate(client, monkeypatch)
+    calls = raising(client, [0])
+    await steps()
+    calls += raising(client, [1, 2, 3])
+    await steps()
+    calls[2].cancel()
+    gate.opened.set()
+    await asyncio.gather(*calls, return_exceptions=True)
+    messages = await worker.inbox("one")
+    assert [cast("EventRaised", message.event).data for message in messages] == ["0", "1", "3"]
+    assert [message.sequence for message in messages] == [0, 1, 2]
+
+
+def test_each_event_is_tried_for_its_own_five_minutes():
+    async def main() -> None:
+        hub = TaskHub(SqliteStore(None, hub_name="ClientHub"), loop_clock(START))
+        await hub.open()
+        client = DurableOrchestrationClient(hub, Settings(hub_name="ClientHub"))
+        began = hub.clock.monotonic()
+        works = False
+        store: Any = hub.store
+        insert = store.insert_inbox
+
+        async def insert_inbox(*args: Any) -> Any:
+            if not works:
+                await asyncio.Event().wait()
+            return await insert(*args)
+
+        store.insert_inbox = insert_inbox
+        entity = EntityId("counter", "x")
+        calls = [asyncio.ensure_future(client.signal_entity(entity, "add", 0))]
+        for number in (1, 2):
+            await asyncio.sleep(100.0)
+            calls.append(asyncio.ensure_future(client.signal_entity(entity, "add", number)))
+        for number, call in enumerate(calls[:2]):
+            with pytest.raises(StorageUnavailableError, match="whether OperationArrived reached"):
+                await call
+            assert round(hub.clock.monotonic() - began) == 300 + 100 * number
+        works = True
+        with pytest.raises(StorageUnavailableError):
+            await calls[2]
+        assert round(hub.clock.monotonic() - began) == 500
+        await client.signal_entity(entity, "add", 3)
+        await hub.close()
+
+    run_virtual(main())
+
+
+async def test_looks_at_one_instance_are_shared_by_who_asks_meanwhile(
+    client: DurableOrchestrationClient, monkeypatch: pytest.MonkeyPatch
+):
+    look: Any = client.hub.reliable.load_header
+    looks = 0
+
+    async def load_header(instance_id: str) -> Any:
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(0)
+        return await look(instance_id)
+
+    monkeypatch.setattr(client.hub.reliable, "load_header", load_header)
+    await asyncio.gather(*raising(client, range(50)))
+    assert looks == 2
 
 
 async def test_control_events_name_the_execution_and_sort_first(client: DurableOrchestrationClient, worker: Playing):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -15,7 +16,10 @@ from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.entity_state import EntityState
 from azure_durable_py.taskhub.protocol import InstanceQuery, Kind
 from azure_durable_py.taskhub.state import InstanceState
+from tests.simulation.clients import Answer
 from tests.simulation.world import World
+
+CROWD = EntityId("journal", "crowd")
 
 # --- the app -------------------------------------------------------------------------------------------
 
@@ -128,6 +132,40 @@ async def journals(world: World) -> None:
             assert [number for who, number in said if who == name] == list(heard), (key, name)
 
 
+async def crowds(world: World) -> None:
+    """What clients send many at a time arrives once and in order; what they got no answer for, once at the most."""
+    names = ("C0", "C1", "C2")
+    said: dict[str, list[Answer]] = {name: [] for name in names}
+    raised: dict[str, list[Answer]] = {name: [] for name in names}
+    await world.start("hears", "crowd", json.dumps([1000, 5000]))
+
+    async def talks(name: str) -> None:
+        client = world.client(name)
+        for burst in range(0, 24, 8):
+            numbers = range(burst, burst + 8)
+            signals = [client.ask("signal_entity", CROWD, "say", [name, number]) for number in numbers]
+            events = [client.ask("raise_event", "crowd", "item", [name, number]) for number in numbers]
+            answers = await asyncio.gather(*signals, *events)
+            said[name] += answers[:8]
+            raised[name] += answers[8:]
+            await world.nap(20.0)
+
+    await asyncio.gather(*map(talks, names))
+    (header,) = await world.finished("crowd")
+    await world.at_rest()
+    for asked, came in (
+        (said, await world.state_of(str(CROWD)) or []),
+        (raised, json.loads(header.columns.output or "")),
+    ):
+        for name in names:
+            heard = [number for who, number in came if who == name]
+            assert len(set(heard)) == len(heard), (name, heard)
+            sure = [number for number, answer in enumerate(asked[name]) if answer.done]
+            assert [number for number in heard if number in sure] == sure, (name, heard, sure)
+            unsure = {number for number, answer in enumerate(asked[name]) if answer.unknown}
+            assert set(heard) <= {*sure, *unsure}, (name, heard, sure)
+
+
 async def transfers(world: World) -> None:
     """Money is neither made nor lost, whoever is terminated and purged in the middle."""
     for key in range(3):
@@ -160,4 +198,4 @@ async def no_lock_is_left(world: World) -> None:
         assert entity.is_idle, (item.instance_id, entity)
 
 
-ENTITY_SCENARIOS = (tallies, journals, transfers)
+ENTITY_SCENARIOS = (tallies, journals, crowds, transfers)

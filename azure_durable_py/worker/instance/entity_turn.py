@@ -7,8 +7,11 @@ together.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.codec import encode_event
@@ -20,7 +23,9 @@ from azure_durable_py.history.events import (
     OperationArrived,
 )
 from azure_durable_py.observer import OperationDone
+from azure_durable_py.runtime.entities.live import Operation, Outcome
 from azure_durable_py.taskhub.entity_state import EntityState, LockHolder
+from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import BlobRow, InboxRow
 from azure_durable_py.taskhub.upgrades import NewerFormatError
@@ -37,6 +42,8 @@ logger = logging.getLogger("azure_durable_py.worker")
 SEND_BYTES_PER_TURN = 262_144
 """A turn takes no further operation once what it sends has so many bytes (PROTOCOL R19)."""
 SECONDS_PER_TURN = 5.0
+_Begun: TypeAlias = tuple[OperationArrived, Operation]
+"""A sync operation that can be called, and the event that asks for it."""
 
 
 class Bounds:
@@ -45,8 +52,9 @@ class Bounds:
     :param operations: how many operations it may take at the most.
     """
 
-    def __init__(self, context: WorkerContext, operations: int) -> None:
-        self._monotonic = context.hub.clock.monotonic
+    def __init__(self, operations: int) -> None:
+        # Of the loop itself: it is asked for in other threads, too, where no loop runs.
+        self._monotonic = asyncio.get_running_loop().time
         self._deadline = self._monotonic() + SECONDS_PER_TURN
         self._most = operations
         self.operations = 0
@@ -83,35 +91,29 @@ class EntityTurn:
         self._entity = EntityState.of(header.state)
         self._backlog = Backlog(sender.instance_id, self._entity, reader, header)
         self._operations = Operations(context, sender.instance_id, reader, header, given_up)
-        self._bounds = Bounds(context, 1 if one_by_one else context.settings.max_entity_operation_batch_size)
+        self._bounds = Bounds(1 if one_by_one else context.settings.max_entity_operation_batch_size)
         self._drained = False
         self._done: list[OperationDone] = []
+        self._rows: deque[InboxRow] = deque()
+        self._ahead: InboxEvent | None = None
+        self._consumed: list[str] = []
+        self._quarantined: list[BlobRow] = []
 
     async def run(self, rows: Sequence[InboxRow]) -> bool:
         """Take what there is, as far as the bounds of a turn allow. Tells whether anything changed."""
         await self._operations.open()
         await self._drain()
         await self._take_due()
-        consumed: list[str] = []
-        quarantined: list[BlobRow] = []
-        for row in rows:
-            if self._is_full or self._entity.is_runnable:
-                break
-            await self._reader.senders.recall(self._header.state, [row])
-            try:
-                accepted = accept(self._instance_id, self._header.state, [row], _never, self._header.now)
-            except NewerFormatError:
-                if not (consumed or self._bounds.operations or self._drained):
-                    raise
-                break
-            consumed += accepted.consumed
-            quarantined += accepted.quarantined
-            if not accepted.events:
-                self._header.state.garbage += accepted.spent
-            for event in accepted.events:
-                await self._take(event.event, event.trace)
-        self._header.consume(consumed, quarantined)
-        return bool(consumed or self._bounds.operations or self._drained)
+        await self._reader.senders.recall(self._header.state, rows)
+        self._rows.extend(rows)
+        while (arrived := self._next()) is not None:
+            begun = self._begun(arrived.event)
+            if begun is None:
+                await self._take(arrived.event, arrived.trace)
+            else:
+                await self._run_stretch(begun)
+        self._header.consume(self._consumed, self._quarantined)
+        return bool(self._consumed or self._bounds.operations or self._drained)
 
     def record(self, guard: str) -> None:
         """Write the turn into the draft, under a guard."""
@@ -125,10 +127,60 @@ class EntityTurn:
 
     # --- what arrives -------------------------------------------------------------------------------
 
+    def _next(self) -> InboxEvent | None:
+        """Take the next event that has an effect; None: there is none, or nothing more is to be taken."""
+        if self._ahead is not None:
+            arrived, self._ahead = self._ahead, None
+            return arrived
+        while self._rows and not self._is_full and not self._entity.is_runnable:
+            try:
+                accepted = accept(self._instance_id, self._header.state, [self._rows[0]], _never, self._header.now)
+            except NewerFormatError:
+                if not (self._consumed or self._bounds.operations or self._drained):
+                    raise
+                return None
+            self._rows.popleft()
+            self._consumed += accepted.consumed
+            self._quarantined += accepted.quarantined
+            if accepted.events:
+                return accepted.events[0]
+            self._header.state.garbage += accepted.spent
+        return None
+
+    def _begun(self, event: Event) -> _Begun | None:
+        """The operation that an event asks for, if it can be called now, and nothing is to be done for it before."""
+        if not isinstance(event, OperationArrived) or self._is_early(event) or not self._is_admitted(event):
+            return None
+        operation = self._operations.begun(event)
+        return None if operation is None else (event, operation)
+
+    async def _run_stretch(self, first: _Begun) -> None:
+        """Run an operation, and those behind it as far as they need nothing but to be run, where sync code is run.
+
+        One way there and back for all of them: for each of them, it would take longer than what most of them do.
+        """
+
+        def run() -> None:
+            begun: _Begun | None = first
+            while begun is not None:
+                event, operation = begun
+                self._done_with(event, self._operations.call(operation))
+                arrived = self._next()
+                begun = None if arrived is None else self._begun(arrived.event)
+                if begun is None:
+                    self._ahead = arrived
+
+        try:
+            await self._operations.run_sync(run)
+        except BaseException:
+            # Who runs them is not interrupted: it comes to the end of one, and finds no other.
+            self._rows.clear()
+            raise
+
     async def _take(self, event: Event, trace: TraceContext | None) -> None:
-        entity, now = self._entity, self._header.now
+        entity = self._entity
         match event:
-            case OperationArrived(signal_time=moment) if moment is not None and moment > now:
+            case OperationArrived(signal_time=moment) if moment is not None and self._is_early(event):
                 text = entity.scheduled[self._draft.wake_at(moment)] = encode_event(event)
                 entity.keep_trace(text, trace)
             case OperationArrived():
@@ -149,9 +201,16 @@ class EntityTurn:
                     type(event).__name__,
                 )
 
-    async def _admit(self, event: OperationArrived, trace: TraceContext | None) -> None:
+    def _is_early(self, event: OperationArrived) -> bool:
+        return event.signal_time is not None and event.signal_time > self._header.now
+
+    def _is_admitted(self, event: OperationArrived) -> bool:
+        """Whether it is its turn, by the lock and by what waits for that."""
         holder = self._entity.holder
-        if (holder is None and not self._entity.is_runnable) or (holder and holder.section == event.section):
+        return not self._entity.is_runnable if holder is None else holder.section == event.section
+
+    async def _admit(self, event: OperationArrived, trace: TraceContext | None) -> None:
+        if self._is_admitted(event):
             await self._operate(event, trace)
         else:
             self._backlog.hold(event, trace)
@@ -190,9 +249,11 @@ class EntityTurn:
         self._draft.answer(caller, EntityLockGranted(now, caller.task_id, self._instance_id, request.section))
 
     async def _operate(self, event: OperationArrived, trace: TraceContext | None) -> None:
+        self._done_with(event, await self._operations.run(event, trace))
+
+    def _done_with(self, event: OperationArrived, outcome: Outcome) -> None:
         self._bounds.operations += 1
         self._entity.last_operation = self._header.now
-        outcome = await self._operations.run(event, trace)
         self._done.append(OperationDone(event.operation, event.caller, outcome.failure))
         self._draft.throw_away([event])
         self._draft.send(outcome.actions, self._operations.observation)

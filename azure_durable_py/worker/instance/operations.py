@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+from collections.abc import Callable
 
 from azure_durable_py.errors import DurableError, FunctionNotFoundError, PayloadTooLargeError
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.history.events import OperationArrived
+from azure_durable_py.history.events import OperationArrived, PayloadRef
 from azure_durable_py.observer import UNOBSERVED, Observation, OperationRun
 from azure_durable_py.runtime.entities.live import DELETE, LiveEntity, Operation, Outcome
 from azure_durable_py.taskhub.protocol import CorruptRowError
@@ -38,6 +40,7 @@ class Operations:
     ) -> None:
         self._context = context
         self._instance_id = instance_id
+        self._name = f"entity {instance_id}"
         self._reader = reader
         self._draft = draft
         self._given_up = given_up
@@ -75,6 +78,33 @@ class Operations:
         self._missing = error
         self.before = self._text = state
 
+    async def run_sync(self, call: Callable[[], None]) -> None:
+        """Call something where sync code is run."""
+        await self._context.run_sync(call, self._name)
+
+    def begun(self, event: OperationArrived) -> Operation | None:
+        """A sync operation for `call`. None: it needs `run`, as something is to be read or told before, or awaited."""
+        if self._live is None or self._given_up is not None or isinstance(event.input, PayloadRef):
+            return None
+        if self._context.hub.observer.watches_operations:
+            return None
+        operation = self._live.begin(event.operation, event.input, self._draft.now)
+        return None if operation.is_async else operation
+
+    def call(self, operation: Operation) -> Outcome:
+        """Call a sync operation, in the thread of the caller. Whatever goes wrong is its outcome."""
+        self.observation = UNOBSERVED
+        try:
+            try:
+                # In a context of its own, as each of them is.
+                returned = contextvars.copy_context().run(operation.call)
+                self._check_size(operation)
+                return operation.succeed(returned)
+            except BaseException as error:  # noqa: BLE001 - whatever user code raises fails only the operation
+                return operation.fail(error)
+        except PayloadTooLargeError as error:
+            return Outcome(None, FailureDetails.from_exception(error))
+
     async def run(self, event: OperationArrived, trace: TraceContext | None) -> Outcome:
         """Run one operation. Whatever goes wrong is its outcome.
 
@@ -109,12 +139,11 @@ class Operations:
         return outcome
 
     async def _perform(self, operation: Operation) -> Outcome:
-        what = f"entity {self._instance_id}"
         try:
             if operation.is_async:
-                returned = await self._context.watchdog.steps(operation.call_async(), lambda: what)
+                returned = await self._context.watchdog.steps(operation.call_async(), lambda: self._name)
             else:
-                returned = await self._context.run_sync(operation.call, what)
+                returned = await self._context.run_sync(operation.call, self._name)
             self._check_size(operation)
             return operation.succeed(returned)
         except asyncio.CancelledError as error:

@@ -9,8 +9,8 @@ MUTANTS = (
         "lock_holds_nobody_off",
         "Operations of others run while a section holds the lock.",
         "worker/instance/entity_turn.py",
-        "if (holder is None and not self._entity.is_runnable) or (holder and holder.section == event.section):",
-        "if True:",
+        "return not self._entity.is_runnable if holder is None else holder.section == event.section",
+        "return True",
         ("tests/entities/test_locks.py",),
     ),
     Mutant(
@@ -78,6 +78,14 @@ MUTANTS = (
         ("tests/entities/test_bounds.py::test_a_long_backlog_leaves_the_header_and_comes_back_in_order",),
     ),
     Mutant(
+        "stretch_runs_ahead",
+        "An operation that cannot be run with those before it is dropped.",
+        "worker/instance/entity_turn.py",
+        "                    self._ahead = arrived\n",
+        "                    self._ahead = None\n",
+        ("tests/entities/test_threads.py::test_what_needs_more_than_to_be_run_keeps_its_place",),
+    ),
+    Mutant(
         "batch_without_bound",
         "A turn of an entity runs all operations that wait, whatever the settings say.",
         "worker/instance/entity_turn.py",
@@ -105,8 +113,8 @@ MUTANTS = (
         "scheduled_signal_at_once",
         "A signal that is to come later runs when it arrives.",
         "worker/instance/entity_turn.py",
-        "case OperationArrived(signal_time=moment) if moment is not None and moment > now:",
-        "case OperationArrived(signal_time=moment) if moment is not None and False:",
+        "return event.signal_time is not None and event.signal_time > self._header.now",
+        "return False",
         ("tests/entities/test_client.py::test_a_signal_can_be_scheduled",),
     ),
 )
