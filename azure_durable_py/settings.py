@@ -34,6 +34,7 @@ class Settings:
     `http_forbidden_addresses`, `http_allowed_addresses`: networks, addresses and host names as in `addresses`.
     `http_max_response_size` is in bytes.
     `trace_values`: whether spans show inputs and outputs; `trace_replays`: whether each replay gets a span.
+    `instance_retention`: for how long finished orchestrations are kept; None: until they are purged.
     `max_dequeue_count`: how often a message is delivered whose deliveries end with their process; then what it
     is about fails.
     """
@@ -67,6 +68,7 @@ class Settings:
     version_match_strategy: str = "CurrentOrOlder"
     version_failure_strategy: str = "Reject"
     url_lifetime: float = 7 * 24 * 3600.0
+    instance_retention: float | None = None
     distributed_tracing: bool = True
     tracing_version: str = "V2"
     trace_values: bool = False
@@ -353,6 +355,7 @@ _DURABLE: Mapping[str, _Key] = {
     "maxEntityOperationBatchSize": _Key("max_entity_operation_batch_size", _whole(1)),
     "maxOrchestrationActions": _Key("max_orchestration_actions", _whole(1)),
     "maxOrchestratorTurnTime": _Key("max_turn_time", _duration(0.0, 86400.0)),
+    "instanceRetention": _Key("instance_retention", _duration(3600.0, 3650 * 86400.0)),
     "extendedSessionsEnabled": _Key("extended_sessions", _flag),
     "extendedSessionIdleTimeoutInSeconds": _Key("extended_session_idle_timeout", _scaled(_whole(0), 1.0)),
     "maxExtendedSessions": _Key("max_extended_sessions", _whole(0)),

@@ -49,8 +49,8 @@ PRICES = Prices(
     table_gb_month=0.05,
 )
 """From the Azure Retail Prices API (https://prices.azure.com/api/retail/prices, service Storage, products `Tables` and
-`Queues v2`) as others have recorded it; https://azure.microsoft.com/pricing/details/storage/tables/ and .../queues/ show
-them, too. Regions differ by a tenth or two, GRS costs twice as much for queues. Put your own here."""
+`Queues v2`) as others have recorded it; https://azure.microsoft.com/pricing/details/storage/tables/ and .../queues/
+show them, too. Regions differ, and with GRS an operation on a queue costs twice as much. Put your own here."""
 
 
 async def main(stores: Stores) -> Table:

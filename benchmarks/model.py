@@ -187,7 +187,7 @@ class AccountLimits:
 
 LIMITS = AccountLimits()
 TOUCHES_OF_A_MESSAGE = 3
-"""How often a message counts for its queue: put, received, deleted. Azure does not say; this is the cautious reading."""
+"""How often a message counts for its queue: put, received, deleted. Azure does not say; this is cautious."""
 TOUCHES_OF_AN_EVENT = 3
 """The same of an inbox row for its partition: inserted, read, deleted."""
 

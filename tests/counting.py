@@ -46,7 +46,7 @@ class CountingStore(StoreWrapper):
         if name in _QUEUE:
             self.queue_operations += len(self.instance_queues) + 1 if name in _OF_EACH_QUEUE else 1
         elif name != "delete_hub":
-            self.table_operations += _REQUESTS[name](args[1]) if name in _REQUESTS else 1
+            self.table_operations += _REQUESTS[name](args[-1]) if name in _REQUESTS else 1
 
 
 def _deletes(keys: Any) -> int:
@@ -61,5 +61,6 @@ _REQUESTS: dict[str, Callable[[Any], int]] = {
     "get_blobs": len,
     "delete_inbox": _deletes,
     "delete_blobs": _deletes,
+    "claim_scan": lambda _: 2,
 }
 """Requests to the table by what a call is about, where they are not one."""

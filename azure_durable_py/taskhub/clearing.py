@@ -5,24 +5,27 @@ Everything here may be repeated, by anybody, after a crash at any point.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from azure_durable_py.errors import ConcurrencyConflictError
+from azure_durable_py.errors import ConcurrencyConflictError, InstanceAlreadyExistsError
 from azure_durable_py.history.events import LockReleaseArrived
+from azure_durable_py.status import TERMINAL_NAMES
 from azure_durable_py.taskhub.entity_state import EMPTY, EntityState
 from azure_durable_py.taskhub.handing_over import STAGED_FOR, clear, hand_over_rest, is_ours, load_readable
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import InboxEvent
-from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, CorruptRowError, Header
+from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, CorruptRowError, Header, InstanceQuery
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.taskhub.upgrades import NewerFormatError
 
 
-async def purge(hub: TaskHub, instance_id: str) -> bool:
+async def purge(hub: TaskHub, instance_id: str, unchanged_since: datetime | None = None) -> bool:
     """Delete a finished instance with everything of it; tells whether there was one.
 
+    :param unchanged_since: one that changed after this time stays.
     :raises InstanceAlreadyExistsError: it is not finished.
     """
     seen: str | None = None
@@ -33,6 +36,10 @@ async def purge(hub: TaskHub, instance_id: str) -> bool:
             if loaded.header is None or (seen is not None and execution != seen):
                 # What was there is gone: by our hand if the answer was lost, or by another's at the same time.
                 return seen is not None
+            changed = loaded.header.columns.last_updated_time
+            # Clearing changes it, and is to be ended once it has begun.
+            if seen is None and unchanged_since is not None and changed > unchanged_since:
+                return False
             header, rest = await clear(hub, loaded)
             seen = execution
             deletion = Commit(instance_id, None, header.etag, rest.inbox, (), rest.blobs)
@@ -40,6 +47,34 @@ async def purge(hub: TaskHub, instance_id: str) -> bool:
             return True
         except ConcurrencyConflictError:
             continue
+
+
+_PARALLEL_PURGES = 4
+
+
+async def purge_unchanged(hub: TaskHub, since: datetime) -> int:
+    """Delete all finished orchestrations that have not changed after a time; returns how many.
+
+    It goes page by page, so that a process that ends on the way leaves the rest to the next. What is damaged stays.
+    """
+    query = InstanceQuery(runtime_status=sorted(TERMINAL_NAMES), updated_to=since, with_values=False, page_size=1000)
+    purged = 0
+    while True:
+        page = await hub.reliable.query(query)
+        ids = [item.instance_id for item in page.items if not item.damaged]
+        for at in range(0, len(ids), _PARALLEL_PURGES):
+            group = ids[at : at + _PARALLEL_PURGES]
+            purged += sum(await asyncio.gather(*(_purge_if_unchanged(hub, each, since) for each in group)))
+        if page.continuation_token is None:
+            return purged
+        query = replace(query, continuation_token=page.continuation_token)
+
+
+async def _purge_if_unchanged(hub: TaskHub, instance_id: str, since: datetime) -> bool:
+    try:
+        return await purge(hub, instance_id, since)
+    except InstanceAlreadyExistsError:
+        return False  # Started again since it was listed.
 
 
 QUIET = timedelta(minutes=10)

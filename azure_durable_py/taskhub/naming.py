@@ -43,6 +43,8 @@ MARKER_PARTITION = "$hub"
 MARKER_KEY = "marker"
 KEYRING_KEY = "keys"
 """Of the row beside the marker that holds the keys of the hub."""
+SCAN_KEY = "scan"
+"""Of the row beside the marker that tells when a worker last began to look through the whole hub."""
 HEADER_KEY = RowKind.header.value
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Protocol
 
@@ -345,6 +345,14 @@ class TaskHubStore(Protocol):
 
     async def instances_with_inbox(self, before: datetime) -> list[str]:
         """The ids of instances, there or not, with an inbox row that storage took before this time."""
+        ...
+
+    async def claim_scan(self, every: timedelta) -> bool:
+        """Whether the caller is to look through the whole hub now, on behalf of all workers.
+
+        False: another did so, or began to, less than `every` ago. Where such a look costs little whatever the size of
+        the hub (SQLite), it is always granted.
+        """
         ...
 
     # --- queues --------------------------------------------------------------------------------

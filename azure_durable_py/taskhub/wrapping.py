@@ -49,6 +49,7 @@ class StoreWrapper:
         self.delete_blobs = self.around("delete_blobs", inner.delete_blobs)
         self.query = self.around("query", inner.query)
         self.instances_with_inbox = self.around("instances_with_inbox", inner.instances_with_inbox)
+        self.claim_scan = self.around("claim_scan", inner.claim_scan)
         self.put_message = self.around("put_message", inner.put_message)
         self.receive_messages = self.around("receive_messages", inner.receive_messages)
         self.extend_message = self.around("extend_message", inner.extend_message)

@@ -24,7 +24,7 @@ async def ring_lifeless(hub: TaskHub, *, quiet: timedelta = QUIET) -> int:
     The signs: something that it still has to hand over, an inbox row that waits, an overdue timer, a start that nobody
     has taken up. An instance that waits for an event shows none, and is left in peace. It costs one listing of the
     headers of all that is not finished or has an outbox, and one of the inboxes (a request for each 1,000 found, on
-    Azure a scan of the table each), and a ring for each sign.
+    Azure a scan of the table each, see `docs/scale.md`), and a ring for each sign.
 
     :param quiet: how long an instance must not have changed, or an inbox row must have waited.
     Returns how many were rung.

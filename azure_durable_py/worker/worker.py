@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
 from functools import partial
 
 from azure_durable_py.errors import StorageError
@@ -19,6 +18,7 @@ from azure_durable_py.worker.activities.local_runs import LocalRuns
 from azure_durable_py.worker.activities.runner import ActivityRunner, SyncRunner, run_in_thread
 from azure_durable_py.worker.activities.slots import ActivitySlots
 from azure_durable_py.worker.activities.work_items import WorkItems
+from azure_durable_py.worker.caretaker import EVERY, Caretaker
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.http.activity import HttpTransport, http_activity
 from azure_durable_py.worker.http.transport import NetworkTransport
@@ -27,13 +27,11 @@ from azure_durable_py.worker.instance.sessions import Sessions
 from azure_durable_py.worker.intake.delivery import Delivery, Holder
 from azure_durable_py.worker.intake.protocol import Intake, Receiver
 from azure_durable_py.worker.intake.pumps import Pumps
-from azure_durable_py.worker.lifeless import ring_lifeless
 from azure_durable_py.worker.supervision import Health, Supervisor
 from azure_durable_py.worker.taskset import TaskSet, begin, end, failure_of
 from azure_durable_py.worker.watchdog import Watchdog
 
 logger = logging.getLogger("azure_durable_py.worker")
-REPAIR_EVERY = timedelta(days=1)
 HOLDS = "holds"
 """What the renewal of holds is called in the worker's health."""
 
@@ -46,7 +44,7 @@ class Worker:
     :param settings: limits and timings.
     :param converter: how inputs and results become JSON.
     :param run_sync: how sync activities are called.
-    :param repair: whether to look for instances without life, at start and daily.
+    :param repair: whether to look through the hub, at start and daily: for instances without life, and for old ones.
     :param intake: how messages come to it (default: pumps of its own).
     :param http: makes the requests of `call_http` (default: on the network); the worker closes it.
     :param replay: `"every-turn"`: each turn of an orchestration is at once run again from its history, and the instance
@@ -131,7 +129,8 @@ class Worker:
         begin = self._supervisor.begin
         self._renewing = begin(HOLDS, self._holder.run, essential=True)
         if self._repairs:
-            self._loops.append(begin("repair", self._repair, longest_pause=REPAIR_EVERY.total_seconds()))
+            caretaker = Caretaker(self._hub, self._settings.instance_retention)
+            self._loops.append(begin("repair", caretaker.run, longest_pause=EVERY.total_seconds()))
         every = self._hub.observer.samples_every
         if every is not None:
             self._loops.append(begin("samples", lambda: self._sample(every)))
@@ -211,13 +210,3 @@ class Worker:
             else:
                 self._hub.observer.sampled(Sample(counts, len(self._actors)))
             await asyncio.sleep(every)
-
-    # --- repair ------------------------------------------------------------------------------------------
-
-    async def _repair(self) -> None:
-        while True:
-            try:
-                await ring_lifeless(self._hub)
-            except StorageError as error:
-                logger.warning("Instances without life could not be looked for: %s", error)
-            await asyncio.sleep(self._hub.ids.jitter(REPAIR_EVERY.total_seconds()))

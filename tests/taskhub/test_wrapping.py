@@ -25,7 +25,7 @@ from tests.counting import CountingStore
 OF_A_STORE = {name: member for name, member in vars(TaskHubStore).items() if not name.startswith("_")}
 CALLS = {name for name, member in OF_A_STORE.items() if inspect.iscoroutinefunction(member)}
 UNLIMITED = {
-    *("delete_hub", "instances_with_inbox", "delete_message", "next_visible"),
+    *("delete_hub", "instances_with_inbox", "claim_scan", "delete_message", "next_visible"),
     *("message_counts", "poison_counts", "untaken_counts", "open", "close", "load_keys"),
 }
 """Calls that have no argument with a limit."""

@@ -140,7 +140,7 @@ def test_a_scan_for_life_that_fails_does_not_make_the_worker_unhealthy(
     async def breaks(*_: Any, **__: Any) -> int:
         raise UnforeseenError("no scan")
 
-    monkeypatch.setattr("azure_durable_py.worker.worker.ring_lifeless", breaks)
+    monkeypatch.setattr("azure_durable_py.worker.caretaker.ring_lifeless", breaks)
 
     async def scene() -> None:
         stage = Stage(rests)

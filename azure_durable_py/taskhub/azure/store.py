@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from azure_durable_py.errors import SettingsError, StorageRejectedError
 from azure_durable_py.taskhub.azure.clients import Clients
@@ -192,6 +192,10 @@ class AzureStore:
     async def instances_with_inbox(self, before: datetime) -> list[str]:
         """The ids of instances with an inbox row that was taken before this time."""
         return await self._table.instances_with_inbox(before)
+
+    async def claim_scan(self, every: timedelta) -> bool:
+        """Whether to look through the whole hub now: a scan of the table, which one worker does for all."""
+        return await self._table.claim_scan(every)
 
     # --- queues --------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from azure.data.tables.aio import TableClient
@@ -18,7 +18,7 @@ from azure_durable_py.errors import ConcurrencyConflictError, DurableError, HubF
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.azure import answers, listing, rows
 from azure_durable_py.taskhub.azure.batches import RowChange
-from azure_durable_py.taskhub.azure.entities import TableWire
+from azure_durable_py.taskhub.azure.entities import ETAG, TableWire
 from azure_durable_py.taskhub.naming import (
     END_OF_INBOX,
     HEADER_KEY,
@@ -26,6 +26,7 @@ from azure_durable_py.taskhub.naming import (
     KEYRING_KEY,
     MARKER_KEY,
     MARKER_PARTITION,
+    SCAN_KEY,
 )
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
@@ -281,6 +282,20 @@ class HubTable:
             if row is not None or not rows.is_shortened(partition):
                 ids.append(rows.instance_id_of(row or {"PartitionKey": partition}))
         return ids
+
+    async def claim_scan(self, every: timedelta) -> bool:
+        """Write down that a scan begins, unless one began a short time ago, or another worker is first."""
+        found = await self._read(MARKER_PARTITION, SCAN_KEY)
+        if found is not None and datetime.now(UTC) - rows.taken_at(found) < every:
+            return False
+        row = {"PartitionKey": MARKER_PARTITION, "RowKey": SCAN_KEY}
+        try:
+            await self._apply([self._write(row, None if found is None else found[ETAG])])
+        except answers.TROUBLE as error:
+            if answers.status(error) in (404, 409, 412) and answers.code(error) in _CONFLICTS:
+                return False
+            raise self._translate(error, "Claiming a scan") from error
+        return True
 
     # --- requests ------------------------------------------------------------------------------------
 
