@@ -9,12 +9,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
-from benchmarks import chain, entities, fan_out, instances, replay, takeover, virtual_time
+from benchmarks import chain, cost, entities, fan_out, instances, replay, takeover, virtual_time
 from benchmarks.place import Stores, stores
 from benchmarks.table import Table
 
 BENCHMARKS: dict[str, Callable[[Stores], Awaitable[Table]]] = {
     "chain": chain.main,
+    "cost": cost.main,
     "entities": entities.main,
     "fan-out": fan_out.main,
     "instances": instances.main,

@@ -1,5 +1,4 @@
-"""What starts, runs and is purged asks for rows of one partition, however large the table; only those scan that look for
-what they do not know by name."""
+"""What starts, runs and is purged reads one partition at a time, however large the table; what lists scans it."""
 
 from __future__ import annotations
 

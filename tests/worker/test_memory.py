@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import inspect
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from azure_durable_py.runtime.orchestration import Orchestration
+from azure_durable_py.taskhub.protocol import Header
+from azure_durable_py.worker.instance.actor import Actor
+from azure_durable_py.worker.instance.instance import Instance
+from azure_durable_py.worker.instance.known import Known
 from azure_durable_py.worker.instance.sessions import Sessions
+from azure_durable_py.worker.intake.delivery import Delivery
 from tests.protocol.staging import Routine, Stage, play
 
 
@@ -117,3 +126,28 @@ def test_a_session_that_is_busy_again_is_not_ended() -> None:
     sessions.idle(Busy())
     assert busy.ended == 0
     assert len(sessions) == 1
+
+
+def test_a_thousand_instances_that_sleep_leave_no_object_behind() -> None:
+    kinds = (Actor, Instance, Known, Orchestration, Delivery, Header)
+
+    def alive() -> dict[str, int]:
+        gc.collect()
+        found = Counter(type(each) for each in gc.get_objects())
+        frames = sum(inspect.isgenerator(each) and each.gi_code is naps.__code__ for each in gc.get_objects())
+        return {**{kind.__name__: found[kind] for kind in kinds}, "naps": frames}
+
+    async def scene() -> None:
+        stage = Stage(naps)
+        await stage.worker("W1", extended_session_idle_timeout=5.0)
+        await stage.start("naps", "first")
+        await asyncio.sleep(20.0)
+        before = alive()
+        for number in range(1_000):
+            await stage.start("naps", f"one-{number}")
+        await asyncio.sleep(3.0)
+        assert alive()["naps"] > 900
+        await asyncio.sleep(20.0)
+        assert alive() == before
+
+    play(scene)
