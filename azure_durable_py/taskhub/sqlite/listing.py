@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from azure_durable_py import shape
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.protocol import InstanceQuery, Kind, Listed, Page
-from azure_durable_py.taskhub.sqlite.database import BY_CREATION
+from azure_durable_py.taskhub.sqlite.database import BY_CREATION, HAS_OUTBOX, IS_UNUSUAL, USUAL
 from azure_durable_py.taskhub.sqlite.values import COLUMNS, to_columns, to_micros
 
 _NO_VALUES = COLUMNS.replace("custom_status, input,", "NULL, NULL,").replace("output, ", "NULL, ", 1)
@@ -27,29 +28,72 @@ def start_of(query: InstanceQuery) -> str:
 
 
 def list_page(db: sqlite3.Connection, hub: str, query: InstanceQuery, after: str) -> Page:
-    """One page of headers in the order of their ids."""
+    """One page of headers in the order of their ids; a short one where much had to be gone through to fill it.
+
+    What only few instances can be has an index. Everything else goes through all instances in slices, since nobody
+    else's calls are done meanwhile.
+    """
+    end = _LAST
     conditions, values = _conditions(query)
+    parts = [_Part(conditions, values)]
+    if _is_narrow(db, hub, query):
+        parts = [_Part(conditions, values, f"INDEXED BY {BY_CREATION}")]
+    elif query.kind is Kind.orchestration and query.runtime_status and USUAL not in query.runtime_status:
+        # One for each status: each finds its instances in the order of their ids.
+        conditions += [IS_UNUSUAL, "runtime_status = ?"]
+        parts = [_Part(conditions, [*values, status]) for status in set(query.runtime_status)]
+    elif not query.with_outbox:
+        end = _end_of_slice(db, hub, query, after)
     columns = COLUMNS if query.with_values else _CUSTOM_STATUS if query.with_custom_status else _NO_VALUES
-    index = f"INDEXED BY {BY_CREATION} " if _is_narrow(db, hub, query) else ""
-    statement = (
-        f"SELECT instance_id, {columns} FROM instances {index}WHERE hub = ? AND instance_id > ? "  # noqa: S608
-        f"{''.join(f'AND {condition} ' for condition in conditions)}ORDER BY instance_id LIMIT ?"
-    )
-    rows = db.execute(statement, (hub, after, *values, query.page_size + 1)).fetchall()
+    rows = _select(db, f"instance_id, {columns}", hub, parts, (*_bounds(query), after, end), query.page_size + 1)
     items = tuple(Listed(row[0], *to_columns(row[0], row[1:])) for row in rows[: query.page_size])
-    more = len(rows) > query.page_size
-    return Page(items, _encode_token(items[-1].instance_id) if more else None)
+    if len(rows) > query.page_size:
+        end = items[-1].instance_id
+    return Page(items, None if end == _LAST else _encode_token(end))
+
+
+class _Part(NamedTuple):
+    """Some of the instances that are listed."""
+
+    conditions: Sequence[str] = ()
+    values: Sequence[Any] = ()
+    by: str = ""
+
+
+def _select(
+    db: sqlite3.Connection, what: str, hub: str, parts: Sequence[_Part], bounds: tuple[str, ...], limit: int
+) -> list[Any]:
+    """The first of some parts together, by their ids."""
+    selects = [
+        f"SELECT {what} FROM instances {part.by} WHERE {' AND '.join((_WITHIN, *part.conditions))}"  # noqa: S608
+        for part in parts
+    ]
+    values = [value for part in parts for value in (hub, *bounds, *part.values)]
+    return db.execute(f"{' UNION ALL '.join(selects)} ORDER BY instance_id LIMIT ?", (*values, limit)).fetchall()
+
+
+_WITHIN = "hub = ? AND instance_id >= ? AND instance_id < ? AND instance_id > ? AND instance_id <= ?"
+
+
+def _bounds(query: InstanceQuery) -> tuple[str, str]:
+    """The ids that may be asked for: from the first, below the second."""
+    # Ids of entities, and no others, begin with '@'.
+    prefix = query.instance_id_prefix or ("@" if query.kind is Kind.entity else None)
+    return limits.prefix_range(prefix) if prefix else ("", _LAST)
+
+
+def _end_of_slice(db: sqlite3.Connection, hub: str, query: InstanceQuery, after: str) -> str:
+    """The last id that is looked at."""
+    ids = _select(db, "instance_id", hub, [_Part()], (*_bounds(query), after, _LAST), SLICE)
+    return ids[-1][0] if len(ids) == SLICE else _LAST
 
 
 def _is_narrow(db: sqlite3.Connection, hub: str, query: InstanceQuery) -> bool:
-    """Whether few instances were created in the time that is asked for: then they are found by that, and sorted.
-
-    Else all are gone through in the order of their ids, and a page ends where it is full.
-    """
+    """Whether few instances were created in the time that is asked for: then they are found by that, and sorted."""
     if query.created_from is None and query.created_to is None:
         return False
     low = 0 if query.created_from is None else to_micros(query.created_from)
-    high = _LAST if query.created_to is None else to_micros(query.created_to)
+    high = _LATEST if query.created_to is None else to_micros(query.created_to)
     try:
         [count] = db.execute(_COUNT_CREATED, (hub, query.kind.value, low, high, _NARROW + 1)).fetchone()
     except sqlite3.OperationalError:
@@ -57,8 +101,11 @@ def _is_narrow(db: sqlite3.Connection, hub: str, query: InstanceQuery) -> bool:
     return count <= _NARROW
 
 
+SLICE = 5_000
+"""Instances that one page looks at: some milliseconds."""
+_LAST = limits.prefix_range("\U0010ffff")[1]
+_LATEST = 2**62
 _NARROW = 2_500
-_LAST = 2**62
 _COUNT_CREATED = (
     f"SELECT count(*) FROM (SELECT 1 FROM instances INDEXED BY {BY_CREATION} "  # noqa: S608
     "WHERE hub = ? AND kind = ? AND created_time >= ? AND created_time <= ? LIMIT ?)"
@@ -90,12 +137,8 @@ def _conditions(query: InstanceQuery) -> tuple[list[str], list[Any]]:
     for column, accepted in (("runtime_status", query.runtime_status), ("name", query.names)):
         if accepted:
             add(f"{column} IN ({', '.join('?' * len(accepted))})", *accepted)
-    # Ids of entities, and no others, begin with '@'.
-    prefix = query.instance_id_prefix or ("@" if query.kind is Kind.entity else None)
-    if prefix:
-        add("instance_id >= ? AND instance_id < ?", *limits.prefix_range(prefix))
     if query.with_outbox is not None:
-        add("has_outbox = ?", query.with_outbox)
+        add(HAS_OUTBOX if query.with_outbox else "has_outbox = 0")
     return conditions, values
 
 

@@ -15,7 +15,16 @@ from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.columns import body_of
 from azure_durable_py.taskhub.naming import KEYRING_KEY
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, Header, InboxRow, Loaded, StoredKeys
-from azure_durable_py.taskhub.sqlite.values import COLUMNS, taken, to_header, to_row
+from azure_durable_py.taskhub.sqlite.values import (
+    COLUMNS,
+    INDEXED,
+    INDEXED_OF,
+    UNINDEXED,
+    UNINDEXED_OF,
+    taken,
+    to_header,
+    to_row,
+)
 from azure_durable_py.times import UTC
 
 _SELECT_HEADER = f"SELECT etag, body, {COLUMNS} FROM instances WHERE hub = ? AND instance_id = ?"  # noqa: S608
@@ -24,6 +33,12 @@ _UPDATE_HEADER = (
     f"UPDATE instances SET (etag, body, {COLUMNS}) = ({', '.join('?' * 21)}) "  # noqa: S608
     "WHERE hub = ? AND instance_id = ? AND etag = ?"
 )
+_UPDATE_UNINDEXED = (
+    f"UPDATE instances SET (etag, body, {UNINDEXED}) = ({', '.join('?' * 17)}) "  # noqa: S608
+    f"WHERE hub = ? AND instance_id = ? AND etag = ? AND ({INDEXED}) = (?, ?, ?, ?)"
+)
+"""Where none of the indexed columns changes. SQLite writes the entry of an index anew when a column of it is set, be it
+to what it was: a page more in the log for each index."""
 _DELETE_HEADER = "DELETE FROM instances WHERE hub = ? AND instance_id = ? AND etag = ?"
 _SELECT_INBOX = "SELECT key, body, taken FROM inbox WHERE hub = ? AND instance_id = ? ORDER BY key LIMIT ?"
 _INSERT_INBOX = "INSERT OR IGNORE INTO inbox VALUES (?, ?, ?, ?, ?)"
@@ -74,9 +89,14 @@ def _write_header(db: sqlite3.Connection, hub: str, commit: Commit, etag: str) -
     key = (hub, commit.instance_id)
     if commit.header is None:
         return db.execute(_DELETE_HEADER, (*key, commit.expected)).rowcount == 1
-    values = (etag, commit.header.body, *to_row(commit.header.columns))
+    row = to_row(commit.header.columns)
+    values = (etag, commit.header.body, *row)
     if commit.expected is not None:
-        return db.execute(_UPDATE_HEADER, (*values, *key, commit.expected)).rowcount == 1
+        unindexed = (*values[:2], *UNINDEXED_OF(row), *key, commit.expected, *INDEXED_OF(row))
+        return (
+            db.execute(_UPDATE_UNINDEXED, unindexed).rowcount == 1
+            or db.execute(_UPDATE_HEADER, (*values, *key, commit.expected)).rowcount == 1
+        )
     try:
         db.execute(_INSERT_HEADER, (*key, *values))
     except sqlite3.IntegrityError:

@@ -1,6 +1,7 @@
 """One call in a transaction, or several in one transaction that reaches the disk once.
 
-A *job* is what a call does with the database: it may be run again, as long as nothing of it was committed.
+A *job* is what a call does with the database: it may be run again, as long as nothing of it was committed. One that
+refuses does so before it has written anything, or what it shares a transaction with is done again without it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def write(db: sqlite3.Connection, job: Job[_Result], where: str) -> _Result:
 
 
 def write_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str) -> None:
-    """Run jobs in one transaction, each in a savepoint of its own: one that is refused leaves the others alone.
+    """Run jobs in one transaction, in which one that is refused leaves the others alone.
 
     Nothing is known of any of them before the transaction is committed.
     """
@@ -67,14 +68,18 @@ def write_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str)
 
 
 def _in_one_transaction(db: sqlite3.Connection, calls: Sequence[JobCall], where: str) -> bool:
-    """Returns False if SQLite itself refused a job: all is rolled back, and each may be tried alone."""
+    """Returns False if a job broke off half way, or SQLite refused it: all is rolled back, each may be tried alone.
+
+    A savepoint for each would be two statements more for each call.
+    """
     begun = False
     try:
         db.execute("BEGIN IMMEDIATE")
         begun = True
         for call in calls:
-            call.settle(lambda job: _in_savepoint(db, job))
-            if isinstance(call.error, sqlite3.Error):
+            before = db.total_changes
+            call.settle(lambda job: job(db))
+            if isinstance(call.error, sqlite3.Error) or (call.error is not None and db.total_changes != before):
                 return False
         db.execute("COMMIT")
     except sqlite3.Error as error:
@@ -85,20 +90,6 @@ def _in_one_transaction(db: sqlite3.Connection, calls: Sequence[JobCall], where:
         if db.in_transaction:
             db.execute("ROLLBACK")
     return True
-
-
-def _in_savepoint(db: sqlite3.Connection, job: Job[_Result]) -> _Result:
-    db.execute("SAVEPOINT call")
-    try:
-        result = job(db)
-    except sqlite3.Error:
-        raise
-    except BaseException:
-        db.execute("ROLLBACK TO call")
-        db.execute("RELEASE call")
-        raise
-    db.execute("RELEASE call")
-    return result
 
 
 def read_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str) -> None:

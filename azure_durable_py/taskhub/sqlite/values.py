@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from azure_durable_py import shape
@@ -20,6 +21,13 @@ COLUMNS = (
 )
 
 _NAMES = COLUMNS.split(", ")
+INDEXED = "kind, runtime_status, created_time, has_outbox"
+"""The columns in indexes beside the ids: they tell where an instance is listed. Most changes of a header leave them."""
+UNINDEXED = ", ".join(name for name in _NAMES if name not in INDEXED.split(", "))
+INDEXED_OF = itemgetter(*map(_NAMES.index, INDEXED.split(", ")))
+UNINDEXED_OF = itemgetter(*map(_NAMES.index, UNINDEXED.split(", ")))
+"""Take from a row in the order of `COLUMNS` what is in one of these."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MICROS = shape.whole(-62_135_596_800_000_000, 253_402_300_799_999_999)
