@@ -2,10 +2,10 @@
 
 Theory of operation
 -------------------
-Stores list in the order of ids. What is newest is found by asking for windows of creation times, from now backwards:
-the first has no beginning; one that holds more than is worth to sort is narrowed, one that holds too few is followed by
-a wider one. Each request goes through a bounded number of headers; what it did not come to, the next one does, by
-the token. A page may be short, or empty.
+Stores list in the order of ids (that in SQLite in the order of creation, where a time is given). What is newest is
+found by asking for windows of creation times, from now backwards: the first has no beginning; one that holds more than
+is worth to sort is narrowed, one that holds too few is followed by a wider one. Each request goes through a bounded
+number of headers; what it did not come to, the next one does, by the token. A page may be short, or empty.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class ListedPage:
 async def list_by_id(
     hub: TaskHub, query: InstanceQuery, accepts: Accepts | None, top: int, token: str | None
 ) -> ListedPage:
-    """A page in the order of ids.
+    """A page in the order of the store.
 
     :param query: what the store is asked for.
     :param accepts: what else must hold; None: nothing.

@@ -172,17 +172,15 @@ def _sqlite_schema() -> bytes:
     db = database.open_memory()
     try:
         numbers = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")}
-        found = db.execute(_STATEMENTS, (database.BY_CREATION,)).fetchall()
+        found = [sql for name, sql in db.execute(_STATEMENTS) if name not in database.INDEXES]
     finally:
         db.close()
-    lines = [*(f"PRAGMA {name} = {number}" for name, number in numbers.items()), *(sql for (sql,) in found)]
+    lines = [*(f"PRAGMA {name} = {number}" for name, number in numbers.items()), *found]
     return "".join(f"{line};\n" for line in lines).encode()
 
 
 # Of an index that only makes listings quicker no version tells: with it or without, every version can use the file.
-_STATEMENTS = (
-    "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%' AND name <> ? ORDER BY name"
-)
+_STATEMENTS = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%' ORDER BY name"
 
 
 def _run(script: bytes) -> list[str]:

@@ -10,8 +10,9 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ import pytest
 from azure_durable_py.clock import Ids
 from azure_durable_py.errors import HubFormatError, StorageRejectedError, StorageUnavailableError
 from azure_durable_py.taskhub.protocol import Commit, InstanceQuery, Kind
-from azure_durable_py.taskhub.sqlite import SqliteStore
-from azure_durable_py.taskhub.sqlite.database import BY_CREATION, open_file
-from tests.taskhub.building import T0, header, inbox, insert, keys_in_inbox, minutes
+from azure_durable_py.taskhub.sqlite import SqliteStore, listing
+from azure_durable_py.taskhub.sqlite.database import INDEXES, open_file
+from tests.taskhub.building import T0, blobs, header, inbox, insert, keys_in_inbox, minutes
 from tests.taskhub.spoiling import execute
 
 
@@ -390,35 +391,168 @@ async def test_what_was_answered_survives_the_death_of_the_process(tmp_path: Pat
     await store.close()
 
 
-@pytest.mark.parametrize("narrow", [0, 3, 100])
-@pytest.mark.parametrize("has_index", [True, False])
-async def test_what_was_created_in_a_time_is_listed_alike_however_it_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: int, has_index: bool
+# --- how listings find what they list ----------------------------------------------------------------
+
+
+@asynccontextmanager
+async def with_many(tmp_path: Path) -> AsyncGenerator[SqliteStore, None]:
+    """A store with 12 orchestrations. The later an id comes, the older it is; two were created at once."""
+    async with opened(tmp_path) as store:
+        for number in range(12):
+            columns: dict[str, Any] = {"created_time": T0 - minutes(number // 2), "has_outbox": number % 4 == 0}
+            status = ("Completed", "Running", "Failed")[number % 3]
+            await insert(store, f"x{number:02}", runtime_status=status, name=f"n{number % 2}", **columns)
+        await insert(store, "@a@b", kind=Kind.entity, created_time=T0)
+        yield store
+
+
+LISTINGS: dict[str, tuple[dict[str, Any], set[int]]] = {
+    "all": ({}, set(range(12))),
+    "a name": ({"names": ["n1"]}, {1, 3, 5, 7, 9, 11}),
+    "a status": ({"runtime_status": ["Failed"]}, {2, 5, 8, 11}),
+    "two statuses": ({"runtime_status": ["Failed", "Running", "Failed"]}, {1, 2, 4, 5, 7, 8, 10, 11}),
+    "the usual status": ({"runtime_status": ["Failed", "Completed"]}, {0, 2, 3, 5, 6, 8, 9, 11}),
+    "an outbox": ({"with_outbox": True}, {0, 4, 8}),
+    "an outbox and a status": ({"with_outbox": True, "runtime_status": ["Failed"]}, {8}),
+    "no outbox": ({"with_outbox": False, "names": ["n0"]}, {2, 6, 10}),
+    "a prefix": ({"instance_id_prefix": "x0", "names": ["n0"]}, {0, 2, 4, 6, 8}),
+    "a prefix and a status": ({"instance_id_prefix": "x0", "runtime_status": ["Failed"]}, {2, 5, 8}),
+    "a time": ({"created_from": T0 - minutes(4), "created_to": T0 - minutes(1)}, set(range(2, 10))),
+    "a beginning": ({"created_from": T0 - minutes(1)}, {0, 1, 2, 3}),
+    "an end and a name": ({"created_to": T0 - minutes(2), "names": ["n0"]}, {4, 6, 8, 10}),
+    "a time and a status": ({"created_from": T0 - minutes(3), "runtime_status": ["Running"]}, {1, 4, 7}),
+    "a time and a prefix": ({"created_to": T0 - minutes(2), "instance_id_prefix": "x0"}, {4, 5, 6, 7, 8, 9}),
+}
+
+
+@pytest.mark.parametrize("few", [0, 2, 100])
+@pytest.mark.parametrize("slice_", [1, 2, 5, 100])
+async def test_listings_find_the_same_however_they_go_through_the_instances(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slice_: int, few: int
 ):
-    monkeypatch.setattr("azure_durable_py.taskhub.sqlite.listing._NARROW", narrow)
-    store = SqliteStore(str(tmp_path / "hub.db"), hub_name="Hub1")
-    await store.open()
-    for number in range(8):
-        # The later an id comes, the older it is.
-        await insert(store, f"x{number}", created_time=T0 - minutes(number))
-    await insert(store, "@a@b", kind=Kind.entity, created_time=T0)
-    if not has_index:
-        await execute(store, f"DROP INDEX {BY_CREATION}")
-    found: list[str] = []
-    token: str | None = None
+    monkeypatch.setattr(listing, "SLICE", slice_)
+    monkeypatch.setattr(listing, "FEW", few)
+    async with with_many(tmp_path) as store:
+        for name, (criteria, expected) in LISTINGS.items():
+            for page_size in (1, 3, 100):
+                found = await pages(store, InstanceQuery(page_size=page_size, **criteria))
+                assert all(len(page) <= min(page_size, slice_) for page in found)
+                listed = [instance_id for page in found for instance_id in page]
+                assert sorted(listed) == sorted(f"x{number:02}" for number in expected), name
+
+
+async def pages(store: SqliteStore, query: InstanceQuery) -> list[list[str]]:
+    """The ids on all pages of a listing."""
+    found: list[list[str]] = []
     while True:
-        page = await store.query(
-            InstanceQuery(
-                created_from=T0 - minutes(6), created_to=T0 - minutes(2), page_size=2, continuation_token=token
-            )
+        page = await store.query(query)
+        found.append([item.instance_id for item in page.items])
+        if page.continuation_token is None:
+            return found
+        query = replace(query, continuation_token=page.continuation_token)
+
+
+async def test_listings_find_the_same_without_their_indexes(tmp_path: Path):
+    async with with_many(tmp_path) as store:
+        for name in INDEXES:
+            await execute(store, f"DROP INDEX {name}")
+        for criteria, expected in LISTINGS.values():
+            [listed] = await pages(store, InstanceQuery(**criteria))
+            assert sorted(listed) == sorted(f"x{number:02}" for number in expected)
+    async with opened(tmp_path) as store:
+        found = await store._open.read(lambda db: db.execute("SELECT name FROM sqlite_master").fetchall())
+        assert {(name,) for name in INDEXES} <= set(found)
+
+
+async def plans(store: SqliteStore, *calls: Awaitable[Any]) -> dict[str, list[str]]:
+    """How SQLite goes about the statements of some calls."""
+    statements: list[str] = []
+    await store._open.read(lambda db: db.set_trace_callback(statements.append))
+    for call in calls:
+        await call
+    await store._open.read(lambda db: db.set_trace_callback(None))
+    looks = [text for text in statements if text.split()[0] in ("SELECT", "UPDATE", "DELETE", "INSERT")]
+
+    def explain(db: sqlite3.Connection) -> dict[str, list[str]]:
+        return {text: [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {text}")] for text in looks}
+
+    return await store._open.read(explain)
+
+
+async def test_no_statement_goes_through_a_whole_table_or_sorts(tmp_path: Path):
+    async with with_many(tmp_path) as store:
+        etag = await insert(store, "y")
+        held = await store.put_message("q", "x", 30)
+        queries = [InstanceQuery(**criteria) for criteria, _ in LISTINGS.values()]
+        found = await plans(
+            store,
+            store.load("y"),
+            store.load_header("y"),
+            store.commit(Commit("y", header("y"), etag, consumed=("1",), put=blobs("20-1"), dropped=("20-2",))),
+            store.insert_inbox("y", inbox("1")),
+            store.delete_inbox("y", ["1"]),
+            store.put_blobs("y", blobs("20-1")),
+            store.get_blobs("y", ["20-1"]),
+            store.list_blobs("y", "20-"),
+            store.blob_keys("y"),
+            store.delete_blobs("y", ["20-1"]),
+            store.put_message("q", "x"),
+            store.next_visible("q"),
+            store.receive_messages("q", 1, 30),
+            store.extend_message(held, 30),
+            store.message_counts(),
+            store.untaken_counts(),
+            store.instances_with_inbox(T0),
+            *map(store.query, queries),
+            *(store.query(replace(query, kind=Kind.entity)) for query in queries if not query.instance_id_prefix),
         )
-        found += [item.instance_id for item in page.items]
-        token = page.continuation_token
-        if token is None:
-            break
-    assert found == ["x2", "x3", "x4", "x5", "x6"]
-    await store.close()
-    await store.open()
-    names = await store._open.read(lambda db: db.execute("SELECT name FROM sqlite_master").fetchall())
-    assert (BY_CREATION,) in names
-    await store.close()
+        assert len(found) > 30
+        bad = {text: plan for text, plan in found.items() if any(is_costly(step) for step in plan)}
+        assert bad == {}
+
+
+def is_costly(step: str) -> bool:
+    """Whether a step of a plan takes the longer the more rows there are of no interest."""
+    return "TEMP B-TREE" in step or (step.startswith("SCAN") and "CONSTANT ROW" not in step and "subquery" not in step)
+
+
+@pytest.mark.parametrize(
+    ("criteria", "index"),
+    [
+        ({}, "sqlite_autoindex_instances_1 (hub=? AND instance_id>? AND instance_id<?)"),
+        ({"with_outbox": True}, "instances_with_outbox (hub=? AND kind=? AND instance_id>? AND instance_id<?)"),
+        (
+            {"runtime_status": ["Failed"]},
+            "instances_by_status (hub=? AND runtime_status=? AND instance_id>? AND instance_id<?)",
+        ),
+        (
+            {"created_from": T0, "created_to": T0, "runtime_status": ["Completed"]},
+            "instances_by_creation (hub=? AND kind=? AND created_time>? AND created_time<?)",
+        ),
+    ],
+)
+async def test_what_is_rare_has_an_index(tmp_path: Path, criteria: dict[str, Any], index: str):
+    async with with_many(tmp_path) as store:
+        for query in (InstanceQuery(**criteria), InstanceQuery(page_size=1, **criteria)):
+            for steps in (await plans(store, store.query(query))).values():
+                assert [step.partition(" INDEX ")[2] for step in steps if "SEARCH" in step] == [index]
+
+
+async def test_a_commit_that_changes_nothing_that_is_indexed_touches_no_index(tmp_path: Path):
+    async with with_many(tmp_path) as store:
+        etag = await insert(store, "y", runtime_status="Running")
+        etag, unchanged = await written_pages(store, Commit("y", header("y", runtime_status="Running"), etag))
+        etag, changed = await written_pages(store, Commit("y", header("y", runtime_status="Failed"), etag))
+        assert unchanged == 1
+        assert changed > 1
+
+
+async def written_pages(store: SqliteStore, commit: Commit) -> tuple[str, int]:
+    """The new ETag, and how many pages the commit wrote to the log."""
+    await on(store, "PRAGMA wal_checkpoint(TRUNCATE)")
+    etag = await store.commit(commit)
+    return etag, pages_in(Path(f"{store._path}-wal"))
+
+
+def pages_in(log: Path) -> int:
+    return (log.stat().st_size - 32) // (4096 + 24)

@@ -54,18 +54,16 @@ CREATE INDEX messages_by_visibility ON messages (queue, visible_at, id);
 """
 
 
-BY_CREATION = "instances_by_creation"
-"""The index by which listings find what was created within a short time."""
 USUAL = OrchestrationRuntimeStatus.Completed.value
 IS_UNUSUAL = f"kind = 'orchestration' AND runtime_status <> '{USUAL}'"
 HAS_OUTBOX = "has_outbox = 1"
 """Conditions of indexes: a statement that has one, word for word, is served from there. What is true of most instances
 is in neither, so that one that has ended as most do costs no entry."""
-_INDEXES = (
-    f"{BY_CREATION} ON instances (hub, kind, created_time)",
-    f"instances_by_status ON instances (hub, runtime_status, instance_id) WHERE {IS_UNUSUAL}",
-    f"instances_with_outbox ON instances (hub, kind, instance_id) WHERE {HAS_OUTBOX}",
-)
+INDEXES = {
+    "instances_by_creation": "instances (hub, kind, created_time)",
+    "instances_by_status": f"instances (hub, runtime_status, instance_id) WHERE {IS_UNUSUAL}",
+    "instances_with_outbox": f"instances (hub, kind, instance_id) WHERE {HAS_OUTBOX}",
+}
 """Nothing depends on them but how long listings take, so they belong to no version of the tables: whoever opens a file
 that lacks one makes it."""
 
@@ -221,8 +219,8 @@ def _run(db: sqlite3.Connection, statements: str) -> None:
 
 
 def _create_indexes(db: sqlite3.Connection) -> None:
-    for index in _INDEXES:
-        db.execute(f"CREATE INDEX IF NOT EXISTS {index}")
+    for name, what in INDEXES.items():
+        db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {what}")
 
 
 def _schema_of(db: sqlite3.Connection, where: str) -> int:

@@ -1,4 +1,12 @@
-"""The statement that lists headers, and the token by which a listing goes on."""
+"""The statements that list headers, and the token by which a listing goes on.
+
+Theory of operation
+-------------------
+A listing goes through the instances along an index: in the order of ids, or of creation where a time is given; and only
+through those with an outbox, or of some status, where those are few. It goes in slices, since nobody else's calls are
+done meanwhile: a page ends where it is full or where enough was looked at, and may be empty. The token tells how far
+that was, in terms of the index, so that no page goes again through what another has gone through.
+"""
 
 from __future__ import annotations
 
@@ -10,122 +18,136 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from azure_durable_py import shape
+from azure_durable_py.shape import Reader, ShapeError
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.protocol import InstanceQuery, Kind, Listed, Page
-from azure_durable_py.taskhub.sqlite.database import BY_CREATION, HAS_OUTBOX, IS_UNUSUAL, USUAL
+from azure_durable_py.taskhub.sqlite.database import HAS_OUTBOX, IS_UNUSUAL, USUAL
 from azure_durable_py.taskhub.sqlite.values import COLUMNS, to_columns, to_micros
 
 _NO_VALUES = COLUMNS.replace("custom_status, input,", "NULL, NULL,").replace("output, ", "NULL, ", 1)
 _CUSTOM_STATUS = COLUMNS.replace("custom_status, input,", "custom_status, NULL,").replace("output, ", "NULL, ", 1)
+SLICE = 1_000
+"""Instances that one page looks at: some milliseconds, or a tenth of a second where the disk is asked for each."""
+FEW = 2_000
+"""Instances of some status that are looked through whenever they were created."""
+
+_Keys = tuple[Any, ...]
+_Condition = tuple[str, tuple[Any, ...]]
+"""What follows the other conditions of a statement, with the values of its parameters."""
 
 
-def start_of(query: InstanceQuery) -> str:
-    """The id after which a page begins.
+class _Way(NamedTuple):
+    """The instances with keys from `low` to `high` that meet one of some conditions, each of which has an index."""
+
+    keys: str
+    conditions: Sequence[_Condition]
+    low: tuple[str, _Keys]
+    high: tuple[str, _Keys]
+
+
+def place_of(query: InstanceQuery) -> _Keys | None:
+    """The keys after which a page begins; None: it is the first.
 
     :raises InvalidRequestError: the continuation token is not one of ours.
     """
-    return "" if query.continuation_token is None else _decode_token(query.continuation_token)
+    return None if query.continuation_token is None else _decode_token(query.continuation_token)
 
 
-def list_page(db: sqlite3.Connection, hub: str, query: InstanceQuery, after: str) -> Page:
-    """One page of headers in the order of their ids; a short one where much had to be gone through to fill it.
+def list_page(db: sqlite3.Connection, hub: str, query: InstanceQuery, place: _Keys | None) -> Page:
+    """One page of headers.
 
-    What only few instances can be has an index. Everything else goes through all instances in slices, since nobody
-    else's calls are done meanwhile.
+    :param place: from `place_of`.
     """
-    end = _LAST
-    conditions, values = _conditions(query)
-    parts = [_Part(conditions, values)]
-    if _is_narrow(db, hub, query):
-        parts = [_Part(conditions, values, f"INDEXED BY {BY_CREATION}")]
-    elif query.kind is Kind.orchestration and query.runtime_status and USUAL not in query.runtime_status:
-        # One for each status: each finds its instances in the order of their ids.
-        conditions += [IS_UNUSUAL, "runtime_status = ?"]
-        parts = [_Part(conditions, [*values, status]) for status in set(query.runtime_status)]
-    elif not query.with_outbox:
-        end = _end_of_slice(db, hub, query, after)
+    way = _way_of(db, hub, query, place)
+    end = _select(db, hub, way, (), "LIMIT 1 OFFSET ?", SLICE - 1)
+    if end:
+        way = way._replace(high=("<=", end[0]))
     columns = COLUMNS if query.with_values else _CUSTOM_STATUS if query.with_custom_status else _NO_VALUES
-    rows = _select(db, f"instance_id, {columns}", hub, parts, (*_bounds(query), after, end), query.page_size + 1)
-    items = tuple(Listed(row[0], *to_columns(row[0], row[1:])) for row in rows[: query.page_size])
+    rows = _select(db, hub, way, ("instance_id", columns), "LIMIT ?", query.page_size + 1, _criteria(query))
+    at = len(way.low[1])
+    items = tuple(Listed(row[at], *to_columns(row[at], row[at + 1 :])) for row in rows[: query.page_size])
     if len(rows) > query.page_size:
-        end = items[-1].instance_id
-    return Page(items, None if end == _LAST else _encode_token(end))
-
-
-class _Part(NamedTuple):
-    """Some of the instances that are listed."""
-
-    conditions: Sequence[str] = ()
-    values: Sequence[Any] = ()
-    by: str = ""
+        end = [rows[query.page_size - 1][:at]]
+    return Page(items, _encode_token(end[0]) if end else None)
 
 
 def _select(
-    db: sqlite3.Connection, what: str, hub: str, parts: Sequence[_Part], bounds: tuple[str, ...], limit: int
+    db: sqlite3.Connection,
+    hub: str,
+    way: _Way,
+    columns: Sequence[str],
+    limit: str,
+    count: int,
+    criteria: _Condition = ("", ()),
 ) -> list[Any]:
-    """The first of some parts together, by their ids."""
-    selects = [
-        f"SELECT {what} FROM instances {part.by} WHERE {' AND '.join((_WITHIN, *part.conditions))}"  # noqa: S608
-        for part in parts
-    ]
-    values = [value for part in parts for value in (hub, *bounds, *part.values)]
-    return db.execute(f"{' UNION ALL '.join(selects)} ORDER BY instance_id LIMIT ?", (*values, limit)).fetchall()
+    """The keys and columns of the next instances on a way."""
+    (low, first), (high, last) = way.low, way.high
+    marks = ", ".join("?" * len(first))
+    within = f"hub = ? AND ({way.keys}) {low} ({marks}) AND ({way.keys}) {high} ({marks})"
+    selects: list[str] = []
+    values: list[Any] = []
+    for condition, of_condition in way.conditions:
+        found = f"SELECT {', '.join((way.keys, *columns))} FROM instances "  # noqa: S608
+        selects.append(f"{found} WHERE {within}{condition}{criteria[0]}")
+        values += (hub, *first, *last, *of_condition, *criteria[1])
+    order = ", ".join(str(number) for number in range(1, len(first) + 1))
+    return db.execute(f"{' UNION ALL '.join(selects)} ORDER BY {order} {limit}", (*values, count)).fetchall()
 
 
-_WITHIN = "hub = ? AND instance_id >= ? AND instance_id < ? AND instance_id > ? AND instance_id <= ?"
+# --- ways --------------------------------------------------------------------------------------------
 
 
-def _bounds(query: InstanceQuery) -> tuple[str, str]:
-    """The ids that may be asked for: from the first, below the second."""
+def _way_of(db: sqlite3.Connection, hub: str, query: InstanceQuery, place: _Keys | None) -> _Way:
+    """The way with the fewest instances; where a listing goes on, what is left of the way on which it began."""
+    conditions = _rare(query)
+    if place is not None:
+        is_by_time = len(place) > 1
+    else:
+        has_time = query.created_from is not None or query.created_to is not None
+        is_by_time = has_time and not query.instance_id_prefix and not _are_few(db, hub, conditions)
+    way = _by_time(query) if is_by_time else _by_id(query, conditions or [("", ())])
+    return way if place is None else way._replace(low=(">", place))
+
+
+def _by_id(query: InstanceQuery, conditions: Sequence[_Condition]) -> _Way:
     # Ids of entities, and no others, begin with '@'.
     prefix = query.instance_id_prefix or ("@" if query.kind is Kind.entity else None)
-    return limits.prefix_range(prefix) if prefix else ("", _LAST)
+    low, high = limits.prefix_range(prefix) if prefix else ("", _LAST_ID)
+    return _Way("instance_id", conditions, (">=", (low,)), ("<", (high,)))
 
 
-def _end_of_slice(db: sqlite3.Connection, hub: str, query: InstanceQuery, after: str) -> str:
-    """The last id that is looked at."""
-    ids = _select(db, "instance_id", hub, [_Part()], (*_bounds(query), after, _LAST), SLICE)
-    return ids[-1][0] if len(ids) == SLICE else _LAST
+def _by_time(query: InstanceQuery) -> _Way:
+    low = _FIRST_TIME if query.created_from is None else to_micros(query.created_from)
+    high = _LAST_TIME if query.created_to is None else to_micros(query.created_to)
+    of_kind = (" AND kind = ?", (query.kind.value,))
+    return _Way("created_time, rowid", [of_kind], (">=", (low, _FIRST_TIME)), ("<=", (high, _LAST_TIME)))
 
 
-def _is_narrow(db: sqlite3.Connection, hub: str, query: InstanceQuery) -> bool:
-    """Whether few instances were created in the time that is asked for: then they are found by that, and sorted."""
-    if query.created_from is None and query.created_to is None:
+def _rare(query: InstanceQuery) -> list[_Condition]:
+    """Conditions that few instances meet, each with an index of them in the order of ids; none: many may be listed."""
+    if query.with_outbox:
+        return [(f" AND kind = ? AND {HAS_OUTBOX}", (query.kind.value,))]
+    if query.kind is Kind.entity or not query.runtime_status or USUAL in query.runtime_status:
+        return []
+    # One for each status: those of one condition for all would have to be sorted.
+    return [(f" AND {IS_UNUSUAL} AND runtime_status = ?", (status,)) for status in sorted(set(query.runtime_status))]
+
+
+def _are_few(db: sqlite3.Connection, hub: str, conditions: Sequence[_Condition]) -> bool:
+    if not conditions:
         return False
-    low = 0 if query.created_from is None else to_micros(query.created_from)
-    high = _LATEST if query.created_to is None else to_micros(query.created_to)
-    try:
-        [count] = db.execute(_COUNT_CREATED, (hub, query.kind.value, low, high, _NARROW + 1)).fetchone()
-    except sqlite3.OperationalError:
-        return False  # There is no such index (yet).
-    return count <= _NARROW
+    way = _Way("instance_id", conditions, (">=", ("",)), ("<", (_LAST_ID,)))
+    return not _select(db, hub, way, (), "LIMIT 1 OFFSET ?", FEW)
 
 
-SLICE = 5_000
-"""Instances that one page looks at: some milliseconds."""
-_LAST = limits.prefix_range("\U0010ffff")[1]
-_LATEST = 2**62
-_NARROW = 2_500
-_COUNT_CREATED = (
-    f"SELECT count(*) FROM (SELECT 1 FROM instances INDEXED BY {BY_CREATION} "  # noqa: S608
-    "WHERE hub = ? AND kind = ? AND created_time >= ? AND created_time <= ? LIMIT ?)"
-)
+_LAST_ID = limits.prefix_range("\U0010ffff")[1]
+_FIRST_TIME, _LAST_TIME = -(2**63), 2**63 - 1
 
 
-def with_inbox(db: sqlite3.Connection, hub: str, before: datetime) -> list[str]:
-    """The ids of instances with an inbox row that was taken before this time."""
-    statement = "SELECT DISTINCT instance_id FROM inbox WHERE hub = ? AND taken < ? ORDER BY instance_id"
-    return [row[0] for row in db.execute(statement, (hub, to_micros(before)))]
-
-
-def _conditions(query: InstanceQuery) -> tuple[list[str], list[Any]]:
-    conditions = ["kind = ?"]
+def _criteria(query: InstanceQuery) -> _Condition:
+    """What must be true of an instance that is listed, beside its id."""
+    conditions = [" AND kind = ?"]
     values: list[Any] = [query.kind.value]
-
-    def add(condition: str, *given: Any) -> None:
-        conditions.append(condition)
-        values.extend(given)
-
     for condition, moment in (
         ("created_time >= ?", query.created_from),
         ("created_time <= ?", query.created_to),
@@ -133,27 +155,54 @@ def _conditions(query: InstanceQuery) -> tuple[list[str], list[Any]]:
         ("last_updated_time <= ?", query.updated_to),
     ):
         if moment is not None:
-            add(condition, to_micros(moment))
+            conditions.append(condition)
+            values.append(to_micros(moment))
     for column, accepted in (("runtime_status", query.runtime_status), ("name", query.names)):
         if accepted:
-            add(f"{column} IN ({', '.join('?' * len(accepted))})", *accepted)
+            conditions.append(f"{column} IN ({', '.join('?' * len(accepted))})")
+            values += accepted
     if query.with_outbox is not None:
-        add(HAS_OUTBOX if query.with_outbox else "has_outbox = 0")
-    return conditions, values
+        conditions.append(HAS_OUTBOX if query.with_outbox else "has_outbox = 0")
+    return " AND ".join(conditions), tuple(values)
 
 
-def _encode_token(instance_id: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps(["after", instance_id]).encode()).decode()
+# --- tokens ------------------------------------------------------------------------------------------
 
 
-def _decode_token(token: str) -> str:
+def _encode_token(keys: _Keys) -> str:
+    return base64.urlsafe_b64encode(json.dumps(["after", *keys]).encode()).decode()
+
+
+def _decode_token(token: str) -> _Keys:
     try:
-        word, instance_id = _TOKEN(shape.parse(base64.b64decode(token, altchars=b"-_", validate=True)))
+        word, *keys = _TOKEN(shape.parse(base64.b64decode(token, altchars=b"-_", validate=True)))
     except ValueError as error:
         raise limits.unknown_token(token) from error
     if word != "after":
         raise limits.unknown_token(token)
-    return instance_id
+    return tuple(keys)
 
 
-_TOKEN = shape.row(shape.text, shape.word(shape.MAX_INSTANCE_ID_CHARS))
+def _one_of(first: Reader[_Keys], second: Reader[_Keys]) -> Reader[_Keys]:
+    def read(value: Any) -> _Keys:
+        try:
+            return first(value)
+        except ShapeError:
+            return second(value)
+
+    return read
+
+
+_NUMBER = shape.whole(_FIRST_TIME, _LAST_TIME)
+_TOKEN = _one_of(
+    shape.row(shape.text, shape.word(shape.MAX_INSTANCE_ID_CHARS)), shape.row(shape.text, _NUMBER, _NUMBER)
+)
+
+
+# --- inboxes -----------------------------------------------------------------------------------------
+
+
+def with_inbox(db: sqlite3.Connection, hub: str, before: datetime) -> list[str]:
+    """The ids of instances with an inbox row that was taken before this time."""
+    statement = "SELECT DISTINCT instance_id FROM inbox WHERE hub = ? AND taken < ? ORDER BY instance_id"
+    return [row[0] for row in db.execute(statement, (hub, to_micros(before)))]

@@ -198,9 +198,9 @@ class SqliteStore:
     # --- all partitions ------------------------------------------------------------------------------
 
     async def query(self, query: InstanceQuery) -> Page:
-        """List headers in the order of their ids."""
-        after = listing.start_of(query)
-        return await self._open.read(lambda db: listing.list_page(db, self._hub, query, after))
+        """List headers."""
+        place = listing.place_of(query)
+        return await self._open.read(lambda db: listing.list_page(db, self._hub, query, place))
 
     async def instances_with_inbox(self, before: datetime) -> list[str]:
         """The ids of instances with an inbox row that was taken before this time."""
