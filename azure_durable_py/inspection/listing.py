@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-Stores list in the order of ids (that in SQLite in the order of creation, where a time is given). What is newest is
+Stores list in the order of ids (that in SQLite in that of creation where one goes by name or time). What is newest is
 found by asking for windows of creation times, from now backwards: the first has no beginning; one that holds more than
 is worth to sort is narrowed, one that holds too few is followed by a wider one. Each request goes through a bounded
 number of headers; what it did not come to, the next one does, by the token. A page may be short, or empty.

@@ -2,10 +2,10 @@
 
 Theory of operation
 -------------------
-A listing goes through the instances along an index: in the order of ids, or of creation where a time is given; and only
-through those with an outbox, or of some status, where those are few. It goes in slices, since nobody else's calls are
-done meanwhile: a page ends where it is full or where enough was looked at, and may be empty. The token tells how far
-that was, in terms of the index, so that no page goes again through what another has gone through.
+A listing goes through the instances along an index: in the order of ids, or of creation where a name or a time is
+given; and only through those with an outbox, or of some status, where those are few. It goes in slices, since nobody
+else's calls are done meanwhile: a page ends where it is full or where enough was looked at, and may be empty. The token
+tells how far that was, in terms of the index, so that no page goes again through what another has gone through.
 """
 
 from __future__ import annotations
@@ -103,10 +103,15 @@ def _way_of(db: sqlite3.Connection, hub: str, query: InstanceQuery, place: _Keys
     if place is not None:
         is_by_time = len(place) > 1
     else:
-        has_time = query.created_from is not None or query.created_to is not None
-        is_by_time = has_time and not query.instance_id_prefix and not _are_few(db, hub, conditions)
+        is_by_time = _is_choosy(query) and not query.instance_id_prefix and not _are_few(db, hub, conditions)
     way = _by_time(query) if is_by_time else _by_id(query, conditions or [("", ())])
     return way if place is None else way._replace(low=(">", place))
+
+
+def _is_choosy(query: InstanceQuery) -> bool:
+    """Whether few may be listed of many: these lie in the table as they were created, and are read fastest so."""
+    times = (query.created_from, query.created_to, query.updated_from, query.updated_to)
+    return bool(query.names) or any(moment is not None for moment in times)
 
 
 def _by_id(query: InstanceQuery, conditions: Sequence[_Condition]) -> _Way:
