@@ -35,6 +35,7 @@ class Settings:
     `http_max_response_size` is in bytes.
     `trace_values`: whether spans show inputs and outputs; `trace_replays`: whether each replay gets a span.
     `instance_retention`: for how long finished orchestrations are kept; None: until they are purged.
+    `max_queue_polling_interval`: longest pause between two polls of an idle queue; None: what the store says.
     `max_dequeue_count`: how often a message is delivered whose deliveries end with their process; then what it
     is about fails.
     """
@@ -62,7 +63,7 @@ class Settings:
     queue_batch_size: int = 32
     instance_visibility_timeout: float = 30.0
     activity_visibility_timeout: float = 30.0
-    max_queue_polling_interval: float = 30.0
+    max_queue_polling_interval: float | None = None
     queue_message_encoding: str = "base64"
     default_version: str | None = None
     version_match_strategy: str = "CurrentOrOlder"

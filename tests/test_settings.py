@@ -26,7 +26,7 @@ def test_an_empty_host_json_gives_the_documented_defaults() -> None:
     assert settings.hub_name == "TestHubName"
     assert settings.connection_name == "AzureWebJobsStorage"
     assert settings.max_concurrent_activities == 10 * (os.cpu_count() or 1)
-    assert settings.max_queue_polling_interval == 30.0
+    assert settings.max_queue_polling_interval is None
 
 
 def test_every_key_sets_its_field() -> None:

@@ -224,6 +224,8 @@ MAX_COMMIT_BYTES = 2_800_000
 """Bytes of bodies in one commit: a transaction has 4 MiB, base64 takes a third of it."""
 MAX_MESSAGE_CHARS = 45_000
 """Largest queue message body: 64 KiB after Base64 of its UTF-8 bytes."""
+LONGEST_PAUSE = 30.0
+"""Longest pause between two polls of an idle queue, in seconds, where polls cost something."""
 MAX_DELAY_SECONDS = 6 * 24 * 3600.0
 """Longest delay of a message that we ask for (Azure allows seven days)."""
 
@@ -239,6 +241,11 @@ class TaskHubStore(Protocol):
     @property
     def description(self) -> str:
         """Where the hub is, for people: never contains a secret."""
+        ...
+
+    @property
+    def longest_pause(self) -> float:
+        """Seconds after which an idle queue is asked again at the latest, unless a setting says it."""
         ...
 
     @property

@@ -71,6 +71,11 @@ class StoreWrapper:
         return self.inner.description
 
     @property
+    def longest_pause(self) -> float:
+        """Seconds between two polls of an idle queue, at most."""
+        return self.inner.longest_pause
+
+    @property
     def instance_queues(self) -> tuple[str, ...]:
         """The names of the doorbell queues."""
         return self.inner.instance_queues

@@ -109,7 +109,7 @@ class Measured:
         self.store.reset()
         self._operations_at.clear()
         instance_id = await self._client.start_new(name, client_input=size)
-        await _until(lambda: self._is_at_rest(instance_id))
+        await _until(lambda: self.is_at_rest(instance_id))
         header = await self.store.inner.load_header(instance_id)
         assert header is not None
         assert header.columns.runtime_status == "Completed", header.columns
@@ -121,8 +121,8 @@ class Measured:
             list(self._operations_at),
         )
 
-    async def _is_at_rest(self, instance_id: str) -> bool:
-        # Looking at the inner store costs nothing.
+    async def is_at_rest(self, instance_id: str) -> bool:
+        """Whether an instance has ended, and left no message. Looking at the inner store costs nothing."""
         header = await self.store.inner.load_header(instance_id)
         if header is None or not header.columns.completed_time:
             return False

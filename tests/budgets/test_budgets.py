@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ import pytest
 
 from azure_durable_py.clock import Clock, loop_clock
 from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub.hub import StartRequest, TaskHub
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, TaskHubStore
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.testing.virtual.time import run_virtual
@@ -80,6 +82,55 @@ def test_a_worker_with_nothing_to_do():
     polls, table = at_virtual_time(20, scenario)
     assert polls / minutes <= 5
     assert table == 0
+
+
+class SilentStore(SqliteStore):
+    """Tells of nothing, as Azure does, and says how often it may be asked."""
+
+    def __init__(self, longest_pause: float, now: Callable[[], datetime]) -> None:
+        super().__init__(None, hub_name="Budgets", now=now)
+        self._longest_pause = longest_pause
+
+    @property
+    def longest_pause(self) -> float:
+        return self._longest_pause
+
+    async def next_visible(self, queue: str) -> None:
+        del queue
+
+
+@pytest.mark.parametrize(
+    ("store_says", "setting", "expected"),
+    [(30.0, None, 30.0), (1.0, None, 1.0), (1.0, 20.0, 20.0), (30.0, 5.0, 5.0)],
+    ids=["azure", "emulator", "emulator, with a setting", "azure, with a setting"],
+)
+def test_a_start_from_another_process_waits_no_longer_than_an_idle_queue_is_left_alone(
+    store_says: float, setting: float | None, expected: float
+):
+    async def main() -> tuple[int, float]:
+        clock = loop_clock(START)
+        store = SilentStore(store_says, clock.now)
+        chosen = replace(settings(20), max_queue_polling_interval=setting)
+        try:
+            async with Measured(store, chosen, clock).working() as measured:
+                await asyncio.sleep(600)
+                before = measured.store.polls
+                await asyncio.sleep(600)
+                polls = measured.store.polls - before
+                # By a hub of its own: nothing in the worker's process hears of it.
+                other = TaskHub(store, clock)
+                began = clock.monotonic()
+                await other.start(StartRequest("x", "e", "chain", clock.now(), "0"))
+                while not (await measured.is_at_rest("x")):
+                    await asyncio.sleep(0.02)
+                return polls, clock.monotonic() - began
+        finally:
+            await store.close()
+
+    polls, waited = run_virtual(main())
+    assert waited <= 1.1 * expected + 0.1
+    # Of two queues.
+    assert polls == pytest.approx(2 * 600 / expected, rel=0.15)
 
 
 def test_a_chain_costs_as_much_per_activity_at_its_end_as_at_its_start():

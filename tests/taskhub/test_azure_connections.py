@@ -9,10 +9,12 @@ from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
 from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential, ManagedIdentityCredential
 
 from azure_durable_py.errors import SettingsError
-from azure_durable_py.taskhub.azure import StorageConnection
+from azure_durable_py.taskhub.azure import AzureStore, StorageConnection
 
 NAME = "AzureWebJobsStorage"
 STRING = "DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net"
+
+_AZURITE = "AccountName=devstoreaccount1;AccountKey=c2VjcmV0"
 
 
 def test_a_connection_string_names_the_account_and_its_key():
@@ -33,6 +35,24 @@ def test_endpoints_and_signatures_in_a_connection_string_are_used():
     credential = connection.credential()
     assert isinstance(credential, AzureSasCredential)
     assert credential.signature == "sv=1&sig=a%3D"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_emulator"),
+    [
+        ("UseDevelopmentStorage=true", True),
+        (
+            "AccountName=a;AccountKey=c2VjcmV0;QueueEndpoint=http://localhost:1/a;TableEndpoint=http://localhost:2/a",
+            True,
+        ),
+        (f"{_AZURITE};QueueEndpoint=http://az:1/devstoreaccount1;TableEndpoint=http://az:2/devstoreaccount1", True),
+        (STRING, False),
+    ],
+)
+async def test_an_emulator_is_asked_for_messages_at_least_every_second(text: str, is_emulator: bool):
+    connection = StorageConnection.from_connection_string(text)
+    assert connection.is_emulator == is_emulator
+    assert AzureStore(connection, hub_name="Emulated").longest_pause == (1.0 if is_emulator else 30.0)
 
 
 @pytest.mark.parametrize("text", ["UseDevelopmentStorage=true", "usedevelopmentstorage=TRUE;"])

@@ -31,6 +31,7 @@ _EMULATOR = {
     "queueendpoint": "http://127.0.0.1:10001/devstoreaccount1",
     "tableendpoint": "http://127.0.0.1:10002/devstoreaccount1",
 }
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,12 @@ class StorageConnection:
     def host(self) -> str:
         """The table service's address, without a secret."""
         return urlsplit(self.table_uri).netloc
+
+    @property
+    def is_emulator(self) -> bool:
+        """Whether it is an emulator, such as Azurite: on this machine, or with the account that every emulator has."""
+        address = urlsplit(self.queue_uri)
+        return address.hostname in _LOOPBACK or address.path == f"/{_EMULATOR['accountname']}"
 
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, str]) -> StorageConnection:

@@ -14,6 +14,7 @@ from azure_durable_py.taskhub.azure.tables import HubTable
 from azure_durable_py.taskhub.marker import check_marker
 from azure_durable_py.taskhub.naming import INBOX_PREFIX, QueueNames, table_name
 from azure_durable_py.taskhub.protocol import (
+    LONGEST_PAUSE,
     BlobRow,
     Commit,
     Header,
@@ -25,6 +26,9 @@ from azure_durable_py.taskhub.protocol import (
     QueueMessage,
     StoredKeys,
 )
+
+EMULATOR_PAUSE = 1.0
+"""Longest pause between two polls of an idle queue of an emulator, in seconds: they cost nothing."""
 
 
 class AzureStore:
@@ -62,6 +66,11 @@ class AzureStore:
     def description(self) -> str:
         """Where the hub is."""
         return f"task hub {self._hub_name} at {self._connection.host} (connection {self._connection.name})"
+
+    @property
+    def longest_pause(self) -> float:
+        """Seconds between two polls of an idle queue: each is billed, but by an emulator."""
+        return EMULATOR_PAUSE if self._connection.is_emulator else LONGEST_PAUSE
 
     @property
     def instance_queues(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from azure_durable_py.taskhub.marker import check_marker
 from azure_durable_py.taskhub.naming import QueueNames, poison_queue
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
+    LONGEST_PAUSE,
     BlobRow,
     Commit,
     Header,
@@ -71,6 +72,11 @@ class SqliteStore:
     def description(self) -> str:
         """Where the hub is."""
         return f"SQLite hub {self._hub_name} ({self._path or 'in memory'})"
+
+    @property
+    def longest_pause(self) -> float:
+        """Seconds between two polls of an idle queue: seldom, as it is told of what comes (`watch`, `next_visible`)."""
+        return LONGEST_PAUSE
 
     @property
     def instance_queues(self) -> tuple[str, ...]:

@@ -82,14 +82,15 @@ _Take = Callable[[QueueMessage, float], None]
 
 
 def _pump(receiver: Receiver, queue: str, handle: _Take, room: Callable[[], int], visibility: float) -> Pump:
-    settings = receiver.context.settings
+    hub, settings = receiver.context.hub, receiver.context.settings
+    max_pause = settings.max_queue_polling_interval
     return Pump(
-        receiver.context.hub,
+        hub,
         queue,
         handle,
         room,
         visibility=visibility,
-        max_pause=settings.max_queue_polling_interval,
+        max_pause=hub.store.longest_pause if max_pause is None else max_pause,
         batch=settings.queue_batch_size,
     )
 

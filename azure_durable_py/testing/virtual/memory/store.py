@@ -19,6 +19,7 @@ from azure_durable_py.taskhub.marker import check_marker
 from azure_durable_py.taskhub.naming import QueueNames, poison_queue
 from azure_durable_py.taskhub.protocol import (
     FORMAT_VERSION,
+    LONGEST_PAUSE,
     BlobRow,
     Commit,
     Header,
@@ -73,6 +74,11 @@ class MemoryStore:
     def description(self) -> str:
         """Where the hub is."""
         return f"hub {self._hub_name} (in memory)"
+
+    @property
+    def longest_pause(self) -> float:
+        """Seconds between two polls of an idle queue."""
+        return LONGEST_PAUSE
 
     @property
     def instance_queues(self) -> tuple[str, ...]:
