@@ -131,6 +131,7 @@ class Run:
     :param machine: where.
     :param python: version of the interpreter.
     :param versions: of what else took part, by name.
+    :param notes: what a reader must know of this run beside its figures: what failed, and why.
     """
 
     source: Source
@@ -143,6 +144,7 @@ class Run:
     python: str
     versions: Mapping[str, str]
     figures: tuple[Figure, ...]
+    notes: tuple[str, ...] = ()
 
     def find(self, scenario: str, size: int, system: str, unit: str) -> Figure | None:
         """The figure that says this, if it was measured."""
@@ -190,7 +192,7 @@ def _run(data: dict[str, Any]) -> Run:
         Figure(**{**figure, "values": tuple(figure["values"]), "p99": tuple(figure["p99"])})
         for figure in data["figures"]
     )
-    return Run(**{**data, "machine": Machine(**data["machine"]), "figures": figures})
+    return Run(**{**data, "machine": Machine(**data["machine"]), "figures": figures, "notes": tuple(data["notes"])})
 
 
 def quantile(values: Sequence[float], share: float) -> float:

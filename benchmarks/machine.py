@@ -24,6 +24,7 @@ def run_of(
     rounds: int,
     versions: Mapping[str, str],
     directory: Path,
+    notes: Iterable[str] = (),
 ) -> Run:
     """Figures that were measured here just now, with all that is to be known of their run.
 
@@ -32,6 +33,7 @@ def run_of(
     :param rounds: how often each figure was measured.
     :param versions: of what took part, see `versions`.
     :param directory: where the files of the hubs lay.
+    :param notes: what a reader must know beside the figures.
     """
     return Run(
         source=source,
@@ -44,6 +46,7 @@ def run_of(
         python=platform.python_version(),
         versions=dict(versions),
         figures=tuple(measured),
+        notes=tuple(notes),
     )
 
 

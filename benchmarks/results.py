@@ -49,6 +49,8 @@ def page_of(runs: Mapping[Source, Run]) -> str:
 
 def _section(run: Run) -> str:
     parts = [f"## {TITLES[run.source]}\n", _about(run)]
+    if run.notes:
+        parts.append("".join(f"- {note}\n" for note in run.notes))
     if run.source == "peers" and (summary := _summary(run)):
         parts.append(summary)
     for scenario, group in groupby(_in_order(run.figures), key=lambda figure: figure.scenario):
