@@ -138,7 +138,9 @@ class Ours(Acts):
 
 
 @asynccontextmanager
-async def at_work(make_app: Callable[[], df.DFApp], make_store: Callable[[Settings], TaskHubStore]) -> AsyncIterator[Ours]:
+async def at_work(
+    make_app: Callable[[], df.DFApp], make_store: Callable[[Settings], TaskHubStore]
+) -> AsyncIterator[Ours]:
     """An app at work on a fresh hub."""
     app = make_app()
     settings = Settings(hub_name=f"Peers{uuid.uuid4().hex[:12]}")
@@ -173,7 +175,9 @@ async def on_azurite() -> AsyncIterator[Ours]:
     azurite = Azurite(command, Path.cwd())
     connection = StorageConnection.from_connection_string(azurite.connection_string)
     try:
-        async with at_work(with_coroutines, lambda settings: AzureStore(connection, hub_name=settings.hub_name)) as acts:
+        async with at_work(
+            with_coroutines, lambda settings: AzureStore(connection, hub_name=settings.hub_name)
+        ) as acts:
             yield acts
     finally:
         azurite.stop()
