@@ -50,7 +50,7 @@ class System:
     :param variant: which of the ways that the module has.
     :param packages: its environment; None: this one.
     :param acts: what it does.
-    :param survives: what its defaults let it lose.
+    :param loses: what may be lost as it is used here, and when.
     :param lacks: names of scenarios that it does not run although it could, and why.
     """
 
@@ -60,7 +60,7 @@ class System:
     variant: str
     packages: Packages | None
     acts: frozenset[str]
-    survives: str
+    loses: str
     lacks: Mapping[str, str] = field(default_factory=lambda: {})
 
     def runs(self, scenario: Scenario) -> bool:
