@@ -16,7 +16,7 @@ from benchmarks.peers.catalogue import SYSTEMS, System
 from benchmarks.peers.environments import CACHE, Environment, InstallError, install, own
 from benchmarks.peers.report import figures_of, notes_of
 from benchmarks.peers.rounds import in_processes, measure
-from benchmarks.peers.scenarios import SCENARIOS, SMOKE, Scenario
+from benchmarks.peers.scenarios import SCENARIOS, SMOKE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

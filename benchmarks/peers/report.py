@@ -51,5 +51,7 @@ def notes_of(systems: Sequence[System], all_measured: Iterable[Measured], absent
             notes.append(f"{what}: {measured.failure}.{rounds}")
     loses = {system.title: system.loses for system in systems if system.name not in absent}
     for what in dict.fromkeys(loses.values()):
-        notes.append(f"{' and '.join(title for title in loses if loses[title] == what)} may lose {what}.")
-    return [*notes, *NOT_HERE]
+        titles = ", ".join(title for title, lost in loses.items() if lost == what)
+        notes.append(f"What may be lost, as it is used here, by {titles}: {what}.")
+    notes.extend(NOT_HERE)
+    return notes

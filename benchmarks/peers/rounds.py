@@ -1,4 +1,4 @@
-"""Runs the systems in alternating rounds: of each scenario A, B, C, in the next round B, C, A, each a process of its own.
+"""Runs the systems in alternating rounds: of each scenario A, B, C, in the next round B, C, A, each a process.
 
 A process gets an empty directory for its store, a time limit, and a process group that is killed when it ends, in
 whatever way: nothing that it started is left when the next begins. One that fails does not stop the others: that it
@@ -35,8 +35,11 @@ class ActTimeoutError(ActFailedError):
 
 @dataclass
 class Measured:
-    """What the rounds saw of one system in one scenario: `values` of each round that went well, in the unit of the
-    scenario, and `failure`, what went wrong last, with the round."""
+    """What the rounds saw of one system in one scenario.
+
+    :param values: of each round that went well, in the unit of the scenario.
+    :param failure: what went wrong last, and in which round.
+    """
 
     system: System
     scenario: Scenario

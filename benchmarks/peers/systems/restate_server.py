@@ -95,7 +95,7 @@ async def serving(service: str) -> AsyncIterator[Restate]:
         "RESTATE_BIND_ADDRESS": f"127.0.0.1:{node}",
         "RESTATE_LISTEN_MODE": "tcp",
         "RESTATE_DISABLE_TELEMETRY": "true",
-        "RESTATE_LOG_FILTER": "error,octocrab=off",  # Its look for a newer version finds no network.
+        "RESTATE_LOG_FILTER": "error,octocrab=off",
     }
     config = Path("hypercorn.toml")
     config.write_text(HYPERCORN.format(port=services), encoding="utf-8")
