@@ -58,6 +58,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "times",
             "token_sources",
             "trace_context",
+            "wakeup",
             "wording",
         }
     ),

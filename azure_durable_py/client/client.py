@@ -118,7 +118,7 @@ class DurableOrchestrationClient(QueryClient, ResponseClient, EntityClient, meta
         self._starter = Starter(hub, self._messenger, replace_running=override)
         self._schedules = ScheduleClient(self, self._converter, registry)
         self._keys = KeyClient(hub, settings)
-        self._waiter = Waiter(hub.clock, self._messenger, self._starter, self._reader)
+        self._waiter = Waiter(hub, self._messenger, self._starter, self._reader)
 
     @classmethod
     def from_app_settings(

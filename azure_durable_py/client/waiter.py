@@ -1,8 +1,7 @@
-"""Waits for instances by looking at them again and again, less often as time goes by."""
+"""Waits for instances: looks when this process says that one is there, and else again and again, ever less often."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 
@@ -11,10 +10,11 @@ from azure_durable_py.client.messenger import Messenger
 from azure_durable_py.client.reader import Reader
 from azure_durable_py.client.starter import Starter
 from azure_durable_py.client.status import DurableOrchestrationStatus
-from azure_durable_py.clock import Clock
 from azure_durable_py.errors import InstanceNotFoundError
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.damage import Found
+from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.wakeup import Wakeup
 
 _FIRST_POLL, _LONGEST_POLL = 0.05, 1.0
 
@@ -22,8 +22,9 @@ _FIRST_POLL, _LONGEST_POLL = 0.05, 1.0
 class Waiter:
     """Waits on behalf of one client."""
 
-    def __init__(self, clock: Clock, messenger: Messenger, starter: Starter, reader: Reader) -> None:
-        self._clock = clock
+    def __init__(self, hub: TaskHub, messenger: Messenger, starter: Starter, reader: Reader) -> None:
+        self._hub = hub
+        self._clock = hub.clock
         self._messenger = messenger
         self._starter = starter
         self._reader = reader
@@ -45,19 +46,31 @@ class Waiter:
         """
         deadline = None if timeout is None else self._clock.monotonic() + timeout
         delay = min(_FIRST_POLL, longest_poll)
-        while True:
-            header = await self._messenger.find(instance_id)
-            if done(OrchestrationRuntimeStatus(header.columns.runtime_status)):
-                return await self._reader.status(Found(header), show_input=True)
-            await self._starter.ring_if_overdue(header)
-            left = delay if deadline is None else deadline - self._clock.monotonic()
-            if left <= 0:
-                raise TimeoutError(
-                    f"Instance {instance_id!r} is still {header.columns.runtime_status} after {timeout:g} s. "
-                    "Is a worker running on this task hub?"
-                )
-            await asyncio.sleep(min(delay, left))
-            delay = min(1.5 * delay, longest_poll)
+        there = Wakeup()
+
+        def look(status: str) -> None:
+            if done(OrchestrationRuntimeStatus(status)):
+                there.set()
+
+        # Watched before it is looked at: no commit falls in between. Those of other processes tell nobody.
+        unwatch = self._hub.watch(instance_id, look)
+        try:
+            while True:
+                there.clear()
+                header = await self._messenger.find(instance_id)
+                if done(OrchestrationRuntimeStatus(header.columns.runtime_status)):
+                    return await self._reader.status(Found(header), show_input=True)
+                await self._starter.ring_if_overdue(header)
+                left = delay if deadline is None else deadline - self._clock.monotonic()
+                if left <= 0:
+                    raise TimeoutError(
+                        f"Instance {instance_id!r} is still {header.columns.runtime_status} after {timeout:g} s. "
+                        "Is a worker running on this task hub?"
+                    )
+                await there.wait(min(delay, left))
+                delay = min(1.5 * delay, longest_poll)
+        finally:
+            unwatch()
 
     async def finished(
         self, instance_id: str, timeout: float, longest_poll: float

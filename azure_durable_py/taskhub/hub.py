@@ -108,6 +108,7 @@ class TaskHub:
         """The same store, which repeats calls while it gives no answer."""
         self.keys = HubKeys(self.store, self.reliable, self.clock, lambda: self.info)
         self._listeners: list[Callable[[str, float], None]] = []
+        self._watchers: dict[str, list[Callable[[str], None]]] = {}
         self._info: HubInfo | None = None
 
     @property
@@ -138,6 +139,23 @@ class TaskHub:
         """Call `listener(queue, delay)` whenever this process puts a message; returns the way to stop."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    def watch(self, instance_id: str, watcher: Callable[[str], None]) -> Callable[[], None]:
+        """Call `watcher(runtime_status)` whenever this process commits for an instance; returns the way to stop."""
+        self._watchers.setdefault(instance_id, []).append(watcher)
+
+        def stop() -> None:
+            watchers = self._watchers[instance_id]
+            watchers.remove(watcher)
+            if not watchers:
+                del self._watchers[instance_id]
+
+        return stop
+
+    def committed(self, header: Header) -> None:
+        """Tell those who watch an instance what its header is now."""
+        for watcher in self._watchers.get(header.instance_id, ()):
+            watcher(header.columns.runtime_status)
 
     async def put(self, queue: str, body: str, delay: float = 0.0, *, hold: bool = False) -> QueueMessage:
         """Put a message and wake this process's own pumps. A held one is not announced."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from azure_durable_py.client import waiter
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.errors import OrchestrationFailedError
 from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
@@ -93,6 +94,18 @@ async def test_an_orchestration_runs_to_its_result(live: DurableOrchestrationCli
         ("ExecutionCompleted", ["Hello Tokyo", "Hello Hello Tokyo"]),
     ]
     assert shown.input_ == "Tokyo"
+
+
+async def test_who_waits_beside_the_worker_need_not_look_again(
+    live: DurableOrchestrationClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(waiter, "_FIRST_POLL", 3600.0)
+    monkeypatch.setattr(waiter, "_LONGEST_POLL", 3600.0)
+    waiting = await live.start_new("approve")
+    await live.wait_for_start(waiting, 60)
+    await live.raise_event(waiting, "Approval", "yes")
+    status = await live.wait_for_completion(waiting, 60)
+    assert status.output == "yes"
 
 
 async def test_an_event_goes_through(live: DurableOrchestrationClient):

@@ -15,8 +15,8 @@ from typing import Any
 from azure_durable_py.errors import StorageError
 from azure_durable_py.taskhub.naming import poison_queue
 from azure_durable_py.taskhub.protocol import QueueMessage
+from azure_durable_py.wakeup import Wakeup
 from azure_durable_py.worker.intake.invocations import Invocations
-from azure_durable_py.worker.wakeup import Wakeup
 from tests.simulation.faults import Process
 
 VISIBILITY = 600.0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from azure_durable_py.wakeup import Wakeup
 from azure_durable_py.worker.context import WorkerContext
-from azure_durable_py.worker.wakeup import Wakeup
 
 
 class Attention:

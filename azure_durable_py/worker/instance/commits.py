@@ -54,6 +54,7 @@ class Commits:
             await self._context.hub.store.put_blobs(self._instance_id, staged)
         etag = await self._commit(commit, draft.turn_id)
         self._staged = {}
+        self._context.hub.committed(commit.header)
         return Header(commit.instance_id, commit.header.columns, commit.header.body, etag), tuple(commit.consumed)
 
     async def _commit(self, commit: Commit, turn_id: str) -> str:

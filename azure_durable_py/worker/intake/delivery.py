@@ -20,8 +20,8 @@ from azure_durable_py.taskhub.messages import Cause
 from azure_durable_py.taskhub.naming import BEHIND_ALL
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.state import Rank
+from azure_durable_py.wakeup import Wakeup
 from azure_durable_py.worker.taskset import TaskSet
-from azure_durable_py.worker.wakeup import Wakeup
 
 logger = logging.getLogger("azure_durable_py.worker")
 

@@ -18,7 +18,7 @@ from azure_durable_py.errors import StorageError, StorageUnavailableError
 from azure_durable_py.observer import StorageRetry
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import QueueMessage
-from azure_durable_py.worker.wakeup import Wakeup
+from azure_durable_py.wakeup import Wakeup
 
 logger = logging.getLogger("azure_durable_py.worker")
 FIRST_PAUSE = 0.1

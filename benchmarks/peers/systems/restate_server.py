@@ -22,8 +22,6 @@ import aiohttp
 
 from benchmarks.peers.measuring import Acts, at_once, greeting, main
 
-COMMAND = "RESTATE_SERVER"
-"""Environment variable with the path of the server's binary; the harness knows where npm put it."""
 HYPERCORN = """
 bind = "127.0.0.1:{port}"
 h2_max_concurrent_streams = 2147483647
@@ -32,7 +30,7 @@ keep_alive_timeout = 2147483647
 workers = 1
 loglevel = "ERROR"
 """
-"""What the documents have for production, but for one worker in place of eight: on two cores more of them are slower."""
+"""What the documents have for production, but for one worker in place of eight: on two cores more are slower."""
 STARTING = 60.0
 JSON = {"Content-Type": "application/json"}
 
@@ -101,7 +99,7 @@ async def serving(service: str) -> AsyncIterator[Restate]:
     config.write_text(HYPERCORN.format(port=services), encoding="utf-8")
     application = "benchmarks.peers.systems.restate_services:app"
     commands = (
-        ([os.environ[COMMAND], "--base-dir", str(Path.cwd()), "--no-logo"], environment),
+        (["restate-server", "--base-dir", str(Path.cwd()), "--no-logo"], environment),
         ([sys.executable, "-m", "hypercorn", "--config", str(config), application], dict(os.environ)),
     )
     processes = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) for command, env in commands]
