@@ -39,6 +39,7 @@ from azure_durable_py.times import UTC
 from tests.azurite import ACCOUNT, KEY, Azurite, find
 from tests.counting import CountingStore
 from tests.taskhub.building import blobs, header, inbox, insert, listed_ids, receive_one
+from tests.taskhub.fake_storage import FakeStorage, fake_storage
 
 pytestmark = pytest.mark.azurite
 
@@ -283,54 +284,16 @@ async def _works(connection: StorageConnection, hub_name: str) -> None:
 # --- trouble -------------------------------------------------------------------------------------------
 
 
-class FakeStorage:
-    """Answers every request as told (None: not at all, an event: when it is set), and remembers the requests."""
-
-    def __init__(self) -> None:
-        self.requests: list[web.Request] = []
-        self.never = asyncio.Event()
-        self.answers: list[web.Response | asyncio.Event | None] = []
-        self.uri = ""
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(request)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, asyncio.Event):
-            await answer.wait()
-        if not isinstance(answer, web.Response):
-            if request.transport is not None:
-                request.transport.close()
-            return web.Response()
-        # A response is sent once.
-        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
-
-    def refuse(self, status: int, code: str) -> None:
-        body = {"odata.error": {"code": code, "message": {"lang": "en-US", "value": "Somebody says so."}}}
-        self.answers = [
-            web.Response(status=status, text=json.dumps(body), headers={"Content-Type": "application/json"})
-        ]
-
-
 @pytest.fixture
 async def fake() -> AsyncIterator[FakeStorage]:
-    storage = FakeStorage()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", storage.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    storage.uri = f"http://127.0.0.1:{runner.addresses[0][1]}/{ACCOUNT}"
-    yield storage
-    storage.never.set()
-    await runner.cleanup()
+    async with fake_storage() as storage:
+        yield storage
 
 
 @pytest.fixture
 async def troubled(fake: FakeStorage) -> AsyncIterator[AzureStore]:
     """A store on the fake, connected as after `open`."""
-    text = f"AccountName={ACCOUNT};AccountKey={KEY};QueueEndpoint={fake.uri};TableEndpoint={fake.uri}"
-    store = AzureStore(StorageConnection.from_connection_string(text), hub_name="MyHub")
+    store = AzureStore(StorageConnection.from_connection_string(fake.connection_string), hub_name="MyHub")
     store._connect()
     yield store
     await store.close()
@@ -441,7 +404,7 @@ async def test_an_empty_response_with_a_continuation_is_not_the_end(fake: FakeSt
     fake.answers = [page([], **more), page([row])]
     loaded = await troubled.load("x")
     assert [each.key for each in loaded.inbox] == ["1"]
-    assert "NextRowKey" in fake.requests[1].path_qs
+    assert "NextRowKey" in fake.requests[1].target
     fake.answers = [page([row], **more)]
     assert (await troubled.load("x")).more
 

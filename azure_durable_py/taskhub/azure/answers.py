@@ -41,11 +41,11 @@ class RefusalError(Exception):
         """Which change of a transaction was refused, if the answer tells."""
 
 
-class UnreadableError(Exception):
-    """What came in place of an answer cannot be read: nothing is known of what the request did."""
+class NoAnswerError(Exception):
+    """No answer came, or one that cannot be read: nothing is known of what a request did."""
 
 
-TROUBLE = (RefusalError, UnreadableError, AzureError, aiohttp.ClientError, asyncio.TimeoutError, OSError)
+TROUBLE = (RefusalError, NoAnswerError, AzureError, aiohttp.ClientError, asyncio.TimeoutError, OSError)
 """What a request of ours, or a call of the SDK, may raise when storage refused, or gave no answer."""
 
 _BEING_DELETED = frozenset({"TableBeingDeleted", "QueueBeingDeleted"})

@@ -24,7 +24,8 @@ _SCOPE = "https://storage.azure.com/.default"
 # As the SDK: a token is replaced before its last five minutes.
 _SPARE_SECONDS = 300
 _CHALLENGE = re.compile(r'(\w+)="?([^",\s]+)"?')
-_UNESCAPED = "'()*!$,:;@/~"
+# No quotation marks: an address in the text of an error ends at one.
+_UNESCAPED = "()*!$,:;@/~"
 
 
 class Service(str, Enum):
@@ -45,7 +46,7 @@ class WireRequest:
     method: str
     path: str
     query: Mapping[str, str]
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
     body: bytes = b""
     signature: str = field(default="", repr=False)
 

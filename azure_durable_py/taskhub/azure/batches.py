@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from azure_durable_py.taskhub.azure.answers import UnreadableError
+from azure_durable_py.taskhub.azure.answers import NoAnswerError
 from azure_durable_py.taskhub.azure.wire import refusal
 
 
@@ -71,7 +71,7 @@ def etags(body: bytes, count: int) -> list[str | None]:
     """The ETag of each change, from the body of an answer.
 
     :raises RefusalError: nothing was changed; it has the index of the change that was refused, if the answer tells.
-    :raises UnreadableError: it is not the answer to so many changes.
+    :raises NoAnswerError: it is not the answer to so many changes.
     """
     found: list[str | None] = []
     for part in _ANSWER.finditer(body):
@@ -84,5 +84,5 @@ def etags(body: bytes, count: int) -> list[str | None]:
         etag = _ETAG.search(part[2])
         found.append(etag[1].decode() if etag else None)
     if len(found) != count:
-        raise UnreadableError(f"an answer to {len(found)} of {count} changes")
+        raise NoAnswerError(f"an answer to {len(found)} of {count} changes")
     return found

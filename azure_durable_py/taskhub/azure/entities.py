@@ -14,7 +14,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from azure_durable_py.taskhub.azure import batches
-from azure_durable_py.taskhub.azure.answers import UnreadableError
+from azure_durable_py.taskhub.azure.answers import NoAnswerError
 from azure_durable_py.taskhub.azure.batches import RowChange
 from azure_durable_py.taskhub.azure.wire import Wire
 from azure_durable_py.times import UTC, to_iso
@@ -31,6 +31,7 @@ _WRITING = {"Content-Type": "application/json"}
 # Else an insert is answered with the whole of what was inserted.
 _INSERTING = {**_WRITING, "Prefer": "return-no-content"}
 _JSON_TYPES = frozenset({"Edm.String", "Edm.Boolean", "Edm.Int32"})
+_KEYS = ("PartitionKey", "RowKey")
 _KEY_SAFE = "$@:~!'"
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -72,7 +73,7 @@ class TableWire:
         answer = await self._wire.send("POST", "/$batch", None, batches.HEADERS, request)
         [first, *_] = batches.etags(answer.body, len(changes))
         if first is None and changes[0].method != "DELETE":
-            raise UnreadableError("an answer without ETag")
+            raise NoAnswerError("an answer without ETag")
         return first or ""
 
     def _entity(self, partition: str, key: str) -> str:
@@ -83,7 +84,7 @@ class TableWire:
     async def read(self, partition: str, key: str) -> Row:
         """A row; 404 if there is none."""
         answer = await self._wire.send("GET", self._entity(partition, key))
-        [row] = _rows([_json(answer.body)])
+        [row] = _rows([_json(answer.body)], _KEYS)
         row[ETAG] = answer.header("ETag")
         return row
 
@@ -106,9 +107,11 @@ class TableWire:
         answer = await self._wire.send("GET", f"{self._path}()", query)
         found = _json(answer.body)
         if not isinstance(found, dict):
-            raise UnreadableError("an answer that is no page of rows")
-        following = {name: answer.headers.get(f"x-ms-continuation-Next{name}") for name in ("PartitionKey", "RowKey")}
-        return _rows(cast("Row", found).get("value")), following if following["PartitionKey"] else None
+            raise NoAnswerError("an answer that is no page of rows")
+        following = {name: answer.headers.get(f"x-ms-continuation-Next{name}") for name in _KEYS}
+        needed = [name for name in _KEYS if name in select] if select else (*_KEYS, ETAG)
+        rows = _rows(cast("Row", found).get("value"), needed)
+        return rows, following if following["PartitionKey"] else None
 
 
 def _quoted(key: str) -> str:
@@ -137,15 +140,18 @@ def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"an answer that is no JSON: {error}") from None
+        raise NoAnswerError(f"an answer that is no JSON: {error}") from None
 
 
-def _rows(found: Any) -> list[Row]:
+def _rows(found: Any, needed: Sequence[str]) -> list[Row]:
     if not isinstance(found, list):
-        raise UnreadableError("an answer without rows")
+        raise NoAnswerError("an answer without rows")
     for row in cast("list[Any]", found):
         if not isinstance(row, dict):
-            raise UnreadableError("a row that is no object")
+            raise NoAnswerError("a row that is no object")
+        for name in needed:
+            if not isinstance(cast("Row", row).get(name), str):
+                raise NoAnswerError(f"a row without {name}")
         _type_columns(cast("Row", row))
     return cast("list[Row]", found)
 

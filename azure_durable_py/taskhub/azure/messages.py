@@ -12,7 +12,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-from azure_durable_py.taskhub.azure.answers import UnreadableError
+from azure_durable_py.taskhub.azure.answers import NoAnswerError
 from azure_durable_py.taskhub.azure.wire import Wire
 from azure_durable_py.times import UTC
 
@@ -51,7 +51,7 @@ class QueueWire:
         answer = await self._wire.send("POST", f"/{queue}/messages", query, _SENDING, body.encode())
         for message in _messages(answer.body):
             return message
-        raise UnreadableError("an answer without the message that was put")
+        raise NoAnswerError("an answer without the message that was put")
 
     async def take(self, queue: str, limit: int, visibility: int) -> list[WireMessage]:
         """Take messages."""
@@ -81,7 +81,7 @@ def _messages(body: bytes) -> Iterator[WireMessage]:
     start = body.find(_ROOT)
     # What could make a small answer large, entities, would be declared before the root.
     if start < 0 or body.find(b"<!", 0, start) >= 0:
-        raise UnreadableError("an answer that is no list of messages")
+        raise NoAnswerError("an answer that is no list of messages")
     try:
         for node in ET.fromstring(body):  # noqa: S314 - no entities, and bounded in size
             fields = {child.tag: child.text for child in node}
@@ -93,7 +93,7 @@ def _messages(body: bytes) -> Iterator[WireMessage]:
                 int(fields.get("DequeueCount") or 0),
             )
     except (ET.ParseError, KeyError, ValueError) as error:
-        raise UnreadableError(f"a message that cannot be read: {error!r}") from None
+        raise NoAnswerError(f"a message that cannot be read: {error!r}") from None
 
 
 def _time(text: str | None) -> datetime | None:

@@ -7,6 +7,7 @@ refused for its token.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -20,13 +21,14 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from azure_durable_py.taskhub.azure.answers import RefusalError, UnreadableError
+from azure_durable_py.taskhub.azure.answers import NoAnswerError, RefusalError
 from azure_durable_py.taskhub.azure.authorization import Authorization, WireRequest
 
 logger = logging.getLogger(__name__)
 
 STREAMED_BYTES = 1_048_576
 """aiohttp warns about longer bodies that are not streams."""
+_QUERY = re.compile(r"\?[^\s'\"]*")
 _ERROR_CODE = re.compile(rb'"code"\s*:\s*"(\w+)"|<(?:\w+:)?[Cc]ode>(\w+)<')
 _ERROR_MESSAGE = re.compile(rb"<(?:\w+:)?[Mm]essage[^>]*>([^<]*)")
 
@@ -41,11 +43,11 @@ class WireAnswer(NamedTuple):
     def header(self, name: str) -> str:
         """A header.
 
-        :raises UnreadableError: there is none of that name.
+        :raises NoAnswerError: there is none of that name.
         """
         value = self.headers.get(name)
         if value is None:
-            raise UnreadableError(f"an answer without {name}")
+            raise NoAnswerError(f"an answer without {name}")
         return value
 
 
@@ -96,7 +98,7 @@ class Wire:
         :param path: below the address of the service, encoded, with the slash.
         :param query: names and values, not encoded.
         :raises RefusalError: the service refused.
-        :raises UnreadableError: what came is no answer.
+        :raises NoAnswerError: none came, or none that can be read.
         """
         request = WireRequest(method, self._base + path, query or {}, {**self._headers, **(headers or {})}, body)
         await self._authorization.authorize(request)
@@ -122,9 +124,9 @@ class Wire:
                 proxy=self._proxy,
             ) as response:
                 answer = WireAnswer(response.status, response.headers, await self._read(response))
-        except aiohttp.ClientResponseError as error:
-            # Its text has the whole address, with the signature if there is one.
-            raise UnreadableError(f"not HTTP: {error.message}") from None
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            # Some texts have the whole address, with the signature if there is one. Nor is it to be in a traceback.
+            raise NoAnswerError(_QUERY.sub("", str(error)) or type(error).__name__) from None
         if logger.isEnabledFor(logging.DEBUG):
             # Receipts and signatures are in the query: it is left out.
             logger.debug(
@@ -140,7 +142,7 @@ class Wire:
         while part := await response.content.readany():
             size += len(part)
             if size > self._max_bytes:
-                raise UnreadableError(f"an answer of more than {self._max_bytes:,} bytes")
+                raise NoAnswerError(f"an answer of more than {self._max_bytes:,} bytes")
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -149,7 +151,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> RefusalErro
     """The error that an answer stands for: JSON or XML, or whatever something on the way to storage answered."""
     match = _ERROR_CODE.search(body, 0, 4096)
     found = (match[1] or match[2]).decode() if match else ""
-    return RefusalError(status, found or headers.get("x-ms-error-code", ""), _message(body), clock_skew=_skew(headers))
+    skew = _skew(headers) if status == 403 else 0.0
+    return RefusalError(status, found or headers.get("x-ms-error-code", ""), _message(body), clock_skew=skew)
 
 
 def _message(body: bytes) -> str:
