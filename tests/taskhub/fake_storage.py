@@ -73,8 +73,9 @@ class FakeStorage:
 def refused(status: int, code: str, **headers: str) -> web.Response:
     """An answer of a table that refuses; `_` in the name of a header stands for `-`."""
     body = {"odata.error": {"code": code, "message": {"lang": "en-US", "value": "Somebody says so."}}}
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return web.Response(status=status, text=json.dumps(body), headers={"Content-Type": "application/json", **given})
+    given = {"Content-Type": "application/json", "x-ms-error-code": code}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return web.Response(status=status, text=json.dumps(body), headers=given)
 
 
 @asynccontextmanager

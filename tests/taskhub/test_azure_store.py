@@ -399,7 +399,7 @@ async def test_an_empty_response_with_a_continuation_is_not_the_end(fake: FakeSt
             headers={"Content-Type": "application/json;odata=minimalmetadata", **headers},
         )
 
-    row = {"PartitionKey": "x", "RowKey": "10-inbox-1", "Timestamp": "2026-01-01T00:00:00Z"}
+    row = {"PartitionKey": "x", "RowKey": "10-inbox-1", "Timestamp": "2026-01-01T00:00:00Z", "odata.etag": "e"}
     more = {"x-ms-continuation-NextPartitionKey": "x", "x-ms-continuation-NextRowKey": "10-inbox-1"}
     fake.answers = [page([], **more), page([row])]
     loaded = await troubled.load("x")

@@ -16,8 +16,8 @@ from azure_durable_py.hosting.local.authorization import Access
 from azure_durable_py.logs.formats import JsonFormatter, LineFormatter, paint
 from azure_durable_py.triggers.functions import Functions
 
-# Libraries that log every request they make.
-_CHATTY = ("azure.core", "azure.identity", "aiohttp.access", "asyncio")
+# They log every request that they make, and `-v` tells of each call of storage already.
+_CHATTY = ("azure_durable_py.taskhub.azure.wire", "azure.core", "azure.identity", "aiohttp.access", "asyncio")
 
 _ON = "each turn is replayed at once"
 _OFF = "off; with --strict each turn is replayed at once, and the code is linted"

@@ -1,4 +1,4 @@
-"""What storage's refusals mean: turns the SDK's errors into ours.
+"""What storage's refusals mean: turns them, and those that the SDK tells of, into errors of ours.
 
 Owns the reading of status and error codes. Messages name the account's host and the mend, and
 never a secret.
@@ -7,7 +7,6 @@ never a secret.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,14 +68,8 @@ def code(error: BaseException) -> str:
     value: Any = getattr(error, "error_code", None)
     if value is None and isinstance(error, HttpResponseError) and error.response is not None:
         headers: Mapping[str, str] = getattr(error.response, "headers", {})
-        value = headers.get("x-ms-error-code") or _code_in(str(error))
+        value = headers.get("x-ms-error-code")
     return str(getattr(value, "value", value) or "")
-
-
-def _code_in(message: str) -> str | None:
-    # The tables client raises a failed insert as it came: the code is in the body only.
-    match = re.search(r'"code"\s*:\s*"(\w+)"', message)
-    return match[1] if match else None
 
 
 def status(error: BaseException) -> int | None:

@@ -34,8 +34,7 @@ async def has_hub(connection: StorageConnection, hub_name: str) -> bool:
     """
     clients = Clients(connection)
     try:
-        table: Any = clients.table(table_name(hub_name))
-        await table.get_entity(MARKER_PARTITION, MARKER_KEY)
+        await clients.entities(table_name(hub_name)).read(MARKER_PARTITION, MARKER_KEY)
     except answers.TROUBLE as error:
         if answers.status(error) == 404:
             return False
