@@ -64,6 +64,15 @@ SLOTS = 10
 """Activity slots of the one worker that the scenarios with surplus run on."""
 
 
+BATCH = 99
+"""Signals or events for one target that a client sends with one request, while another is on its way there."""
+
+
+def _batches(n: int) -> int:
+    # The first goes at once, the others together.
+    return 1 + math.ceil((n - 1) / BATCH)
+
+
 def _surplus(n: int) -> int:
     return max(0, n - SLOTS)
 
@@ -134,6 +143,13 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             lambda n: Operations(3 * n, 3 * n),
             doorbells=lambda n: n,
             dotnet=Operations(3, 3),
+        ),
+        "signals at once": Scenario(
+            "n signals from a client to one entity, all at once",
+            1000,
+            f"3b Q + at most 4b T, where b = 1 + (n - 1)/{BATCH}",
+            lambda n: Operations(3 * _batches(n), 4 * _batches(n)),
+            doorbells=_batches,
         ),
         "entity calls": Scenario(
             "n calls of one entity in sequence, by an orchestration",

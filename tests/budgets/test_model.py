@@ -112,6 +112,10 @@ async def signals(hub: VirtualHub, n: int) -> None:
         await asyncio.sleep(60)
 
 
+async def signals_at_once(hub: VirtualHub, n: int) -> None:
+    await asyncio.gather(*(hub.client.signal_entity(COUNTER, "add") for _ in range(n)))
+
+
 SCENES: dict[str, Scene] = {
     "chain": started("chain"),
     "fan-out": started("fan_out"),
@@ -121,12 +125,13 @@ SCENES: dict[str, Scene] = {
     "generations": started("generations"),
     "events": events,
     "signals": signals,
+    "signals at once": signals_at_once,
     "entity calls": started("entity_calls"),
     "entity signals": started("entity_signals"),
 }
-BOUNDS = {"queued fan-out", "entity signals"}
+BOUNDS = {"queued fan-out", "signals at once", "entity signals"}
 """What comes at once shares receives and commits: there the formula says how much it is at the most."""
-SIZES = {"fan-out": (1, 2, SLOTS), "queued fan-out": (20, 100, 1000)}
+SIZES = {"fan-out": (1, 2, SLOTS), "queued fan-out": (20, 100, 1000), "signals at once": (1, 2, 100, 1000)}
 
 
 def spent(scene: Scene, n: int) -> Operations:

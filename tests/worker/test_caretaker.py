@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Ids
 from azure_durable_py.errors import InstanceAlreadyExistsError, StorageRejectedError
+from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.clearing import purge, purge_unchanged
 from azure_durable_py.taskhub.hub import TaskHub
-from azure_durable_py.taskhub.protocol import InstanceQuery
+from azure_durable_py.taskhub.protocol import InstanceQuery, TaskHubStore
 from azure_durable_py.taskhub.wrapping import StoreWrapper
 from azure_durable_py.worker.caretaker import Caretaker
+from tests.client.playing import Playing
 from tests.protocol.staging import Routine, Stage, play
 from tests.taskhub.building import listed_ids
 
@@ -193,3 +196,17 @@ def test_what_began_again_since_it_was_listed_stays() -> None:
             await purge(stage.hub, "runs")
 
     play(scene)
+
+
+async def test_what_is_old_is_purged_on_every_store(store: TaskHubStore) -> None:
+    hub = TaskHub(store)
+    await hub.open()
+    client = DurableOrchestrationClient(hub, Settings(hub_name="Purging"))
+    for instance_id in ("completed", "failed", "runs"):
+        await client.start_new("ends", instance_id)
+    for instance_id, status in (("completed", "Completed"), ("failed", "Failed"), ("runs", "Running")):
+        await Playing(hub).set_status(instance_id, status)
+    now = hub.clock.now()
+    assert await purge_unchanged(hub, now - timedelta(hours=1)) == 0
+    assert await purge_unchanged(hub, now + timedelta(hours=1)) == 2
+    assert await listed_ids(store) == {"runs"}
