@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from azure_durable_py.history.codec import decode_events, map_values, payload_refs
 from azure_durable_py.history.events import (
@@ -70,17 +71,46 @@ async def read_events(
 READ_CHUNKS = 256
 
 
+class StoredPart(Iterable[Event]):
+    """Some whole turns of a history in the form in which they are stored. They are decoded whenever they are asked for.
+
+    :param place: where they are, for errors.
+    :param read: gives their texts.
+    """
+
+    def __init__(self, place: str, read: Callable[[], Sequence[str]]) -> None:
+        self._place = place
+        self._read = read
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events())
+
+    def events(self) -> list[Event]:
+        """The events, in order. Large values are references.
+
+        :raises CorruptRowError: they are damaged.
+        """
+        try:
+            return decode_events(self._read())
+        except ValueError as error:
+            raise CorruptRowError(f"{self._place} cannot be read: {error}") from error
+
+
+async def read_parts(store: TaskHubStore, instance_id: str, state: InstanceState) -> AsyncIterator[StoredPart]:
+    """The history of the current generation in parts, so that nobody need have all of a long one as events."""
+    async for page in _stored_pages(store, instance_id, state.pages):
+        yield page
+    if state.tail:
+        tail = tuple(state.tail)
+        yield StoredPart(f"the newest history of {instance_id!r}", lambda: tail)
+
+
 async def read_history(store: TaskHubStore, instance_id: str, state: InstanceState) -> list[Event]:
     """All history events of the current generation. Large values stay references.
 
     :raises CorruptRowError: a page is missing or damaged.
     """
-    events = await read_pages(store, instance_id, state.pages)
-    try:
-        events += decode_events(state.tail)
-    except ValueError as error:
-        raise CorruptRowError(f"the newest history of {instance_id!r} cannot be read: {error}") from error
-    return events
+    return [event async for part in read_parts(store, instance_id, state) for event in part.events()]
 
 
 async def read_pages(store: TaskHubStore, instance_id: str, pages: Sequence[PageRef]) -> list[Event]:
@@ -88,18 +118,21 @@ async def read_pages(store: TaskHubStore, instance_id: str, pages: Sequence[Page
 
     :raises CorruptRowError: a page is missing or damaged.
     """
-    events: list[Event] = []
+    return [event async for page in _stored_pages(store, instance_id, pages) for event in page.events()]
+
+
+async def _stored_pages(store: TaskHubStore, instance_id: str, pages: Sequence[PageRef]) -> AsyncIterator[StoredPart]:
     for batch in _page_batches(pages):
         names = [name for page in batch for name in chunk_keys(page.key, page.chunks)]
         bodies = await store.get_blobs(instance_id, names)
         for page in batch:
-            try:
-                events += decode_events(from_blobs(page.key, page.chunks, bodies).split("\n"))
-            except ValueError as error:
-                raise CorruptRowError(
-                    f"history page {page.key!r} of {instance_id!r} cannot be read: {error}"
-                ) from error
-    return events
+            own = {name: bodies.pop(name) for name in chunk_keys(page.key, page.chunks) if name in bodies}
+            read = partial(_lines, page, own)
+            yield StoredPart(f"history page {page.key!r} of {instance_id!r}", read)
+
+
+def _lines(page: PageRef, bodies: dict[str, bytes]) -> list[str]:
+    return from_blobs(page.key, page.chunks, bodies).split("\n")
 
 
 def _page_batches(pages: Iterable[PageRef]) -> Iterator[list[PageRef]]:

@@ -5,6 +5,7 @@ Owns the reading of history and the joining of header and pure runtime. It commi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
@@ -19,7 +20,7 @@ from azure_durable_py.runtime.orchestration import Orchestration, Turn, Verify
 from azure_durable_py.taskhub.naming import chunk_keys
 from azure_durable_py.taskhub.payloads import payload_rows
 from azure_durable_py.taskhub.protocol import CorruptRowError
-from azure_durable_py.taskhub.reading import read_events, read_history, read_value
+from azure_durable_py.taskhub.reading import read_events, read_history, read_parts, read_value
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.trace_context import TraceContext
 from azure_durable_py.worker.context import WorkerContext
@@ -65,9 +66,6 @@ class OrchestrationReader:
         if self._live is not None:
             return
         context = self._context
-        events = await read_history(context.hub.store, self._instance_id, state)
-        events = await read_events(context.hub.store, self._instance_id, events)
-        self.replayed = len(events)
         self._place = state.trace and state.trace.orchestration(state.execution_id, state.generation, state.attempt)
         load = partial(
             Orchestration,
@@ -80,11 +78,34 @@ class OrchestrationReader:
             attempt=state.attempt,
             run_code=context.watchdog.runner(self._what),
         )
-        with self._within():
-            if context.replay == "every-turn":
-                self._history = list(events)
-                load = partial(load, verify=self._verifier(load))
-            self._live = load(history=events)
+        if context.replay == "every-turn":
+            load = partial(load, verify=self._verifier(load))
+        live = load()
+        try:
+            await self._replay(live, state)
+        except BaseException:
+            live.close()
+            raise
+        self._live = live
+
+    async def _replay(self, live: Orchestration, state: InstanceState) -> None:
+        """Run the history again, part by part: a long one is never in memory as a whole."""
+        store, all_at_once = self._context.hub.store, list[Event]()
+        async for part in read_parts(store, self._instance_id, state):
+            if self.replayed:
+                await asyncio.sleep(0)  # Others have their turn between two parts.
+            events = await read_events(store, self._instance_id, part.events())
+            self.replayed += len(events)
+            if self._context.replay == "every-turn":
+                self._history += events
+            if state.attempt:
+                all_at_once += events  # Only the end of a history tells what of it counts after a rewind.
+                continue
+            with self._within():
+                live.replay(events, part)
+        if all_at_once:
+            with self._within():
+                live.replay(all_at_once)
 
     def _verifier(self, load: Callable[..., Orchestration]) -> Verify:
         """What tells whether a turn comes to the same when all turns are replayed."""
