@@ -60,14 +60,14 @@ class RecordedTurn:
         self.decisions: list[Decision] = []
         """What the function decided in it."""
         self.end: ExecutionCompleted | ContinuedAsNew | None = None
+        event: Any
         for event in events[1:]:
-            kind: type[Any] = type(event)
-            if kind in DECISIONS:
-                self.decisions.append(cast("Any", event))
-            elif kind not in ENDS:
+            if event.__class__ in DECISIONS:
+                self.decisions.append(event)
+            elif event.__class__ not in ENDS:
                 self.arrived.append(event)
             elif self.end is None:
-                self.end = cast("Any", event)
+                self.end = event
 
     @property
     def inputs(self) -> list[Event]:

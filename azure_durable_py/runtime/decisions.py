@@ -59,10 +59,12 @@ class Decisions:
         self._notice = notice
         self._waiting_place = waiting_place
         self._next = 0
-        self._standing: dict[int, Decision] = {}
-        """What has no answer, and what was answered in the current turn."""
-        self._answered: list[int] = []
         self._tasks: dict[int, DecisionTask[Any]] = {}
+        """What waits for its answer."""
+        self._answered: dict[int, DecisionTask[Any]] = {}
+        """What was answered or cancelled in the current turn."""
+        self._sent: dict[int, Decision] = {}
+        """What is never answered."""
         self._recorded: RecordedTurn | None = None
         self._repeated = 0
         self._exactly = False
@@ -99,10 +101,7 @@ class Decisions:
         self._recorded = recorded
         self._repeated = 0
         self._made = []
-        if self._answered:
-            for number in self._answered:
-                self._standing.pop(number, None)
-            self._answered = []
+        self._answered = {}
         if self.failed_attempts:
             self.failed_attempts.clear()
         if self.attempts:
@@ -140,7 +139,7 @@ class Decisions:
     def open_before(self) -> list[Decision]:
         """The decisions of earlier turns whose tasks are open."""
         first = self._next - len(self._made)
-        return [self._standing[number] for number in sorted(self._tasks) if number < first]
+        return [self._tasks[number].decision for number in sorted(self._tasks) if number < first]
 
     def open_ids(self) -> tuple[int, ...]:
         """The ids of all open tasks."""
@@ -149,8 +148,8 @@ class Decisions:
     def never_awaited(self) -> tuple[Decision, ...]:
         """What was called, has no answer, and no code has ever waited for. Timers do no harm by that."""
         return tuple(
-            self._standing[number]
-            for number, task in sorted(self._tasks.items())
+            task.decision
+            for _, task in sorted(self._tasks.items())
             if task.was_never_awaited and not isinstance(task, TimerTask)
         )
 
@@ -177,10 +176,12 @@ class Decisions:
                 )
             )
         self._next = number + 1
-        self._standing[number] = event
         self._made.append(event)
-        if task is not None:
+        if task is None:
+            self._sent[number] = event
+        else:
             task.number = number
+            task.decision = event
             self._tasks[number] = task
         if type(event) is TimerCreated:
             self.timers[number] = event.fire_at
@@ -217,7 +218,8 @@ class Decisions:
 
         :raises KeyError: there is none.
         """
-        found = self._standing.get(task_id)
+        task = self._tasks.get(task_id) or self._answered.get(task_id)
+        found = self._sent.get(task_id) if task is None else task.decision
         if found is None:
             raise KeyError(f"No decision has the id {task_id}, or it was answered in an earlier turn.")
         return found
@@ -228,20 +230,22 @@ class Decisions:
 
     def expects(self, answer: Answer) -> bool:
         """Whether this is the answer to an open task."""
-        number = answer.task_id
-        return number in self._tasks and type(self._standing[number]) is ANSWERED[type(answer)]
+        task = self._tasks.get(answer.task_id)
+        return task is not None and type(task.decision) is ANSWERED[type(answer)]
 
-    def answer(self, answer: Answer) -> None:
-        """Complete the task that this answers."""
-        task = self._close(answer.task_id)
-        if task is None:
-            return
+    def answer(self, answer: Answer) -> bool:
+        """Complete the open task that this answers; False: there is none."""
+        task = self._tasks.get(answer.task_id)
+        if task is None or type(task.decision) is not ANSWERED[type(answer)]:
+            return False
+        self._close(task.number)
         if isinstance(answer, _RESULTS):
             task.answer(answer.result)
         elif isinstance(answer, _FAILURES):
             task.fail(task_failed(task.subject, answer.failure))
         else:
             task.answer(None)
+        return True
 
     def attempt_failed(self, task_id: int, attempt: FailedAttempt) -> None:
         """A task failed that has a retry policy."""
@@ -261,7 +265,7 @@ class Decisions:
     def _close(self, task_id: int) -> DecisionTask[Any] | None:
         task = self._tasks.pop(task_id, None)
         if task is not None:
-            self._answered.append(task_id)
+            self._answered[task_id] = task
             if self.timers:
                 self.timers.pop(task_id, None)
             if self.children:

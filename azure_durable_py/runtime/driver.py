@@ -78,21 +78,21 @@ class Driver:
                 self._start()
             elif self.awaiting is None and not self._loop.ready:
                 return None
-            callbacks = 0
+            callbacks, loop = 0, self._loop
             while self._outcome is None:
                 task = self.awaiting
                 if task is not None and task.is_completed:
                     if interrupted():
                         break
                     self._answer(task)
-                elif self._loop.ready:
+                elif loop.ready:
                     if interrupted():
                         break
-                    self._loop.run_next()
+                    loop.run_next()
                     callbacks += 1
                     if callbacks > MOST_CALLBACKS:
                         raise self._endless()
-                elif task is None and not self._loop.waits and not interrupted():
+                elif task is None and not loop.waits and not interrupted():
                     raise self._hopeless()
                 else:
                     break

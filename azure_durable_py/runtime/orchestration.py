@@ -430,9 +430,12 @@ class Orchestration:
     def _run(self, inputs: Sequence[Event]) -> list[Event]:
         """Apply the inputs and run user code after each; the inputs that mattered."""
         control, ordinary = _split(inputs)
-        applied = [event for event in control if self._control(event)]
+        applied = [event for event in control if self._control(event)] if control else []
         try:
-            self._code_runner(partial(self._run_over, ordinary, applied, is_set_going=bool(control)))
+            if control:
+                self._code_runner(self._go)
+            if ordinary:
+                self._code_runner(partial(self._run_over, ordinary, applied))
         except Halt:
             pass
         except TurnTimeoutError as error:
@@ -445,9 +448,7 @@ class Orchestration:
             self._end = self._continued(self._leaving)
         return applied
 
-    def _run_over(self, inputs: Iterable[Event], applied: list[Event], *, is_set_going: bool) -> None:
-        if is_set_going:
-            self._go()
+    def _run_over(self, inputs: Iterable[Event], applied: list[Event]) -> None:
         for event in inputs:
             if self._take(event):
                 applied.append(event)  # noqa: PERF401 - what was taken stays known when the next one raises
@@ -480,30 +481,33 @@ class Orchestration:
         return True
 
     def _take(self, event: Event) -> bool:
-        if self._end is not None or not self._matters(event):
+        if self._end is not None:
             return False
         if self._suspended:
-            self._held.append(event)
-            if isinstance(event, Answer):
-                self._held_ids.add(event.task_id)
-        else:
-            self._deliver(event)
-            self._run_code()
+            return self._hold(event)
+        if not self._deliver(event):
+            return False
+        self._run_code()
         return True
 
-    def _matters(self, event: Event) -> bool:
+    def _hold(self, event: Event) -> bool:
         if isinstance(event, Answer):
-            return self._leaving is None and event.task_id not in self._held_ids and self._decisions.expects(event)
-        return isinstance(event, EventRaised)
+            if self._leaving is not None or event.task_id in self._held_ids or not self._decisions.expects(event):
+                return False
+            self._held_ids.add(event.task_id)
+        elif not isinstance(event, EventRaised):
+            return False
+        self._held.append(event)
+        return True
 
-    def _deliver(self, event: Event) -> None:
-        """Give an event that matters to whom it is for."""
-        if isinstance(event, Answer):
-            self._decisions.answer(event)
-        elif isinstance(event, EventRaised):
+    def _deliver(self, event: Event) -> bool:
+        """Give an event to whom it is for; False: that is nobody."""
+        if isinstance(event, EventRaised):
             # Code that goes on no more takes no event: what arrives now is for the next generation.
             events = self._generation.events
             (events.raise_event if self._leaving is None else events.keep)(event)
+            return True
+        return self._leaving is None and isinstance(event, Answer) and self._decisions.answer(event)
 
     def _go(self) -> None:
         """Run user code as far as it gets; first over what was held back while suspended."""
@@ -514,8 +518,7 @@ class Orchestration:
             event = self._held.popleft()
             if isinstance(event, Answer):
                 self._held_ids.discard(event.task_id)
-            if self._matters(event):
-                self._deliver(event)
+            self._deliver(event)
             self._run_code()
 
     def _run_code(self) -> None:

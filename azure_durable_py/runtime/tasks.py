@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 from azure_durable_py.errors import OrchestratorError, TaskCanceledError
-from azure_durable_py.history.events import Value
+from azure_durable_py.history.events import Decision, Value
 from azure_durable_py.runtime.event_loop import Abandonable, OrchestrationLoop, running_loop
 
 T = TypeVar("T")
@@ -439,10 +439,17 @@ class DecisionTask(AtomicTask[T]):
     `subject` names it in errors; `decode` turns the recorded result into a value.
     """
 
-    __slots__ = ("_decode", "subject")
+    __slots__ = ("_decode", "decision", "subject")
+
+    decision: Decision
+    """The event that decided it; there once it is decided."""
 
     def __init__(self, subject: str, decode: Callable[[Value], T]) -> None:
-        super().__init__(-1)
+        # As `Task` does, without the call: these are most tasks, and to make them is much of what a call costs.
+        self.number = 0
+        self._state = _RUNNING
+        self._value = self._error = self._parents = None
+        self._dropped = self.is_awaited = False
         self.subject = subject
         self._decode = decode
 

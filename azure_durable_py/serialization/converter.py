@@ -85,9 +85,9 @@ class JsonDataConverter:
         :raises SerializationError: not JSON (with the position), an unknown class, or not of that
             type (with the path: `$.items[2].price: expected float, found str`).
         """
-        value = self.plain(text)
         if expected_type is None and '"__class__"' not in text:
-            return value
+            return self.plain(text)
+        value = self.plain(text)
         try:
             if '"__class__"' not in text:
                 return build(value, expected_type)
@@ -140,8 +140,8 @@ class BoundedConverter:
         """
         if isinstance(value, (str, bytes)):
             self._check(len(value))
-        if isinstance(value, JsonText):
-            return str(value)
+            if isinstance(value, JsonText):
+                return str(value)
         text = self._inner.serialize(value)
         if len(text) > self._limit:
             self._check(len(text))

@@ -110,6 +110,8 @@ class ActivityCalls(Calls):
         """Its name, its input as JSON text, and what decodes its result."""
         name = durable_name(ref, "activity")
         text = self._serialize(input_, lambda: f"input of activity {name!r}")
+        if name is ref and expected_type is None:
+            return name, text, self._generation.decode
         return name, text, self._decoder(ref, expected_type, lambda registry: _registered(registry, name))
 
     def _schedule(self, name: str, text: str, decode: Callable[[Value], Any]) -> DecisionTask[Any]:
