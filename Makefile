@@ -3,6 +3,7 @@
 #   PYTHON       the interpreter to build the virtual environment with (3.10 or newer)
 #   VENV         where the virtual environment lives
 #   PYTEST_ARGS, RUN_ARGS, BENCH_ARGS   more arguments for the command behind the target
+#   SMOKE        1: `make bench` only looks that every scenario runs, in less than a minute, and writes nothing
 #   TEST_JOBS    how many processes `make test` takes (0: its own, as a debugger wants it)
 #   STORES, INSTANCES, KILLS, STOPS, SEED   what `make chaos` does: on which stores, how much, and which run
 #   SEEDS, SCENARIOS, JOBS, TABLES      what to simulate, in how many processes, whether to show coverage in full
@@ -19,6 +20,7 @@ PYTEST_ARGS ?=
 TEST_JOBS ?= 2
 RUN_ARGS ?=
 BENCH_ARGS ?=
+SMOKE ?=
 STORES ?= sqlite,azurite
 INSTANCES ?= 2000
 KILLS ?= 40
@@ -33,6 +35,7 @@ MUTANTS ?=
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
 VENV_READY := $(VENV)/.ready-$(or $(PYTHON_VERSION),none)
 DOCS_READY := $(VENV)/.docs-ready
+BENCH_READY := $(VENV)/.bench-ready
 NODE_READY := node_modules/.ready
 LOCK := constraints.txt
 LOCKED_GROUPS = $(shell sed -n '/^\[dependency-groups\]/,/^\[tool/s/^\([a-z]*\) = \[.*/--group \1/p' pyproject.toml)
@@ -108,8 +111,8 @@ docs: $(DOCS_READY) $(NODE_READY) ## build the pages and the reference of the AP
 	@echo build/docs/index.html
 
 .PHONY: bench
-bench: $(VENV_READY) $(NODE_READY) ## measure throughput and storage operations
-	@$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)
+bench: $(if $(SMOKE),$(VENV_READY),$(BENCH_READY)) $(NODE_READY) ## measure, beside what storage allows, and write the results: [BENCH_ARGS="chain signals"] [SMOKE=1]
+	@exec $(VENV)/bin/python -m benchmarks $(if $(SMOKE),--smoke) $(BENCH_ARGS)
 
 .PHONY: dist
 dist: $(VENV_READY) ## build what is published into dist/, and try it
@@ -150,6 +153,11 @@ $(VENV_READY): pyproject.toml $(LOCK)
 $(DOCS_READY): $(VENV_READY)
 	@echo "Installing what builds the documents"
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint $(LOCK) --group docs
+	@touch $@
+
+$(BENCH_READY): $(VENV_READY)
+	@echo "Installing what draws the charts"
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint $(LOCK) --group bench
 	@touch $@
 
 $(NODE_READY): package.json package-lock.json

@@ -1,56 +1,126 @@
-"""Runs benchmarks and prints their tables."""
+"""Runs benchmarks: tells how it goes, writes the results of a whole run, prints those of a part of it."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import random
+import shlex
+import signal
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from datetime import datetime, timezone
+from types import FrameType
 
-from benchmarks import chain, cost, entities, fan_out, instances, replay, takeover, virtual_time
-from benchmarks.place import Stores, stores
-from benchmarks.table import Table
+from benchmarks import figures, results
+from benchmarks.chain import CHAIN
+from benchmarks.children import CHILDREN
+from benchmarks.cost import COST
+from benchmarks.disk import DISK
+from benchmarks.driver import measure, plan
+from benchmarks.entities import SIGNALS_TO_ENTITIES
+from benchmarks.events import EVENTS
+from benchmarks.fan_out import FAN_OUT
+from benchmarks.figures import Run
+from benchmarks.growth import GROWTH
+from benchmarks.idle import IDLE
+from benchmarks.instances import HELLO, HELLO_SYNC, LATENCY, LATENCY_ASKED
+from benchmarks.machine import run_of, versions
+from benchmarks.memory import MEMORY
+from benchmarks.payloads import PAYLOADS
+from benchmarks.place import SEED, SYSTEMS, stores
+from benchmarks.processes import PROCESSES
+from benchmarks.replay import REPLAY
+from benchmarks.scenario import Scenario
+from benchmarks.start_up import HOST, IMPORT
+from benchmarks.takeover import TAKEOVER
+from benchmarks.virtual_time import VIRTUAL_TIME
 
-BENCHMARKS: dict[str, Callable[[Stores], Awaitable[Table]]] = {
-    "chain": chain.main,
-    "cost": cost.main,
-    "entities": entities.main,
-    "fan-out": fan_out.main,
-    "instances": instances.main,
-    "replay": replay.main,
-    "takeover": takeover.main,
-    "virtual-time": virtual_time.main,
-}
+SCENARIOS: tuple[Scenario, ...] = (
+    DISK,
+    HELLO,
+    HELLO_SYNC,
+    LATENCY,
+    LATENCY_ASKED,
+    CHAIN,
+    FAN_OUT,
+    SIGNALS_TO_ENTITIES,
+    EVENTS,
+    CHILDREN,
+    PAYLOADS,
+    GROWTH,
+    PROCESSES,
+    TAKEOVER,
+    *REPLAY,
+    *VIRTUAL_TIME,
+    MEMORY,
+    IDLE,
+    IMPORT,
+    HOST,
+    *COST,
+)
+NAMES = tuple(dict.fromkeys(scenario.name for scenario in SCENARIOS))
+PACKAGES = ("aiohttp", "azure-core", "azure-data-tables", "azure-functions", "azure-storage-queue")
 
 
 def main() -> None:
-    """Run what the command line asks for; everything by default."""
+    """Run what the command line asks for. By default that is everything, and its results are written."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
-    parser.add_argument("name", nargs="*", help=f"one of: {', '.join(BENCHMARKS)}")
-    parser.add_argument("--json", action="store_true", help="print the tables as JSON")
+    parser.add_argument("name", nargs="*", help=f"one of: {', '.join(NAMES)}")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default 3)")
+    parser.add_argument("--stores", default="", metavar="A,B", help="of memory, sqlite and azurite (default: all)")
+    parser.add_argument("--full", action="store_true", help="with the sizes that take very long")
+    parser.add_argument("--smoke", action="store_true", help="each once, at a size that takes no time; writes nothing")
+    parser.add_argument("--readme", action="store_true", help="measure nothing; write the figures into README.md")
     options = parser.parse_args()
-    unknown = set(options.name) - set(BENCHMARKS)
+    unknown = set(options.name) - set(NAMES)
     if unknown:
-        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
-    with stores() as where:
-        if where.azurite is None:
-            print("Azurite is not installed (npm ci): SQLite only.", file=sys.stderr)
-        tables = asyncio.run(_run(options.name or list(BENCHMARKS), where, quiet=options.json))
-    if options.json:
-        print(json.dumps([asdict(table) for table in tables], indent=2))
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    if options.readme:
+        text = results.README.read_text(encoding="utf-8")
+        block = results.block_of(figures.read())
+        results.README.write_text(results.with_block(text, block), encoding="utf-8")
+        return
+    # What is started ends however this ends: `finally` is reached.
+    signal.signal(signal.SIGTERM, _interrupt)
+    run = _measure(options)
+    if options.smoke:
+        return
+    if options.name or options.stores:
+        print(results.section(run))
+    else:
+        results.record(run)
+        print(f"Written: {results.PAGE}")
 
 
-async def _run(names: list[str], where: Stores, *, quiet: bool) -> list[Table]:
-    tables: list[Table] = []
-    for name in names:
-        table = await BENCHMARKS[name](where)
-        tables.append(table)
-        if not quiet:
-            print(table.text(), flush=True)
-    return tables
+def _measure(options: argparse.Namespace) -> Run:
+    random.seed(SEED)
+    began = datetime.now(timezone.utc)
+    wanted = options.stores.split(",") if options.stores else list(SYSTEMS)
+    with stores(wanted, is_smoke=options.smoke) as where:
+        kinds = [kind for kind in where.kinds if kind in wanted]
+        if missing := set(wanted) - set(kinds):
+            print(f"Without {', '.join(sorted(missing))}: npm ci installs Azurite.", file=sys.stderr)
+        chosen = [scenario for scenario in SCENARIOS if not options.name or scenario.name in options.name]
+        steps = plan(chosen, kinds, options.rounds, full=options.full, smoke=options.smoke)
+        measured = asyncio.run(measure(where, steps))
+        return run_of(
+            "ours",
+            measured,
+            began=began,
+            command=shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+            rounds=options.rounds,
+            versions=versions(PACKAGES),
+            directory=where.directory,
+        )
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

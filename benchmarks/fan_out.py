@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import time
-
-from benchmarks.place import Stores
-from benchmarks.table import Table
-
-SIZES = (100, 1000, 10_000)
+from benchmarks.place import Bench
+from benchmarks.scenario import OnHub, Sizes, rate
 
 
-async def main(stores: Stores) -> Table:
-    """Run each size on each store, on a worker with 100 slots."""
-    table = Table("Fan-out and fan-in, 100 activity slots")
-    for kind in stores.kinds:
-        first = 0.0
-        for size in SIZES:
-            async with stores.bench(kind) as bench:
-                began = time.perf_counter()
-                await bench.run("fan_out", size)
-                seconds = time.perf_counter() - began
-                each = seconds / size * 1000
-                first = first or each
-                table.add(
-                    store=kind,
-                    activities=size,
-                    seconds=seconds,
-                    activities_per_second=size / seconds,
-                    ms_each=each,
-                    ratio_to_first=each / first,
-                    queue_operations=bench.store.queue_operations,
-                    table_operations=bench.store.table_operations,
-                )
-    return table
+async def run(bench: Bench, size: int) -> None:
+    """One orchestration that fans out and in."""
+    with bench.measured():
+        await bench.run("fan_out", size)
+
+
+FAN_OUT = OnHub(
+    "fan-out",
+    "fan-out",
+    {
+        "memory": Sizes((10, 100, 1000), (10_000,), (100_000,)),
+        "sqlite": Sizes((10, 100, 1000), (10_000,), (100_000,)),
+        "azurite": Sizes((10, 100, 1000), (), (10_000, 100_000)),
+    },
+    5,
+    run,
+    (rate("activities/s"),),
+)

@@ -88,6 +88,11 @@ class Figure:
         """Of the rounds' p99; None where it is no latency."""
         return median(self.p99) if self.p99 else None
 
+    @property
+    def cost(self) -> float:
+        """What one costs, up to a factor: the median, or what is left of a second where it is a rate."""
+        return self.median if self.better == "lower" else 1 / self.median
+
     def is_twin_of(self, other: Figure) -> bool:
         """Whether both say the same of two systems, so that they can be compared."""
         return (self.scenario, self.size, self.unit) == (other.scenario, other.size, other.unit)
@@ -188,11 +193,19 @@ def _short(value: float) -> float:
 
 
 def _run(data: dict[str, Any]) -> Run:
-    figures = tuple(
-        Figure(**{**figure, "values": tuple(figure["values"]), "p99": tuple(figure["p99"])})
-        for figure in data["figures"]
-    )
-    return Run(**{**data, "machine": Machine(**data["machine"]), "figures": figures, "notes": tuple(data["notes"])})
+    measured = tuple(_figure(figure) for figure in data["figures"])
+    parts: dict[str, Any] = {
+        **data,
+        "machine": Machine(**data["machine"]),
+        "figures": measured,
+        "notes": tuple(data["notes"]),
+    }
+    return Run(**parts)
+
+
+def _figure(data: dict[str, Any]) -> Figure:
+    parts: dict[str, Any] = {**data, "values": tuple(data["values"]), "p99": tuple(data["p99"])}
+    return Figure(**parts)
 
 
 def quantile(values: Sequence[float], share: float) -> float:

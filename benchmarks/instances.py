@@ -1,39 +1,90 @@
-"""Many small orchestrations at once: how many a second one worker starts and finishes."""
+"""Many small orchestrations: how many a second one worker starts and finishes, and how long each takes."""
 
 from __future__ import annotations
 
-import asyncio
 import time
+from dataclasses import dataclass
 
-from benchmarks.place import Stores
-from benchmarks.table import Table
+from benchmarks.place import Bench, at_once
+from benchmarks.scenario import CPU, OnHub, Sizes, rate
 
-SIZES = (50, 200, 500)
-ACTIVITIES = 3
+RUNS_OF_ONE = 50
+RUNS_OF_EACH = 15
+"""Where there are more clients."""
 
 
-async def main(stores: Stores) -> Table:
-    """Start so many instances at once, and wait for all of them."""
-    table = Table(f"Instances of {ACTIVITIES} activities each, started at once")
-    for kind in stores.kinds:
-        first = 0.0
-        for size in SIZES:
-            async with stores.bench(kind) as bench:
+@dataclass(frozen=True)
+class Orchestrator:
+    """Starts so many instances of one at once, and waits for all of them."""
+
+    name: str
+
+    async def __call__(self, bench: Bench, size: int) -> None:
+        with bench.measured():
+            await bench.run_many(self.name, size)
+
+
+@dataclass(frozen=True)
+class Clients:
+    """So many clients at once, each of which starts one instance after the other as soon as the one before has ended.
+
+    :param asks: whether a client learns of the end as `wait_for_completion` does, by asking storage; or at once.
+    """
+
+    asks: bool
+
+    async def __call__(self, bench: Bench, size: int) -> None:
+        with bench.measured() as span:
+
+            async def run(_: int) -> None:
                 began = time.perf_counter()
-                starts = (bench.client.start_new("chain", client_input=ACTIVITIES) for _ in range(size))
-                instance_ids = await asyncio.gather(*starts)
-                started = time.perf_counter() - began
-                for instance_id in instance_ids:
+                instance_id = await bench.start("hello_cities")
+                if self.asks:
+                    await bench.client.wait_for_completion(instance_id)
+                else:
                     await bench.finish(instance_id)
-                seconds = time.perf_counter() - began
-                each = seconds / size
-                first = first or each
-                table.add(
-                    store=kind,
-                    instances=size,
-                    starts_per_second=size / started,
-                    instances_per_second=size / seconds,
-                    ratio_to_first=each / first,
-                    operations_each=bench.operations / size,
-                )
-    return table
+                span.times.append(time.perf_counter() - began)
+
+            await at_once(run, range(bench.some(RUNS_OF_ONE if size == 1 else RUNS_OF_EACH * size)), size)
+
+
+HELLO = OnHub(
+    "hello-cities",
+    "hello_cities",
+    {
+        "memory": Sizes((200, 2000)),
+        "sqlite": Sizes((200, 2000), (20_000,)),
+        "azurite": Sizes((200,), (2000,), (20_000,)),
+    },
+    5,
+    Orchestrator("hello_cities"),
+    (rate("instances/s"), CPU),
+)
+HELLO_SYNC = OnHub(
+    "hello-cities-sync",
+    "hello_cities, sync activities",
+    {
+        "memory": Sizes((200,)),
+        "sqlite": Sizes((200, 2000), (), (20_000,)),
+        "azurite": Sizes((200,), (), (2000, 20_000)),
+    },
+    5,
+    Orchestrator("hello_cities_sync"),
+    (rate("instances/s"),),
+)
+LATENCY = OnHub(
+    "latency",
+    "hello_cities, start to completed, by clients at once",
+    {"memory": Sizes((1, 16)), "sqlite": Sizes((1, 16)), "azurite": Sizes((1, 16))},
+    1,
+    Clients(asks=False),
+    (),
+)
+LATENCY_ASKED = OnHub(
+    "latency-of-wait",
+    "hello_cities, start to answer of wait_for_completion, by clients at once",
+    {"sqlite": Sizes((1, 16)), "azurite": Sizes((1, 16))},
+    1,
+    Clients(asks=True),
+    (),
+)

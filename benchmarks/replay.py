@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -21,11 +21,9 @@ from azure_durable_py.runtime.orchestration import Orchestration
 from azure_durable_py.serialization.converter import BoundedConverter, JsonDataConverter
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
-from benchmarks.place import Stores
-from benchmarks.table import Table
+from benchmarks.scenario import ENGINE, Lab, Sample, Sizes, lower
 
-SIZES = (500, 2000)
-ROUNDS = 7
+RUNS = 3
 
 app = df.DFApp()
 Context = df.DurableOrchestrationContext
@@ -91,33 +89,39 @@ async def fan_out_gather(context: Context) -> None:
     await asyncio.gather(*[context.call_activity("work", number) for number in range(context.get_input())])
 
 
-async def main(stores: Stores) -> Table:  # noqa: ARG001 - every benchmark is given them
-    """Each kind of orchestrator in two sizes, in microseconds an activity; the best of some rounds."""
-    table = Table(f"Replay, us an activity (best of {ROUNDS})")
-    for name in app.registry.orchestrators.names():
-        first = 0.0
-        for size in SIZES:
-            live, history = min((_live(name, size) for _ in range(ROUNDS)), key=lambda found: found[0])
-            texts = [encode_event(event) for event in history]
-            decode = _best(lambda texts=texts: decode_events(texts))
-            replay = _best(lambda history=history: _orchestration(history))
-            first = first or replay / size
-            table.add(
-                orchestrator=name,
-                activities=size,
-                events=len(history),
-                live=live * 1e6 / size,
-                decode=decode * 1e6 / size,
-                replay=replay * 1e6 / size,
-                ratio_to_first=replay / size / first,
-            )
-    return table
+@dataclass(frozen=True)
+class Replay:
+    """One kind of orchestrator: run live, which makes its history, and then cold from that."""
+
+    name: str
+    title: str
+    sizes: Mapping[str, Sizes]
+    smoke: int
+    orchestrator: str
+
+    async def measure(self, lab: Lab, kind: str, size: int) -> list[Sample]:
+        """One round."""
+        del lab, kind
+        live, history = _live(self.orchestrator, size)
+        texts = [encode_event(event) for event in history]
+        decode = _seconds(lambda: decode_events(texts))
+        replay = _seconds(lambda: _orchestration(history))
+        return [
+            lower(f"us CPU/activity, {what}", seconds * 1e6 / size)
+            for what, seconds in (("replay", replay), ("decoding", decode), ("live", live))
+        ]
 
 
-def _best(code: Callable[[], object]) -> float:
-    """The least CPU time of some runs, in seconds."""
+REPLAY = tuple(
+    Replay("replay", f"replay: {name}", {ENGINE: Sizes((1000, 10_000))}, 5, name)
+    for name in app.registry.orchestrators.names()
+)
+
+
+def _seconds(code: Callable[[], object]) -> float:
+    """The least CPU time of some runs, in seconds: a run is so short that whatever else goes on counts for much."""
     times: list[float] = []
-    for _ in range(ROUNDS):
+    for _ in range(RUNS):
         gc.collect()
         began = time.process_time()
         code()

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from benchmarks import charts, figures
-from benchmarks.figures import Figure, Run, Source
+from benchmarks.figures import Figure, Run, Source, exponent
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 README = Path(__file__).parent.parent / "README.md"
@@ -43,11 +43,12 @@ def record(run: Run, *, results: Path = figures.RESULTS, page: Path = PAGE) -> N
 def page_of(runs: Mapping[Source, Run]) -> str:
     """All of RESULTS.md."""
     parts = [HEAD]
-    parts += [_section(runs[source]) for source in TITLES if source in runs]
+    parts += [section(runs[source]) for source in TITLES if source in runs]
     return "\n".join(parts)
 
 
-def _section(run: Run) -> str:
+def section(run: Run) -> str:
+    """What the page says of one run."""
     parts = [f"## {TITLES[run.source]}\n", _about(run)]
     if run.notes:
         parts.append("".join(f"- {note}\n" for note in run.notes))
@@ -93,10 +94,24 @@ def _scenario(run: Run, scenario: str, group: Sequence[Figure]) -> str:
         header += ["p99"] * latency + ["compared with", "times as good"] * compared
         rows = [_row(run, figure, latency=latency, compared=compared) for figure in listed]
         parts.append(_table(header, rows))
+    if growth := _growth(group):
+        parts.append(growth)
     chart = f"charts/{charts.name_of(run.source, scenario)}"
     if charts.is_drawn(group):
         parts.append(f"![{scenario}, by size]({chart})\n")
     return "\n".join(parts)
+
+
+def _growth(group: Sequence[Figure]) -> str:
+    """How the cost of each goes with size, where it was measured at three sizes or more."""
+    lines: list[str] = []
+    for unit in dict.fromkeys(figure.unit for figure in group if "/" in figure.unit):
+        for system in dict.fromkeys(figure.system for figure in group):
+            points = [figure for figure in group if (figure.unit, figure.system) == (unit, system)]
+            if len(points) >= 3 and all(figure.median for figure in points):
+                power = exponent([(figure.size, figure.cost) for figure in points])
+                lines.append(f"* {system}, {unit}: size^{power:+.2f}\n")
+    return f"The cost of each goes with\n\n{''.join(lines)}" if lines else ""
 
 
 def _row(run: Run, figure: Figure, *, latency: bool, compared: bool) -> list[str]:

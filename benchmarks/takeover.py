@@ -6,19 +6,16 @@ import asyncio
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from statistics import median
 
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.worker.intake.pump import Pump
 from benchmarks.place import Stores
-from benchmarks.table import Table
+from benchmarks.scenario import Alone, Sample, Sizes
 
-TIMES = 10
 QUEUE = "q"
 OTHER = """
 import asyncio, sys
@@ -64,26 +61,31 @@ class Other:
     def kill(self) -> None:
         """As the kernel does when memory is short."""
         self.process.kill()
-        self.process.communicate()
+        if self.process.stdout is not None and not self.process.stdout.closed:
+            self.process.communicate()
 
 
-async def main(stores: Stores) -> Table:
-    """Wait for a message that another process put, and for one that was in its hand when it was killed."""
-    table = Table("Seconds until an idle pump of another process has the message (SQLite)")
-    path = str(stores.directory / f"{uuid.uuid4().hex}.db")
+async def run(stores: Stores, kind: str, size: int) -> list[Sample]:
+    """Wait for messages that another process put, and for those that were in its hand when it was killed."""
+    del kind
+    path = str(stores.path())
     seen: asyncio.Queue[QueueMessage] = asyncio.Queue()
     async with pumping(path, lambda message, _: seen.put_nowait(message)):
         puts: list[float] = []
         deaths: list[float] = []
-        for _ in range(TIMES):
+        for _ in range(size):
             other = Other(path)
-            # Where in its pause the pump is shall not matter.
-            await other.hold()
-            puts.append(await _seconds(other.put, seen))
-            deaths.append(await _seconds(lambda other=other: asyncio.to_thread(other.kill), seen))
-    for what, seconds in (("put", puts), ("killed with it in hand", deaths)):
-        table.add(other_process=what, times=TIMES, median=median(seconds), slowest=max(seconds))
-    return table
+            try:
+                # Where in its pause the pump is shall not matter.
+                await other.hold()
+                puts.append(1000 * await _seconds(other.put, seen))
+                deaths.append(1000 * await _seconds(lambda other=other: asyncio.to_thread(other.kill), seen))
+            finally:
+                other.kill()
+    return [
+        Sample("ms", "lower", times, f"a message of another process: {what}", is_latency=True)
+        for what, times in (("put", puts), ("in its hand when it is killed", deaths))
+    ]
 
 
 async def _seconds(act: Callable[[], Awaitable[object]], seen: asyncio.Queue[QueueMessage]) -> float:
@@ -95,7 +97,7 @@ async def _seconds(act: Callable[[], Awaitable[object]], seen: asyncio.Queue[Que
 
 
 @asynccontextmanager
-async def pumping(path: str, take: Callable[[QueueMessage, float], None]) -> AsyncIterator[None]:
+async def pumping(path: str, take: Callable[[QueueMessage, float], None]) -> AsyncGenerator[None]:
     """A pump at work on a file."""
     hub = TaskHub(SqliteStore(path, hub_name="Shared"))
     await hub.open()
@@ -107,3 +109,6 @@ async def pumping(path: str, take: Callable[[QueueMessage, float], None]) -> Asy
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await hub.close()
+
+
+TAKEOVER = Alone("takeover", "a message of another process", {"sqlite": Sizes((), (10,))}, 2, run)

@@ -1,20 +1,20 @@
 """Virtual time: what tests of months and of thousands of generations take, and whether longer ones take more per event.
 
-What is to cost is what happens, not the time that passes in between. Each scenario runs at a tenth of its size, and
-whole.
+What is to cost is what happens, not the time that passes in between. Each is run at a tenth of its size, and whole.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 import azure_durable_py as df
 from azure_durable_py.testing import VirtualHub, play, run
-from benchmarks.place import Stores
-from benchmarks.table import Table
+from benchmarks.scenario import ENGINE, Lab, Sample, Sizes, lower
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 WITHIN = 50 * 365 * DAY
@@ -76,65 +76,68 @@ async def fan_out(context: df.DurableOrchestrationContext) -> None:
 
 
 @dataclass(frozen=True)
-class Scenario:
-    """An orchestrator, and how much of it: so many events of a kind."""
+class Kind:
+    """An orchestrator, and how much of it: so many events, and what each is."""
 
     name: str
     orchestrator: str | None
     events: int
-    event: str
+    each: str
 
 
-SCENARIOS = (
-    Scenario("set-up and tear-down", None, 100, "hub"),
-    Scenario("approval, 30 days", "approval", 10, "time-out"),
-    Scenario("a year, daily", "daily", 365, "poll"),
-    Scenario("a year, hourly", "hourly", 8760, "poll"),
-    Scenario("eternal", "bare", 10_000, "generation"),
-    Scenario("eternal, hourly", "sleeping", 10_000, "generation"),
-    Scenario("fan-out", "fan_out", 1000, "activity"),
+KINDS = (
+    Kind("set-up and tear-down", None, 100, "hub"),
+    Kind("approval, 30 days", "approval", 10, "time-out"),
+    Kind("a year, daily", "daily", 365, "poll"),
+    Kind("a year, hourly", "hourly", 8760, "poll"),
+    Kind("eternal", "bare", 10_000, "generation"),
+    Kind("eternal, hourly", "sleeping", 10_000, "generation"),
+    Kind("fan-out", "fan_out", 1000, "activity"),
 )
-LARGEST = 1_000_000
-"""No scenario has more events than this: for those who only want to see that the benchmark runs."""
 
 
-async def main(stores: Stores) -> Table:
-    """Run each scenario in a thread, as a test runs it: where no event loop runs."""
-    del stores
-    return await asyncio.to_thread(_measure)
+@dataclass(frozen=True)
+class VirtualTime:
+    """A scenario that a thread runs, as a test does: where no event loop runs."""
+
+    name: str
+    title: str
+    sizes: Mapping[str, Sizes]
+    smoke: int
+    what: Kind
+
+    async def measure(self, lab: Lab, kind: str, size: int) -> list[Sample]:
+        """One round."""
+        del lab, kind
+        seconds = await asyncio.to_thread(_run, self.what, size)
+        return [lower(f"us CPU/{self.what.each}", seconds / size * 1e6)]
 
 
-def _measure() -> Table:
-    table = Table("Virtual time (milliseconds of the wall and of the processor)")
+VIRTUAL_TIME = tuple(
+    VirtualTime(
+        "virtual-time",
+        f"virtual time: {kind.name}",
+        {ENGINE: Sizes((), (max(1, kind.events // 10), kind.events))},
+        2,
+        kind,
+    )
+    for kind in KINDS
+)
+
+
+def _run(kind: Kind, size: int) -> float:
+    """Seconds of the processor."""
     play(app, _nothing)  # What is imported and made once is no part of it.
-    for scenario in SCENARIOS:
-        size = min(scenario.events, LARGEST)
-        small = max(1, size // 10)
-        _, cpu = _run(scenario, small)
-        each_of_small = cpu / small
-        wall, cpu = _run(scenario, size)
-        table.add(
-            scenario=scenario.name,
-            events=size,
-            each=scenario.event,
-            ms=wall * 1000,
-            cpu_ms=cpu * 1000,
-            us_per_event=cpu / size * 1e6,
-            ratio_to_a_tenth=cpu / size / each_of_small,
-        )
-    return table
-
-
-def _run(scenario: Scenario, size: int) -> tuple[float, float]:
-    wall, cpu = time.perf_counter(), time.process_time()
-    if scenario.orchestrator is None:
+    gc.collect()
+    cpu = time.process_time()
+    if kind.orchestrator is None:
         for _ in range(size):
             play(app, _nothing)
     else:
-        status = run(app, scenario.orchestrator, size, within=WITHIN)
+        status = run(app, kind.orchestrator, size, within=WITHIN)
         if status.runtime_status is not df.OrchestrationRuntimeStatus.Completed:
-            raise RuntimeError(f"{scenario.name} ended as {status.runtime_status}.")
-    return time.perf_counter() - wall, time.process_time() - cpu
+            raise RuntimeError(f"{kind.name} ended as {status.runtime_status}.")
+    return time.process_time() - cpu
 
 
 async def _nothing(hub: VirtualHub) -> None:

@@ -126,6 +126,16 @@ def test_a_page_says_how_to_measure_again():
         assert said in page
 
 
+def test_growth_is_told_where_there_are_three_sizes():
+    flat = [throughput(OURS, 100.0, size=size) for size in (10, 100, 1000)]
+    slower = [throughput(PEER, 1000.0 / size, size=size) for size in (10, 100, 1000)]
+    page = results.page_of({"ours": run_of(*flat, *slower)})
+    assert f"* {OURS}, instances/s: size^+0.00" in page
+    assert f"* {PEER}, instances/s: size^+1.00" in page
+    assert "![hello_cities, by size](charts/ours-hello-cities.svg)" in page
+    assert "goes with" not in results.page_of({"ours": run_of(*flat[:2])})
+
+
 @pytest.mark.parametrize(
     ("value", "shown"), [(0.0123456, "0.0123"), (1.0, "1"), (99.95, "100"), (455.4, "455"), (12345.0, "12,300")]
 )

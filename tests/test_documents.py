@@ -72,7 +72,7 @@ def test_links_lead_to_files(page: Path):
 
 _FOLDERS = r"azure_durable_py|tests|docs|benchmarks|deploy|infra|sample_function_app|\.ci|\.github"
 _PATH = re.compile(rf"(?<![\w/.-])(?:{_FOLDERS})/[\w./*-]*[\w*]")
-_MODULE = re.compile(r"(?<![\w.])(?:tests|benchmarks|azure_durable_py)(?:\.\w+)+")
+_MODULE = re.compile(r"(?<![\w.])(?:tests|benchmarks|azure_durable_py)(?:\.(?!md\b)\w+)+")
 
 
 def _without_output(text: str) -> str:
