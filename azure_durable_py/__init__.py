@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from azure_durable_py.app import Blueprint, DFApp, DurableFunction, Entity, Orchestrator
+    from azure_durable_py.client.batches import EntitySignal, InstanceEvent, NewInstance
     from azure_durable_py.client.client import DurableOrchestrationClient
     from azure_durable_py.client.client import DurableOrchestrationClient as DurableFunctionsClient
     from azure_durable_py.client.entities import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient, KeySyncClient, ScheduleSyncClient
     from azure_durable_py.durable_http import DurableHttpRequest, DurableHttpResponse
     from azure_durable_py.errors import (
+        BatchError,
         DurableError,
         DurableFunctionsCompatibilityWarning,
         FunctionNotFoundError,
@@ -82,6 +84,11 @@ _HOMES = {
         "Entity",
         "Orchestrator",
     ),
+    "client.batches": (
+        "EntitySignal",
+        "InstanceEvent",
+        "NewInstance",
+    ),
     "client.client": ("DurableOrchestrationClient",),
     "client.entities": (
         "CleanEntityStorageResult",
@@ -114,6 +121,7 @@ _HOMES = {
         "DurableHttpResponse",
     ),
     "errors": (
+        "BatchError",
         "DurableError",
         "DurableFunctionsCompatibilityWarning",
         "FunctionNotFoundError",
@@ -184,6 +192,7 @@ _ALIASES = {"DurableFunctionsClient": "DurableOrchestrationClient"}
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BatchError",
     "Blueprint",
     "CleanEntityStorageResult",
     "DFApp",
@@ -203,6 +212,7 @@ __all__ = [
     "EntityId",
     "EntityMetadata",
     "EntityPage",
+    "EntitySignal",
     "EntityStateResponse",
     "ExportedInstance",
     "FailureDetails",
@@ -215,6 +225,7 @@ __all__ = [
     "HubFormatError",
     "InstanceAlreadyExistsError",
     "InstanceCompletedError",
+    "InstanceEvent",
     "InstanceNotFailedError",
     "InstanceNotFoundError",
     "InvalidInstanceIdError",
@@ -225,6 +236,7 @@ __all__ = [
     "KeyNotFoundError",
     "KeySyncClient",
     "ManagedIdentityTokenSource",
+    "NewInstance",
     "NonDeterminismError",
     "OrchestrationFailedError",
     "OrchestrationIdReusePolicy",

@@ -6,7 +6,7 @@ package, except the plain data that an error carries.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from azure_durable_py.failures import FailureDetails
@@ -53,6 +53,18 @@ class InvalidInstanceIdError(UnstorableError):
 
 class InvalidRequestError(DurableError, ValueError):
     """A request to the client or to the management API cannot be understood."""
+
+
+class BatchError(DurableError):
+    """Of many things asked for in one call, some have failed.
+
+    :param outcomes: what came of each, in the order in which they were given: what the call for one alone returns, or
+        the error that it raises.
+    """
+
+    def __init__(self, message: str, outcomes: tuple[Any, ...]) -> None:
+        super().__init__(message)
+        self.outcomes = outcomes
 
 
 class InstanceNotFoundError(DurableError, LookupError):

@@ -8,7 +8,7 @@ messenger, a starter, a reader, a waiter and a purger.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,6 +25,7 @@ from azure_durable_py.client.arguments import (
     orchestrator_name,
     seconds,
 )
+from azure_durable_py.client.batches import InstanceEvent, NewInstance, do_all
 from azure_durable_py.client.entities import EntityClient
 from azure_durable_py.client.executions import RecentExecutions
 from azure_durable_py.client.given import Given
@@ -279,6 +280,26 @@ class DurableOrchestrationClient(QueryClient, ResponseClient, EntityClient, meta
         self._executions.note(instance_id, await self._starter.start(request, id_reuse_policy))
         return instance_id
 
+    async def start_many(self, instances: Iterable[NewInstance]) -> list[str]:
+        """Start many orchestrations, up to 32 at once; returns their instance ids, in the order given.
+
+        What is started stays started, whatever becomes of the others.
+
+        :raises BatchError: some are not started; its `outcomes` has, for each, the instance id or the error.
+        """
+        return await do_all(
+            instances,
+            lambda each: self.start_new(
+                each.orchestrator,
+                each.instance_id,
+                each.input,
+                each.version,
+                start_at=each.start_at,
+                tags=each.tags,
+                id_reuse_policy=each.id_reuse_policy,
+            ),
+        )
+
     async def restart(
         self,
         instance_id: str,
@@ -345,6 +366,17 @@ class DurableOrchestrationClient(QueryClient, ResponseClient, EntityClient, meta
         check_name("an event", event_name)
         data = None if event_data is None else self._converter.serialize(event_data)
         await self._of_hub(task_hub_name, connection_name)._raise(instance_id, event_name, data)
+
+    async def raise_events(self, events: Iterable[InstanceEvent]) -> None:
+        """Send many external events. Those for one instance go together, and arrive in the order given.
+
+        What is sent stays sent, whatever becomes of the others.
+
+        :raises BatchError: some are not sent; its `outcomes` has, for each, None or the error.
+        """
+        await do_all(
+            events, lambda each: self.raise_event(each.instance_id, each.name, each.data), lambda each: each.instance_id
+        )
 
     async def _raise(self, instance_id: str, event_name: str, data: str | None) -> None:
         running = await self._messenger.find_running(check_instance_id(instance_id))

@@ -5,11 +5,12 @@ Owns the names and arguments that users call; `DurableOrchestrationClient` has t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from azure_durable_py.client.batches import EntitySignal, do_all
 from azure_durable_py.client.status import decode
 from azure_durable_py.errors import InvalidRequestError
 from azure_durable_py.history.events import OperationArrived
@@ -139,6 +140,19 @@ class EntityClient:
         text = None if operation_input is None else self._converter.serialize(operation_input)
         moment = None if signal_time is None else utc(signal_time)
         await self._of_hub(task_hub_name, connection_name)._signal(entityId, operation_name, text, moment)
+
+    async def signal_entities(self, signals: Iterable[EntitySignal]) -> None:
+        """Send many signals. Those for one entity go together, and arrive in the order given.
+
+        What is sent stays sent, whatever becomes of the others.
+
+        :raises BatchError: some are not sent; its `outcomes` has, for each, None or the error.
+        """
+        await do_all(
+            signals,
+            lambda each: self.signal_entity(each.entity_id, each.operation, each.input, signal_time=each.signal_time),
+            lambda each: str(each.entity_id),
+        )
 
     async def _signal(self, entity_id: EntityId, operation: str, text: str | None, moment: datetime | None) -> None:
         # An app without entities is a mere client of another app's.

@@ -1,6 +1,7 @@
 """Calls that go together: what is asked for while the same is under way already is done with the next one.
 
-Owns the gathering. A call for which nothing is under way is made at once; nobody waits for company. It knows nothing of
+Owns the gathering. A call for which nothing is under way is made at once, with those made in the same step of the event
+loop; nobody waits for company. It knows nothing of
 what is done.
 """
 
@@ -101,20 +102,19 @@ class _Lane(Generic[_Item, _Result]):
 
     def leave(self) -> None:
         """A caller has left."""
-        if self._round is not None and all(call.is_over for call in self._under_way):
+        if self._round is not None and self._under_way and all(call.is_over for call in self._under_way):
             self._round.cancel()
 
     def _begin(self) -> None:
-        self._under_way, self._waiting = [call for call in self._waiting if not call.is_over], []
-        if not self._under_way:
-            del self._lanes[self._key]
-            return
         self._round = asyncio.get_running_loop().create_task(self._make_all(), name=f"calls of {self._key}")
         # Not the end of the task's own code, which never begins if it is cancelled before.
         self._round.add_done_callback(self._ended)
 
     async def _make_all(self) -> None:
-        await self._make(self._key, self._under_way)
+        # Only now: what else is asked for in the same step of the loop goes along.
+        self._under_way, self._waiting = [call for call in self._waiting if not call.is_over], []
+        if self._under_way:
+            await self._make(self._key, self._under_way)
 
     def _ended(self, ended: asyncio.Task[None]) -> None:
         self._round = None
@@ -124,5 +124,9 @@ class _Lane(Generic[_Item, _Result]):
             for call in left:
                 call.fail(error)
             left = []
+        self._under_way = []
         self._waiting[:0] = left
-        self._begin()
+        if self._waiting:
+            self._begin()
+        else:
+            del self._lanes[self._key]

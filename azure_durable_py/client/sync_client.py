@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
+from azure_durable_py.client.batches import EntitySignal, InstanceEvent, NewInstance
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.entities import CleanEntityStorageResult, EntityMetadata, EntityPage, EntityStateResponse
 from azure_durable_py.client.export import ExportedInstance
@@ -192,6 +193,15 @@ class DurableOrchestrationSyncClient(SyncClientBase):
             )
         )
 
+    def start_many(self, instances: Iterable[NewInstance]) -> list[str]:
+        """Start many orchestrations, up to 32 at once; returns their instance ids, in the order given.
+
+        What is started stays started, whatever becomes of the others.
+
+        :raises BatchError: some are not started; its `outcomes` has, for each, the instance id or the error.
+        """
+        return self._bridge.run(self._client.start_many(instances))
+
     def restart(
         self,
         instance_id: str,
@@ -239,6 +249,15 @@ class DurableOrchestrationSyncClient(SyncClientBase):
         :raises PayloadTooLargeError: the data is larger than the hub stores.
         """
         self._bridge.run(self._client.raise_event(instance_id, event_name, event_data, task_hub_name, connection_name))
+
+    def raise_events(self, events: Iterable[InstanceEvent]) -> None:
+        """Send many external events. Those for one instance go together, and arrive in the order given.
+
+        What is sent stays sent, whatever becomes of the others.
+
+        :raises BatchError: some are not sent; its `outcomes` has, for each, None or the error.
+        """
+        self._bridge.run(self._client.raise_events(events))
 
     def terminate(self, instance_id: str, reason: str = "", *, recurse: bool = False) -> bool:
         """Ask an instance to end as Terminated. Returns False if it had already finished.
@@ -581,6 +600,15 @@ class DurableOrchestrationSyncClient(SyncClientBase):
                 input=input,
             )
         )
+
+    def signal_entities(self, signals: Iterable[EntitySignal]) -> None:
+        """Send many signals. Those for one entity go together, and arrive in the order given.
+
+        What is sent stays sent, whatever becomes of the others.
+
+        :raises BatchError: some are not sent; its `outcomes` has, for each, None or the error.
+        """
+        self._bridge.run(self._client.signal_entities(signals))
 
     def delete_entity(self, entityId: EntityId) -> None:
         """Delete the state of an entity, after what it was sent before. Its code is not run.

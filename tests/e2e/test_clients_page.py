@@ -129,6 +129,24 @@ asyncio.run(use())
     assert run(place, application + use) == "Hello FastAPI!\n"
 
 
+def test_many_at_once_are_told_of_one_by_one(served: Host, place: Path) -> None:
+    [code] = shown("Many at once")
+    told, hello, *granted = run(place, code).splitlines()
+    assert told.startswith(
+        "1 of 2 have failed, the others are done; `outcomes` has what came of each. The first failure:"
+    )
+    assert (hello, granted) == ("Hello Ada!", ["granted"] * 3)
+    look = """
+import time
+import azure_durable_py as df
+with df.DurableOrchestrationSyncClient.from_app_settings(".") as client:
+    while (states := [client.read_entity_state(df.EntityId("counter", key)).entity_state for key in "ab"]) != [2, 1]:
+        time.sleep(0.1)
+    print(states)
+"""
+    assert run(place, look) == "[2, 1]\n"
+
+
 def test_the_policies_do_what_the_page_says(served: Host, place: Path) -> None:
     [code] = shown("When the id is taken")
     assert run(place, code) == "False\n"

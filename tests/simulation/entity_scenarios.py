@@ -6,7 +6,8 @@ import asyncio
 import json
 from typing import Any
 
-from azure_durable_py.errors import TaskFailedError
+from azure_durable_py.client.batches import EntitySignal
+from azure_durable_py.errors import BatchError, DurableError, TaskFailedError
 from azure_durable_py.history.events import OperationArrived
 from azure_durable_py.ids import EntityId
 from azure_durable_py.registry import EntityDefinition, OrchestratorDefinition, Registry
@@ -132,6 +133,16 @@ async def journals(world: World) -> None:
             assert [number for who, number in said if who == name] == list(heard), (key, name)
 
 
+def each_of(answer: Answer, count: int) -> list[Answer]:
+    """What is told of each of many things that were asked for in one call."""
+    if not isinstance(answer.error, BatchError):
+        return [answer] * count
+    return [
+        Answer(False, error=outcome) if isinstance(outcome, DurableError) else Answer(True, outcome)
+        for outcome in answer.error.outcomes
+    ]
+
+
 async def crowds(world: World) -> None:
     """What clients send many at a time arrives once and in order; what they got no answer for, once at the most."""
     names = ("C0", "C1", "C2")
@@ -149,6 +160,9 @@ async def crowds(world: World) -> None:
             said[name] += answers[:8]
             raised[name] += answers[8:]
             await world.nap(20.0)
+        # In one call, of which the outcome of each is told.
+        batch = [EntitySignal(CROWD, "say", [name, number]) for number in range(24, 30)]
+        said[name] += each_of(await client.ask("signal_entities", batch), len(batch))
 
     await asyncio.gather(*map(talks, names))
     (header,) = await world.finished("crowd")

@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 import azure_durable_py as df
+from azure_durable_py.client.batches import NewInstance
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.entities import EntityMetadata
 from azure_durable_py.client.export import ExportedInstance
@@ -31,6 +32,8 @@ async def results(client: DurableOrchestrationClient) -> None:
     assert_type(status, DurableOrchestrationStatus)
     assert_type(status.get_output(Order), Order)
     assert_type(status.get_output(list[Order]), list[Order])
+    assert_type(await client.start_many([NewInstance("Hello", Order(1))]), list[str])
+    await client.signal_entities([NewInstance("Hello")])  # pyright: ignore[reportArgumentType]
     assert_type(await client.get_status_all(), list[DurableOrchestrationStatus])
     assert_type(await client.query_instances(page_size=5), StatusPage)
     assert_type(await client.terminate("one", "because"), bool)
