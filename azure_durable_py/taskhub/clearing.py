@@ -49,6 +49,7 @@ async def purge(hub: TaskHub, instance_id: str, unchanged_since: datetime | None
             continue
 
 
+_PAGE = 1_000
 _PARALLEL_PURGES = 4
 
 
@@ -57,7 +58,7 @@ async def purge_unchanged(hub: TaskHub, since: datetime) -> int:
 
     It goes page by page, so that a process that ends on the way leaves the rest to the next. What is damaged stays.
     """
-    query = InstanceQuery(runtime_status=sorted(TERMINAL_NAMES), updated_to=since, with_values=False, page_size=1000)
+    query = InstanceQuery(runtime_status=sorted(TERMINAL_NAMES), updated_to=since, with_values=False, page_size=_PAGE)
     purged = 0
     while True:
         page = await hub.reliable.query(query)

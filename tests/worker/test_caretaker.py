@@ -15,6 +15,7 @@ from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Ids
 from azure_durable_py.errors import InstanceAlreadyExistsError, StorageRejectedError
 from azure_durable_py.settings import Settings
+from azure_durable_py.taskhub import clearing
 from azure_durable_py.taskhub.clearing import purge, purge_unchanged
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import InstanceQuery, TaskHubStore
@@ -198,15 +199,19 @@ def test_what_began_again_since_it_was_listed_stays() -> None:
     play(scene)
 
 
-async def test_what_is_old_is_purged_on_every_store(store: TaskHubStore) -> None:
+async def test_what_is_old_is_purged_page_by_page_on_every_store(
+    store: TaskHubStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clearing, "_PAGE", 3)
     hub = TaskHub(store)
     await hub.open()
     client = DurableOrchestrationClient(hub, Settings(hub_name="Purging"))
-    for instance_id in ("completed", "failed", "runs"):
+    finished = [f"finished-{number}" for number in range(10)]
+    for instance_id in (*finished, "runs"):
         await client.start_new("ends", instance_id)
-    for instance_id, status in (("completed", "Completed"), ("failed", "Failed"), ("runs", "Running")):
+    for instance_id, status in zip(finished, 5 * ("Completed", "Failed"), strict=True):
         await Playing(hub).set_status(instance_id, status)
     now = hub.clock.now()
     assert await purge_unchanged(hub, now - timedelta(hours=1)) == 0
-    assert await purge_unchanged(hub, now + timedelta(hours=1)) == 2
+    assert await purge_unchanged(hub, now + timedelta(hours=1)) == 10
     assert await listed_ids(store) == {"runs"}
