@@ -34,6 +34,7 @@ def test_the_system_is_asked_for_chance_once_for_many_ids(monkeypatch: pytest.Mo
     assert len(asked) <= 10
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
 def test_a_forked_process_draws_none_of_the_ids_of_its_parent():
     Ids().new()

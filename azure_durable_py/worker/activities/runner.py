@@ -1,7 +1,7 @@
 """Runs activity functions: decoding their input, catching what they raise, encoding what they return.
 
 Owns the way from JSON text to JSON text. Async functions run on the event loop, sync ones each
-in a thread of their own, so that they do not block one another and none can hold up the exit.
+in a thread of its own, so that they do not block one another and none can hold up the exit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from azure_durable_py.registry import ActivityDefinition, Definitions, place_of
 from azure_durable_py.serialization.annotations import naming
 from azure_durable_py.serialization.converter import DataConverter
 from azure_durable_py.shortening import shorten
+from azure_durable_py.worker.activities.threads import Threads
 from azure_durable_py.worker.taskset import is_ended
 from azure_durable_py.worker.watchdog import Watchdog
 
@@ -35,7 +35,7 @@ class SyncRunner(Protocol):
 
 
 async def run_in_thread(call: Callable[[], Any], name: str) -> Any:
-    """Call a function in a daemon thread of its own, in a copy of the current context."""
+    """Call a function in a daemon thread that does nothing else meanwhile, in a copy of the current context."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
     context = contextvars.copy_context()
@@ -55,7 +55,7 @@ async def run_in_thread(call: Callable[[], Any], name: str) -> Any:
         except RuntimeError:
             return  # The loop is closed: the process is going down, and the work item goes to another.
 
-    threading.Thread(target=work, name=name, daemon=True).start()
+    _THREADS.run(work, name)
     # As a value: a future that fails with GeneratorExit closes the coroutines that wait for it.
     result, error = await done
     if error is not None:
@@ -67,6 +67,9 @@ async def run_inline(call: Callable[[], Any], name: str) -> Any:
     """Call a function right here: for virtual time, where threads would break determinism."""
     del name
     return call()
+
+
+_THREADS = Threads()
 
 
 class ActivityRunner:
