@@ -9,8 +9,7 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import types
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from enum import Enum
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
@@ -65,17 +64,26 @@ def optional(expected_type: Any) -> Any:
     return None if expected_type is None else _union((expected_type, NoneType))
 
 
-@contextmanager
-def naming(place: Callable[[], str]) -> Generator[None]:
+class naming:  # noqa: N801 - used as a function; a generator would cost each value that is read three times as much
     """Put before an error of the block what had the annotation.
 
     :param place: asked for it when there is an error.
     :raises SerializationError: as the block does.
     """
-    try:
-        yield
-    except SerializationError as error:
-        raise SerializationError(f"{place()}: {error}") from error.__cause__
+
+    __slots__ = ("_place",)
+
+    def __init__(self, place: Callable[[], str]) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        if isinstance(error, SerializationError):
+            raise SerializationError(f"{self._place()}: {error}") from error.__cause__
 
 
 def _union(arms: Iterable[Any]) -> Any:

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from azure_durable_py.errors import DurableError
 from azure_durable_py.failures import FailureDetails
-from azure_durable_py.history.events import TaskCompleted, TaskFailed
-from azure_durable_py.observer import ActivityRun
+from azure_durable_py.history.events import PayloadRef, TaskCompleted, TaskFailed
+from azure_durable_py.observer import NOBODY, UNOBSERVED, ActivityRun, Observation
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.outgoing import RunActivity, Sender
 from azure_durable_py.taskhub.reading import read_value
@@ -80,16 +80,36 @@ class LocalRuns:
         :param trace: the span of the call.
         :raises NewerFormatError: its input is of a version to come.
         """
-        instance_id = sender.instance_id
-        what = f"Activity {activity.name!r} of instance {instance_id!r}"
         try:
-            text = await self._hub.patiently(lambda: read_value(self._hub.store, instance_id, activity.input), what)
+            text = await self._read(sender, activity)
         except NewerFormatError:
             raise
         except DurableError as error:
             return TaskFailed(self._hub.clock.now(), activity.task_id, FailureDetails.from_exception(error))
+        return await self._runner.run(
+            activity.name, activity.task_id, text, self._watched(sender, activity, text, ready_at, tries, trace)
+        )
+
+    async def _read(self, sender: Sender, activity: RunActivity) -> str | None:
+        value = activity.input
+        if not isinstance(value, PayloadRef):
+            return value
+        hub, what = self._hub, f"Activity {activity.name!r} of instance {sender.instance_id!r}"
+        return await hub.patiently(lambda: read_value(hub.store, sender.instance_id, value), what)
+
+    def _watched(
+        self,
+        sender: Sender,
+        activity: RunActivity,
+        text: str | None,
+        ready_at: datetime,
+        tries: int,
+        trace: TraceContext | None,
+    ) -> Observation:
+        if self._hub.observer is NOBODY:
+            return UNOBSERVED
         run = ActivityRun(
-            instance_id,
+            sender.instance_id,
             sender.execution_id,
             sender.generation,
             sender.attempt,
@@ -100,4 +120,4 @@ class LocalRuns:
             tries,
             trace,
         )
-        return await self._runner.run(activity.name, activity.task_id, text, self._hub.observer.activity(run))
+        return self._hub.observer.activity(run)

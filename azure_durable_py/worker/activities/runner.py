@@ -34,6 +34,9 @@ class SyncRunner(Protocol):
         ...
 
 
+_THREADS = Threads()
+
+
 async def run_in_thread(call: Callable[[], Any], name: str) -> Any:
     """Call a function in a daemon thread that does nothing else meanwhile, in a copy of the current context."""
     loop = asyncio.get_running_loop()
@@ -67,9 +70,6 @@ async def run_inline(call: Callable[[], Any], name: str) -> Any:
     """Call a function right here: for virtual time, where threads would break determinism."""
     del name
     return call()
-
-
-_THREADS = Threads()
 
 
 class ActivityRunner:

@@ -84,7 +84,7 @@ class Instance:
     def is_unfinished(self) -> bool:
         """Whether it has something to do without being told more."""
         state = self.known.state
-        return state is not None and self.kind.is_unfinished(state, self.context.hub.clock.now())
+        return state is not None and self.kind.is_unfinished(state, self.context.hub.clock.now)
 
     @property
     def is_being_repaired(self) -> bool:

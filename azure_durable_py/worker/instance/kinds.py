@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -100,7 +100,7 @@ class InstanceKind(Protocol):
         """What an instance that is not there begins with when it is sent something; None: it has to be started."""
         ...
 
-    def is_unfinished(self, state: InstanceState, now: datetime) -> bool:
+    def is_unfinished(self, state: InstanceState, now: Callable[[], datetime]) -> bool:
         """Whether it has something to do without being told more."""
         ...
 
@@ -137,7 +137,7 @@ class OrchestrationKind:
     def first_header(self) -> None:
         return None
 
-    def is_unfinished(self, state: InstanceState, now: datetime) -> bool:
+    def is_unfinished(self, state: InstanceState, now: Callable[[], datetime]) -> bool:
         del now
         return self.upkeep.is_unfinished(state)
 
@@ -172,8 +172,10 @@ class EntityKind:
         hub = self._context.hub
         return new_entity_header(self._instance_id, hub.ids.new(), hub.clock.now())
 
-    def is_unfinished(self, state: InstanceState, now: datetime) -> bool:
-        return any(fire_at <= now for fire_at in state.timers.values()) or is_runnable(state)
+    def is_unfinished(self, state: InstanceState, now: Callable[[], datetime]) -> bool:
+        if is_runnable(state):
+            return True
+        return bool(state.timers) and min(state.timers.values()) <= now()
 
     def is_vain(self, header: Header, state: InstanceState) -> bool:
         return (
