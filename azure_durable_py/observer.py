@@ -94,8 +94,9 @@ class TurnTaken:
     @property
     def is_first(self) -> bool:
         """Whether the execution began with it."""
-        began = any(isinstance(event, ExecutionStarted) for event in self.events)
-        return began and not self.generation and not self.rewinds
+        if self.generation or self.rewinds:
+            return False
+        return any(isinstance(event, ExecutionStarted) for event in self.events)
 
     @property
     def ready_since(self) -> datetime:

@@ -120,22 +120,22 @@ class Several(Observer):
             each.tell(each.observer.entity_turn, taken)
 
     def activity(self, run: ActivityRun) -> Observation:
-        return _SeveralObservations([(each, each.watch(each.observer.activity, run)) for each in self.guarded])
+        return _together([(each, each.watch(each.observer.activity, run)) for each in self.guarded])
 
     def operation(self, run: OperationRun) -> Observation:
-        return _SeveralObservations([(each, each.watch(each.observer.operation, run)) for each in self.guarded])
+        return _together([(each, each.watch(each.observer.operation, run)) for each in self.guarded])
 
     def within(self, place: TraceContext) -> Observation:
-        return _SeveralObservations([(each, each.watch(each.observer.within, place)) for each in self.guarded])
+        return _together([(each, each.watch(each.observer.within, place)) for each in self.guarded])
 
     def requested(self, by: TraceContext) -> Observation:
-        return _SeveralObservations([(each, each.watch(each.observer.requested, by)) for each in self.guarded])
+        return _together([(each, each.watch(each.observer.requested, by)) for each in self.guarded])
 
     def root(self, first: FirstTurn) -> TraceContext | None:
         return _first(each.ask(each.observer.root, first) for each in self.guarded)
 
     def sending(self, sending: InstanceStarted | MessageSent) -> Observation:
-        return _SeveralObservations([(each, each.watch(each.observer.sending, sending)) for each in self.guarded])
+        return _together([(each, each.watch(each.observer.sending, sending)) for each in self.guarded])
 
     @property
     def samples_every(self) -> float | None:
@@ -168,11 +168,17 @@ def _first(found: Iterable[Any]) -> TraceContext | None:
     return next((each for each in found if isinstance(each, TraceContext)), None)
 
 
+def _together(watches: Iterable[tuple[Guarded, Observation]]) -> Observation:
+    """What several watches do, as one; nothing at all if none of them does anything."""
+    wanted = [(owner, watch) for owner, watch in watches if watch is not UNOBSERVED]
+    return _SeveralObservations(wanted) if wanted else UNOBSERVED
+
+
 class _SeveralObservations(Observation):
     """Several watches as one: entered in order, left in reverse."""
 
     def __init__(self, watches: Sequence[tuple[Guarded, Observation]]) -> None:
-        self._watches = [(owner, watch) for owner, watch in watches if watch is not UNOBSERVED]
+        self._watches = watches
         self._entered: list[tuple[Guarded, Observation]] = []
 
     def __enter__(self) -> Observation:

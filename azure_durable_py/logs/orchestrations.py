@@ -50,13 +50,14 @@ def tell_sent(sent: MessageSent) -> None:
 def tell_turn(taken: TurnTaken) -> None:
     """Tell what a turn has changed, except for the failures that it was told of."""
     extra = {"instance_id": taken.instance_id, "orchestrator": taken.name}
-    _tell_beginning(taken, extra)
-    _tell_control(taken, extra)
+    end, is_told = taken.end, logger.isEnabledFor(logging.INFO)
+    if is_told:
+        _tell_beginning(taken, extra)
+        _tell_control(taken, extra)
     if logger.isEnabledFor(logging.DEBUG):
         _tell_all(taken, extra)
-    end = taken.end
     if end is None:
-        if logger.isEnabledFor(logging.INFO):
+        if is_told:
             _tell_timers(taken, extra)
     elif isinstance(end, ContinuedAsNew):
         logger.debug("Instance %r of %r has continued as new.", taken.instance_id, taken.name, extra=extra)

@@ -154,8 +154,11 @@ class ActivityLine(Observation):
     def ended(self, result: str | None, failure: FailureDetails | None) -> None:
         """It has come to its end."""
         del result
+        level = logging.INFO if self._lasting.is_told else logging.DEBUG
+        if not logger.isEnabledFor(level):
+            return
         logger.log(
-            logging.INFO if self._lasting.is_told else logging.DEBUG,
+            level,
             "%s %s after %s.",
             self._what,
             "completed" if failure is None else "failed",
