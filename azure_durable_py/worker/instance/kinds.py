@@ -173,9 +173,7 @@ class EntityKind:
         return new_entity_header(self._instance_id, hub.ids.new(), hub.clock.now())
 
     def is_unfinished(self, state: InstanceState, now: Callable[[], datetime]) -> bool:
-        if is_runnable(state):
-            return True
-        return bool(state.timers) and min(state.timers.values()) <= now()
+        return is_runnable(state) or (bool(state.timers) and min(state.timers.values()) <= now())
 
     def is_vain(self, header: Header, state: InstanceState) -> bool:
         return (

@@ -203,8 +203,8 @@ MUTANTS = (
         "unreadable_input_fails_at_once",
         "An activity whose input storage does not give at the moment fails without having run.",
         "worker/activities/local_runs.py",
-        "text = await self._hub.patiently(lambda: read_value(self._hub.store, instance_id, activity.input), what)",
-        "text = await read_value(self._hub.store, instance_id, activity.input)",
+        "return await hub.patiently(lambda: read_value(hub.store, sender.instance_id, value), what)",
+        "return await read_value(hub.store, sender.instance_id, value)",
         ("tests/worker/test_slots.py::test_an_activity_whose_input_cannot_be_read_for_a_while_has_not_failed",),
     ),
 )

@@ -97,7 +97,7 @@ MUTANTS = (
         "backlog_waits_for_a_ring",
         "What a lock held back and a full turn left over waits until somebody rings.",
         "worker/instance/kinds.py",
-        "return any(fire_at <= now for fire_at in state.timers.values()) or is_runnable(state)",
+        "return is_runnable(state) or (bool(state.timers) and min(state.timers.values()) <= now())",
         "return False",
         ("tests/entities/test_locks.py::test_a_backlog_is_worked_off_over_many_turns_in_order",),
     ),
