@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 
 from azure_durable_py.client.links import HttpAnswer, json_answer
@@ -17,6 +18,8 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.wakeup import Wakeup
 
 _FIRST_POLL, _LONGEST_POLL = 0.05, 1.0
+_LOOKS_A_SECOND = 200.0
+"""How often all who wait in this process look, together: a thousand that wait would else keep storage from the work."""
 
 
 class Waiter:
@@ -61,13 +64,13 @@ class Waiter:
                 if done(OrchestrationRuntimeStatus(header.columns.runtime_status)):
                     return await self._reader.status(Found(header), show_input=True)
                 await self._starter.ring_if_overdue(header)
-                left = delay if deadline is None else deadline - self._clock.monotonic()
+                left = math.inf if deadline is None else deadline - self._clock.monotonic()
                 if left <= 0:
                     raise TimeoutError(
                         f"Instance {instance_id!r} is still {header.columns.runtime_status} after {timeout:g} s. "
                         "Is a worker running on this task hub?"
                     )
-                await there.wait(min(delay, left))
+                await there.wait(min(max(delay, self._hub.watched / _LOOKS_A_SECOND), left))
                 delay = min(1.5 * delay, longest_poll)
         finally:
             unwatch()

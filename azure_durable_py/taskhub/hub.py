@@ -152,6 +152,11 @@ class TaskHub:
 
         return stop
 
+    @property
+    def watched(self) -> int:
+        """How many instances are watched."""
+        return len(self._watchers)
+
     def committed(self, header: Header) -> None:
         """Tell those who watch an instance what its header is now."""
         for watcher in self._watchers.get(header.instance_id, ()):

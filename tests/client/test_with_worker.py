@@ -19,6 +19,7 @@ from azure_durable_py.settings import Settings
 from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.wakeup import Wakeup
 from azure_durable_py.worker.worker import Worker
 
 Routine = Generator[Any, Any, Any]
@@ -106,6 +107,27 @@ async def test_who_waits_beside_the_worker_need_not_look_again(
     await live.raise_event(waiting, "Approval", "yes")
     status = await live.wait_for_completion(waiting, 60)
     assert status.output == "yes"
+
+
+async def test_the_more_wait_the_less_often_each_looks(
+    live: DurableOrchestrationClient, monkeypatch: pytest.MonkeyPatch
+):
+    pauses: list[float | None] = []
+
+    async def wait(_: Wakeup, pause: float | None = None) -> bool:
+        pauses.append(pause)
+        raise TimeoutError
+
+    waiting = await live.start_new("approve")
+    await live.wait_for_start(waiting, SOON)
+    monkeypatch.setattr(Wakeup, "wait", wait)
+    for others in (0, 999):
+        for number in range(others):
+            live.hub.watch(str(number), lambda _: None)
+        with pytest.raises(TimeoutError):
+            await live.wait_for_completion(waiting)
+    monkeypatch.undo()
+    assert pauses == [0.05, 5.0]
 
 
 async def test_an_event_goes_through(live: DurableOrchestrationClient):
