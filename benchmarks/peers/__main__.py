@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from benchmarks.peers.catalogue import SYSTEMS, System
 from benchmarks.peers.environments import CACHE, Environment, InstallError, install, own
 from benchmarks.peers.report import figures_of, notes_of
 from benchmarks.peers.rounds import in_processes, measure
-from benchmarks.peers.scenarios import SCENARIOS, SMOKE
+from benchmarks.peers.scenarios import SCENARIOS, SMOKE, Scenario
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,12 +40,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-record", action="store_true", help="print the table, but leave RESULTS.md as it is")
     options = parser.parse_args(given)
     systems = [each for each in SYSTEMS if _asked(options.systems, each.name)]
-    scenarios = [each for each in SCENARIOS if _asked(options.scenarios, each.act, each.name)]
+    scenarios = [
+        each for each in (SMOKE if options.smoke else SCENARIOS) if _asked(options.scenarios, each.act, each.name)
+    ]
     if options.smoke:
-        systems, scenarios, options.rounds = list(SYSTEMS[:1]), list(SMOKE), 1
+        systems, options.rounds = list(SYSTEMS[:1]), 1
     for asked, known in ((options.systems, _system_names()), (options.scenarios, _scenario_names())):
         if unknown := sorted(set(asked) - known):
             parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    # Asked to end it shall end what it started, too.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        return _run(systems, scenarios, options, given)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(
+    systems: Sequence[System], scenarios: Sequence[Scenario], options: argparse.Namespace, given: Sequence[str]
+) -> int:
     began = datetime.now(timezone.utc)
     environments, absent = installed(systems)
     there = [system for system in systems if system.name in environments]
