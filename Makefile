@@ -3,10 +3,11 @@
 #   PYTHON       the interpreter to build the virtual environment with (3.10 or newer)
 #   VENV         where the virtual environment lives
 #   PYTEST_ARGS, RUN_ARGS, BENCH_ARGS   more arguments for the command behind the target
-#   SMOKE        1: `make bench` only looks that every scenario runs, in less than a minute, and writes nothing
+#   SMOKE        1: `make bench` and `make bench-peers` only look that every scenario runs, and write nothing
 #   TEST_JOBS    how many processes `make test` takes (0: its own, as a debugger wants it)
 #   STORES, INSTANCES, KILLS, STOPS, SEED   what `make chaos` does: on which stores, how much, and which run
 #   SEEDS, SCENARIOS, JOBS, TABLES      what to simulate, in how many processes, whether to show coverage in full
+#   ROUNDS       how often `make bench-peers` measures each figure
 #   MUTANTS, JOBS   which bugs `make mutants` plants (names or parts of names, all by default), and how many at once
 
 SHELL := bash
@@ -26,6 +27,7 @@ INSTANCES ?= 2000
 KILLS ?= 40
 STOPS ?= 20
 SEED ?= $(shell date +%s)
+ROUNDS ?= 3
 SEEDS ?= 0-2000
 SCENARIOS ?=
 JOBS ?=
@@ -49,7 +51,7 @@ HIGHEST := --pythonversion 3.14 --pythonplatform Windows
 
 .PHONY: help
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(VENV_READY) ## start the sample app on the embedded task hub
@@ -114,6 +116,10 @@ docs: $(DOCS_READY) $(NODE_READY) ## build the pages and the reference of the AP
 bench: $(if $(SMOKE),$(VENV_READY),$(BENCH_READY)) $(NODE_READY) ## measure, beside what storage allows, and write the results: [BENCH_ARGS="chain signals"] [SMOKE=1]
 	@exec $(VENV)/bin/python -m benchmarks $(if $(SMOKE),--smoke) $(BENCH_ARGS)
 
+.PHONY: bench-peers
+bench-peers: $(if $(SMOKE),$(VENV_READY),$(BENCH_READY)) $(NODE_READY) ## measure beside others, and write the results: [ROUNDS=3] [BENCH_ARGS="--systems ours,dbos"] [SMOKE=1]
+	@exec $(VENV)/bin/python -m benchmarks.peers --rounds $(ROUNDS) $(if $(SMOKE),--smoke) $(BENCH_ARGS)
+
 .PHONY: dist
 dist: $(VENV_READY) ## build what is published into dist/, and try it
 	@rm -rf dist build/tried
@@ -127,7 +133,7 @@ setup: $(VENV_READY) $(NODE_READY) ## install everything the other targets need
 
 .PHONY: clean
 clean: ## remove everything that the targets made, sample data included
-	@rm -rf .venv node_modules dist build .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* .azure-durable
+	@rm -rf .venv node_modules dist build .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* .azure-durable .bench
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # In an environment of its own: where the lock is at odds with pyproject.toml, there is no other to be had.
