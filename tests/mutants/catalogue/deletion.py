@@ -7,6 +7,8 @@ from tests.mutants.planting import Mutant
 _RULES = "tests/protocol/test_rules_deletion.py"
 _CLEANING = "tests/entities/test_client.py"
 _REPAIR = "tests/worker/test_lifeless.py"
+_CARETAKER = "tests/worker/test_caretaker.py"
+_CONTRACT = "tests/taskhub/test_store_contract.py"
 _REUSE = "tests/client/test_id_reuse.py"
 _TARGETS = "tests/protocol/test_rules_targets.py"
 
@@ -161,5 +163,37 @@ MUTANTS = (
         "        return now - columns.wake_time > OVERDUE\n",
         "        return False\n",
         (f"{_REPAIR}::test_a_timer_is_rung_for_when_it_is_overdue_and_not_before",),
+    ),
+    Mutant(
+        "every_worker_scans",
+        "Each worker that starts looks through the whole hub, whoever else has just done so.",
+        "worker/caretaker.py",
+        "if await self._hub.reliable.claim_scan(unless_within):",
+        "if True:",
+        (f"{_CARETAKER}::test_however_many_workers_start_within_an_hour_one_scans",),
+    ),
+    Mutant(
+        "young_instance_purged",
+        "A purge by age takes an instance that has begun and ended anew since it was listed.",
+        "taskhub/clearing.py",
+        "if seen is None and unchanged_since is not None and changed > unchanged_since:",
+        "if False:",
+        (f"{_CARETAKER}::test_what_began_again_since_it_was_listed_stays",),
+    ),
+    Mutant(
+        "first_page_purged",
+        "A purge by age ends with its first page.",
+        "taskhub/clearing.py",
+        "        if page.continuation_token is None:\n            return purged\n",
+        "        return purged\n",
+        (f"{_CARETAKER}::test_what_is_old_is_purged_page_by_page_on_every_store[sqlite]",),
+    ),
+    Mutant(
+        "every_asker_scans",
+        "On Azure a scan is granted to all who ask, however short ago the last one began.",
+        "taskhub/azure/tables.py",
+        "if found is not None and datetime.now(UTC) - rows.taken_at(found) < every:",
+        "if False:",
+        (f"{_CONTRACT}::test_a_scan_is_granted_to_one_of_those_who_ask_at_once_where_it_costs_much[azurite]",),
     ),
 )
