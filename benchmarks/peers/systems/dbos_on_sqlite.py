@@ -10,11 +10,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos import DBOS, DBOSConfig, WorkflowHandleAsync
 
 from benchmarks.peers.measuring import CITIES, Acts, at_once, greeting, main
 
-COUNTER = "counter"
 POLL = 0.01
 """Seconds between two looks for messages: SQLite tells nobody. The default of 1 would be all that is measured."""
 
@@ -58,16 +57,19 @@ async def waiting() -> str:
 
 
 @DBOS.workflow()
-async def counter() -> None:
-    """The nearest to an entity: a workflow that adds up what it is sent, and shows the sum as an event."""
+async def counter(count: int) -> int:
+    """The nearest to an entity: a workflow that adds up so many messages, one after the other."""
     total = 0
-    while True:
+    for _ in range(count):
         total += await DBOS.recv_async()
-        await DBOS.set_event_async("total", total)
+    return total
 
 
 class Dbos(Acts):
     """A client in the process of the workflows."""
+
+    def __init__(self) -> None:
+        self.counters: list[WorkflowHandleAsync[int]] = []
 
     async def hello_cities(self) -> Sequence[str]:
         return await (await DBOS.start_workflow_async(hello_cities)).get_result()
@@ -82,15 +84,13 @@ class Dbos(Acts):
         return await (await DBOS.start_workflow_async(parent, count)).get_result()
 
     async def signal(self, count: int) -> None:
-        if await DBOS.get_workflow_status_async(COUNTER) is None:
-            with SetWorkflowID(COUNTER):
-                await DBOS.start_workflow_async(counter)
-        await at_once(count, lambda: DBOS.send_async(COUNTER, 1))
+        handle = await DBOS.start_workflow_async(counter, count)
+        self.counters.append(handle)
+        await at_once(count, lambda: DBOS.send_async(handle.get_workflow_id(), 1))
 
     async def total(self, expected: int) -> int:
-        while (total := await DBOS.get_event_async(COUNTER, "total")) != expected:
-            await asyncio.sleep(POLL)
-        return total
+        del expected  # All that was sent has taken effect when those that receive it have ended.
+        return sum([await handle.get_result() for handle in self.counters])
 
     async def wait_for_event(self) -> str:
         return (await DBOS.start_workflow_async(waiting)).get_workflow_id()
