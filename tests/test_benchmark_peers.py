@@ -152,22 +152,14 @@ def test_a_process_without_a_result_tells_what_it_said_last(code: str, why: str)
     assert str(caught.value) == why
 
 
-SERVER = """
-import subprocess, sys, time
-from pathlib import Path
-code = "import time; time.sleep(600)"
-child = subprocess.Popen([sys.executable, "-c", code])
-Path(sys.argv[1]).write_text(str(child.pid))
-print('{"seconds": [1]}', flush=True)
-time.sleep(float(sys.argv[2]))
-"""
+SERVER = """sleep 600 & echo $! > $0; echo '{"seconds": [1]}'; sleep $1"""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX")
 @pytest.mark.parametrize("lingers", [0, 600])
 def test_what_a_process_started_is_ended_with_it(tmp_path: Path, lingers: int):
     told = tmp_path / "pid"
-    command = [sys.executable, "-c", SERVER, str(told), str(lingers)]
+    command = ["sh", "-c", SERVER, str(told), str(lingers)]
     if lingers:
         with pytest.raises(ActTimeoutError, match="not done in 3 s"):
             seconds_of(command, {}, 3.0)

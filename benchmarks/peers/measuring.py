@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 CITIES = ("Tokyo", "Seattle", "London")
-WARM_UP = 5
+WARM_UP = 20
 ALONE = 60
 EACH_CLIENT = 10
 AT_ONCE = 32
