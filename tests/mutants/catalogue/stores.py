@@ -6,6 +6,8 @@ from tests.mutants.planting import Mutant
 
 _CONTRACT = "tests/taskhub/test_store_contract.py"
 _AZURE = "tests/taskhub/test_azure_store.py"
+_ANSWERS = "tests/taskhub/test_azure_answers.py"
+_REQUESTS = "tests/taskhub/test_azure_requests.py"
 
 _SQLITE = (
     Mutant(
@@ -181,6 +183,62 @@ _AZURE_STORAGE = (
         '_NEVER = "-1"',
         '_NEVER = "604800"',
         (f"{_AZURE}::test_messages_never_expire",),
+    ),
+    Mutant(
+        "azure_token_is_never_renewed",
+        "A token that storage does not take any more is shown to it again and again.",
+        "taskhub/azure/wire.py",
+        "if answer.status == 401 and await",
+        "if False and await",
+        (f"{_ANSWERS}::test_an_unauthorized_request_is_sent_once_more_with_a_token_of_the_tenant_that_is_told",),
+    ),
+    Mutant(
+        "azure_half_transaction_is_an_answer",
+        "An answer to fewer changes than were asked for counts as one to all.",
+        "taskhub/azure/batches.py",
+        "    if len(found) != count:\n",
+        "    if not found:\n",
+        (f"{_ANSWERS}::test_what_is_no_answer_is_unavailable_and_asked_for_once",),
+    ),
+    Mutant(
+        "azure_refused_change_is_passed_over",
+        "A transaction of which a change was refused counts as made.",
+        "taskhub/azure/batches.py",
+        "        if not 200 <= status < 300:\n",
+        "        if False:\n",
+        (f"{_ANSWERS}::test_a_refused_transaction_tells_which_change_was_refused",),
+    ),
+    Mutant(
+        "azure_entities_are_expanded",
+        "An answer of a few bytes may become one of many.",
+        "taskhub/azure/messages.py",
+        'if start < 0 or body.find(b"<!", 0, start) >= 0:',
+        "if start < 0:",
+        (f"{_ANSWERS}::test_what_is_no_answer_is_unavailable_and_asked_for_once",),
+    ),
+    Mutant(
+        "azure_answers_have_no_bound",
+        "An answer is read into memory however long it is.",
+        "taskhub/azure/wire.py",
+        "            if size > self._max_bytes:\n",
+        "            if False:\n",
+        (f"{_ANSWERS}::test_an_answer_has_bounds",),
+    ),
+    Mutant(
+        "azure_signature_is_told",
+        "The error for a lost answer repeats the address with the signature that opens the account.",
+        "taskhub/azure/wire.py",
+        '_QUERY.sub("", str(error))',
+        "str(error)",
+        (f"{_ANSWERS}::test_a_signature_is_in_no_error_and_no_log",),
+    ),
+    Mutant(
+        "azure_receipt_is_signed_as_it_is_sent",
+        "What is signed is not what the service makes of a request: it refuses whatever has to be escaped.",
+        "taskhub/azure/authorization.py",
+        "{request.query[name]}",
+        "{quote(request.query[name])}",
+        (f"{_REQUESTS}::test_a_request_is_signed_as_the_sdk_would_sign_it",),
     ),
     Mutant(
         "azure_throttling_is_a_refusal",
