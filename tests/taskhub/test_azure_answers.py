@@ -87,6 +87,7 @@ def _batch(*parts: str) -> web.Response:
 BILLION = "<!DOCTYPE x [<!ENTITY a '0123456789'><!ENTITY b '&a;&a;&a;'>]>"
 ROW = {"PartitionKey": "x", "RowKey": "00-instance"}
 MESSAGES = "<QueueMessagesList><QueueMessage>{}</QueueMessage></QueueMessagesList>"
+HELD = "<MessageId>i</MessageId><PopReceipt>p</PopReceipt>"
 UNREADABLE: dict[str, tuple[str, web.Response | bytes | None]] = {
     "nothing": ("*", None),
     "not HTTP": ("*", b"SMTP ready\r\n\r\n"),
@@ -111,13 +112,14 @@ UNREADABLE: dict[str, tuple[str, web.Response | bytes | None]] = {
     "a part without ETag": ("commit of rows", _batch(_part(204), _part(204, ETag="e"))),
     "no XML": ("receive_messages", web.Response(text="hello")),
     "half of XML": ("receive_messages", web.Response(text="<QueueMessagesList><QueueMessage>")),
-    "entities": ("receive_messages", web.Response(text=BILLION + MESSAGES.format("&b;"))),
+    "entities": (
+        "receive_messages",
+        web.Response(text=BILLION + MESSAGES.format(f"{HELD}<MessageText>&b;</MessageText>")),
+    ),
     "a message without id": ("receive_messages", web.Response(text=MESSAGES.format("<PopReceipt>p</PopReceipt>"))),
     "a count that is none": (
         "receive_messages",
-        web.Response(
-            text=MESSAGES.format("<MessageId>i</MessageId><PopReceipt>p</PopReceipt><DequeueCount>some</DequeueCount>")
-        ),
+        web.Response(text=MESSAGES.format(f"{HELD}<DequeueCount>some</DequeueCount>")),
     ),
     "no message": ("put_message", web.Response(status=201, text="<QueueMessagesList/>")),
     "no receipt": ("extend_message", web.Response(status=204)),
