@@ -350,15 +350,18 @@ def pack(target: str, event: InboxEvent) -> Packed:
     :raises UnstorableError: it is too large or malformed.
     """
     try:
-        spill = Spill(staged_message(event.key))
-        row = replace(event, event=spill.event(event.event)).row()
+        key = event.key
+        spill = Spill(staged_message(key))
+        stored = spill.event(event.event)
+        # Most events have no large value, and are stored as they are.
+        body = (event if stored is event.event else replace(event, event=stored)).encode()
     except UnicodeEncodeError as error:
         raise UnstorableError(f"An event for {target!r} is not Unicode text: {error}") from error
-    if len(row.body) > MAX_INBOX_BODY_BYTES:
+    if len(body) > MAX_INBOX_BODY_BYTES:
         raise PayloadTooLargeError(
-            f"An event for {target!r} takes {len(row.body)} bytes beside its values, over {MAX_INBOX_BODY_BYTES}."
+            f"An event for {target!r} takes {len(body)} bytes beside its values, over {MAX_INBOX_BODY_BYTES}."
         )
-    return Packed(row, spill.rows)
+    return Packed(InboxRow(key, body), spill.rows)
 
 
 def new_header(request: StartRequest, turn_id: str) -> tuple[Header, list[BlobRow]]:

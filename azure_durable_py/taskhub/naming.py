@@ -79,7 +79,9 @@ def is_control(key: str) -> bool:
 
 
 def _moment(moment: datetime) -> str:
-    return f"{moment:%Y%m%dT%H%M%S%f}"
+    # Done for every message: by a pattern (`:%Y%m%d`) it takes nearly twice as long.
+    m = moment
+    return f"{m.year:04d}{m.month:02d}{m.day:02d}T{m.hour:02d}{m.minute:02d}{m.second:02d}{m.microsecond:06d}"
 
 
 # --- pages and payloads: the stem of a key, and the keys of the rows that its text is cut into -------
