@@ -12,7 +12,7 @@ from typing import Any
 import azure_durable_py as df
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.clock import Clock
-from azure_durable_py.registry import ActivityDefinition, OrchestratorDefinition, Registry
+from azure_durable_py.registry import ActivityDefinition, EntityDefinition, OrchestratorDefinition, Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.protocol import QueueMessage, TaskHubStore
@@ -30,6 +30,10 @@ async def chain(context: df.DurableOrchestrationContext) -> str:
 async def fan_out(context: df.DurableOrchestrationContext) -> int:
     results = await context.task_all([context.call_activity("work", number) for number in range(context.get_input())])
     return sum(results)
+
+
+def counter(context: df.DurableEntityContext) -> None:
+    context.set_state(context.get_state(lambda: 0) + context.get_input())
 
 
 class BudgetStore(CountingStore):
@@ -83,6 +87,7 @@ class Measured:
         registry = Registry()
         for function in (chain, fan_out):
             registry.orchestrators.add(OrchestratorDefinition(function.__name__, function))
+        registry.entities.add(EntityDefinition("counter", counter))
         registry.activities.add(ActivityDefinition("work", self._work, "number"))
         self._client = DurableOrchestrationClient(self._hub, settings, registry=registry)
         # The repair scan of the start is no part of any budget.
@@ -120,6 +125,26 @@ class Measured:
             dict(self.store.calls),
             list(self._operations_at),
         )
+
+    async def cost_of_signals(self, count: int, at_once: int) -> Cost:
+        """Signal one entity so often, from one client, and tell what that cost until all have taken effect."""
+        self.store.reset()
+        room = asyncio.Semaphore(at_once)
+        entity = df.EntityId("counter", "x")
+
+        async def signal() -> None:
+            async with room:
+                await self._client.signal_entity(entity, "add", 1)
+
+        await asyncio.gather(*(signal() for _ in range(count)))
+
+        async def has_counted() -> bool:
+            header = await self.store.inner.load_header(str(entity))
+            counted = header is not None and header.columns.output == str(count)
+            return counted and not any((await self.store.inner.message_counts()).values())
+
+        await _until(has_counted)
+        return Cost(self.store.queue_operations, self.store.table_operations, count, dict(self.store.calls), [])
 
     async def is_at_rest(self, instance_id: str) -> bool:
         """Whether an instance has ended, and left no message. Looking at the inner store costs nothing."""

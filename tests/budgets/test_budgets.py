@@ -62,6 +62,20 @@ async def test_a_fan_out_of_100_on_free_slots(store: TaskHubStore):
     assert spent.table <= 10, spent.calls
 
 
+async def test_one_signal_from_a_client(store: TaskHubStore):
+    async with Measured(store, settings(20), Clock()).working() as measured:
+        spent = await measured.cost_of_signals(1, 1)
+    assert (spent.queue, spent.table) == (3, 3), spent.calls
+
+
+def test_signals_that_come_at_once_share_their_insert_their_doorbell_and_their_turn():
+    spent = at_virtual_time(20, lambda measured: measured.cost_of_signals(2_000, 32))
+    batches = 63
+    # The entity is new: of the message that came first it is asked once whether it is still in hand.
+    assert spent.queue <= 3 * batches + 1, spent.calls
+    assert spent.table <= 3 * batches, spent.calls
+
+
 def test_a_fan_out_of_100_through_the_queue():
     spent = at_virtual_time(10, lambda measured: measured.cost("fan_out", 100), work_seconds=0.5)
     assert spent.calls["put_message"] > 80
