@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,9 @@ import pytest
 from azure_durable_py.errors import ConcurrencyConflictError, StorageRejectedError, StorageUnavailableError
 from azure_durable_py.taskhub.protocol import Commit
 from azure_durable_py.taskhub.sqlite import SqliteStore
-from azure_durable_py.taskhub.sqlite.transactions import JobCall, write_together
+from azure_durable_py.taskhub.sqlite.database import open_file
+from azure_durable_py.taskhub.sqlite.thread import Threaded
+from azure_durable_py.taskhub.sqlite.transactions import JobCall, write, write_together
 from tests.taskhub.building import header, insert, listed_ids, until
 
 
@@ -199,6 +202,42 @@ def test_a_job_that_breaks_off_leaves_nothing_in_the_transaction(db: sqlite3.Con
     write_together(db, calls, "memory")
     assert isinstance(calls[0].error, ConcurrencyConflictError)
     assert [row[0] for row in db.execute("SELECT id FROM t")] == [1]
+
+
+async def test_a_poll_asks_the_thread_once_and_takes_the_lock_only_if_there_is_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with opened(tmp_path) as store:
+        await store.put_message("q", "x")
+        seen: list[str] = []
+        await traced(store, seen.append)
+        asked: list[int] = []
+        assert isinstance(store._open, Threaded)
+        work = store._open._work
+        submit = work.submit
+        monkeypatch.setattr(work, "submit", lambda calls: (asked.append(len(calls)), submit(calls)))
+        for bodies in (["x"], []):
+            assert [message.body for message in await store.receive_messages("q", 1, 30)] == bodies
+        assert asked == [1, 1]
+        assert seen.count("BEGIN IMMEDIATE") == 1
+
+
+def test_who_waits_for_the_file_never_waits_long_between_two_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whoever sleeps for long while others come and go is overtaken for ever."""
+    ours, theirs = (open_file(str(tmp_path / "hub.db"), busy_timeout=5) for _ in range(2))
+    theirs.execute("BEGIN IMMEDIATE")
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 200:
+            theirs.execute("ROLLBACK")
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert write(ours, lambda db: db.execute("DELETE FROM inbox").rowcount, "file", patience=60) == 0
+    assert pauses == [0.001] * 200
+    theirs.close()
+    ours.close()
 
 
 # --- life --------------------------------------------------------------------------------------------

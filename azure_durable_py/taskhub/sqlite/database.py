@@ -11,13 +11,13 @@ import os
 import sqlite3
 import stat
 import sys
-import time
 from collections.abc import Generator
 from pathlib import Path
 
 from azure_durable_py.errors import HubFormatError, StorageRejectedError
 from azure_durable_py.status import OrchestrationRuntimeStatus
-from azure_durable_py.taskhub.sqlite.refusals import is_busy, translate
+from azure_durable_py.taskhub.sqlite.refusals import translate
+from azure_durable_py.taskhub.sqlite.transactions import patiently
 from azure_durable_py.taskhub.upgrades import SCHEMA_STEPS, lead_to
 
 logger = logging.getLogger("azure_durable_py.taskhub")
@@ -110,7 +110,10 @@ def open_file(path: str, busy_timeout: float) -> sqlite3.Connection:
     except BaseException:
         _close(db)
         raise
-    if mode != "wal":
+    if mode == "wal":
+        # Who waits for the file from now on does so by itself (see `transactions`).
+        db.execute("PRAGMA busy_timeout = 0")
+    else:
         logger.warning("%s cannot be kept in WAL mode but in mode %r: it will be slow.", path, mode)
     _narrow(path)
     return db
@@ -118,16 +121,9 @@ def open_file(path: str, busy_timeout: float) -> sqlite3.Connection:
 
 def _keep_log(db: sqlite3.Connection, busy_timeout: float) -> str:
     """Have the file written by way of a log; returns the mode in which it is now."""
-    deadline = time.monotonic() + busy_timeout
-    while True:
-        try:
-            return db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        except sqlite3.OperationalError as error:
-            # Of two that change the mode of one file at once, SQLite turns one away without any waiting, since they
-            # could wait for each other for ever. The other is done in a moment.
-            if not is_busy(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)
+    # Of two that change the mode of one file at once, SQLite turns one away without any waiting, since they could wait
+    # for each other for ever. The other is done in a moment.
+    return patiently(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone()[0], busy_timeout)
 
 
 def _close(db: sqlite3.Connection | None) -> None:

@@ -38,6 +38,10 @@ class Inline:
         """Run a job whole, or not at all."""
         return write(self._db, job, _WHERE)
 
+    async def write_if(self, look: Job[bool], job: Job[_Result]) -> _Result | None:
+        """The same, unless a look shows that there is nothing to do."""
+        return await self.write(job) if await self.read(look) else None
+
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002
         """There is nothing to be told of."""
         return lambda: None

@@ -111,7 +111,8 @@ class SqliteStore:
         path, timeout, now = self._path, self._busy_timeout, self._now
         if path is None:
             return Inline(open_memory())
-        return Threaded(path, lambda: open_file(path, timeout), Neighbours(path, lambda: to_micros(now())))
+        neighbours = Neighbours(path, lambda: to_micros(now()), timeout)
+        return Threaded(path, lambda: open_file(path, timeout), neighbours, timeout)
 
     def _write_marker(self, db: sqlite3.Connection) -> HubInfo:
         marker = (self._hub, FORMAT_VERSION, len(self._queues.instances), secrets.token_bytes(32))
@@ -224,13 +225,13 @@ class SqliteStore:
 
     async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
         """Take up to `limit` messages, the longest visible first."""
-        # Most polls find nothing: looking takes no lock that writers would wait for.
         database = self._open
-        if not await database.read(lambda db: queues.is_any_visible(db, queue, self._micros())):
-            return []
-        return await database.write(
-            lambda db: queues.receive(db, queue, limit, visibility, self._micros(), database.owner)
+        # Most polls find nothing.
+        received = await database.write_if(
+            lambda db: queues.is_any_visible(db, queue, self._micros()),
+            lambda db: queues.receive(db, queue, limit, visibility, self._micros(), database.owner),
         )
+        return received or []
 
     async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
         """Keep a message invisible for `visibility` seconds from now."""

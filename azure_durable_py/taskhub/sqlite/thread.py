@@ -28,8 +28,9 @@ from azure_durable_py.taskhub.sqlite.transactions import Job, JobCall, read_toge
 logger = logging.getLogger("azure_durable_py.taskhub")
 _Result = TypeVar("_Result")
 _Watcher = tuple[asyncio.AbstractEventLoop, Callable[[], None]]
-LOOK_EVERY = 0.5
-"""Seconds between two looks at what other processes do: they bound how late their deaths and messages are seen."""
+LOOK_EVERY = 0.1
+"""Seconds between two looks at what other processes do: they bound how late their messages are seen. A look takes a few
+microseconds."""
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +39,13 @@ class _Waiting(JobCall):
 
     writes: bool
     future: asyncio.Future[Any]
+    then: Job[Any] | None = None
+    """The job that writes, if this one, which only reads, finds something."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is more to be done, now that the job is."""
+        return self.then is not None and self.error is None and bool(self.result)
 
     def answer(self) -> None:
         """Tell who waits, unless nobody does any more. Runs on the loop of who waits."""
@@ -56,12 +64,15 @@ class Threaded:
     :param path: the file, as messages name it.
     :param connect: opens it, in the thread.
     :param neighbours: the other stores on the file.
+    :param patience: seconds for which a call waits while another process has the file.
     """
 
-    def __init__(self, path: str, connect: Callable[[], sqlite3.Connection], neighbours: Neighbours) -> None:
+    def __init__(
+        self, path: str, connect: Callable[[], sqlite3.Connection], neighbours: Neighbours, patience: float
+    ) -> None:
         self._path = path
         self._neighbours = neighbours
-        self._work = _Work(path, connect, neighbours)
+        self._work = _Work(path, connect, neighbours, patience)
         self._process = os.getpid()
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
         # A store that nobody closes must neither keep its process from ending nor leave a thread behind.
@@ -84,17 +95,21 @@ class Threaded:
         """
         return await self._run(job, writes=True)
 
-    async def _run(self, job: Job[_Result], *, writes: bool) -> _Result:
+    async def write_if(self, look: Job[bool], job: Job[_Result]) -> _Result | None:
+        """The same, unless a look shows that there is nothing to do: that takes no lock that writers would wait for."""
+        return await self._run(look, writes=False, then=job) or None
+
+    async def _run(self, job: Job[Any], *, writes: bool, then: Job[Any] | None = None) -> Any:
         self._check_process()
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[_Result] = loop.create_future()
+        future: asyncio.Future[Any] = loop.create_future()
         gathered = self._gathered.get(loop)
         if gathered is None:
             gathered = self._gathered[loop] = []
             # What is called in one step of the loop goes to the thread at once. One by one, the thread would begin with
             # the first, and both would wait for the interpreter's lock again and again.
             loop.call_soon(self._submit, loop)
-        gathered.append(_Waiting(job, writes, future))
+        gathered.append(_Waiting(job, writes, future, then))
         return await future
 
     def _submit(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -125,10 +140,13 @@ class Threaded:
 class _Work:
     """What the thread does. It does not know the store, which can be forgotten while the thread still runs."""
 
-    def __init__(self, path: str, connect: Callable[[], sqlite3.Connection], neighbours: Neighbours) -> None:
+    def __init__(
+        self, path: str, connect: Callable[[], sqlite3.Connection], neighbours: Neighbours, patience: float
+    ) -> None:
         self._path = path
         self._connect = connect
         self._neighbours = neighbours
+        self._patience = patience
         self._look_at = -math.inf
         # None: there will be no more.
         self._calls: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
@@ -199,11 +217,13 @@ class _Work:
     def _do(self, db: sqlite3.Connection, calls: list[_Waiting]) -> None:
         reads = [call for call in calls if not call.writes]
         if reads:
-            read_together(db, reads, self._path)
-            _answer(reads)
-        writes = [call for call in calls if call.writes]
+            read_together(db, reads, self._path, self._patience)
+            _answer([call for call in reads if not call.goes_on])
+        writes = [call for call in calls if call.writes or call.goes_on]
         if writes:
-            write_together(db, writes, self._path)
+            for call in writes:
+                call.job = call.then or call.job
+            write_together(db, writes, self._path, self._patience)
             _answer(writes)
 
     def _look(self, db: sqlite3.Connection) -> None:

@@ -2,16 +2,20 @@
 
 A *job* is what a call does with the database: it may be run again, as long as nothing of it was committed. One that
 refuses does so before it has written anything, or what it shares a transaction with is done again without it.
+
+While another process has the file, a call waits for as many seconds as its caller has *patience*. It tries again each
+millisecond: SQLite's own pauses grow to a tenth of a second, and whoever sleeps that long is overtaken again and again.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from azure_durable_py.taskhub.sqlite.refusals import translate, unanswered
+from azure_durable_py.taskhub.sqlite.refusals import is_busy, translate, unanswered
 
 _Result = TypeVar("_Result")
 Job = Callable[[sqlite3.Connection], _Result]
@@ -34,7 +38,22 @@ class JobCall:
             self.error = error
 
 
-def write(db: sqlite3.Connection, job: Job[_Result], where: str) -> _Result:
+def patiently(run: Callable[[], _Result], patience: float) -> _Result:
+    """Run what SQLite turns away while another process has the file."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return run()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= deadline:
+                raise
+        time.sleep(_PAUSE)
+
+
+_PAUSE = 0.001
+
+
+def write(db: sqlite3.Connection, job: Job[_Result], where: str, patience: float = 0.0) -> _Result:
     """Run a job in a transaction of its own.
 
     :raises StorageRejectedError: SQLite refused it; nothing took effect.
@@ -42,7 +61,7 @@ def write(db: sqlite3.Connection, job: Job[_Result], where: str) -> _Result:
     """
     try:
         try:
-            db.execute("BEGIN IMMEDIATE")
+            patiently(lambda: db.execute("BEGIN IMMEDIATE"), patience)
             result = job(db)
         except sqlite3.Error as error:
             raise translate(error, where) from error
@@ -56,25 +75,25 @@ def write(db: sqlite3.Connection, job: Job[_Result], where: str) -> _Result:
             db.execute("ROLLBACK")
 
 
-def write_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str) -> None:
+def write_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str, patience: float = 0.0) -> None:
     """Run jobs in one transaction, in which one that is refused leaves the others alone.
 
     Nothing is known of any of them before the transaction is committed.
     """
-    if len(calls) > 1 and _in_one_transaction(db, calls, where):
+    if len(calls) > 1 and _in_one_transaction(db, calls, where, patience):
         return
     for call in calls:
-        call.settle(lambda job: write(db, job, where))
+        call.settle(lambda job: write(db, job, where, patience))
 
 
-def _in_one_transaction(db: sqlite3.Connection, calls: Sequence[JobCall], where: str) -> bool:
+def _in_one_transaction(db: sqlite3.Connection, calls: Sequence[JobCall], where: str, patience: float) -> bool:
     """Returns False if a job broke off half way, or SQLite refused it: all is rolled back, each may be tried alone.
 
     A savepoint for each would be two statements more for each call.
     """
     begun = False
     try:
-        db.execute("BEGIN IMMEDIATE")
+        patiently(lambda: db.execute("BEGIN IMMEDIATE"), patience)
         begun = True
         for call in calls:
             before = db.total_changes
@@ -92,12 +111,12 @@ def _in_one_transaction(db: sqlite3.Connection, calls: Sequence[JobCall], where:
     return True
 
 
-def read_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str) -> None:
+def read_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str, patience: float = 0.0) -> None:
     """Run jobs that only read; all of them see one state of the database."""
     try:
         db.execute("BEGIN")
         for call in calls:
-            call.settle(lambda job: _read(db, job, where))
+            call.settle(lambda job: _read(db, job, where, patience))
     except sqlite3.Error as error:
         for call in calls:
             call.error = translate(error, where)
@@ -106,8 +125,9 @@ def read_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str) 
             db.execute("ROLLBACK")
 
 
-def _read(db: sqlite3.Connection, job: Job[_Result], where: str) -> _Result:
+def _read(db: sqlite3.Connection, job: Job[_Result], where: str, patience: float) -> _Result:
     try:
-        return job(db)
+        # Only the first has to wait: from then on nobody takes what is read away.
+        return patiently(lambda: job(db), patience)
     except sqlite3.Error as error:
         raise translate(error, where) from error
