@@ -21,9 +21,11 @@ import pytest
 
 from azure_durable_py.clock import Ids
 from azure_durable_py.errors import HubFormatError, StorageRejectedError, StorageUnavailableError
-from azure_durable_py.taskhub.protocol import Commit, InstanceQuery, Kind
+from azure_durable_py.taskhub.protocol import BlobRow, Commit, InstanceQuery, Kind
 from azure_durable_py.taskhub.sqlite import SqliteStore, listing
 from azure_durable_py.taskhub.sqlite.database import INDEXES, open_file
+from azure_durable_py.taskhub.sqlite.thread import Threaded
+from azure_durable_py.taskhub.sqlite.transactions import Job
 from tests.taskhub.building import T0, blobs, header, inbox, insert, keys_in_inbox, minutes
 from tests.taskhub.spoiling import execute
 
@@ -294,7 +296,7 @@ def _run_together(script: str, *arguments: list[str], ends: int = 0) -> list[str
 COMPETITOR = """
 import asyncio, sys
 from azure_durable_py.errors import ConcurrencyConflictError
-from azure_durable_py.taskhub.protocol import Commit, InstanceQuery, Kind
+from azure_durable_py.taskhub.protocol import BlobRow, Commit, InstanceQuery, Kind
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from dataclasses import replace
 
@@ -389,6 +391,43 @@ async def test_what_was_answered_survives_the_death_of_the_process(tmp_path: Pat
     await store.open()
     assert await keys_in_inbox(store, "x") == ["1"]
     await store.close()
+
+
+async def test_a_large_hub_is_deleted_in_slices_and_the_marker_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("azure_durable_py.taskhub.sqlite.store._SLICE", 3)
+    async with opened(tmp_path) as store:
+        for number in range(10):
+            await insert(store, f"{number}")
+            await store.insert_inbox(f"{number}", inbox("1"))
+            await store.put_message(store.activity_queue, f"{number}")
+        assert isinstance(store._open, Threaded)
+        write, left = store._open.write, list[tuple[int, int]]()
+
+        async def counting(job: Job[Any]) -> Any:
+            result = await write(job)
+            left.append(await on(store, "SELECT (SELECT count(*) FROM instances), (SELECT count(*) FROM hubs)"))
+            return result
+
+        monkeypatch.setattr(store._open, "write", counting)
+        await store.delete_hub()
+        assert left == [(7, 1), (4, 1), (1, 1), (0, 1), (0, 0)]
+        for table in ("inbox", "messages"):
+            assert await on(store, f"SELECT count(*) FROM {table}") == (0,)
+
+
+async def test_a_log_that_grew_long_is_cut_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("azure_durable_py.taskhub.sqlite.database._LONGEST_LOG", 100_000)
+    async with opened(tmp_path) as store:
+        await store.put_blobs("x", [BlobRow(f"20-{number}", b"x" * 700_000) for number in range(8)])
+        assert length_of_log(store) > 5_000_000
+        # The next who writes begins the log anew, since all of it was taken over.
+        await on(store, "PRAGMA wal_checkpoint")
+        await insert(store, "x")
+        assert length_of_log(store) <= 100_000
+
+
+def length_of_log(store: SqliteStore) -> int:
+    return Path(f"{store._path}-wal").stat().st_size
 
 
 # --- how listings find what they list ----------------------------------------------------------------
@@ -551,8 +590,4 @@ async def written_pages(store: SqliteStore, commit: Commit) -> tuple[str, int]:
     """The new ETag, and how many pages the commit wrote to the log."""
     await on(store, "PRAGMA wal_checkpoint(TRUNCATE)")
     etag = await store.commit(commit)
-    return etag, pages_in(Path(f"{store._path}-wal"))
-
-
-def pages_in(log: Path) -> int:
-    return (log.stat().st_size - 32) // (4096 + 24)
+    return etag, (length_of_log(store) - 32) // (4096 + 24)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,53 @@ async def test_calls_that_wait_together_are_committed_together(tmp_path: Path):
         await traced(store, None)
         assert (seen.count("BEGIN IMMEDIATE"), seen.count("COMMIT")) == (1, 1)
         assert len(await listed_ids(store)) == 20
+
+
+async def test_the_flushes_of_the_disk_are_counted(tmp_path: Path):
+    async with opened(tmp_path) as store:
+        assert isinstance(store._open, Threaded)
+        before = replace(store._open.flushes)
+        async with Busy(store):
+            tasks = await submitted(*(insert(store, f"{number}") for number in range(20)), store.load("x"))
+        await asyncio.gather(*tasks)
+        await insert(store, "alone")
+        flushes = store._open.flushes
+        assert (flushes.calls - before.calls, flushes.flushes - before.flushes) == (21, 2)
+
+
+ANSWERING = """
+import asyncio, os, sys
+from azure_durable_py.taskhub.protocol import InboxRow
+from azure_durable_py.taskhub.sqlite import SqliteStore
+
+async def main(path):
+    store = SqliteStore(path, hub_name="Shared")
+    await store.open()
+    for number in range(3):
+        await store.insert_inbox("x", [InboxRow(str(number), b"event")])
+        os.write(2, b"answered")
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_whatever_was_written_to_the_log_is_on_the_disk_before_a_call_is_answered(tmp_path: Path):
+    trace = tmp_path / "trace"
+    tracing = ["strace", "-f", "-y", "-e", "trace=pwrite64,write,fsync,fdatasync", "-e", "signal=none", "-o", trace]
+    command = [*tracing, sys.executable, "-c", ANSWERING, str(tmp_path / "hub.db")]
+    traced = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if "ptrace" in traced.stderr:
+        pytest.skip("processes cannot be traced here")
+    flushed: list[bool] = []
+    is_flushed = False
+    for line in trace.read_text().splitlines():
+        if "hub.db-wal>" in line:
+            is_flushed = "sync(" in line
+        elif '"answered"' in line:
+            flushed.append(is_flushed)
+            is_flushed = False
+    assert flushed == [True] * 3
 
 
 async def test_a_refused_call_leaves_those_committed_with_it_alone(tmp_path: Path):

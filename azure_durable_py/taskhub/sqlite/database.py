@@ -24,6 +24,7 @@ logger = logging.getLogger("azure_durable_py.taskhub")
 
 _APPLICATION_ID = 0x61647079
 _SCHEMA_VERSION = 2
+_LONGEST_LOG = 64 * 1024 * 1024
 _SCHEMA = """
 CREATE TABLE hubs (
     hub TEXT PRIMARY KEY, format_version INTEGER NOT NULL, queue_count INTEGER NOT NULL, signing_key BLOB NOT NULL
@@ -98,6 +99,8 @@ def open_file(path: str, busy_timeout: float) -> sqlite3.Connection:
         mode = _keep_log(db, busy_timeout)
         # In WAL mode, FULL flushes the log at each commit: what was answered survives a loss of power, too.
         db.execute("PRAGMA synchronous = FULL")
+        # A log that one large transaction made long is cut again when it was taken over into the file.
+        db.execute(f"PRAGMA journal_size_limit = {_LONGEST_LOG}")
         # On macOS only this reaches the disk itself.
         db.execute("PRAGMA fullfsync = ON")
         _create_schema(db, path)

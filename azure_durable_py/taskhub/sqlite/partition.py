@@ -49,6 +49,10 @@ _LIST_BLOBS = (
     "SELECT key, body, taken FROM blobs WHERE hub = ? AND instance_id = ? AND key >= ? AND key < ? ORDER BY key"
 )
 _SELECT_BLOB_KEYS = "SELECT key, taken FROM blobs WHERE hub = ? AND instance_id = ? ORDER BY key"
+_DELETE_SOME = tuple(
+    f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE hub = ? LIMIT ?)"  # noqa: S608
+    for table, key in (("instances", "rowid"), ("inbox", "hub, instance_id, key"), ("blobs", "rowid"))
+)
 _OF_NO_INSTANCE = ""
 """Beside the rows of all instances, whose ids are not empty. Who deletes the hub deletes what is there, too."""
 _DELETE_BLOB = "DELETE FROM blobs WHERE hub = ? AND instance_id = ? AND key = ?"
@@ -144,6 +148,11 @@ def blob_keys(db: sqlite3.Connection, hub: str, instance_id: str) -> dict[str, d
 def delete_blobs(db: sqlite3.Connection, hub: str, instance_id: str, keys: Sequence[str]) -> None:
     """Delete blob rows."""
     db.executemany(_DELETE_BLOB, [(hub, instance_id, key) for key in keys])
+
+
+def delete_some(db: sqlite3.Connection, hub: str, limit: int) -> int:
+    """Delete up to so many rows of each kind, of whatever instance; returns how many there were."""
+    return sum(db.execute(statement, (hub, limit)).rowcount for statement in _DELETE_SOME)
 
 
 # --- the keys of the hub -----------------------------------------------------------------------------

@@ -26,6 +26,7 @@ _EXTEND = (
     "UPDATE messages SET visible_at = ?, owner = ?, receipt = receipt + 1 WHERE id = ? AND queue = ? AND receipt = ?"
 )
 _DELETE = "DELETE FROM messages WHERE id = ? AND queue = ? AND receipt = ?"
+_DELETE_SOME = "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE queue = ? LIMIT ?)"
 _COUNT = "SELECT count(*) FROM messages WHERE queue = ?"
 _COUNT_VISIBLE = "SELECT count(*) FROM (SELECT 1 FROM messages WHERE queue = ? AND visible_at <= ? LIMIT ?)"
 _LET_GO = "UPDATE messages SET visible_at = min(visible_at, ?), owner = NULL WHERE owner = ?"
@@ -90,6 +91,11 @@ def delete(db: sqlite3.Connection, message: QueueMessage) -> None:
     handle = Handle(*message.handle)
     if db.execute(_DELETE, (handle.id, message.queue, handle.receipt)).rowcount == 0:
         raise limits.message_lost(message.queue)
+
+
+def delete_some(db: sqlite3.Connection, names: Iterable[str], limit: int) -> int:
+    """Delete up to so many messages of each queue; returns how many there were."""
+    return sum(db.execute(_DELETE_SOME, (queue, limit)).rowcount for queue in names)
 
 
 def count(db: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:

@@ -35,6 +35,9 @@ from azure_durable_py.taskhub.sqlite.neighbours import Neighbours
 from azure_durable_py.taskhub.sqlite.thread import Threaded, not_open
 from azure_durable_py.taskhub.sqlite.values import to_micros
 
+_SLICE = 2_000
+"""Rows of each table that are deleted at once: some tens of milliseconds."""
+
 
 class SqliteStore:
     """A task hub in a SQLite database; implements `TaskHubStore`.
@@ -132,12 +135,16 @@ class SqliteStore:
 
     async def delete_hub(self) -> None:
         """Delete everything of this hub; other hubs in the file stay."""
-        await self._open.write(self._delete_hub)
+        # In slices: nobody who writes to other hubs of the file should wait for all of it.
+        while await self._open.write(self._delete_some):
+            pass
 
-    def _delete_hub(self, db: sqlite3.Connection) -> None:
-        for table in ("hubs", "instances", "inbox", "blobs"):
-            db.execute(f"DELETE FROM {table} WHERE hub = ?", (self._hub,))  # noqa: S608
-        db.executemany("DELETE FROM messages WHERE queue = ?", [(queue,) for queue in self._queues.all])
+    def _delete_some(self, db: sqlite3.Connection) -> bool:
+        """Tells whether there may be more; the marker goes last, so that whoever breaks off can begin again."""
+        deleted = partition.delete_some(db, self._hub, _SLICE) + queues.delete_some(db, self._queues.all, _SLICE)
+        if not deleted:
+            db.execute("DELETE FROM hubs WHERE hub = ?", (self._hub,))
+        return deleted > 0
 
     async def load_keys(self) -> StoredKeys | None:
         """The keys of the hub; None while nobody has made any."""

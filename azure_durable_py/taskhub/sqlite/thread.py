@@ -58,6 +58,14 @@ class _Waiting(JobCall):
             self.future.set_exception(error)
 
 
+@dataclass(slots=True)
+class Flushes:
+    """How many calls wrote, and how often the disk was flushed for them."""
+
+    calls: int = 0
+    flushes: int = 0
+
+
 class Threaded:
     """A database file with a thread for it. Safe for use from several event loops.
 
@@ -83,6 +91,11 @@ class Threaded:
     def owner(self) -> str | None:
         """The name under which messages are held by this store; for jobs."""
         return self._neighbours.owner
+
+    @property
+    def flushes(self) -> Flushes:
+        """What the disk was asked for so far."""
+        return self._work.flushes
 
     async def read(self, job: Job[_Result]) -> _Result:
         """Run a job that only reads, and sees one state of the database."""
@@ -153,6 +166,7 @@ class _Work:
         self._submitting = threading.Lock()
         self._error: StorageError | None = None
         self.watchers: list[_Watcher] = []
+        self.flushes = Flushes()
         self.ended: Future[None] = Future()
 
     def submit(self, calls: list[_Waiting]) -> None:
@@ -223,7 +237,8 @@ class _Work:
         if writes:
             for call in writes:
                 call.job = call.then or call.job
-            write_together(db, writes, self._path, self._patience)
+            self.flushes.calls += len(writes)
+            self.flushes.flushes += write_together(db, writes, self._path, self._patience)
             _answer(writes)
 
     def _look(self, db: sqlite3.Connection) -> None:

@@ -75,15 +75,16 @@ def write(db: sqlite3.Connection, job: Job[_Result], where: str, patience: float
             db.execute("ROLLBACK")
 
 
-def write_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str, patience: float = 0.0) -> None:
+def write_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str, patience: float = 0.0) -> int:
     """Run jobs in one transaction, in which one that is refused leaves the others alone.
 
-    Nothing is known of any of them before the transaction is committed.
+    Nothing is known of any of them before the transaction is committed. Returns how many transactions it took.
     """
     if len(calls) > 1 and _in_one_transaction(db, calls, where, patience):
-        return
+        return 1
     for call in calls:
         call.settle(lambda job: write(db, job, where, patience))
+    return len(calls)
 
 
 def _in_one_transaction(db: sqlite3.Connection, calls: Sequence[JobCall], where: str, patience: float) -> bool:
