@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Figure, Run, Source
+from benchmarks.figures import BARE, Curve, Figure, Run, Source, curves
 
 INK = "#808890"
 """Of text and lines: as far from white as from black."""
 COLOURS = ("#2f81f7", "#e3742f", "#2da44e", "#bf5af2", "#c9a227", "#e5484d", "#12a5a5", "#8b6f47")
+
+
+GROWTH = "growth of the cost of each"
+"""The chart of all that is measured for each."""
 
 
 def name_of(source: Source, scenario: str) -> str:
@@ -46,26 +50,39 @@ def draw(source: Source, run: Run, directory: Path) -> None:
     with rc_context(look):
         for scenario in dict.fromkeys(figure.scenario for figure in run.figures):
             group = [figure for figure in run.figures if figure.scenario == scenario]
-            if not is_drawn(group):
-                continue
-            drawing = new_drawing(figsize=(6.4, 3.2), layout="constrained")
-            axes = drawing.subplots()
-            lines = [figure for figure in group if figure.unit == group[0].unit]
-            for at, system in enumerate(dict.fromkeys(figure.system for figure in lines)):
-                points = sorted((figure for figure in lines if figure.system == system), key=lambda figure: figure.size)
-                axes.plot(
-                    [figure.size for figure in points],
-                    [figure.median for figure in points],
-                    label=system,
-                    color=COLOURS[at % len(COLOURS)],
-                    marker="o",
-                    markersize=4,
-                    linestyle="--" if system.startswith("bare") else "-",
-                )
-            axes.set_xscale("log")
-            axes.set_ylim(bottom=0)
-            axes.set_xlabel("size")
-            axes.set_ylabel(group[0].unit)
-            axes.grid(visible=True, color=INK, alpha=0.25)
-            axes.legend(frameon=False, labelcolor=INK)
-            drawing.savefig(directory / name_of(source, scenario), transparent=True, metadata={"Date": None})
+            if is_drawn(group):
+                shown = [figure for figure in group if figure.unit == group[0].unit]
+                by_system = {
+                    system: sorted((one for one in shown if one.system == system), key=lambda figure: figure.size)
+                    for system in dict.fromkeys(figure.system for figure in shown)
+                }
+                lines = {system: [(one.size, one.median) for one in points] for system, points in by_system.items()}
+                _draw(new_drawing, lines, group[0].unit, directory / name_of(source, scenario))
+        if lines := {curve.label: _relative(curve) for curve in curves(run.figures)}:
+            _draw(new_drawing, lines, "cost of each (smallest: 1)", directory / name_of(source, GROWTH))
+
+
+def _relative(curve: Curve) -> list[tuple[float, float]]:
+    return [(figure.size, figure.cost / curve.figures[0].cost) for figure in curve.figures]
+
+
+def _draw(new_drawing: Any, lines: Mapping[str, Sequence[tuple[float, float]]], unit: str, path: Path) -> None:
+    drawing = new_drawing(figsize=(6.4, 2.8 + 0.2 * len(lines)), layout="constrained")
+    axes = drawing.subplots()
+    for at, (name, points) in enumerate(lines.items()):
+        axes.plot(
+            [size for size, _ in points],
+            [value for _, value in points],
+            label=name,
+            color=COLOURS[at % len(COLOURS)],
+            marker="osD^"[at // len(COLOURS) % 4],
+            markersize=4,
+            linestyle="--" if name.startswith(BARE) else "-",
+        )
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("size")
+    axes.set_ylabel(unit)
+    axes.grid(visible=True, color=INK, alpha=0.25)
+    drawing.legend(frameon=False, labelcolor=INK, loc="outside lower left", fontsize=8)
+    drawing.savefig(path, transparent=True, metadata={"Date": None})

@@ -18,6 +18,9 @@ from typing import Any, Literal
 RESULTS = Path(__file__).parent / "results.json"
 """The newest run of each source, as it is checked in."""
 
+BARE = "bare"
+"""How the names of limits begin: storage, asked by next to nothing."""
+
 Better = Literal["higher", "lower"]
 Source = Literal["ours", "peers"]
 
@@ -234,3 +237,32 @@ def exponent(points: Sequence[tuple[float, float]]) -> float:
     if not spread:
         raise ValueError("Growth needs at least two sizes.")
     return sum((x - middle_x) * (y - middle_y) for x, y in logs) / spread
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What each costs on one system, by size: at three sizes or more, the smallest first."""
+
+    figures: tuple[Figure, ...]
+
+    @property
+    def label(self) -> str:
+        """What and where."""
+        first = self.figures[0]
+        return f"{first.scenario}, {first.unit}, {first.system}"
+
+    @property
+    def exponent(self) -> float:
+        """How it grows, see `exponent`."""
+        return exponent([(figure.size, figure.cost) for figure in self.figures])
+
+
+def curves(measured: Iterable[Figure]) -> list[Curve]:
+    """Those of all that is measured for each, a rate or a cost of one; of what does something, not of limits."""
+    found: dict[tuple[str, str, str], list[Figure]] = {}
+    for figure in measured:
+        if "/" in figure.unit and figure.median and not figure.system.startswith(BARE):
+            found.setdefault((figure.scenario, figure.unit, figure.system), []).append(figure)
+    return [
+        Curve(tuple(sorted(points, key=lambda figure: figure.size))) for points in found.values() if len(points) >= 3
+    ]

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from benchmarks import charts, figures
-from benchmarks.figures import Figure, Run, Source, exponent
+from benchmarks.figures import Figure, Run, Source, curves
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 README = Path(__file__).parent.parent / "README.md"
@@ -56,6 +56,8 @@ def section(run: Run) -> str:
         parts.append(summary)
     for scenario, group in groupby(_in_order(run.figures), key=lambda figure: figure.scenario):
         parts.append(_scenario(run, scenario, list(group)))
+    if growth := _growth(run):
+        parts.append(growth)
     return "\n".join(parts)
 
 
@@ -94,24 +96,28 @@ def _scenario(run: Run, scenario: str, group: Sequence[Figure]) -> str:
         header += ["p99"] * latency + ["compared with", "times as good"] * compared
         rows = [_row(run, figure, latency=latency, compared=compared) for figure in listed]
         parts.append(_table(header, rows))
-    if growth := _growth(group):
-        parts.append(growth)
     chart = f"charts/{charts.name_of(run.source, scenario)}"
     if charts.is_drawn(group):
         parts.append(f"![{scenario}, by size]({chart})\n")
     return "\n".join(parts)
 
 
-def _growth(group: Sequence[Figure]) -> str:
+def _growth(run: Run) -> str:
     """How the cost of each goes with size, where it was measured at three sizes or more."""
-    lines: list[str] = []
-    for unit in dict.fromkeys(figure.unit for figure in group if "/" in figure.unit):
-        for system in dict.fromkeys(figure.system for figure in group):
-            points = [figure for figure in group if (figure.unit, figure.system) == (unit, system)]
-            if len(points) >= 3 and all(figure.median for figure in points):
-                power = exponent([(figure.size, figure.cost) for figure in points])
-                lines.append(f"* {system}, {unit}: size^{power:+.2f}\n")
-    return f"The cost of each goes with\n\n{''.join(lines)}" if lines else ""
+    rows = [
+        [
+            curve.label,
+            f"{curve.figures[0].size:,} to {curve.figures[-1].size:,}",
+            f"{curve.exponent:+.2f}",
+            f"{curve.figures[-1].cost / curve.figures[0].cost:.2f}",
+        ]
+        for curve in curves(run.figures)
+    ]
+    if not rows:
+        return ""
+    header = ("what each costs", "sizes", "exponent", "times at the largest what it is at the smallest")
+    chart = f"![Growth of the cost of each](charts/{charts.name_of(run.source, charts.GROWTH)})\n"
+    return "\n".join(["### Growth\n", _table(header, rows), chart])
 
 
 def _row(run: Run, figure: Figure, *, latency: bool, compared: bool) -> list[str]:

@@ -130,10 +130,10 @@ def test_growth_is_told_where_there_are_three_sizes():
     flat = [throughput(OURS, 100.0, size=size) for size in (10, 100, 1000)]
     slower = [throughput(PEER, 1000.0 / size, size=size) for size in (10, 100, 1000)]
     page = results.page_of({"ours": run_of(*flat, *slower)})
-    assert f"* {OURS}, instances/s: size^+0.00" in page
-    assert f"* {PEER}, instances/s: size^+1.00" in page
+    assert f"| hello_cities, instances/s, {OURS} | 10 to 1,000 | +0.00 | 1.00 |" in page
+    assert f"| hello_cities, instances/s, {PEER} | 10 to 1,000 | +1.00 | 100.00 |" in page
     assert "![hello_cities, by size](charts/ours-hello-cities.svg)" in page
-    assert "goes with" not in results.page_of({"ours": run_of(*flat[:2])})
+    assert "### Growth" not in results.page_of({"ours": run_of(*flat[:2])})
 
 
 @pytest.mark.parametrize(
