@@ -80,7 +80,9 @@ def main() -> None:
         block = results.block_of(figures.read())
         results.README.write_text(results.with_block(text, block), encoding="utf-8")
         return
-    # What is started ends however this ends: `finally` is reached.
+    # What was started ends however this ends: a cancelled run reaches each `finally`. Shells have what runs in the
+    # background ignore the first of them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     run = _measure(options)
     if options.smoke:
@@ -116,7 +118,7 @@ def _measure(options: argparse.Namespace) -> Run:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     del number, frame
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":

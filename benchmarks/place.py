@@ -255,9 +255,14 @@ class Stores:
                 await bench.run_many("chain", bench.some(20), 2)
                 bench.started.clear()
                 yield bench
-            finally:
+            except BaseException:
+                # Who ends a run by force wants no requests for tidiness: the whole place goes away.
+                await worker.stop(grace=0.0)
+                raise
+            else:
                 await worker.stop()
                 await store.delete_hub()
+            finally:
                 await hub.close()
 
     @asynccontextmanager

@@ -43,6 +43,8 @@ class Azurite:
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
+            # Ctrl+C is for whoever started it, who still has to tidy up there.
+            start_new_session=True,
         )
         self._uris: dict[str, str] = {}
         assert self._process.stdout is not None
