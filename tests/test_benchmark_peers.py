@@ -25,7 +25,7 @@ LATENCY = Scenario("alone", "One", 1, "ms")
 
 
 def system(name: str, *, acts: frozenset[str] = DURABLE, packages: Packages | None = None) -> System:
-    return System(name, name.upper(), "ours", "sqlite", packages, acts, "nothing")
+    return System(name, name.upper(), "ours", "sqlite", packages, acts, "on paper")
 
 
 def silent(_: str) -> None:
@@ -236,7 +236,7 @@ def test_figures_are_compared_with_ours_and_failures_are_noted():
     notes = notes_of([ours, peer, broken], measured, {})
     assert "BROKEN, Many (100): not done in 90 s (round 1 of 3). It has no figure." in notes
     assert "PEER, One (1): it broke (round 2 of 3)." in notes
-    assert "What may be lost, as it is used here, by OURS, PEER, BROKEN: nothing." in notes
+    assert "Durability of OURS; PEER; BROKEN: on paper." in notes
 
 
 # --- measuring -------------------------------------------------------------------------------------------

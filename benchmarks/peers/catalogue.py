@@ -50,7 +50,7 @@ class System:
     :param variant: which of the ways that the module has.
     :param packages: its environment; None: this one.
     :param acts: what it does.
-    :param loses: what may be lost as it is used here, and when.
+    :param durability: what is kept, as it is used here, when the power fails; empty: it keeps nothing to begin with.
     :param lacks: names of scenarios that it does not run although it could, and why.
     """
 
@@ -60,7 +60,7 @@ class System:
     variant: str
     packages: Packages | None
     acts: frozenset[str]
-    loses: str
+    durability: str
     lacks: Mapping[str, str] = field(default_factory=lambda: {})
 
     def runs(self, scenario: Scenario) -> bool:
@@ -69,22 +69,22 @@ class System:
 
 
 STEPS = frozenset({"hello_cities", "alone", "under_load", "chain", "fan_out"})
-SYNCED = "nothing at a loss of power: every commit is synced to the disk"
-ALL = "everything when the process ends"
+SYNCED = "every commit is synced to the disk before it counts, and outlives a loss of power"
+IN_MEMORY = "none, everything ends with the process"
 LONG = {"hello_cities-2000": "it takes long, and 200 say the same"}
 SYSTEMS = (
     System("ours", f"{OURS} SQLite", "ours", "sqlite", None, DURABLE | REPLAYS, SYNCED),
-    System("durabletask", "durabletask in memory", "durabletask_in_memory", "memory", DURABLETASK, DURABLE, ALL),
+    System("durabletask", "durabletask in memory", "durabletask_in_memory", "memory", DURABLETASK, DURABLE, IN_MEMORY),
     System("dbos", "DBOS on SQLite", "dbos_on_sqlite", "sqlite", DBOS, DURABLE, SYNCED),
     System("restate", "Restate, steps inline", "restate_server", "inline", RESTATE, DURABLE, SYNCED),
     System(
         "restate-services", "Restate, steps as services", "restate_server", "services", RESTATE, STEPS, SYNCED, LONG
     ),
-    System("durabletask-replay", "durabletask", "durabletask_in_memory", "replay", DURABLETASK, REPLAYS, ALL),
-    System("functions-replay", "azure-functions-durable", "functions_replay", "replay", FUNCTIONS, REPLAYS, ALL),
+    System("durabletask-replay", "durabletask", "durabletask_in_memory", "replay", DURABLETASK, REPLAYS, ""),
+    System("functions-replay", "azure-functions-durable", "functions_replay", "replay", FUNCTIONS, REPLAYS, ""),
     System("ours-def", f"{OURS} SQLite, activities in threads", "ours", "sqlite-def", None, STEPS, SYNCED, LONG),
     System(
-        "azurite", f"{OURS} Azurite", "ours", "azurite", None, DURABLE, "what the emulator had not yet written", LONG
+        "azurite", f"{OURS} Azurite", "ours", "azurite", None, DURABLE, "that of an emulator, which promises none", LONG
     ),
 )
 """Ours first: everything else is compared with it. They run in this order, and in each round begin one further on."""

@@ -1,4 +1,4 @@
-"""What the rounds saw, as figures of a run, and as notes: what failed, what was left out, what each system may lose."""
+"""What the rounds saw, as figures of a run, and as notes: what failed, what was left out, what each system keeps."""
 
 from __future__ import annotations
 
@@ -49,9 +49,13 @@ def notes_of(systems: Sequence[System], all_measured: Iterable[Measured], absent
             what = f"{measured.system.title}, {measured.scenario.title} ({measured.scenario.size:,})"
             rounds = "" if measured.values else " It has no figure."
             notes.append(f"{what}: {measured.failure}.{rounds}")
-    loses = {system.title: system.loses for system in systems if system.name not in absent}
-    for what in dict.fromkeys(loses.values()):
-        titles = ", ".join(title for title, lost in loses.items() if lost == what)
-        notes.append(f"What may be lost, as it is used here, by {titles}: {what}.")
+    for system in systems:
+        notes.extend(f"{system.title} was not asked for {scenario}: {why}." for scenario, why in system.lacks.items())
+    durability = {
+        system.title: system.durability for system in systems if system.durability and system.name not in absent
+    }
+    for what in dict.fromkeys(durability.values()):
+        titles = "; ".join(title for title, other in durability.items() if other == what)
+        notes.append(f"Durability of {titles}: {what}.")
     notes.extend(NOT_HERE)
     return notes
