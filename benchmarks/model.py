@@ -65,12 +65,11 @@ SLOTS = 10
 
 
 BATCH = 99
-"""Signals or events for one target that a client sends with one request, while another is on its way there."""
+"""Signals or events for one target that a client sends with one request, where it has so many at once."""
 
 
 def _batches(n: int) -> int:
-    # The first goes at once, the others together.
-    return 1 + math.ceil((n - 1) / BATCH)
+    return math.ceil(n / BATCH)
 
 
 def _surplus(n: int) -> int:
@@ -147,7 +146,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "signals at once": Scenario(
             "n signals from a client to one entity, all at once",
             1000,
-            f"3b Q + at most 4b T, where b = 1 + (n - 1)/{BATCH}",
+            f"3b Q + at most 4b T, where b = n/{BATCH} rounded up",
             lambda n: Operations(3 * _batches(n), 4 * _batches(n)),
             doorbells=_batches,
         ),
