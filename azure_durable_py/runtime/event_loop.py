@@ -29,7 +29,6 @@ import zlib
 from asyncio import tasks as asyncio_tasks
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from types import CodeType, FrameType
 from typing import Any, Protocol, TypeVar, cast
@@ -126,7 +125,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         self.ready: deque[asyncio.Handle] = deque()
         """The callbacks that are to run, in this order."""
         # asyncio holds tasks weakly: what the garbage collector takes would differ between replays.
-        self._tasks: dict[Any, None] = {}
+        self._tasks: dict[int, Any] = {}
         # Many loops live in one process, and asyncio keeps all tasks in one table: their hashes must not be the same.
         self._numbers = zlib.crc32(world.instance_id.encode("utf-8", "surrogatepass")) << 20
         self._first_number = self._numbers
@@ -196,8 +195,10 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
     def _leave_main(self) -> None:
         # An interruption may have hit between the two: then it is not the current task any more.
         if self.main is not None:
-            with suppress(RuntimeError):
+            try:  # noqa: SIM105 - `suppress` would be a quarter of what a callback takes
                 _leave_task(self, self.main)
+            except RuntimeError:
+                pass
 
     def step_main(self, step: Callable[[], None]) -> None:
         """Run a step of the orchestrator function within a callback."""
@@ -215,7 +216,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         """
         self._closed, self._quiet = True, quietly
         self.ready.clear()
-        left: list[Any] = [task.get_coro() for task in self._tasks]
+        left: list[Any] = [task.get_coro() for task in self._tasks.values()]
         self._tasks.clear()
         return left
 
@@ -312,13 +313,19 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
             self.is_beside = beside
         # A task that is left at the end was cut off on purpose.
         task._log_destroy_pending = False
-        self._tasks[task] = None
-        task.add_done_callback(self._tasks.pop)
+        self._tasks[id(task)] = task
         awaited = _wrapped_in(coro)
-        if awaited is not None:
-            task.add_done_callback(functools.partial(_abandon_if_cancelled, awaited))
+        # One callback for both: each is a step of the loop.
+        task.add_done_callback(self._forget if awaited is None else functools.partial(self._forget, awaited=awaited))
         task.set_name(f"Task-{number - self._first_number}" if name is None else name)
         return task
+
+    def _forget(self, task: asyncio.Future[Any], awaited: Abandonable | None = None) -> None:
+        """A task is done, which did nothing but await a task of the engine, if that is given."""
+        self._tasks.pop(id(task), None)
+        # Cancelled before its first step, a coroutine never knows.
+        if awaited is not None and task.cancelled():
+            awaited.abandon()
 
     def _next_number(self) -> int:
         self._numbers += 1
@@ -450,12 +457,6 @@ def swap_current_task(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
 
 async def _wrap_awaitable(awaitable: Any) -> Any:
     return await awaitable
-
-
-def _abandon_if_cancelled(awaited: Abandonable, task: asyncio.Future[Any]) -> None:
-    # Cancelled before its first step, a coroutine never knows.
-    if task.cancelled():
-        awaited.abandon()
 
 
 def _wrapped_in(coroutine: Any) -> Abandonable | None:

@@ -81,7 +81,12 @@ def _decode_duration(text: str) -> timedelta:
 # --- the walk over a type ------------------------------------------------------------------------
 
 
+_AS_THEY_ARE: frozenset[type[Any]] = frozenset({str, int, float, bool})
+
+
 def _fit(value: Any, wanted: Any, path: str) -> Any:
+    if type(value) is wanted and wanted in _AS_THEY_ARE:
+        return value
     if wanted is Any or wanted is object or isinstance(wanted, str | typing.ForwardRef):
         return value
     simple = SIMPLE.get(wanted) if isinstance(wanted, type) else None
@@ -127,6 +132,8 @@ QUALIFIERS = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
 
 
 def _fit_class(value: Any, cls: type[Any], variables: Mapping[Any, Any], path: str) -> Any:
+    if _is_plain_dataclass(cls):
+        return value if isinstance(value, cls) else _fit_dataclass(value, cls, variables, path)
     if cls in ARRAYS:
         return ARRAYS[cls](_fit_items(value, Any, cls, path))
     if cls in OBJECTS:
@@ -145,8 +152,6 @@ def _fit_class(value: Any, cls: type[Any], variables: Mapping[Any, Any], path: s
             # An object that wrote itself as one of another class.
             raise _mismatch(value, cls, path)
         return _guarded(lambda: own(value), path)
-    if dataclasses.is_dataclass(cls):
-        return _fit_dataclass(value, cls, variables, path)
     if is_named_tuple(cls):
         return _fit_named_tuple(value, cls, path)
     if issubclass(cls, PurePath):
@@ -426,18 +431,41 @@ def _raw_annotations(cls: type[Any]) -> dict[str, Any]:
     return cast("dict[str, Any]", vars(cls).get("__annotations__", {}))
 
 
+# What a class is takes longer to find out than to build it.
+@functools.lru_cache(maxsize=1024)
+def _is_plain_dataclass(cls: type[Any]) -> bool:
+    """Whether a class is a dataclass, and nothing that is read in another way."""
+    special = cls in ARRAYS or cls in OBJECTS or is_typed_dict(cls) or issubclass(cls, Enum)
+    return dataclasses.is_dataclass(cls) and not special and own_reader(cls) is None
+
+
+@functools.lru_cache(maxsize=1024)
+def _fields_of(cls: type[Any]) -> tuple[tuple[str, Any, bool], ...]:
+    """The name and type of each field of a dataclass that its constructor takes, and whether it needs it."""
+    hints = hints_of(cls)
+    return tuple(
+        (
+            field.name,
+            hints.get(field.name, Any),
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
+        )
+        for field in dataclasses.fields(cls)
+        if field.init
+    )
+
+
 def _fit_dataclass(value: Any, cls: type[Any], variables: Mapping[Any, Any], path: str) -> Any:
     entries = _object(value, cls, path)
-    hints = hints_of(cls)
     made: dict[str, Any] = {}
-    for field in dataclasses.fields(cls):
-        if not field.init:
-            continue
-        if field.name in entries:
-            wanted = _substituted(hints.get(field.name, Any), variables)
-            made[field.name] = _fit(entries[field.name], wanted, _below(path, field.name))
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise SerializationError(f"{path}: {cls.__name__} needs the field {field.name!r}, which is missing")
+    for name, hint, is_needed in _fields_of(cls):
+        if name in entries:
+            entry = entries[name]
+            if type(entry) is hint and hint in _AS_THEY_ARE:
+                made[name] = entry
+            else:
+                made[name] = _fit(entry, _substituted(hint, variables), _below(path, name))
+        elif is_needed:
+            raise SerializationError(f"{path}: {cls.__name__} needs the field {name!r}, which is missing")
     return _guarded(lambda: cls(**made), path)
 
 

@@ -21,6 +21,8 @@ class Calls:
     def __init__(self, generation: Generation) -> None:
         self._generation = generation
         self._decisions = generation.decisions
+        self._decoders: dict[int, tuple[object, Callable[[Value], Any]]] = {}
+        """Of functions that were called, by identity."""
 
     def _serialize(self, value: Any, what: Callable[[], str]) -> str:
         """A value as JSON text; `what` it is, for errors."""
@@ -37,9 +39,16 @@ class Calls:
             return self._generation.decoder(expected_type)
         if isinstance(ref, str):
             return self._generation.decode
+        known = self._decoders.get(id(ref))
+        if known is not None:
+            return known[1]
         registry = self._generation.registry
         function: Any = registered(registry) or getattr(ref, "function", ref)
-        return self._annotated(registry.expected_result(function), lambda: f"what {place_of(function)} returned")
+        demand = registry.expected_result(function)
+        decode = self._annotated(demand, lambda: f"what {place_of(function)} returned")
+        if demand is not None:  # Else it may name what is not there yet.
+            self._decoders[id(ref)] = ref, decode
+        return decode
 
     def _annotated(self, demand: Any, what: Callable[[], str]) -> Callable[[Value], Any]:
         """Decodes as an annotation demands; `what` had it, for errors."""
