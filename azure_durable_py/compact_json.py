@@ -36,14 +36,13 @@ def compact_encoder(default: Callable[[Any], Any] | None = None, *, allow_nan: b
 
 def compact_decoder(decoder: json.JSONDecoder) -> Callable[[str], Any]:
     """What reads a text as a decoder does, and at once where it has no blanks around its value."""
-    read = decoder.raw_decode
+    scan: Any = getattr(decoder, "scan_once")  # noqa: B009 - it is there, and in no stub
 
     def decode(text: str) -> Any:
         try:
-            value, end = read(text)
-        except ValueError:
-            end = -1
-            value = None
+            value, end = scan(text, 0)
+        except (ValueError, StopIteration):
+            return decoder.decode(text)  # Which tells what is wrong.
         return value if end == len(text) else decoder.decode(text)
 
     return decode

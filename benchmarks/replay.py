@@ -24,6 +24,7 @@ from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
 from benchmarks.scenario import ENGINE, Lab, Sample, Sizes, lower
 
 RUNS = 3
+SETTINGS = Settings()
 
 app = df.DFApp()
 Context = df.DurableOrchestrationContext
@@ -131,7 +132,7 @@ def _seconds(code: Callable[[], object]) -> float:
 
 def _orchestration(history: Sequence[Event]) -> Orchestration:
     converter = BoundedConverter(JsonDataConverter(), MAX_PAYLOAD_BYTES)
-    return Orchestration("instance", "execution", app.registry, Settings(), converter, history)
+    return Orchestration("instance", "execution", app.registry, SETTINGS, converter, history)
 
 
 def _live(name: str, size: int) -> tuple[float, list[Event]]:

@@ -268,14 +268,17 @@ def _read_turn(fields: dict[str, Any]) -> Event | None:
 def _read_scheduled(fields: dict[str, Any]) -> Event | None:
     if len(fields) != 5:
         return None
-    name = shape.text(fields["name"])
-    return TaskScheduled(shape.time(fields["timestamp"]), _task_id(fields["id"]), name, decode_value(fields["input"]))
+    name, value = fields["name"], fields["input"]
+    if type(name) is not str or type(value) is not str:
+        return None
+    return TaskScheduled(shape.time(fields["timestamp"]), _task_id(fields["id"]), name, value)
 
 
 def _read_completed(fields: dict[str, Any]) -> Event | None:
-    if len(fields) != 4:
+    value = fields["result"]
+    if len(fields) != 4 or type(value) is not str:
         return None
-    return TaskCompleted(shape.time(fields["timestamp"]), _task_id(fields["task_id"]), decode_value(fields["result"]))
+    return TaskCompleted(shape.time(fields["timestamp"]), _task_id(fields["task_id"]), value)
 
 
 def _read_timer(fields: dict[str, Any]) -> Event | None:

@@ -190,6 +190,7 @@ class Driver:
             self._end(Raised(_without_own_frames(raised)))
 
     def _resume(self, go: Callable[[Any], Any], what: Any) -> None:
+        yielded: Any
         try:
             yielded = self._context.run(go, what)
             while not isinstance(yielded, Task):
@@ -199,9 +200,9 @@ class Driver:
         except StopIteration as stop:
             self._end(Returned(stop.value))
             return
-        awaited = self.awaiting = cast("Task[Any]", yielded)
-        awaited.is_awaited = True
-        awaited.want()
+        self.awaiting = yielded
+        yielded.is_awaited = True
+        yielded.want()
 
     def _waits_for(self, yielded: Any) -> bool:
         """Wait for something of asyncio; False: that it is not."""

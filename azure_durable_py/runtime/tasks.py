@@ -376,7 +376,7 @@ class AllTask(CompositeTask[list[Any]]):
         for child in self._children:
             if child.attach(self):
                 self._open[id(child)] = child
-        failed = next((child for child in self._children if child.error is not None), None)
+        failed = next((child for child in self._children if child._error is not None), None)
         if failed is not None:
             self._lose(failed)
         elif not self._open:
@@ -385,7 +385,7 @@ class AllTask(CompositeTask[list[Any]]):
     def child_done(self, child: Task[Any]) -> None:
         """Count it; the last one decides, and so does a failure."""
         self._open.pop(id(child), None)
-        if child.error is not None:
+        if child._error is not None:
             self._lose(child)
         elif not self._open:
             self._win()

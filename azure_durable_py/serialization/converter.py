@@ -86,7 +86,10 @@ class JsonDataConverter:
             type (with the path: `$.items[2].price: expected float, found str`).
         """
         if expected_type is None and '"__class__"' not in text:
-            return self.plain(text)
+            try:
+                return _decode(text)
+            except (ValueError, RecursionError):
+                pass  # `plain` tells what is wrong.
         value = self.plain(text)
         try:
             if '"__class__"' not in text:

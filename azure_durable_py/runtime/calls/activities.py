@@ -108,7 +108,7 @@ class ActivityCalls(Calls):
         self, ref: str | Callable[..., Any], input_: Any, expected_type: Any
     ) -> tuple[str, str, Callable[[Value], Any]]:
         """Its name, its input as JSON text, and what decodes its result."""
-        name = durable_name(ref, "activity")
+        name = ref if isinstance(ref, str) and ref else durable_name(ref, "activity")
         text = self._serialize(input_, lambda: f"input of activity {name!r}")
         if name is ref and expected_type is None:
             return name, text, self._generation.decode
