@@ -2,11 +2,11 @@
 
 Theory of operation
 -------------------
-User code that runs on the event loop does so in *stretches*: from where the engine calls it to where it awaits what is
-not there yet, returns or raises; of an orchestrator, over all that a turn shows to it. A thread of its own looks four times a second whether the same stretch is still under way. After
-a second it says who keeps the loop, and where. Past the limit it raises `Interruption` in the loop's
-thread, again and again until the stretch is over; then `TurnTimeoutError` takes the place of whatever the code
-made of that.
+User code that runs on the event loop does so in *stretches*: from where the engine calls it to where it awaits what
+is not there yet, returns or raises; of an orchestrator, over all that a turn shows to it. A thread of its own looks
+four times a second whether the same stretch is still under way. After a second it says who keeps the loop, and where.
+Past the limit it raises `Interruption` in the loop's thread, again and again until the stretch is over; then
+`TurnTimeoutError` takes the place of whatever the code made of that.
 
 An interruption must hit no code but that of its stretch. Only the thread aims, only at the current stretch, and while
 it does `aiming` is up; a stretch is over when it is no longer current, nobody aims, and an interruption that is
