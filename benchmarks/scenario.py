@@ -147,7 +147,7 @@ class OnHub:
     """A scenario on a hub: measured beside what the same operations take barely.
 
     :param run: does it, with the part that counts within `bench.measured()`. What it leaves in `span.times` are
-        latencies, in seconds.
+        latencies, in seconds, of as many at once as the size says.
     :param quantities: what is told of it.
     :param settings: of the worker, by name.
     """
@@ -169,9 +169,14 @@ class OnHub:
         bare = BARE[kind] if tape is not None else ""
         samples = self._samples(span, size, SYSTEMS[kind], bare)
         if span.times:
-            samples.append(_latency(self.title, SYSTEMS[kind], span))
+            times = [1000 * seconds for seconds in span.times]
+            samples.append(Sample("ms", "lower", times, self.title, SYSTEMS[kind], bare, is_latency=True))
         if tape is not None:
-            samples += self._samples(await lab.stores.play(tape), size, bare, "")
+            limit = await lab.stores.play(tape)
+            samples += self._samples(limit, size, bare, "")
+            if span.times:
+                # By Little's law: so many at once, and so many a second.
+                samples.append(lower("ms", 1000 * limit.seconds * size / len(span.times), self.title, bare))
         return samples
 
     async def _tape(self, lab: Lab, kind: str, size: int) -> Tape | None:
@@ -189,7 +194,3 @@ class OnHub:
         return [
             Sample(one.unit, one.better, (one.of(span, size),), self.title, system, against) for one in self.quantities
         ]
-
-
-def _latency(title: str, system: str, span: Span) -> Sample:
-    return Sample("ms", "lower", [1000 * seconds for seconds in span.times], title, system, is_latency=True)

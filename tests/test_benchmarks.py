@@ -42,6 +42,15 @@ async def test_a_scenario_measures_something(scenario: Scenario, kind: str, tmp_
     assert all(value >= 0 for sample in samples for value in sample.values)
 
 
+async def test_a_latency_stands_beside_the_time_that_storage_takes_for_it(tmp_path: Path):
+    [scenario] = [one for one in SCENARIOS if one.name == "latency"]
+    samples = await scenario.measure(Lab(Stores(tmp_path, None, is_smoke=True)), "sqlite", 1)
+    assert [(one.system, one.against, one.is_latency, len(one.values)) for one in samples] == [
+        ("azure_durable_py on SQLite", "bare statements on SQLite", True, 5),
+        ("bare statements on SQLite", "", False, 1),
+    ]
+
+
 # --- the order of measuring ------------------------------------------------------------------------------
 
 
