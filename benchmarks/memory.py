@@ -72,4 +72,4 @@ async def _be_held(bench: Bench, size: int, held: asyncio.Semaphore) -> None:
         await held.acquire()
 
 
-MEMORY = Alone("memory", "memory of a worker, by instances", {"sqlite": Sizes((1000,))}, 3, run)
+MEMORY = Alone("memory", "memory of a worker, by instances", {"sqlite": Sizes((500,))}, 3, run)
