@@ -6,6 +6,7 @@ import asyncio
 import base64
 import random
 from collections.abc import Generator
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -332,7 +333,9 @@ def test_each_occurrence_is_run_once_whoever_is_killed(overlap: Any, seed: int):
             dice.choice(running).kill()
             await asyncio.sleep(dice.choice([0.0, 0.0, 20.0]))
             await hub.start_worker()
-        await hub.client.schedules.pause("s")
+        # What the last that was killed had in hand comes back later than a client waits.
+        with suppress(TimeoutError):
+            await hub.client.schedules.pause("s")
         await asyncio.sleep(HOUR.total_seconds())
         found, last = await runs_of(hub), await told(hub)
         assert set(found.values()) == {Status.Completed}
