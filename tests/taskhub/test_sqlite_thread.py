@@ -112,14 +112,12 @@ async def test_calls_that_wait_together_are_committed_together(tmp_path: Path):
 
 async def test_the_flushes_of_the_disk_are_counted(tmp_path: Path):
     async with opened(tmp_path) as store:
-        assert isinstance(store._open, Threaded)
-        before = replace(store._open.flushes)
+        before = replace(store.flushes)
         async with Busy(store):
             tasks = await submitted(*(insert(store, f"{number}") for number in range(20)), store.load("x"))
         await asyncio.gather(*tasks)
         await insert(store, "alone")
-        flushes = store._open.flushes
-        assert (flushes.calls - before.calls, flushes.flushes - before.flushes) == (21, 2)
+        assert (store.flushes.calls - before.calls, store.flushes.flushes - before.flushes) == (21, 2)
 
 
 ANSWERING = """

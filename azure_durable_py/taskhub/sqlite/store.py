@@ -32,7 +32,7 @@ from azure_durable_py.taskhub.sqlite import listing, partition, queues
 from azure_durable_py.taskhub.sqlite.database import open_file, open_memory
 from azure_durable_py.taskhub.sqlite.inline import Inline
 from azure_durable_py.taskhub.sqlite.neighbours import Neighbours
-from azure_durable_py.taskhub.sqlite.thread import Threaded, not_open
+from azure_durable_py.taskhub.sqlite.thread import Flushes, Threaded, not_open
 from azure_durable_py.taskhub.sqlite.values import to_micros
 
 _SLICE = 2_000
@@ -90,6 +90,12 @@ class SqliteStore:
     def activity_queue(self) -> str:
         """The name of the work-item queue."""
         return self._queues.activities
+
+    @property
+    def flushes(self) -> Flushes:
+        """How many calls wrote since the file was opened, and how often the disk was flushed for them."""
+        database = self._open
+        return database.flushes if isinstance(database, Threaded) else Flushes()
 
     def instance_queue(self, instance_id: str) -> str:
         """The doorbell queue of an instance."""
