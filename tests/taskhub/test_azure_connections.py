@@ -103,6 +103,7 @@ def test_a_name_is_found_as_the_functions_host_finds_it(key: str):
         ({NAME: ""}, "no storage connection"),
         ({NAME: "c2VjcmV0"}, "not a connection string"),
         ({NAME: "AccountName=acct"}, "neither AccountName and AccountKey"),
+        ({NAME: "AccountName=acct;AccountKey=c2VjcmV0c"}, "AccountKey is not Base64"),
         ({NAME: "AccountKey=c2VjcmV0"}, "neither QueueEndpoint nor AccountName"),
         ({f"{NAME}__credential": "managedidentity"}, "__queueServiceUri nor"),
         ({f"{NAME}__queueServiceUri": "https://q.example"}, "__tableServiceUri nor"),

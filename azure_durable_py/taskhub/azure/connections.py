@@ -5,6 +5,7 @@ Owns `StorageConnection` and every form in which it can be given. It opens no co
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,8 @@ class StorageConnection:
         account, key = parts.get("accountname"), parts.get("accountkey")
         signature = parts.get("sharedaccesssignature")
         if account and key:
+            if not _is_base64(key):
+                raise _unusable(name, "its AccountKey is not Base64, as keys of accounts are: is a part of it missing?")
             return cls(name, queue_uri, table_uri, lambda: AzureNamedKeyCredential(account, key))
         if signature:
             return cls(name, queue_uri, table_uri, lambda: AzureSasCredential(signature.lstrip("?")))
@@ -139,6 +142,13 @@ def _parse(text: str, name: str) -> Mapping[str, str]:
             raise _unusable(name, "it is not a connection string (key=value;key=value)")
         parts[key.strip().lower()] = value.strip()
     return parts
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text))
+    except ValueError:
+        return False
 
 
 def _endpoint(parts: Mapping[str, str], service: str, name: str) -> str:
