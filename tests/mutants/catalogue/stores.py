@@ -19,6 +19,14 @@ _SQLITE = (
         (f"{_CONTRACT}::test_of_concurrent_commits_on_one_etag_one_wins[sqlite]",),
     ),
     Mutant(
+        "sqlite_etag_not_checked_where_nothing_indexed_changes",
+        "A header is replaced whatever it is by now, if it is listed where it was.",
+        "taskhub/sqlite/partition.py",
+        "AND etag = ? AND ({INDEXED}) = (?, ?, ?, ?)",
+        "AND (1 OR etag = ?) AND ({INDEXED}) = (?, ?, ?, ?)",
+        (f"{_CONTRACT}::test_of_concurrent_commits_on_one_etag_one_wins[sqlite]",),
+    ),
+    Mutant(
         "sqlite_deletes_any_header",
         "A header is deleted whatever it is by now.",
         "taskhub/sqlite/partition.py",
