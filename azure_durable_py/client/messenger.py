@@ -66,11 +66,13 @@ class Messenger:
         self._letters: Gathering[_Letter, None] = Gathering(self._post)
 
     async def find(self, instance_id: str) -> Header:
-        """The header of an instance, as it was since this was called.
+        """The header of an instance.
 
         :raises InstanceNotFoundError: there is none.
         """
-        header = await self._looks.ask(instance_id, None)
+        return self._found(instance_id, await self._hub.reliable.load_header(instance_id))
+
+    def _found(self, instance_id: str, header: Header | None) -> Header:
         if header is None:
             raise InstanceNotFoundError(
                 f"There is no instance {instance_id!r} in this task hub ({self._hub.store.description})."
@@ -78,12 +80,12 @@ class Messenger:
         return header
 
     async def find_running(self, instance_id: str) -> Header:
-        """The header of an instance that still takes messages.
+        """The header of an instance that still takes messages. Who asks meanwhile shares one look at it.
 
         :raises InstanceNotFoundError: there is none.
         :raises InstanceCompletedError: it is finished.
         """
-        header = await self.find(instance_id)
+        header = self._found(instance_id, await self._looks.ask(instance_id, None))
         if header.is_terminal:
             raise InstanceCompletedError(
                 f"Instance {instance_id!r} is {header.columns.runtime_status} and takes no more messages. "
