@@ -24,7 +24,7 @@ from azure_durable_py.errors import HubFormatError, StorageRejectedError, Storag
 from azure_durable_py.taskhub.protocol import BlobRow, Commit, InstanceQuery, Kind
 from azure_durable_py.taskhub.sqlite import SqliteStore, listing
 from azure_durable_py.taskhub.sqlite.database import INDEXES, open_file
-from azure_durable_py.taskhub.sqlite.thread import Threaded
+from azure_durable_py.taskhub.sqlite.threaded import Threaded
 from azure_durable_py.taskhub.sqlite.transactions import Job
 from tests.taskhub.building import T0, blobs, header, inbox, insert, keys_in_inbox, minutes
 from tests.taskhub.spoiling import execute

@@ -22,7 +22,7 @@ from azure_durable_py.errors import MessageLostError
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.taskhub.sqlite.locks import FileLock
-from azure_durable_py.taskhub.sqlite.thread import Threaded
+from azure_durable_py.taskhub.sqlite.threaded import Threaded
 from tests.taskhub.building import receive_one, until
 
 TEN_MINUTES = 600.0

@@ -22,7 +22,7 @@ from azure_durable_py.errors import ConcurrencyConflictError, StorageRejectedErr
 from azure_durable_py.taskhub.protocol import Commit
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.taskhub.sqlite.database import open_file
-from azure_durable_py.taskhub.sqlite.thread import Threaded
+from azure_durable_py.taskhub.sqlite.threaded import Threaded
 from azure_durable_py.taskhub.sqlite.transactions import JobCall, write, write_together
 from tests.taskhub.building import header, insert, listed_ids, until
 

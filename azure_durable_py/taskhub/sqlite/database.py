@@ -91,7 +91,8 @@ def open_file(path: str, busy_timeout: float) -> sqlite3.Connection:
     _make_private(path)
     db: sqlite3.Connection | None = None
     try:
-        db = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
+        # One thread at a time, not one thread only (see `thread`).
+        db = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
         # One row whose text is damaged must not end the reading of all others.
         db.text_factory = _text
         # First of all: a database of somebody else stays as it is.

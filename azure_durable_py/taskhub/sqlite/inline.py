@@ -27,14 +27,14 @@ class Inline:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    async def read(self, job: Job[_Result]) -> _Result:
+    async def read(self, job: Job[_Result], *, short: bool = False) -> _Result:  # noqa: ARG002
         """Run a job that only reads. Nothing else can write meanwhile."""
         try:
             return job(self._db)
         except sqlite3.Error as error:
             raise translate(error, _WHERE) from error
 
-    async def write(self, job: Job[_Result]) -> _Result:
+    async def write(self, job: Job[_Result], *, short: bool = False) -> _Result:  # noqa: ARG002
         """Run a job whole, or not at all."""
         return write(self._db, job, _WHERE)
 

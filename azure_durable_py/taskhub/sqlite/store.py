@@ -32,9 +32,11 @@ from azure_durable_py.taskhub.sqlite import listing, partition, queues
 from azure_durable_py.taskhub.sqlite.database import open_file, open_memory
 from azure_durable_py.taskhub.sqlite.inline import Inline
 from azure_durable_py.taskhub.sqlite.neighbours import Neighbours
-from azure_durable_py.taskhub.sqlite.thread import Flushes, Threaded, not_open
+from azure_durable_py.taskhub.sqlite.thread import Flushes, not_open
+from azure_durable_py.taskhub.sqlite.threaded import Threaded
 from azure_durable_py.taskhub.sqlite.values import to_micros
 
+_SHORT_BYTES = 262_144
 _SLICE = 2_000
 """Rows of each table that are deleted at once: some tens of milliseconds."""
 
@@ -173,27 +175,29 @@ class SqliteStore:
 
     async def load(self, instance_id: str) -> Loaded:
         """Header and the first inbox rows."""
-        return await self._open.read(lambda db: partition.load(db, self._hub, instance_id))
+        return await self._open.read(lambda db: partition.load(db, self._hub, instance_id), short=True)
 
     async def load_header(self, instance_id: str) -> Header | None:
         """The header alone."""
-        return await self._open.read(lambda db: partition.load_header(db, self._hub, instance_id))
+        return await self._open.read(lambda db: partition.load_header(db, self._hub, instance_id), short=True)
 
     async def commit(self, commit: Commit) -> str:
         """Apply a commit; returns the header's new ETag ('' when the header was deleted)."""
         etag = "" if commit.header is None else self._ids.new()
-        await self._open.write(lambda db: partition.commit(db, self._hub, commit, etag, self._micros()))
+        await self._open.write(
+            lambda db: partition.commit(db, self._hub, commit, etag, self._micros()), short=_is_short(commit.put)
+        )
         return etag
 
     async def insert_inbox(self, instance_id: str, rows: Sequence[InboxRow]) -> frozenset[str]:
         """Insert rows in order; returns the keys that existed."""
         return await self._open.write(
-            lambda db: partition.insert_inbox(db, self._hub, instance_id, rows, self._micros())
+            lambda db: partition.insert_inbox(db, self._hub, instance_id, rows, self._micros()), short=_is_short(rows)
         )
 
     async def delete_inbox(self, instance_id: str, keys: Sequence[str]) -> None:
         """Delete inbox rows without touching a header."""
-        await self._open.write(lambda db: partition.delete_inbox(db, self._hub, instance_id, keys))
+        await self._open.write(lambda db: partition.delete_inbox(db, self._hub, instance_id, keys), short=True)
 
     async def put_blobs(self, instance_id: str, rows: Sequence[BlobRow]) -> None:
         """Insert or replace blob rows."""
@@ -234,7 +238,7 @@ class SqliteStore:
 
     async def put_message(self, queue: str, body: str, delay: float = 0.0) -> QueueMessage:
         """Put a message that never expires, invisible for `delay` seconds."""
-        return await self._open.write(lambda db: queues.put(db, queue, body, delay, self._micros()))
+        return await self._open.write(lambda db: queues.put(db, queue, body, delay, self._micros()), short=True)
 
     async def receive_messages(self, queue: str, limit: int, visibility: float) -> list[QueueMessage]:
         """Take up to `limit` messages, the longest visible first."""
@@ -249,15 +253,17 @@ class SqliteStore:
     async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
         """Keep a message invisible for `visibility` seconds from now."""
         database = self._open
-        return await database.write(lambda db: queues.extend(db, message, visibility, self._micros(), database.owner))
+        return await database.write(
+            lambda db: queues.extend(db, message, visibility, self._micros(), database.owner), short=True
+        )
 
     async def delete_message(self, message: QueueMessage) -> None:
         """Delete a message that we hold."""
-        await self._open.write(lambda db: queues.delete(db, message))
+        await self._open.write(lambda db: queues.delete(db, message), short=True)
 
     async def next_visible(self, queue: str) -> float | None:
         """Seconds until the first message is visible; None: there is no message."""
-        visible_at = await self._open.read(lambda db: queues.next_visible(db, queue))
+        visible_at = await self._open.read(lambda db: queues.next_visible(db, queue), short=True)
         return None if visible_at is None else max(0, visible_at - self._micros()) / 1e6
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
@@ -276,3 +282,8 @@ class SqliteStore:
         """How many messages each poison queue holds."""
         names = [poison_queue(name) for name in self._queues.all]
         return await self._open.read(lambda db: queues.count(db, names))
+
+
+def _is_short(rows: Sequence[InboxRow | BlobRow]) -> bool:
+    """Whether the event loop may write these rows itself: as much takes it about a millisecond."""
+    return sum(len(row.body) for row in rows) <= _SHORT_BYTES

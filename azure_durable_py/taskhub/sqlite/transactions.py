@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from azure_durable_py.errors import StorageError
 from azure_durable_py.taskhub.sqlite.refusals import is_busy, translate, unanswered
 
 _Result = TypeVar("_Result")
@@ -88,24 +89,79 @@ def write_together(db: sqlite3.Connection, calls: Sequence[JobCall], where: str,
 
 
 def _in_one_transaction(db: sqlite3.Connection, calls: Sequence[JobCall], where: str, patience: float) -> bool:
+    """Returns False if a job broke off half way, or SQLite refused it: all is rolled back, each may be tried alone."""
+    try:
+        patiently(lambda: db.execute("BEGIN IMMEDIATE"), patience)
+    except sqlite3.Error as error:
+        _answer_all(calls, translate(error, where), error)
+        return True
+    if not _run_all(db, calls):
+        return False
+    end_together(db, calls, where)
+    return True
+
+
+def begin_together(db: sqlite3.Connection, calls: Iterable[JobCall]) -> bool:
+    """Run jobs at once in one transaction, which stays open for `end_together`.
+
+    False: another process has the file, or a job cannot share a transaction. Nothing is known of any then.
+    """
+    try:
+        db.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error:
+        return False
+    return _run_all(db, calls)
+
+
+def _run_all(db: sqlite3.Connection, calls: Iterable[JobCall]) -> bool:
     """Returns False if a job broke off half way, or SQLite refused it: all is rolled back, each may be tried alone.
 
     A savepoint for each would be two statements more for each call.
     """
-    begun = False
+    is_whole = False
     try:
-        patiently(lambda: db.execute("BEGIN IMMEDIATE"), patience)
-        begun = True
         for call in calls:
             before = db.total_changes
             call.settle(lambda job: job(db))
             if isinstance(call.error, sqlite3.Error) or (call.error is not None and db.total_changes != before):
                 return False
+        is_whole = True
+    finally:
+        if not is_whole and db.in_transaction:
+            db.execute("ROLLBACK")
+    return True
+
+
+def end_together(db: sqlite3.Connection, calls: Iterable[JobCall], where: str) -> None:
+    """Commit what `begin_together` began."""
+    try:
         db.execute("COMMIT")
     except sqlite3.Error as error:
+        _answer_all(calls, unanswered(error, where), error)
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _answer_all(calls: Iterable[JobCall], answer: StorageError, cause: sqlite3.Error) -> None:
+    answer.__cause__ = cause
+    for call in calls:
+        call.error = answer
+
+
+def read_at_once(db: sqlite3.Connection, calls: Sequence[JobCall]) -> bool:
+    """Run jobs that only read; all of them see one state of the database.
+
+    False: another process has the file, or SQLite refuses a job. Nothing is known of any then.
+    """
+    try:
+        db.execute("BEGIN")
         for call in calls:
-            call.error = unanswered(error, where) if begun else translate(error, where)
-            call.error.__cause__ = error
+            call.settle(lambda job: job(db))
+            if isinstance(call.error, sqlite3.Error):
+                return False
+    except sqlite3.Error:
+        return False
     finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
