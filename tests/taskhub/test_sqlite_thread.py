@@ -21,6 +21,7 @@ import pytest
 from azure_durable_py.errors import ConcurrencyConflictError, StorageRejectedError, StorageUnavailableError
 from azure_durable_py.taskhub.protocol import Commit
 from azure_durable_py.taskhub.sqlite import SqliteStore
+from azure_durable_py.taskhub.sqlite.calls import PendingCall
 from azure_durable_py.taskhub.sqlite.database import open_file
 from azure_durable_py.taskhub.sqlite.threaded import Threaded
 from azure_durable_py.taskhub.sqlite.transactions import JobCall, write, write_together
@@ -251,22 +252,119 @@ def test_a_job_that_breaks_off_leaves_nothing_in_the_transaction(db: sqlite3.Con
     assert [row[0] for row in db.execute("SELECT id FROM t")] == [1]
 
 
-async def test_a_poll_asks_the_thread_once_and_takes_the_lock_only_if_there_is_something(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_poll_takes_the_lock_only_if_there_is_something(tmp_path: Path):
     async with opened(tmp_path) as store:
         await store.put_message("q", "x")
         seen: list[str] = []
         await traced(store, seen.append)
-        asked: list[int] = []
-        assert isinstance(store._open, Threaded)
-        work = store._open._work
-        submit = work.submit
-        monkeypatch.setattr(work, "submit", lambda calls: (asked.append(len(calls)), submit(calls)))
         for bodies in (["x"], []):
             assert [message.body for message in await store.receive_messages("q", 1, 30)] == bodies
-        assert asked == [1, 1]
         assert seen.count("BEGIN IMMEDIATE") == 1
+
+
+# --- the loop and the thread ---------------------------------------------------------------------------
+
+
+async def ran_in(store: SqliteStore, *, short: bool) -> int:
+    """The thread that runs a job."""
+    return await store._open.write(lambda _: threading.get_ident(), short=short)
+
+
+async def test_what_is_short_is_run_by_the_event_loop_and_ended_by_the_thread(tmp_path: Path):
+    async with opened(tmp_path) as store:
+        here = threading.get_ident()
+        assert await ran_in(store, short=True) == here
+        assert await ran_in(store, short=False) != here
+        ended: list[int] = []
+        await traced(store, lambda statement: ended.append(threading.get_ident()) if statement == "COMMIT" else None)
+        await insert(store, "x")
+        await traced(store, None)
+        assert ended
+        assert here not in ended
+
+
+async def test_what_is_called_while_a_transaction_ends_goes_into_the_next_one(tmp_path: Path):
+    async with opened(tmp_path) as store:
+        seen: list[str] = []
+        ending, end = threading.Event(), threading.Event()
+
+        def trace(statement: str) -> None:
+            seen.append(statement)
+            if statement == "COMMIT" and not ending.is_set():
+                ending.set()
+                assert end.wait(30)
+
+        await traced(store, trace)
+        first = await submitted(insert(store, "0"))
+        await asyncio.to_thread(ending.wait, 30)
+        others = await submitted(*(insert(store, str(number)) for number in range(1, 20)), store.load("0"))
+        # Nothing of them is begun, and the loop is not held up.
+        assert seen.count("BEGIN IMMEDIATE") == 1
+        assert not any(task.done() for task in [*first, *others])
+        end.set()
+        await asyncio.gather(*first, *others)
+        await traced(store, None)
+        assert seen.count("COMMIT") == 2
+
+
+async def test_what_another_process_holds_up_is_left_to_the_thread(tmp_path: Path):
+    async with opened(tmp_path, busy_timeout=60) as store:
+        other = sqlite3.connect(tmp_path / "hub.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        ran: list[int] = []
+        [written] = await submitted(store._open.write(lambda _: ran.append(threading.get_ident()), short=True))
+        other.execute("ROLLBACK")
+        other.close()
+        await written
+        assert len(ran) == 1
+        assert ran != [threading.get_ident()]
+
+
+async def test_a_short_call_that_sqlite_refuses_leaves_those_called_with_it_alone(tmp_path: Path):
+    async with opened(tmp_path) as store:
+        calls = [
+            store._open.write(lambda db: db.execute("INSERT INTO nowhere VALUES (1)"), short=True),
+            store._open.read(lambda db: db.execute("SELECT * FROM nowhere"), short=True),
+            insert(store, "x"),
+            store._open.read(lambda db: db.execute("SELECT 7").fetchone()[0], short=True),
+        ]
+        refused, unread, inserted, seven = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(refused, StorageRejectedError)
+        assert isinstance(unread, StorageRejectedError)
+        assert not isinstance(inserted, Exception)
+        assert seven == 7
+        assert await listed_ids(store) == {"x"}
+
+
+async def test_short_calls_wait_while_the_thread_is_busy_and_go_on_when_it_is_free(tmp_path: Path):
+    async with opened(tmp_path) as store:
+        async with Busy(store):
+            waiting = await submitted(*(insert(store, str(number)) for number in range(20)))
+            assert not any(task.done() for task in waiting)
+        await asyncio.gather(*waiting)
+        assert len(await listed_ids(store)) == 20
+
+
+async def test_whoever_is_interrupted_leaves_the_connection_to_others(tmp_path: Path):
+    class Interrupted(BaseException):
+        pass
+
+    def interrupted(db: sqlite3.Connection) -> None:
+        db.execute("DELETE FROM instances")
+        raise Interrupted
+
+    async with opened(tmp_path) as store:
+        await insert(store, "x")
+        loop = asyncio.get_running_loop()
+        database = store._open
+        assert isinstance(database, Threaded)
+        lane = database._lanes[loop]
+        future: asyncio.Future[None] = loop.create_future()
+        with pytest.raises(Interrupted):
+            database._do_here(lane, [PendingCall(interrupted, True, future, True)])
+        assert await listed_ids(store) == {"x"}
+        await insert(store, "y")
+        assert await listed_ids(store) == {"x", "y"}
 
 
 def test_who_waits_for_the_file_never_waits_long_between_two_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -343,7 +441,8 @@ async def test_a_caller_whose_loop_has_ended_does_not_stop_the_thread(tmp_path: 
         async with Busy(store):
             await asyncio.to_thread(asyncio.run, given_up(insert(store, "x")))
         await insert(store, "y")
-        assert await listed_ids(store) == {"x", "y"}
+        # What was still to be begun for the loop that has ended is nobody's any more.
+        assert await listed_ids(store) == {"y"}
 
 
 async def given_up(call: Coroutine[Any, Any, Any]) -> None:
