@@ -61,13 +61,16 @@ class RecordedTurn:
         """What the function decided in it."""
         self.end: ExecutionCompleted | ContinuedAsNew | None = None
         event: Any
-        for event in events[1:]:
+        for event in events:
             if event.__class__ in DECISIONS:
                 self.decisions.append(event)
             elif event.__class__ not in ENDS:
                 self.arrived.append(event)
             elif self.end is None:
                 self.end = event
+        if self.arrived and self.arrived[0] is events[0]:
+            # The mark of its begin.
+            del self.arrived[0]
 
     @property
     def inputs(self) -> list[Event]:

@@ -243,17 +243,17 @@ def test_an_activity_that_cannot_be_run_for_an_unforeseen_reason_is_run_later(
 ) -> None:
     times = 2
 
-    async def read_value(*args: Any) -> Any:
+    async def read(*args: Any) -> Any:
         nonlocal times
         if times:
             times -= 1
             raise UnforeseenError("its input cannot be read")
         return await real(*args)
 
-    from azure_durable_py.worker.activities import local_runs
+    from azure_durable_py.worker.activities.local_runs import LocalRuns
 
-    real = local_runs.read_value
-    monkeypatch.setattr(local_runs, "read_value", read_value)
+    real = LocalRuns._read
+    monkeypatch.setattr(LocalRuns, "_read", read)
 
     async def scene() -> None:
         stage = Stage(rests)
