@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -59,7 +60,7 @@ class _SystemRandom(random.SystemRandom):
     def __init__(self) -> None:
         super().__init__()
         self._words: list[bytes] = []
-        if hasattr(os, "register_at_fork"):
+        if sys.platform != "win32":
             os.register_at_fork(after_in_child=self._words.clear)
 
     def getrandbits(self, k: int) -> int:

@@ -27,10 +27,10 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(slots=True, eq=False)
-class _Lane:
+class _LoopCalls:
     """What is called on one event loop. While `is_held_up`, calls gather."""
 
-    calls: list[PendingCall] = field(default_factory=list)
+    calls: list[PendingCall] = field(default_factory=list[PendingCall])
     is_held_up: bool = False
 
 
@@ -52,7 +52,7 @@ class Threaded:
         self._neighbours = neighbours
         self._thread = DatabaseThread(path, connect, neighbours, patience)
         self._process = os.getpid()
-        self._lanes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Lane] = weakref.WeakKeyDictionary()
+        self._lanes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopCalls] = weakref.WeakKeyDictionary()
         # A store that nobody closes must neither keep its process from ending nor leave a thread behind.
         self._no_more = weakref.finalize(self, self._thread.close)
         self._thread.start()
@@ -87,14 +87,14 @@ class Threaded:
         loop = asyncio.get_running_loop()
         lane = self._lanes.get(loop)
         if lane is None:
-            lane = self._lanes[loop] = _Lane()
+            lane = self._lanes[loop] = _LoopCalls()
         if not lane.calls and not lane.is_held_up:
             loop.call_soon(self._begin, lane)
         future: asyncio.Future[Any] = loop.create_future()
         lane.calls.append(PendingCall(job, writes, future, short, then))
         return await future
 
-    def _begin(self, lane: _Lane) -> None:
+    def _begin(self, lane: _LoopCalls) -> None:
         """Do what was called in this step of the loop, or have it done."""
         calls, lane.calls = lane.calls, []
         slow = [call for call in calls if not call.is_short]
@@ -103,7 +103,7 @@ class Threaded:
         if slow:
             self._thread.submit(slow)
 
-    def _do_here(self, lane: _Lane, calls: list[PendingCall]) -> list[PendingCall]:
+    def _do_here(self, lane: _LoopCalls, calls: list[PendingCall]) -> list[PendingCall]:
         """Run calls on the loop; returns those that are left to the thread: they may have to wait."""
         loop = asyncio.get_running_loop()
         db = self._thread.borrow(partial(call_on, loop, self._go_on, lane))
@@ -127,11 +127,11 @@ class Threaded:
         finally:
             self._thread.give_back(ending)
 
-    def _ended(self, lane: _Lane, calls: list[PendingCall]) -> None:
+    def _ended(self, lane: _LoopCalls, calls: list[PendingCall]) -> None:
         answer_here(calls)
         self._go_on(lane)
 
-    def _go_on(self, lane: _Lane) -> None:
+    def _go_on(self, lane: _LoopCalls) -> None:
         lane.is_held_up = False
         if lane.calls:
             # Behind those who have just had their answers, and may call again at once.
@@ -146,7 +146,7 @@ class Threaded:
     async def close(self) -> None:
         """Do what was asked for before, let go of what is in hand, and close the file."""
         self._check_process()
-        lane = self._lanes.get(asyncio.get_running_loop(), _Lane())
+        lane = self._lanes.get(asyncio.get_running_loop(), _LoopCalls())
         calls, lane.calls = lane.calls, []
         self._thread.submit(calls)
         self._no_more()

@@ -7,6 +7,7 @@ orchestration does beside: the starting of it waits until it runs. They are daem
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -20,7 +21,7 @@ class Threads:
 
     def __init__(self) -> None:
         self._idle: list[_Thread] = []
-        if hasattr(os, "register_at_fork"):
+        if sys.platform != "win32":
             os.register_at_fork(after_in_child=self._idle.clear)
 
     @property

@@ -78,10 +78,27 @@ _SQLITE = (
         "sqlite_answer_before_the_disk",
         "A call whose transaction failed at its end is answered as if it had taken effect.",
         "taskhub/sqlite/transactions.py",
-        "            call.error = unanswered(error, where) if begun else translate(error, where)\n"
-        "            call.error.__cause__ = error\n",
-        "            call.error = call.error if begun else translate(error, where)\n",
+        "        _answer_all(calls, unanswered(error, where), error)\n",
+        "        pass\n",
         ("tests/taskhub/test_sqlite_thread.py::test_where_the_commit_itself_fails_nobody_has_an_answer",),
+    ),
+    Mutant(
+        "sqlite_answer_before_the_flush",
+        "What the event loop wrote is answered before the thread has committed it.",
+        "taskhub/sqlite/threaded.py",
+        "            return []\n        finally:\n            self._thread.give_back(ending)",
+        "            answer_here(writes)\n            return []\n        finally:\n            self._thread.give_back(ending)",
+        ("tests/taskhub/test_sqlite_thread.py::test_what_is_called_while_a_transaction_ends_goes_into_the_next_one",),
+    ),
+    Mutant(
+        "sqlite_kept_by_whoever_is_refused",
+        "Whoever borrowed the connection and could not begin keeps it.",
+        "taskhub/sqlite/threaded.py",
+        "        finally:\n            self._thread.give_back(ending)",
+        "        finally:\n            if ending or not writes_of(calls):\n                self._thread.give_back(ending)",
+        (
+            "tests/taskhub/test_sqlite_thread.py::test_a_short_call_that_sqlite_refuses_leaves_those_called_with_it_alone",
+        ),
     ),
     Mutant(
         "sqlite_refused_call_takes_effect",
