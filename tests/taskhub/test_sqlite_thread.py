@@ -21,7 +21,7 @@ import pytest
 from azure_durable_py.errors import ConcurrencyConflictError, StorageRejectedError, StorageUnavailableError
 from azure_durable_py.taskhub.protocol import Commit
 from azure_durable_py.taskhub.sqlite import SqliteStore
-from azure_durable_py.taskhub.sqlite.calls import PendingCall
+from azure_durable_py.taskhub.sqlite.calls import WaitingCall
 from azure_durable_py.taskhub.sqlite.database import open_file
 from azure_durable_py.taskhub.sqlite.threaded import Threaded
 from azure_durable_py.taskhub.sqlite.transactions import JobCall, write, write_together
@@ -361,7 +361,7 @@ async def test_whoever_is_interrupted_leaves_the_connection_to_others(tmp_path: 
         lane = database._lanes[loop]
         future: asyncio.Future[None] = loop.create_future()
         with pytest.raises(Interrupted):
-            database._do_here(lane, [PendingCall(interrupted, True, future, True)])
+            database._do_here(lane, [WaitingCall(interrupted, True, future, True)])
         assert await listed_ids(store) == {"x"}
         await insert(store, "y")
         assert await listed_ids(store) == {"x", "y"}

@@ -13,7 +13,7 @@ from azure_durable_py.taskhub.sqlite.transactions import Job, JobCall
 
 
 @dataclass(slots=True, eq=False)
-class PendingCall(JobCall):
+class WaitingCall(JobCall):
     """A call, and who waits for it."""
 
     writes: bool
@@ -39,7 +39,7 @@ class PendingCall(JobCall):
             self.future.set_exception(error)
 
 
-def writes_of(calls: Iterable[PendingCall]) -> list[PendingCall]:
+def writes_of(calls: Iterable[WaitingCall]) -> list[WaitingCall]:
     """The calls that write, now that those which only read are done."""
     writing = [call for call in calls if call.writes or call.goes_on]
     for call in writing:
@@ -47,23 +47,23 @@ def writes_of(calls: Iterable[PendingCall]) -> list[PendingCall]:
     return writing
 
 
-def refuse(calls: Sequence[PendingCall], error: StorageError) -> None:
+def refuse(calls: Sequence[WaitingCall], error: StorageError) -> None:
     """Give all calls this answer."""
     for call in calls:
         call.error = error
     answer(calls)
 
 
-def answer(calls: Iterable[PendingCall]) -> None:
+def answer(calls: Iterable[WaitingCall]) -> None:
     """Answer all calls that wait on one loop in one step of it, from any thread."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[PendingCall]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[WaitingCall]] = {}
     for call in calls:
         by_loop.setdefault(call.future.get_loop(), []).append(call)
     for loop, answered in by_loop.items():
         call_on(loop, answer_here, answered)
 
 
-def answer_here(calls: Iterable[PendingCall]) -> None:
+def answer_here(calls: Iterable[WaitingCall]) -> None:
     """Answer calls that all wait on the running loop."""
     for call in calls:
         call.answer()

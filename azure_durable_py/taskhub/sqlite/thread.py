@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from azure_durable_py.errors import StorageError, StorageRejectedError, StorageUnavailableError
-from azure_durable_py.taskhub.sqlite.calls import PendingCall, answer, call_on, refuse, writes_of
+from azure_durable_py.taskhub.sqlite.calls import WaitingCall, answer, call_on, refuse, writes_of
 from azure_durable_py.taskhub.sqlite.neighbours import Neighbours
 from azure_durable_py.taskhub.sqlite.transactions import end_together, read_together, write_together
 
@@ -41,18 +41,18 @@ class Flushes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ending:
+class OpenTransaction:
     """A transaction that a borrower left open, and the calls that it answers at its end.
 
     `answer` does so on `loop`, which is that of all of them.
     """
 
-    calls: Sequence[PendingCall]
+    calls: Sequence[WaitingCall]
     loop: asyncio.AbstractEventLoop
     answer: Callable[[], None]
 
 
-_Arrival = list[PendingCall] | Ending | None
+_Arrival = list[WaitingCall] | OpenTransaction | None
 
 
 class DatabaseThread:
@@ -81,7 +81,7 @@ class DatabaseThread:
         self._in_use = threading.Lock()
         self._wanted = False
         self._waiting: list[Callable[[], None]] = []
-        self._backlog: list[PendingCall] = []
+        self._backlog: list[WaitingCall] = []
         self._is_told_to_close = False
         self._is_closing = False
         self.watchers: list[_Watcher] = []
@@ -94,7 +94,7 @@ class DatabaseThread:
 
     # --- what others ask of it -------------------------------------------------------------------------
 
-    def submit(self, calls: list[PendingCall]) -> None:
+    def submit(self, calls: list[WaitingCall]) -> None:
         """Have calls done."""
         with self._submitting:
             error = self._error
@@ -115,7 +115,7 @@ class DatabaseThread:
         self._waiting.remove(when_free)
         return self._db
 
-    def give_back(self, ending: Ending | None = None) -> None:
+    def give_back(self, ending: OpenTransaction | None = None) -> None:
         """Give the connection back.
 
         :param ending: the transaction that is open on it, if one is: the thread commits it, and answers.
@@ -185,18 +185,18 @@ class DatabaseThread:
                 arrived.append(self._arriving.get_nowait())
         return arrived
 
-    def _take_in(self, arrived: Iterable[_Arrival]) -> list[Ending]:
-        endings: list[Ending] = []
+    def _take_in(self, arrived: Iterable[_Arrival]) -> list[OpenTransaction]:
+        endings: list[OpenTransaction] = []
         for what in arrived:
             if what is None:
                 self._is_told_to_close = True
-            elif isinstance(what, Ending):
+            elif isinstance(what, OpenTransaction):
                 endings.append(what)
             else:
                 self._backlog += what
         return endings
 
-    def _work(self, db: sqlite3.Connection, endings: Sequence[Ending]) -> None:
+    def _work(self, db: sqlite3.Connection, endings: Sequence[OpenTransaction]) -> None:
         """Do what there is to do, unless the connection is lent: then whoever gives it back wakes us."""
         is_time_to_look = time.monotonic() >= self._look_at
         if not endings:
@@ -215,7 +215,7 @@ class DatabaseThread:
             self._wanted = False
             self._release()
 
-    def _end(self, db: sqlite3.Connection, ending: Ending) -> None:
+    def _end(self, db: sqlite3.Connection, ending: OpenTransaction) -> None:
         end_together(db, ending.calls, self._path)
         self._count(ending.calls, 1)
         call_on(ending.loop, ending.answer)
@@ -231,7 +231,7 @@ class DatabaseThread:
             self._count(writes, write_together(db, writes, self._path, self._patience))
             answer(writes)
 
-    def _count(self, calls: Sequence[PendingCall], flushes: int) -> None:
+    def _count(self, calls: Sequence[WaitingCall], flushes: int) -> None:
         self.flushes.calls += len(calls)
         self.flushes.flushes += flushes
 

@@ -18,9 +18,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from azure_durable_py.errors import StorageRejectedError
-from azure_durable_py.taskhub.sqlite.calls import PendingCall, answer_here, call_on, writes_of
+from azure_durable_py.taskhub.sqlite.calls import WaitingCall, answer_here, call_on, writes_of
 from azure_durable_py.taskhub.sqlite.neighbours import Neighbours
-from azure_durable_py.taskhub.sqlite.thread import DatabaseThread, Ending, Flushes
+from azure_durable_py.taskhub.sqlite.thread import DatabaseThread, Flushes, OpenTransaction
 from azure_durable_py.taskhub.sqlite.transactions import Job, begin_together, read_at_once
 
 _Result = TypeVar("_Result")
@@ -30,7 +30,7 @@ _Result = TypeVar("_Result")
 class _LoopCalls:
     """What is called on one event loop. While `is_held_up`, calls gather."""
 
-    calls: list[PendingCall] = field(default_factory=list[PendingCall])
+    calls: list[WaitingCall] = field(default_factory=list[WaitingCall])
     is_held_up: bool = False
 
 
@@ -91,7 +91,7 @@ class Threaded:
         if not lane.calls and not lane.is_held_up:
             loop.call_soon(self._begin, lane)
         future: asyncio.Future[Any] = loop.create_future()
-        lane.calls.append(PendingCall(job, writes, future, short, then))
+        lane.calls.append(WaitingCall(job, writes, future, short, then))
         return await future
 
     def _begin(self, lane: _LoopCalls) -> None:
@@ -103,7 +103,7 @@ class Threaded:
         if slow:
             self._thread.submit(slow)
 
-    def _do_here(self, lane: _LoopCalls, calls: list[PendingCall]) -> list[PendingCall]:
+    def _do_here(self, lane: _LoopCalls, calls: list[WaitingCall]) -> list[WaitingCall]:
         """Run calls on the loop; returns those that are left to the thread: they may have to wait."""
         loop = asyncio.get_running_loop()
         db = self._thread.borrow(partial(call_on, loop, self._go_on, lane))
@@ -111,7 +111,7 @@ class Threaded:
             lane.is_held_up = True
             lane.calls += calls
             return []
-        ending: Ending | None = None
+        ending: OpenTransaction | None = None
         try:
             reads = [call for call in calls if not call.writes]
             if reads and not read_at_once(db, reads):
@@ -122,12 +122,12 @@ class Threaded:
                 return writes
             if writes:
                 lane.is_held_up = True
-                ending = Ending(writes, loop, partial(self._ended, lane, writes))
+                ending = OpenTransaction(writes, loop, partial(self._ended, lane, writes))
             return []
         finally:
             self._thread.give_back(ending)
 
-    def _ended(self, lane: _LoopCalls, calls: list[PendingCall]) -> None:
+    def _ended(self, lane: _LoopCalls, calls: list[WaitingCall]) -> None:
         answer_here(calls)
         self._go_on(lane)
 
