@@ -360,6 +360,11 @@ async def test_whoever_is_interrupted_leaves_the_connection_to_others(tmp_path: 
         assert isinstance(database, Threaded)
         lane = database._lanes[loop]
         future: asyncio.Future[None] = loop.create_future()
+
+        async def is_free() -> bool:
+            return not database._thread._in_use.locked()
+
+        await until(is_free)
         with pytest.raises(Interrupted):
             database._do_here(lane, [WaitingCall(interrupted, True, future, True)])
         assert await listed_ids(store) == {"x"}

@@ -15,9 +15,10 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 from azure_durable_py.errors import StorageError, StorageRejectedError, StorageUnavailableError
 from azure_durable_py.taskhub.sqlite.calls import WaitingCall, answer, call_on, refuse, writes_of
@@ -204,23 +205,26 @@ class DatabaseThread:
             self._wanted = bool(self._backlog) or self._is_told_to_close or is_time_to_look
             if not (self._wanted and self._in_use.acquire(blocking=False)):
                 return
+        done: list[Callable[[], None]] = []
         try:
-            for ending in endings:
-                self._end(db, ending)
-            self._do(db)
+            done += [self._end(db, ending) for ending in endings]
+            done += self._do(db)
             if is_time_to_look:
                 self._look(db)
             self._is_closing = self._is_told_to_close
         finally:
             self._wanted = False
             self._release()
+            # Only now: who has an answer may want the connection at once.
+            for tell in done:
+                tell()
 
-    def _end(self, db: sqlite3.Connection, ending: OpenTransaction) -> None:
+    def _end(self, db: sqlite3.Connection, ending: OpenTransaction) -> Callable[[], None]:
         end_together(db, ending.calls, self._path)
         self._count(ending.calls, 1)
-        call_on(ending.loop, ending.answer)
+        return partial(call_on, ending.loop, ending.answer)
 
-    def _do(self, db: sqlite3.Connection) -> None:
+    def _do(self, db: sqlite3.Connection) -> Iterator[Callable[[], None]]:
         calls, self._backlog = self._backlog, []
         reads = [call for call in calls if not call.writes]
         if reads:
@@ -229,7 +233,7 @@ class DatabaseThread:
         writes = writes_of(calls)
         if writes:
             self._count(writes, write_together(db, writes, self._path, self._patience))
-            answer(writes)
+            yield partial(answer, writes)
 
     def _count(self, calls: Sequence[WaitingCall], flushes: int) -> None:
         self.flushes.calls += len(calls)
