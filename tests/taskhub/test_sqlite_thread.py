@@ -345,6 +345,42 @@ async def test_short_calls_wait_while_the_thread_is_busy_and_go_on_when_it_is_fr
         assert len(await listed_ids(store)) == 20
 
 
+async def test_who_waits_for_the_connection_is_told_once_when_it_is_free_and_that_it_is_closed(tmp_path: Path):
+    async with opened(tmp_path) as store:
+        database = store._open
+        assert isinstance(database, Threaded)
+        thread, told = database._thread, list[str]()
+        async with Busy(store):
+            assert thread.borrow(lambda: told.append("free")) is None
+            assert told == []
+        # Asked for in turn with the thread, which looks at the file again and again.
+        while thread.borrow(lambda: told.append("again")) is None:
+            await asyncio.sleep(0)
+        assert told[0] == "free"
+        assert thread.borrow(lambda: told.append("back")) is None
+        thread.give_back()
+        await insert(store, "x")
+        assert (told.count("free"), told.count("back")) == (1, 1)
+    with pytest.raises(StorageRejectedError, match="not open"):
+        thread.borrow(lambda: None)
+
+
+async def test_calls_of_another_loop_that_are_held_up_when_the_store_is_closed_are_answered(tmp_path: Path):
+    async with opened(tmp_path) as store:
+
+        async def elsewhere(name: str) -> None:
+            for number in range(200):
+                try:
+                    await insert(store, f"{name} {number}")
+                except StorageRejectedError:
+                    return
+
+        others = [asyncio.ensure_future(asyncio.to_thread(asyncio.run, elsewhere(name))) for name in "abc"]
+        await asyncio.gather(*(insert(store, f"here {number}") for number in range(20)))
+        await store.close()
+        await asyncio.wait_for(asyncio.gather(*others), 30)
+
+
 async def test_whoever_is_interrupted_leaves_the_connection_to_others(tmp_path: Path):
     class Interrupted(BaseException):
         pass
@@ -362,7 +398,7 @@ async def test_whoever_is_interrupted_leaves_the_connection_to_others(tmp_path: 
         future: asyncio.Future[None] = loop.create_future()
 
         async def is_free() -> bool:
-            return not database._thread._in_use.locked()
+            return not database._thread._in_use
 
         await until(is_free)
         with pytest.raises(Interrupted):

@@ -27,7 +27,6 @@ from azure_durable_py.taskhub.sqlite.transactions import end_together, read_toge
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 _Watcher = tuple[asyncio.AbstractEventLoop, Callable[[], None]]
-_LONGEST_LOAN = 1.0
 LOOK_EVERY = 0.1
 """Seconds between two looks at what other processes do: they bound how late their messages are seen. A look takes a few
 microseconds."""
@@ -77,14 +76,14 @@ class DatabaseThread:
         self._arriving: queue.SimpleQueue[_Arrival] = queue.SimpleQueue()
         self._submitting = threading.Lock()
         self._error: StorageError | None = None
-        self._db: sqlite3.Connection | None = None
-        # Held by whoever works on the connection: the thread, or a borrower.
-        self._in_use = threading.Lock()
-        self._wanted = False
-        self._waiting: list[Callable[[], None]] = []
         self._backlog: list[WaitingCall] = []
         self._is_told_to_close = False
-        self._is_closing = False
+        # Of the connection, under the lock: who works on it (the thread, or a borrower), who waits for that.
+        self._lending = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        self._in_use = True
+        self._wanted = False
+        self._waiting: list[Callable[[], None]] = []
         self.watchers: list[_Watcher] = []
         self.flushes = Flushes()
         self.ended: Future[None] = Future()
@@ -108,13 +107,16 @@ class DatabaseThread:
         """The connection, if nobody works on it; it must be given back before the borrower waits for anything.
 
         :param when_free: called, by whichever thread, once it is worth to try again; only if None is returned.
+        :raises StorageError: it is closed.
         """
-        # First this: whoever works on it looks here when it is done.
-        self._waiting.append(when_free)
-        if self._wanted or not self._in_use.acquire(blocking=False):
-            return None
-        self._waiting.remove(when_free)
-        return self._db
+        with self._lending:
+            if self._db is None and self.ended.done():
+                raise not_open(self._path)
+            if self._in_use or self._wanted:
+                self._waiting.append(when_free)
+                return None
+            self._in_use = True
+            return self._db
 
     def give_back(self, ending: OpenTransaction | None = None) -> None:
         """Give the connection back.
@@ -124,15 +126,29 @@ class DatabaseThread:
         if ending is not None:
             self._arriving.put(ending)
             return
-        self._release()
-        if self._wanted:
+        if self._release():
             # The thread found it lent, and waits for something to arrive.
             self._arriving.put([])
 
-    def _release(self) -> None:
-        self._in_use.release()
-        while self._waiting and not self._wanted:
-            self._waiting.pop()()
+    def _release(self) -> bool:
+        """Tells whether the thread wants it next; else those who wait are told."""
+        with self._lending:
+            self._in_use = False
+            if self._wanted:
+                return True
+            waiting, self._waiting = self._waiting, []
+        for tell in waiting:
+            tell()
+        return False
+
+    def _take(self, *, wanted: bool) -> bool:
+        """Have the connection, if it is wanted and not lent; who has borrowed it, wakes us if it still is."""
+        with self._lending:
+            self._wanted = wanted and self._in_use
+            if not wanted or self._in_use:
+                return False
+            self._in_use = True
+            return True
 
     def close(self) -> None:
         """End the thread when what was submitted is done."""
@@ -153,7 +169,10 @@ class DatabaseThread:
             logger.exception("The thread of %s ended.", self._path)
             self._give_up(StorageUnavailableError(f"The thread of {self._path} ended: {error!r}."))
         finally:
+            # From here on whoever tries to borrow the connection hears that there is none.
+            self._db, self._wanted = None, False
             self.ended.set_result(None)
+            self._release()
 
     def _give_up(self, error: StorageError) -> None:
         """Give everybody this answer, so that nobody waits for one that never comes."""
@@ -168,12 +187,14 @@ class DatabaseThread:
     def _serve(self, db: sqlite3.Connection) -> None:
         self._neighbours.arrive(db)
         self._db = db
+        self._release()
         try:
-            while not self._is_closing:
-                self._work(db, self._take_in(self._arrived(max(0.0, self._look_at - time.monotonic()))))
+            more = True
+            while more:
+                # While it is lent to somebody although we want it, that one wakes us.
+                timeout = LOOK_EVERY if self._wanted else max(0.0, self._look_at - time.monotonic())
+                more = self._work(db, self._take_in(self._arrived(timeout)))
         finally:
-            # Never released: nobody borrows what is closed.
-            self._in_use.acquire(timeout=_LONGEST_LOAN)
             with contextlib.suppress(StorageError):
                 self._neighbours.leave(db)
 
@@ -197,27 +218,28 @@ class DatabaseThread:
                 self._backlog += what
         return endings
 
-    def _work(self, db: sqlite3.Connection, endings: Sequence[OpenTransaction]) -> None:
-        """Do what there is to do, unless the connection is lent: then whoever gives it back wakes us."""
+    def _work(self, db: sqlite3.Connection, endings: Sequence[OpenTransaction]) -> bool:
+        """Do what there is to do, unless the connection is lent. False: that was the last, and it is kept."""
         is_time_to_look = time.monotonic() >= self._look_at
-        if not endings:
-            # Set before it is tried: who gives it back looks here after that.
-            self._wanted = bool(self._backlog) or self._is_told_to_close or is_time_to_look
-            if not (self._wanted and self._in_use.acquire(blocking=False)):
-                return
+        # Who gives it back with an open transaction gives it to us.
+        if not endings and not self._take(wanted=bool(self._backlog) or self._is_told_to_close or is_time_to_look):
+            return True
+        self._wanted = False
         done: list[Callable[[], None]] = []
+        is_last = True
         try:
             done += [self._end(db, ending) for ending in endings]
             done += self._do(db)
             if is_time_to_look:
                 self._look(db)
-            self._is_closing = self._is_told_to_close
+            is_last = self._is_told_to_close
         finally:
-            self._wanted = False
-            self._release()
+            if not is_last:
+                self._release()
             # Only now: who has an answer may want the connection at once.
             for tell in done:
                 tell()
+        return not is_last
 
     def _end(self, db: sqlite3.Connection, ending: OpenTransaction) -> Callable[[], None]:
         end_together(db, ending.calls, self._path)

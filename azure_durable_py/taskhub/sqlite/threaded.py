@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from azure_durable_py.errors import StorageRejectedError
+from azure_durable_py.errors import StorageError, StorageRejectedError
 from azure_durable_py.taskhub.sqlite.calls import WaitingCall, answer_here, call_on, writes_of
 from azure_durable_py.taskhub.sqlite.neighbours import Neighbours
 from azure_durable_py.taskhub.sqlite.thread import DatabaseThread, Flushes, OpenTransaction
@@ -106,7 +106,10 @@ class Threaded:
     def _do_here(self, lane: _LoopCalls, calls: list[WaitingCall]) -> list[WaitingCall]:
         """Run calls on the loop; returns those that are left to the thread: they may have to wait."""
         loop = asyncio.get_running_loop()
-        db = self._thread.borrow(partial(call_on, loop, self._go_on, lane))
+        try:
+            db = self._thread.borrow(partial(call_on, loop, self._go_on, lane))
+        except StorageError:
+            return calls  # The thread says so to those who call.
         if db is None:
             lane.is_held_up = True
             lane.calls += calls
