@@ -1,8 +1,7 @@
 """Calls that go together: what is asked for while the same is under way already is done with the next one.
 
 Owns the gathering. A call for which nothing is under way is made at once, with those made in the same step of the event
-loop; nobody waits for company. It knows nothing of
-what is done.
+loop; nobody waits for company. It knows nothing of what is done.
 """
 
 from __future__ import annotations
