@@ -36,6 +36,11 @@ MUTANTS ?=
 
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
 VENV_READY := $(VENV)/.ready-$(or $(PYTHON_VERSION),none)
+AGENTS_VENV := $(VENV)-agents
+AGENTS_READY := $(AGENTS_VENV)/.ready-$(or $(PYTHON_VERSION),none)
+AGENTS_TESTS := tests/agents tests/openai_agents tests/pydantic_ai \
+  tests/functions_worker/test_agents.py tests/sample/test_histories.py \
+  sample_function_app/tests/test_agent.py sample_function_app/tests/test_replay.py
 DOCS_READY := $(VENV)/.docs-ready
 BENCH_READY := $(VENV)/.bench-ready
 NODE_READY := node_modules/.ready
@@ -47,6 +52,8 @@ COVERAGE_CORE := $(if $(filter 3.10.% 3.11.%,$(PYTHON_VERSION)),,COVERAGE_CORE=s
 # Before that a tracer does, and under a tracer code that spins is not interrupted: those tests would never end.
 UNTRACED := $(if $(COVERAGE_CORE),,--ignore=tests/worker/test_watchdog.py)
 PYRIGHT := node_modules/.bin/pyright --pythonpath $(VENV)/bin/python
+# Not on 3.10, for which one of the frameworks has no release: the code that stands on it would be read without its types.
+PYRIGHT_AGENTS := $(if $(filter 3.10.%,$(PYTHON_VERSION)),,node_modules/.bin/pyright --project .ci/pyright-agents.json --pythonpath $(AGENTS_VENV)/bin/python)
 HIGHEST := --pythonversion 3.14 --pythonplatform Windows
 
 .PHONY: help
@@ -58,8 +65,15 @@ run: $(VENV_READY) ## start the sample app on the embedded task hub
 	@exec $(VENV)/bin/azure-durable start . --storage sqlite $(RUN_ARGS)
 
 .PHONY: test
-test: $(VENV_READY) $(NODE_READY) ## run the whole test suite
+test: $(VENV_READY) $(NODE_READY) $(if $(PYTEST_ARGS),,$(AGENTS_READY)) ## run the whole test suite
 	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) $(PYTEST_ARGS)
+	@# PYTEST_ARGS name tests of the environment above.
+	@$(if $(PYTEST_ARGS),,$(MAKE) --no-print-directory test-agents)
+
+.PHONY: test-agents
+test-agents: $(AGENTS_READY) $(NODE_READY) ## run the tests of agents, in an environment that has their frameworks
+	@$(if $(PYRIGHT_AGENTS),echo "pyright"; $(PYRIGHT_AGENTS))
+	@$(AGENTS_VENV)/bin/python -m pytest -n $(TEST_JOBS) $(or $(PYTEST_ARGS),$(wildcard $(AGENTS_TESTS)))
 
 .PHONY: smoke
 smoke: $(VENV_READY) ## run the quick part of the suite that means something on every system (docs/testing.md)
@@ -133,7 +147,7 @@ setup: $(VENV_READY) $(NODE_READY) ## install everything the other targets need
 
 .PHONY: clean
 clean: ## remove everything that the targets made, sample data included
-	@rm -rf .venv node_modules dist build .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* .azure-durable .bench
+	@rm -rf .venv .venv-agents node_modules dist build .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* .azure-durable .bench
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # In an environment of its own: where the lock is at odds with pyproject.toml, there is no other to be had.
@@ -154,6 +168,13 @@ $(VENV_READY): pyproject.toml $(LOCK)
 	@# First pip itself: the one that comes with older interpreters does not know dependency groups.
 	@$(VENV)/bin/python $(INSTALL) --upgrade pip
 	@$(VENV)/bin/python $(INSTALL) --build-constraint $(LOCK) --editable '.[local]' --group dev
+	@touch $@
+
+$(AGENTS_READY): pyproject.toml $(LOCK) | $(VENV_READY)
+	@echo "Setting up $(AGENTS_VENV), with the frameworks of agents"
+	@$(PYTHON) -m venv --clear $(AGENTS_VENV)
+	@$(AGENTS_VENV)/bin/python $(INSTALL) --upgrade pip
+	@$(AGENTS_VENV)/bin/python $(INSTALL) --build-constraint $(LOCK) --editable '.[local,openai-agents,pydantic-ai]' --group agents
 	@touch $@
 
 $(DOCS_READY): $(VENV_READY)

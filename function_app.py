@@ -8,6 +8,7 @@ import azure.functions as func
 
 import azure_durable_py as df
 from sample_function_app import (
+    agent,
     approval,
     async_http_api,
     cleanup,
@@ -36,3 +37,4 @@ app.register_functions(cleanup.bp)
 app.register_functions(external_events.bp)
 app.register_functions(sub_orchestrations.bp)
 app.register_functions(entities.bp)
+app.register_functions(agent.bp)

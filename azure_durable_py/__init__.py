@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from azure_durable_py.client.sync_client import DurableOrchestrationSyncClient, KeySyncClient, ScheduleSyncClient
     from azure_durable_py.durable_http import DurableHttpRequest, DurableHttpResponse
     from azure_durable_py.errors import (
+        ActivityError,
         BatchError,
+        BudgetExceededError,
         DurableError,
         DurableFunctionsCompatibilityWarning,
         FunctionNotFoundError,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from azure_durable_py.ids import EntityId
     from azure_durable_py.retry_policy import HttpRetryOptions, RetryOptions, RetryPolicy
     from azure_durable_py.runtime.context import DurableOrchestrationContext
+    from azure_durable_py.runtime.current import current_context
     from azure_durable_py.runtime.entities.context import DurableEntityContext, entity_context
     from azure_durable_py.runtime.entities.proxy import operation
     from azure_durable_py.runtime.tasks import Task, TaskState
@@ -121,7 +124,9 @@ _HOMES = {
         "DurableHttpResponse",
     ),
     "errors": (
+        "ActivityError",
         "BatchError",
+        "BudgetExceededError",
         "DurableError",
         "DurableFunctionsCompatibilityWarning",
         "FunctionNotFoundError",
@@ -162,6 +167,7 @@ _HOMES = {
         "RetryPolicy",
     ),
     "runtime.context": ("DurableOrchestrationContext",),
+    "runtime.current": ("current_context",),
     "runtime.entities.context": (
         "DurableEntityContext",
         "entity_context",
@@ -192,8 +198,10 @@ _ALIASES = {"DurableFunctionsClient": "DurableOrchestrationClient"}
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ActivityError",
     "BatchError",
     "Blueprint",
+    "BudgetExceededError",
     "CleanEntityStorageResult",
     "DFApp",
     "DataConverter",
@@ -268,6 +276,7 @@ __all__ = [
     "TokenSource",
     "TurnTimeoutError",
     "WorkGivenUpError",
+    "current_context",
     "entity_context",
     "install_as_durable_functions",
     "operation",

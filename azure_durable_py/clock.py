@@ -13,15 +13,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from azure_durable_py.times import UTC
+
+_NOW = partial(datetime.now, UTC)
 
 
 @dataclass(frozen=True)
 class Clock:
     """Tells UTC time. Durations are measured with `monotonic`, in seconds."""
 
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    now: Callable[[], datetime] = _NOW
 
     @staticmethod
     def monotonic() -> float:

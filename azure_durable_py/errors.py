@@ -6,6 +6,7 @@ package, except the plain data that an error carries.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -119,6 +120,43 @@ class TaskFailedError(DurableError):
         self.details = details
 
 
+class ActivityError(DurableError):
+    """What an activity raises to say how it is to be tried again, where it is called with a retry policy.
+
+    It holds for subclasses. An exception that was raised because of one says nothing of it: the outermost counts.
+    What a sub-orchestration raises is looked at in the same way.
+
+    :param message: what went wrong.
+    :param retryable: False: another attempt would fail like this one, so there is none, whatever the policy has left.
+    :param retry_after: for how long no attempt can succeed, in seconds or as a timedelta; 36,500 days at most. The next
+        one comes after this time, or after the policy's own delay if that is longer; `max_retry_interval` does not
+        shorten it. The number of attempts and `retry_timeout` hold as ever.
+    :raises ValueError: `retry_after` is negative, too long, or no time at all.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = True, retry_after: timedelta | float | None = None) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.retry_after = None if retry_after is None else _wait(retry_after)
+
+
+LONGEST_WAIT = timedelta(days=36_500)
+"""The longest time from one attempt to the next."""
+
+
+def _wait(given: timedelta | float) -> timedelta:
+    try:
+        wait = given if isinstance(given, timedelta) else timedelta(seconds=given)
+    except (TypeError, ValueError, OverflowError):
+        wait = None
+    if wait is None or not timedelta(0) <= wait <= LONGEST_WAIT:
+        raise ValueError(
+            f"retry_after is a time from 0 to {LONGEST_WAIT.days} days, in seconds or as a timedelta, not {given!r}. "
+            "Leave it out if another attempt may be made at any time."
+        )
+    return wait
+
+
 class HttpRequestError(DurableError):
     """A request of `call_http` got no answer that can be used; another attempt may."""
 
@@ -144,6 +182,21 @@ class WorkGivenUpError(DurableError):
 
 class TurnTimeoutError(DurableError):
     """An orchestrator or entity operation kept the event loop for longer than `maxOrchestratorTurnTime`."""
+
+
+class BudgetExceededError(DurableError):
+    """A budget of an agent is used up.
+
+    :param limit: which: `tokens`, `calls`, `cost` or `time`.
+    :param allowed: how much of it there was; time in seconds.
+    :param used: how much was used up.
+    """
+
+    def __init__(self, message: str, limit: str, allowed: float, used: float) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.allowed = allowed
+        self.used = used
 
 
 class TaskCanceledError(OrchestratorError):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
+from datetime import timedelta
+
+from azure_durable_py.errors import LONGEST_WAIT, ActivityError, TaskCanceledError
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +15,8 @@ class FailureDetails:
 
     `error_type` is the qualified name of the exception's class (`module.Class`; builtins
     without a module). `base_types` are the qualified names of its base classes, so that an
-    orchestrator can match a failure by a base class without importing anything.
+    orchestrator can match a failure by a base class without importing anything. `retryable` and
+    `retry_after` are what an `ActivityError` said of further attempts.
     """
 
     message: str
@@ -20,6 +24,8 @@ class FailureDetails:
     stack_trace: str | None = None
     inner_failure: FailureDetails | None = None
     base_types: tuple[str, ...] = ()
+    retryable: bool = True
+    retry_after: timedelta | None = None
 
     @classmethod
     def from_exception(cls, error: BaseException) -> FailureDetails:
@@ -44,6 +50,7 @@ class FailureDetails:
     @classmethod
     def _of_link(cls, error: BaseException, inner: FailureDetails | None) -> FailureDetails:
         text = _text_of(error)
+        retryable, retry_after = _further_attempts(error)
         return cls(
             message=cut_text(text),
             error_type=qualified_name(type(error)),
@@ -52,6 +59,8 @@ class FailureDetails:
             base_types=tuple(
                 qualified_name(base) for base in type(error).__mro__[1:] if base not in (object, BaseException)
             ),
+            retryable=retryable,
+            retry_after=retry_after,
         )
 
     def is_caused_by(self, error_type: type[BaseException] | str) -> bool:
@@ -78,6 +87,11 @@ def sub_orchestration_terminated(name: str, instance_id: str, reason: str | None
         error_type="azure_durable_py.errors.OrchestrationTerminatedError",
         base_types=("azure_durable_py.errors.DurableError", "Exception"),
     )
+
+
+def is_cancellation(failure: FailureDetails) -> bool:
+    """Whether an activity has failed because nobody wanted its result any more."""
+    return failure.error_type == _CANCELED
 
 
 def readable(details: FailureDetails) -> str:
@@ -117,6 +131,18 @@ def _cause_of(error: BaseException) -> tuple[FailureDetails | None, BaseExceptio
         return None, None
 
 
+def _further_attempts(error: BaseException) -> tuple[bool, timedelta | None]:
+    """What an exception says of further attempts: whether there is any use in one, and when at the earliest."""
+    if not isinstance(error, ActivityError):
+        return True, None
+    try:
+        wait: object = error.retry_after
+        is_time = isinstance(wait, timedelta) and timedelta(0) <= wait <= LONGEST_WAIT
+        return bool(error.retryable), wait if is_time else None
+    except BaseException:  # noqa: BLE001 - a subclass may have left them out, or made code of them
+        return True, None
+
+
 def _text_of(error: BaseException) -> str:
     name = qualified_name(type(error))
     try:
@@ -153,3 +179,6 @@ def _storable(text: str) -> str:
 def qualified_name(cls: type) -> str:
     """`module.Class`, without the module for builtins."""
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+_CANCELED = qualified_name(TaskCanceledError)

@@ -59,6 +59,8 @@ _TRIGGERS = {
     "EntityTrigger": "bindings:EntityTrigger",
     "OrchestrationTrigger": "bindings:OrchestrationTrigger",
 }
+# Needs the extra `openai-agents`, when it is first asked for.
+_AGENTS = {"DurableAIAgentContext": "openai_agents:DurableAIAgentContext"}
 _TESTING = {"orchestrator_generator_wrapper": "testing:orchestrator_generator_wrapper"}
 _ALL = _PACKAGE | _MODELS | _TASKS | _CONSTANTS | _TRIGGERS
 
@@ -131,6 +133,8 @@ MOVED_NAMES: Mapping[str, Mapping[str, str]] = {
     "models.TokenSource": _of("ManagedIdentityTokenSource", "TokenSource"),
     "models.utils": {},
     "models.utils.entity_utils": _of("EntityId"),
+    "openai_agents": _AGENTS,
+    "openai_agents.context": _AGENTS,
     "orchestrator": _of("DurableOrchestrationContext", "Orchestrator"),
     "testing": _TESTING,
     "testing.OrchestratorGeneratorWrapper": _TESTING | _of("TaskBase"),

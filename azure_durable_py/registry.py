@@ -30,7 +30,8 @@ class OrchestratorDefinition:
 class ActivityDefinition:
     """An activity: `function(**{input_name: input})`, sync or async. `input_type` is its annotation, if any.
 
-    `waits`: it is sync, and gets a client whose calls wait.
+    `waits`: it is sync, and gets a client whose calls wait. `cancellable`: it is async, and a run of it is cancelled
+    when nobody wants its result any more.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ActivityDefinition:
     input_name: str
     input_type: Any = None
     waits: bool = False
+    cancellable: bool = False
 
     @property
     def is_async(self) -> bool:
@@ -136,6 +138,10 @@ class Definitions(Generic[_Definition]):
         key = name.lower()
         found = self._by_name.get(key) or self._built_in.get(key)
         return self._under.find(name) if found is None and self._under is not None else found
+
+    def declared(self, name: str) -> _Definition | None:
+        """The definition of the app itself, where another was put in its place."""
+        return self.find(name) if self._under is None else self._under.declared(name)
 
     def __contains__(self, name: str) -> bool:
         return self.find(name) is not None

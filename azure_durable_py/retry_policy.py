@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
+from azure_durable_py.errors import LONGEST_WAIT
 from azure_durable_py.failures import FailureDetails
 
 
@@ -27,8 +28,8 @@ class RetryPolicy:
     """When and how often a failed activity or sub-orchestration is tried again.
 
     Attempts count the first try. The delay before retry i (from 0) is
-    `min(first_retry_interval * backoff_coefficient ** i, max_retry_interval)`; all is measured
-    on replay time.
+    `min(first_retry_interval * backoff_coefficient ** i, max_retry_interval)`, or what an
+    `ActivityError` asks for if that is longer; all is measured on replay time.
 
     :param first_retry_interval: delay before the first retry, > 0.
     :param max_number_of_attempts: how often it runs at most, the first try included, >= 1.
@@ -93,11 +94,13 @@ class RetryPolicy:
 
         :param elapsed: replay time since the first attempt was scheduled.
         """
-        if attempt >= self._max_number_of_attempts:
+        if attempt >= self._max_number_of_attempts or not failure.retryable:
             return None
         if self._handle is not None and not self._handle(failure):
             return None
         delay = self.delay_before_retry(attempt)
+        if failure.retry_after is not None:
+            delay = max(delay, failure.retry_after)
         if self._retry_timeout is not None and elapsed + delay > self._retry_timeout:
             return None
         return delay
@@ -113,16 +116,13 @@ class RetryPolicy:
         return narrowed
 
     def delay_before_retry(self, attempt: int) -> timedelta:
-        """The delay after failed attempt number `attempt` (from 1)."""
-        longest = self._max_retry_interval or _LONGEST_DELAY
+        """The policy's own delay after failed attempt number `attempt` (from 1)."""
+        longest = self._max_retry_interval or LONGEST_WAIT
         try:
             factor = self._backoff_coefficient ** (attempt - 1)
             return min(self._first_retry_interval * factor, longest)
         except OverflowError:
             return longest
-
-
-_LONGEST_DELAY = timedelta(days=36_500)
 
 
 def _check_positive(name: str, value: timedelta | None) -> None:

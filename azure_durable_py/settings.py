@@ -30,6 +30,9 @@ class Settings:
     The visibility timeouts are the time after which the work of a dead worker goes to another: live
     workers renew their messages. So their default is 30 seconds, not the 5 minutes of the .NET extension.
 
+    `max_concurrent_orchestrators`: turns of orchestrations take no threads, and wait for storage most of the time. With
+    ten per CPU, as the .NET extension has, too few come together for a flush of the disk.
+
     `max_turn_time`: for how long an orchestrator or an entity operation may keep the event loop; 0: for ever.
     `http_forbidden_addresses`, `http_allowed_addresses`: networks, addresses and host names as in `addresses`.
     `http_max_response_size` is in bytes.
@@ -44,7 +47,7 @@ class Settings:
     connection_name: str = DEFAULT_CONNECTION
     instance_queue_count: int = 1
     max_concurrent_activities: int = field(default_factory=lambda: 10 * (os.cpu_count() or 1))
-    max_concurrent_orchestrators: int = field(default_factory=lambda: 10 * (os.cpu_count() or 1))
+    max_concurrent_orchestrators: int = 100
     max_concurrent_entities: int = field(default_factory=lambda: 10 * (os.cpu_count() or 1))
     max_entity_operation_batch_size: int = 5000
     max_orchestration_actions: int = 100_000

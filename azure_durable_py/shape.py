@@ -12,7 +12,7 @@ import json
 import re
 import types
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import lru_cache
 from typing import Annotated, Any, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints, overload
@@ -164,6 +164,18 @@ def time(value: Any) -> datetime:
         except ValueError:
             pass
     raise refused("a time like 2026-01-31T08:30:00.000000Z", value)
+
+
+def duration(most: timedelta) -> Reader[timedelta]:
+    """A time of 0 seconds to `most`, as a number of seconds."""
+    high = most.total_seconds()
+
+    def read(value: Any) -> timedelta:
+        if type(value) not in (int, float) or not 0 <= value <= high:
+            raise refused(f"a number of seconds, 0 to {high:g}", value)
+        return timedelta(seconds=value)
+
+    return read
 
 
 @lru_cache(256)  # The events of one turn have one time.

@@ -21,6 +21,7 @@ from benchmarks.entities import SIGNALS_TO_ENTITIES
 from benchmarks.events import EVENTS
 from benchmarks.fan_out import FAN_OUT
 from benchmarks.figures import Run
+from benchmarks.full_hub import FULL_HUB
 from benchmarks.growth import GROWTH
 from benchmarks.idle import IDLE
 from benchmarks.instances import HELLO, HELLO_SYNC, LATENCY, LATENCY_ASKED
@@ -48,6 +49,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     CHILDREN,
     PAYLOADS,
     GROWTH,
+    FULL_HUB,
     PROCESSES,
     TAKEOVER,
     *REPLAY,

@@ -108,10 +108,10 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "sub-orchestrations": Scenario(
             "n sub-orchestrations in sequence, without activities",
             1,
-            "(3 + 6n) Q + (3 + 7n) T",
-            lambda n: Operations(3 + 6 * n, 3 + 7 * n),
+            "(3 + 6n) Q + (3 + 6n) T",
+            lambda n: Operations(3 + 6 * n, 3 + 6 * n),
             doorbells=lambda n: 1 + 2 * n,
-            trips=lambda n: 5 + 10 * n,
+            trips=lambda n: 5 + 8 * n,
         ),
         "timers": Scenario(
             "n timers in sequence",
@@ -123,10 +123,10 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "generations": Scenario(
             "n generations of one activity, by continue-as-new",
             10,
-            "3 Q + (2 + 2n) T",
-            lambda n: Operations(3, 2 + 2 * n),
+            "3 Q + (3 + n) T",
+            lambda n: Operations(3, 3 + n),
             doorbells=lambda _: 1,
-            trips=lambda n: 4 + 2 * n,
+            trips=lambda n: 5 + n,
         ),
         "events": Scenario(
             "n events raised, one at a time",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from azure_durable_py.client.client import DurableOrchestrationClient
+from azure_durable_py.hosting.collector import Collector
 from azure_durable_py.registry import Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.azure import AzureStore, StorageConnection
@@ -119,6 +120,8 @@ class Bench:
     registry: Registry
     tape: Tape | None
     is_smoke: bool
+    path: Path = field(default_factory=Path)
+    """The file of the hub, if it has one."""
     span: Span = field(default_factory=Span)
     started: list[str] = field(default_factory=list[str])
     _ids: random.Random = field(default_factory=lambda: random.Random(SEED))
@@ -243,12 +246,16 @@ class Stores:
         """
         settings = Settings(hub_name=hub_name(), max_concurrent_activities=slots, **others)
         tape = self.tape(kind, settings.hub_name) if taped else None
-        async with self._store(kind, settings.hub_name, tape) as inner:
+        path = self.path()
+        async with self._store(kind, settings.hub_name, tape, path) as inner:
             store, registry = BenchStore(inner), app.registry()
             hub = TaskHub(store)
             client = DurableOrchestrationClient(hub, settings, registry=registry)
-            bench = Bench(store, client, registry, tape, self.is_smoke)
+            bench = Bench(store, client, registry, tape, self.is_smoke, path)
             await hub.open()
+            # As every host has.
+            collector = Collector()
+            collector.start()
             worker = Worker(hub, registry, settings, repair=False)
             await worker.start()
             try:
@@ -263,14 +270,14 @@ class Stores:
                 await worker.stop()
                 await store.delete_hub()
             finally:
+                await collector.stop()
                 await hub.close()
 
     @asynccontextmanager
-    async def _store(self, kind: str, hub_name: str, tape: Tape | None) -> AsyncGenerator[TaskHubStore]:
+    async def _store(self, kind: str, hub_name: str, tape: Tape | None, path: Path) -> AsyncGenerator[TaskHubStore]:
         if kind == "memory":
             yield MemoryStore(hub_name=hub_name)
         elif kind == "sqlite":
-            path = self.path()
             try:
                 with statements.taping(tape) if isinstance(tape, statements.StatementTape) else nullcontext():
                     yield SqliteStore(str(path), hub_name=hub_name)

@@ -17,9 +17,11 @@ from docutils.nodes import Node, TextElement
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.ext.autodoc.mock import mock
 from sphinx.util.docutils import SphinxDirective
 
 import azure_durable_py
+import azure_durable_py.agents
 import azure_durable_py.telemetry
 import azure_durable_py.testing
 
@@ -29,7 +31,23 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
-_PUBLIC = (azure_durable_py, azure_durable_py.telemetry, azure_durable_py.testing)
+# What agents are written with is in an environment of its own; here it has no more than its names.
+autodoc_mock_imports = ["agents", "mcp", "openai", "pydantic", "pydantic_ai", "pydantic_core"]
+with mock(autodoc_mock_imports):
+    import azure_durable_py.openai_agents
+    import azure_durable_py.pydantic_ai
+
+    _PUBLIC = (
+        azure_durable_py,
+        azure_durable_py.agents,
+        azure_durable_py.openai_agents,
+        azure_durable_py.pydantic_ai,
+        azure_durable_py.telemetry,
+        azure_durable_py.testing,
+    )
+    for _room in _PUBLIC:
+        for _name in _room.__all__:
+            getattr(_room, _name)
 _MERMAID = ROOT / "node_modules" / "@mermaid-js" / "tiny" / "dist" / "mermaid.tiny.js"
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -77,7 +95,12 @@ class Mermaid(SphinxDirective):
 def _described_as() -> dict[str, str]:
     """The public names by where their objects are defined."""
     public = {f"{room.__name__}.{name}": getattr(room, name) for room in _PUBLIC for name in room.__all__}
-    return {f"{value.__module__}.{value.__qualname__}": name for name, value in public.items()}
+    # A constant is named by nobody's annotation.
+    return {
+        f"{value.__module__}.{value.__qualname__}": name
+        for name, value in public.items()
+        if hasattr(value, "__qualname__")
+    }
 
 
 def _exists(dotted: str) -> bool:

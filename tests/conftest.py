@@ -13,7 +13,11 @@ from azure_durable_py.taskhub.azure import AzureStore, StorageConnection
 from azure_durable_py.taskhub.protocol import TaskHubStore
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.taskhub.wrapping import Checked
-from tests.azurite import Azurite, find
+from tests.azurite import Azurite, clear, find
+from tests.offline import forget_providers
+
+# The sample and pages of the documentation ask a real model where there is a key for it.
+forget_providers()
 
 
 @pytest.fixture(scope="session")
@@ -80,9 +84,7 @@ async def store_factory(
     for store in made:
         await store.close()
     if made:
-        await made[0].open()
-        await made[0].delete_hub()
-        await made[0].close()
+        await clear(made[0])
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
     frozenset({"cli"}),
     frozenset({"hosting", "testing"}),
+    frozenset({"openai_agents", "pydantic_ai"}),
+    frozenset({"agents"}),
     frozenset({"triggers"}),
     frozenset({"http"}),
     frozenset({"app", "bindings"}),
@@ -45,6 +47,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "moved_names",
             "observer",
             "observers",
+            "pending_approvals",
             "recurrence",
             "registry",
             "retry_policy",
@@ -65,10 +68,18 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"shape"}),
     frozenset({"compact_json"}),
 )
-KEPT_APART = (frozenset({"hosting", "testing"}), frozenset({"logs", "telemetry"}), frozenset({"runtime", "taskhub"}))
+KEPT_APART = (
+    frozenset({"hosting", "testing"}),
+    frozenset({"openai_agents", "pydantic_ai"}),
+    frozenset({"logs", "telemetry"}),
+    frozenset({"runtime", "taskhub"}),
+)
 
 # Who may import what from outside, by prefix of the module's name within the package.
 RESERVED = {
+    "agents": ("openai_agents",),
+    "openai": ("openai_agents",),
+    "pydantic_ai": ("pydantic_ai",),
     "azure.storage": ("taskhub.azure",),
     "azure.data": ("taskhub.azure",),
     "azure.identity": ("taskhub.azure", "worker.http"),

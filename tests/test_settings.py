@@ -25,7 +25,8 @@ def test_an_empty_host_json_gives_the_documented_defaults() -> None:
     assert settings == Settings()
     assert settings.hub_name == "TestHubName"
     assert settings.connection_name == "AzureWebJobsStorage"
-    assert settings.max_concurrent_activities == 10 * (os.cpu_count() or 1)
+    assert settings.max_concurrent_activities == settings.max_concurrent_entities == 10 * (os.cpu_count() or 1)
+    assert settings.max_concurrent_orchestrators == 100
     assert settings.max_queue_polling_interval is None
 
 

@@ -35,12 +35,15 @@ class DurableFunction(AppFunction, Generic[P, R]):
     as they add no second trigger.
     """
 
-    def __init__(self, builder: FunctionBuilder, trigger: DurableTrigger, input_type: Any = None) -> None:
+    def __init__(
+        self, builder: FunctionBuilder, trigger: DurableTrigger, input_type: Any = None, *, cancellable: bool = False
+    ) -> None:
         inner = builder._function
         super().__init__(inner.get_user_function(), SCRIPT_FILE_NAME)
         self._function = inner
         self._durable_trigger = trigger
         self.input_type = input_type
+        self.cancellable = cancellable
         self.add_trigger(trigger)
         self._keep_reachable()
 

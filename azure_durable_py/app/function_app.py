@@ -31,6 +31,7 @@ from azure_durable_py.bindings import ActivityTrigger, DurableClient, EntityTrig
 from azure_durable_py.constants import ACTIVITY_TRIGGER, DURABLE_CLIENT, ENTITY_TRIGGER, ORCHESTRATION_TRIGGER
 from azure_durable_py.errors import RegistrationError
 from azure_durable_py.registry import Registry, place_of
+from azure_durable_py.retry_policy import RetryOptions, RetryPolicy
 from azure_durable_py.stand_in import MOVE_IN
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _FUNCTIONS_HOST = "azure_durable_py.hosting.functions"
+_OPENAI_AGENTS = "azure_durable_py.openai_agents.decorator"
+MODEL_RETRY_OPTIONS = RetryOptions(2000, 5)
+"""How `durable_openai_agent_orchestrator` has models called again, as azure-functions-durable 1.7 does."""
 _DURABLE = (ORCHESTRATION_TRIGGER, ACTIVITY_TRIGGER, ENTITY_TRIGGER, DURABLE_CLIENT)
 
 
@@ -63,15 +67,18 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         return self._durable(OrchestrationTrigger(context_name, orchestration), input_type)
 
     def activity_trigger(
-        self, input_name: str, activity: str | None = None
+        self, input_name: str, activity: str | None = None, *, cancellable: bool = False
     ) -> Callable[[Callable[P, R]], DurableFunction[P, R]]:
         """Declare an activity.
 
         :param input_name: the parameter that takes the input; its annotation says what is built of it.
         :param activity: its name for callers (default: the function's name).
+        :param cancellable: a run of it is cancelled - `asyncio.CancelledError` is raised where it waits - when nobody
+            wants its result any more: the orchestration has ended or continued as new, or code that waited for it was
+            cancelled. Only for activities that are `async def`.
         """
         check_called(input_name, 'activity_trigger(input_name="name")')
-        return self._durable(ActivityTrigger(input_name, activity))
+        return self._durable(ActivityTrigger(input_name, activity), cancellable=cancellable)
 
     def entity_trigger(
         self, context_name: str = "context", entity_name: str | None = None
@@ -104,11 +111,11 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         return decorate
 
     def _durable(
-        self, trigger: DurableTrigger, input_type: Any = None
+        self, trigger: DurableTrigger, input_type: Any = None, *, cancellable: bool = False
     ) -> Callable[[Callable[P, R]], DurableFunction[P, R]]:
         def decorate(function: Callable[P, R]) -> DurableFunction[P, R]:
             builder = self._builder_of(function)
-            durable: DurableFunction[P, R] = DurableFunction(builder, trigger, input_type)
+            durable: DurableFunction[P, R] = DurableFunction(builder, trigger, input_type, cancellable=cancellable)
             self._replace(builder, durable)
             return durable
 
@@ -145,16 +152,28 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             "Put the durable trigger closest to the function."
         )
 
-    if not TYPE_CHECKING:
+    def durable_openai_agent_orchestrator(
+        self,
+        _func: Callable[..., Any] | None = None,
+        *,
+        model_provider: Any = None,
+        model_retry_options: RetryPolicy | None = MODEL_RETRY_OPTIONS,
+    ) -> Any:
+        """Declare that an orchestrator runs agents of the OpenAI Agents SDK. It stands below `orchestration_trigger`.
 
-        def __getattr__(self, name: str) -> Any:
-            told = f"{type(self).__name__!r} object has no attribute {name!r}"
-            if name == "durable_openai_agent_orchestrator":
-                told += (
-                    ": azure_durable_py does not have the integration of OpenAI Agents yet. "
-                    "Call the model in an activity of your own."
-                )
-            raise AttributeError(told)
+        The function gets a `DurableAIAgentContext`. In a `def`, with or without `yield`, `Runner.run_sync` is durable,
+        in an `async def` it is `await Runner.run`. The output of a `def` is text: a string, or the JSON of what it
+        returns. Approvals, MCP servers and the rest are as the plug-in `OpenAIAgents` of the app says, if it has one.
+
+        :param model_provider: gives models by name, in activities; None: what the SDK takes by default.
+        :param model_retry_options: how a call of a model is tried again; None: it is not.
+        :raises ModuleNotFoundError: the SDK is not installed (extra `openai-agents`).
+        :raises RegistrationError: another provider was given before.
+        """
+        # By name, as it is above us, and needs what most apps do not have.
+        make = importlib.import_module(_OPENAI_AGENTS).orchestrator_decorator
+        decorate = make(self, model_provider, model_retry_options)
+        return decorate if _func is None else decorate(_func)
 
 
 class DFApp(Blueprint, FunctionApp):

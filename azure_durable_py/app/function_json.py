@@ -89,7 +89,7 @@ class _Folder:
         builder = FunctionBuilder(function, SCRIPT_FILE_NAME)
         builder.add_setting(FunctionName(function_name=self._name))
         if isinstance(triggers[0], DurableTrigger):
-            builder = DurableFunction[..., Any](builder, triggers[0])
+            builder = DurableFunction[..., Any](builder, triggers[0], cancellable=self._is_cancellable())
         else:
             builder.add_trigger(triggers[0])
             self._check_parameters(function, bindings)
@@ -152,6 +152,14 @@ class _Folder:
             fields = JsonFields(where, cast("dict[str, Any]", item))
             make = _MAKERS.get(fields.needed("type").lower())
             yield _generic(fields) if make is None else make(self._name, fields, function)
+
+    def _is_cancellable(self) -> bool:
+        """Whether the binding of an activity says so."""
+        for number, item in enumerate(self._fields.items("bindings")):
+            fields = JsonFields(f"{self._file}: bindings[{number}]", item)
+            if fields.needed("type").lower() == ACTIVITY_TRIGGER.lower():
+                return fields.flag("cancellable") or False
+        return False
 
     def _retry(self) -> RetryPolicy | None:
         given = self._fields.get("retry")

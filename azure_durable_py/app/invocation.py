@@ -12,6 +12,8 @@ from typing import Any
 
 import azure.functions as func
 
+from azure_durable_py.registry import Registry
+
 
 @dataclass(frozen=True, slots=True)
 class _Trace:
@@ -34,11 +36,19 @@ class InvocationContext(func.Context):
     :param function_directory: the directory of the app.
     :param trace_parent: W3C `traceparent` of the caller, or empty.
     :param trace_state: W3C `tracestate` of the caller, or empty.
+    :param registry: of an activity, what else its app declares.
     """
 
     def __init__(
-        self, function_name: str, function_directory: str, trace_parent: str = "", trace_state: str = ""
+        self,
+        function_name: str,
+        function_directory: str,
+        trace_parent: str = "",
+        trace_state: str = "",
+        *,
+        registry: Registry | None = None,
     ) -> None:
+        self.registry = registry
         self._function_name = function_name
         self._function_directory = function_directory
         self._invocation_id = str(uuid.uuid4())

@@ -49,7 +49,7 @@ def build_registry(
                 orchestrator = replace(orchestrator, input_type=registry.expected(orchestrator.input_type))
                 registry.orchestrators.add(orchestrator)
             case "activity":
-                activity = _activity(function, fill)
+                activity = _activity(function, fill, registry)
                 registry.activities.add(replace(activity, input_type=registry.expected(activity.input_type)))
             case "entity":
                 registry.entities.add(_entity(function))
@@ -99,12 +99,17 @@ def _orchestrator(durable: DurableFunction[..., Any]) -> OrchestratorDefinition:
     return OrchestratorDefinition(durable.durable_name, function, durable.input_type)
 
 
-def _activity(durable: DurableFunction[..., Any], fill: Fill) -> ActivityDefinition:
+def _activity(durable: DurableFunction[..., Any], fill: Fill, registry: Registry) -> ActivityDefinition:
     function: Callable[..., Any] = durable.function
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise RegistrationError(
             f"Activity {place_of(function)} is a generator function: an activity returns one value. "
             "Return a list, or declare it with orchestration_trigger if it is an orchestrator."
+        )
+    if durable.cancellable and not inspect.iscoroutinefunction(function):
+        raise RegistrationError(
+            f"Activity {place_of(function)} is declared with cancellable=True and is no `async def` function: a thread "
+            "cannot be cancelled. Make it `async def`, or leave cancellable out."
         )
     source = f"activity_trigger(input_name={durable.parameter!r})"
     check_parameter(function, durable.parameter, source)
@@ -121,9 +126,11 @@ def _activity(durable: DurableFunction[..., Any], fill: Fill) -> ActivityDefinit
         function = bind_client(function, binding.name, fill(binding, function))
     if durable.parameter != _CONTEXT and _CONTEXT in signature_of(function).parameters:
         name, directory = durable.durable_name, str(_directory(durable.function))
-        function = bind_client(function, _CONTEXT, lambda: InvocationContext(name, directory))
+        function = bind_client(function, _CONTEXT, lambda: InvocationContext(name, directory, registry=registry))
     waits = any(takes_sync_client(durable.function, binding.name) for binding in client_bindings)
-    return ActivityDefinition(durable.durable_name, function, durable.parameter, input_type, waits)
+    return ActivityDefinition(
+        durable.durable_name, function, durable.parameter, input_type, waits, cancellable=durable.cancellable
+    )
 
 
 def _entity(durable: DurableFunction[..., Any]) -> EntityDefinition:

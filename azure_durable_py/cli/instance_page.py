@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator, Sequence
 
 from azure_durable_py.cli.output import Cell, Output, status_cell
@@ -18,6 +20,7 @@ def print_inspection(out: Output, found: Inspection) -> None:
     """Print all of it, what matters most first."""
     out.details(list(_facts(found)))
     print_findings(out, found.findings)
+    _print_approvals(out, found)
     if found.waits:
         out.heading("Waits for")
         out.table(("KIND", "NAME", "SINCE", "DUE", "MORE"), [_wait_row(wait) for wait in found.waits])
@@ -52,6 +55,30 @@ def print_inspection(out: Output, found: Inspection) -> None:
         if text is not None or name in found.large:
             out.heading(title)
             _value(out, text)
+
+
+def _print_approvals(out: Output, found: Inspection) -> None:
+    """Print what a person has to decide on, and the command that does."""
+    if not found.approvals:
+        return
+    out.heading("Waits for approval")
+    for approval in found.approvals:
+        out.details(
+            [
+                ("Tool", approval.tool),
+                ("Arguments", approval.arguments),
+                ("Since", approval.requested_at),
+                ("Denied at", approval.expires_at),
+                ("Problem", approval.problem),
+                ("Approve", _answer(found.instance_id, approval.event, approved=True)),
+                ("Deny", _answer(found.instance_id, approval.event, approved=False)),
+            ]
+        )
+
+
+def _answer(instance_id: str, event: str, *, approved: bool) -> str:
+    data: dict[str, object] = {"approved": approved} if approved else {"approved": approved, "reason": "..."}
+    return shlex.join(["azure-durable", "raise-event", instance_id, event, "--event-data", json.dumps(data)])
 
 
 def print_findings(out: Output, findings: Sequence[Finding]) -> None:

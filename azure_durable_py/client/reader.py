@@ -107,7 +107,7 @@ class Reader:
                     continue
             # What cannot be read of the body is met again where it is read.
             damaged = "; ".join(dict.fromkeys(problems)) or None
-            state = None if damaged else _readable_state(header)
+            state = None if damaged else found.state or _readable_state(header)
             return replace(
                 status,
                 attempt=0 if state is None else state.attempt,

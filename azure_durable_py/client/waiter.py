@@ -15,6 +15,8 @@ from azure_durable_py.errors import InstanceNotFoundError
 from azure_durable_py.status import OrchestrationRuntimeStatus
 from azure_durable_py.taskhub.damage import Found
 from azure_durable_py.taskhub.hub import TaskHub
+from azure_durable_py.taskhub.protocol import Header
+from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.wakeup import Wakeup
 
 _FIRST_POLL, _LONGEST_POLL = 0.05, 1.0
@@ -47,31 +49,39 @@ class Waiter:
         :raises TimeoutError: the time is over.
         :raises CorruptRowError: its header cannot be read.
         """
-        deadline = None if timeout is None else self._clock.monotonic() + timeout
+        deadline = math.inf if timeout is None else self._clock.monotonic() + timeout
         delay = min(_FIRST_POLL, longest_poll)
         there = Wakeup()
+        told: list[Found] = []
 
-        def look(status: str) -> None:
-            if done(OrchestrationRuntimeStatus(status)):
+        def look(header: Header, state: InstanceState) -> None:
+            if done(OrchestrationRuntimeStatus(header.columns.runtime_status)):
+                told.append(Found(header, state=state))
                 there.set()
+
+        async def pause() -> None:
+            most = max(delay, self._hub.watched / _LOOKS_A_SECOND)
+            await there.wait(min(most, max(0.0, deadline - self._clock.monotonic())))
 
         # Watched before it is looked at: no commit falls in between. Those of other processes tell nobody.
         unwatch = self._hub.watch(instance_id, look)
         try:
-            while True:
-                there.clear()
+            if instance_id in self._hub.inserted:
+                # It was pending a moment ago: to be told costs nothing, and to look does.
+                await pause()
+            while not told:
                 header = await self._messenger.find(instance_id)
                 if done(OrchestrationRuntimeStatus(header.columns.runtime_status)):
                     return await self._reader.status(Found(header), show_input=True)
                 await self._starter.ring_if_overdue(header)
-                left = math.inf if deadline is None else deadline - self._clock.monotonic()
-                if left <= 0:
+                if self._clock.monotonic() >= deadline:
                     raise TimeoutError(
                         f"Instance {instance_id!r} is still {header.columns.runtime_status} after {timeout:g} s. "
                         "Is a worker running on this task hub?"
                     )
-                await there.wait(min(max(delay, self._hub.watched / _LOOKS_A_SECOND), left))
+                await pause()
                 delay = min(1.5 * delay, longest_poll)
+            return await self._reader.status(told[-1], show_input=True)
         finally:
             unwatch()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, cast, get_args
 
 from azure_durable_py import shape
 from azure_durable_py.compact_json import compact_encoder
+from azure_durable_py.errors import LONGEST_WAIT
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import (
     ContinuedAsNew,
@@ -245,6 +246,8 @@ def _encode_any(value: Any) -> Any:
     match value:
         case datetime():
             return to_iso(value)
+        case timedelta():
+            return value.total_seconds()
         case Event():
             return event_to_json(value)
         case tuple():
@@ -352,7 +355,7 @@ MAX_FAILURE_DEPTH = 100
 """Inner failures that are read: whoever walks down them must get to the end."""
 _read_ref = shape.record(PayloadRef)
 _read_parent = shape.record(ParentInstance)
-_read_failure = shape.record(FailureDetails, {FailureDetails: _as_it_is})
+_read_failure = shape.record(FailureDetails, {FailureDetails: _as_it_is, timedelta: shape.duration(LONGEST_WAIT)})
 _READERS = {
     name: shape.record(cls, {Value: decode_value, FailureDetails: decode_failure, EventRaised: _read_carried})
     for name, cls in _EVENTS.items()

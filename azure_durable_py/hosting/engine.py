@@ -13,6 +13,7 @@ from azure_durable_py.app import DFApp
 from azure_durable_py.bindings import DurableClient
 from azure_durable_py.client.client import DurableOrchestrationClient
 from azure_durable_py.client.links import HttpAnswer, ResponseFactory
+from azure_durable_py.hosting.collector import Collector
 from azure_durable_py.http.management import ManagementApi
 from azure_durable_py.http.routing import ManagementRoute
 from azure_durable_py.http.signing import UrlSigner
@@ -77,6 +78,7 @@ class Engine:
     ) -> None:
         self.settings = settings
         self._observer = joined(Log(), observer)
+        self._collector = Collector()
         self.hub = TaskHub(store, observer=self._observer)
         self._app = app
         self._app_settings = app_settings
@@ -163,9 +165,11 @@ class Engine:
         """
         self._worker = Worker(self.hub, self._app.registry, self.settings, intake=intake, replay=self._replay)
         await self._worker.start()
+        self._collector.start()
 
     async def stop(self, grace: float) -> None:
         """Stop working, giving what runs `grace` seconds to end, and close the hubs. Idempotent."""
+        await self._collector.stop()
         if self._worker is not None:
             await self._worker.stop(grace)
             self._worker = None

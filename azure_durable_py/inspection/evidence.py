@@ -17,6 +17,7 @@ from azure_durable_py.inspection.report import DamagedRow, InboxEntry, OutboxEnt
 from azure_durable_py.inspection.rows import inbox_entries, outbox_entries, quarantined
 from azure_durable_py.inspection.steps import StepKind, StepOutcome
 from azure_durable_py.inspection.timeline import Seen, see
+from azure_durable_py.pending_approvals import PendingApproval, pending_approvals
 from azure_durable_py.status import TERMINAL_NAMES
 from azure_durable_py.taskhub.clearing import is_orphan
 from azure_durable_py.taskhub.entity_state import EntityState, is_entity
@@ -98,6 +99,14 @@ async def gather(hub: TaskHub, instance_id: str, known: Seen | None = None) -> E
     )
     found = replace(found, waits=tuple(_waits(found)))
     return await _with_neighbours(hub, found)
+
+
+def approvals_of(found: Evidence) -> tuple[PendingApproval, ...]:
+    """The calls of tools that wait for a person, as its custom status tells them."""
+    header = found.look.header
+    if is_entity(header.instance_id) or header.columns.runtime_status in TERMINAL_NAMES:
+        return ()
+    return tuple(pending_approvals(header.columns.custom_status))
 
 
 def _entity_of(look: Look) -> tuple[EntityState | None, str]:

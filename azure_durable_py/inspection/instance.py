@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from azure_durable_py.inspection.evidence import Evidence, gather
+from azure_durable_py.inspection.evidence import Evidence, approvals_of, gather
 from azure_durable_py.inspection.findings import failure_of, findings_of
 from azure_durable_py.inspection.report import (
     DamagedRow,
@@ -61,8 +61,8 @@ def inspection_of(found: Evidence) -> Inspection:
         version=columns.version,
         tags=decode_tags(columns.tags),
         parent_instance_id=columns.parent_instance_id,
-        # That of an entity is the summary of it that listings show.
-        custom_status=None if is_entity else columns.custom_status,
+        # That of an entity is the summary of it that listings show; null is what one that was taken back leaves.
+        custom_status=None if is_entity or columns.custom_status == "null" else columns.custom_status,
         input=columns.input,
         output=columns.output,
         large=tuple(large),
@@ -71,6 +71,7 @@ def inspection_of(found: Evidence) -> Inspection:
         next_wake=columns.wake_time,
         suspended_since=None if suspended is None else suspended.timestamp,
         lock=entity.holder.instance_id if entity is not None and entity.holder is not None else None,
+        approvals=approvals_of(found),
         waits=found.waits[:MOST_SHOWN],
         waits_left_out=max(0, len(found.waits) - MOST_SHOWN),
         outbox=found.outbox[:MOST_SHOWN],

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from azure_durable_py.durable_http import HTTP_ACTIVITY, shown_input
-from azure_durable_py.failures import FailureDetails
+from azure_durable_py.failures import FailureDetails, is_cancellation
 from azure_durable_py.history.events import (
     ANSWERED,
     Answer,
@@ -48,6 +48,7 @@ from azure_durable_py.inspection.steps import Step, StepKind, StepOutcome
 
 _RETRY = re.compile(r"retry (\d+) of \d+")
 _ANSWERED = frozenset(ANSWERED.values())
+_NOT_DONE = (StepOutcome.failed, StepOutcome.cancelled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,8 @@ class _Joiner:
         draft.answered = position
         result, failure = _outcome(event)
         outcome = StepOutcome.completed if failure is None else StepOutcome.failed
+        if failure is not None and isinstance(event, TaskFailed) and is_cancellation(failure):
+            outcome, failure = StepOutcome.cancelled, None
         draft.step = replace(draft.step, ended=event.timestamp, outcome=outcome, result=result, failure=failure)
         if failure is not None:
             self._failures.append(draft)
@@ -226,7 +229,7 @@ class _Joiner:
                 self._void(draft)
                 if self._by_id.get(draft.step.task_id) is draft:
                     del self._by_id[draft.step.task_id]
-            elif draft.step.outcome is StepOutcome.failed and (draft.answered or 0) >= event.cut:
+            elif draft.step.outcome in _NOT_DONE and (draft.answered or 0) >= event.cut:
                 reopened = replace(
                     draft.step, began=event.timestamp, ended=None, outcome=StepOutcome.open, failure=None, result=None
                 )

@@ -17,7 +17,7 @@ from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import PayloadRef
 from azure_durable_py.times import to_iso
 
-_VALUES = frozenset({"input", "output", "result", "custom_status"})
+_VALUES = frozenset({"arguments", "input", "output", "result", "custom_status"})
 """Fields of records that hold texts of JSON."""
 
 

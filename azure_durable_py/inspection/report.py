@@ -8,6 +8,7 @@ from typing import Literal
 
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.inspection.steps import StepKind
+from azure_durable_py.pending_approvals import PendingApproval
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,10 @@ class Inspection:
     """What there is to be said of one instance. `kind` is `orchestration` or `entity`; texts of values are JSON.
 
     `custom_status`, `input` and `output` are None where there is none, or where it is large: then `large` names it.
-    The output of an entity is its state. `lock` is, of an entity, who holds it, and `backlog` what it holds back
-    meanwhile. `findings` are the most severe first; none: it is as it should be. Of long lists only the beginning is
-    given: `waits_left_out`, `outbox_left_out`, `inbox_size` and `backlog_size` tell of the rest.
+    The output of an entity is its state. `approvals` are calls of tools that wait for a person. `lock` is, of an
+    entity, who holds it, and `backlog` what it holds back meanwhile. `findings` are the most severe first; none: it is
+    as it should be. Of long lists only the beginning is given: `waits_left_out`, `outbox_left_out`, `inbox_size` and
+    `backlog_size` tell of the rest.
     """
 
     instance_id: str
@@ -115,6 +117,7 @@ class Inspection:
     next_wake: datetime | None = None
     suspended_since: datetime | None = None
     lock: str | None = None
+    approvals: tuple[PendingApproval, ...] = ()
     waits: tuple[Waiting, ...] = ()
     waits_left_out: int = 0
     outbox: tuple[OutboxEntry, ...] = ()

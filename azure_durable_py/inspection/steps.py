@@ -44,8 +44,8 @@ def kind_word(kind: str) -> str:
 class StepOutcome(str, Enum):
     """How a step ended, or that it has not.
 
-    `void` is what a rewind made void; `cancelled` what nobody waits for any more: a timer that was cancelled, and what
-    was open when the orchestration ended.
+    `void` is what a rewind made void; `cancelled` what nobody waits for any more: a timer or activity that was
+    cancelled, and what was open when the orchestration ended.
     """
 
     open = "open"

@@ -9,17 +9,19 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from azure_durable_py.inspection.evidence import A_WHILE, RUNS, Evidence
+from azure_durable_py.inspection.evidence import A_WHILE, RUNS, Evidence, approvals_of
 from azure_durable_py.inspection.report import REPAIR, Finding, Waiting
 from azure_durable_py.inspection.steps import StepKind
 from azure_durable_py.logs.awaited import is_slip
-from azure_durable_py.wording import failure_and_cause, moment
+from azure_durable_py.pending_approvals import PendingApproval
+from azure_durable_py.wording import failure_and_cause, moment, one_line
 
 _MOST_NAMES = 50
 
 
 def of_waits(found: Evidence) -> Iterator[Finding]:
     """What there is to be said of each thing that it waits for."""
+    approvals = {approval.event.lower(): approval for approval in approvals_of(found)}
     for wait, others in _grouped(found.waits):
         match wait.kind:
             case StepKind.activity | StepKind.http:
@@ -28,6 +30,8 @@ def of_waits(found: Evidence) -> Iterator[Finding]:
                 yield from _retry(wait)
             case StepKind.event if _has_come(found, wait):
                 pass  # It was said that it is suspended: it goes on when it is resumed.
+            case StepKind.event if wait.name.lower() in approvals:
+                yield _approval(approvals[wait.name.lower()])
             case StepKind.event:
                 yield Finding(
                     "info",
@@ -41,6 +45,18 @@ def of_waits(found: Evidence) -> Iterator[Finding]:
             case _:
                 due = "" if wait.due is None else f" that is due at {moment(wait.due)}"
                 yield Finding("info", f"It waits for a timer{due}.", None)
+
+
+def _approval(approval: PendingApproval) -> Finding:
+    end = approval.expires_at
+    until = "" if end is None else f" At {moment(end)} it counts as denied."
+    return Finding(
+        "info",
+        f"A person has to decide on a call of tool {one_line(approval.tool)!r}, since {moment(approval.requested_at)}."
+        + until,
+        f"Approve or deny it on the monitor page, or raise event {approval.event!r} with "
+        '{"approved": true}, or false.',
+    )
 
 
 def _has_come(found: Evidence, wait: Waiting) -> bool:

@@ -27,7 +27,12 @@ _CALLS: dict[str, tuple[DurableKind, tuple[str, ...]]] = {
 }
 _INPUTS = frozenset({"input_", "operationInput"})
 # Other methods that write what they are given as JSON: the place and the name of that.
-_PAYLOADS = {"continue_as_new": (0, "input_"), "set_custom_status": (0, "status"), "send_event": (2, "data")}
+_PAYLOADS = {
+    "continue_as_new": (0, "input_"),
+    "set_custom_status": (0, "status"),
+    "set_status_part": (1, "value"),
+    "send_event": (2, "data"),
+}
 
 
 @dataclass(frozen=True, slots=True)

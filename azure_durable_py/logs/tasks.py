@@ -9,7 +9,7 @@ from types import TracebackType
 from azure_durable_py import wording
 from azure_durable_py.durable_http import HTTP_ACTIVITY
 from azure_durable_py.errors import DurableError
-from azure_durable_py.failures import FailureDetails
+from azure_durable_py.failures import FailureDetails, is_cancellation
 from azure_durable_py.history.events import (
     Answer,
     EntityOperationCalled,
@@ -39,6 +39,8 @@ def tell_failed_attempts(taken: TurnTaken) -> None:
 
 
 def _tell_failed(taken: TurnTaken, event: Answer, failure: FailureDetails) -> None:
+    if isinstance(event, TaskFailed) and is_cancellation(failure):
+        return  # It was told when that was done.
     decision = _decision(taken, event.task_id)
     attempt = taken.failed_attempts.get(event.task_id)
     logger.warning(
@@ -47,7 +49,7 @@ def _tell_failed(taken: TurnTaken, event: Answer, failure: FailureDetails) -> No
         taken.instance_id,
         "" if attempt is None else f" in attempt {attempt.number} of {attempt.most}",
         _sentence(wording.failure(failure)),
-        _next(taken, attempt),
+        _next(taken, attempt, failure),
         extra={
             "instance_id": taken.instance_id,
             "orchestrator": taken.name,
@@ -63,9 +65,11 @@ def _sentence(words: str) -> str:
     return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
-def _next(taken: TurnTaken, attempt: FailedAttempt | None) -> str:
+def _next(taken: TurnTaken, attempt: FailedAttempt | None, failure: FailureDetails) -> str:
     if attempt is not None and attempt.delay is not None:
         return f"It is tried again in {wording.duration(attempt.delay)}."
+    if attempt is not None and not failure.retryable:
+        return "It is not tried again: it says that this is of no use."
     if attempt is not None and attempt.number < attempt.most:
         return "It is not tried again: its retry policy says so."
     if attempt is not None:
@@ -154,15 +158,18 @@ class ActivityLine(Observation):
     def ended(self, result: str | None, failure: FailureDetails | None) -> None:
         """It has come to its end."""
         del result
-        level = logging.INFO if self._lasting.is_told else logging.DEBUG
+        is_cancelled = failure is not None and is_cancellation(failure)
+        level = logging.INFO if self._lasting.is_told or is_cancelled else logging.DEBUG
         if not logger.isEnabledFor(level):
             return
+        how = "completed" if failure is None else "was cancelled" if is_cancelled else "failed"
         logger.log(
             level,
-            "%s %s after %s.",
+            "%s %s after %s%s.",
             self._what,
-            "completed" if failure is None else "failed",
+            how,
             wording.duration(self._lasting.passed),
+            ": nobody waits for it any more" if is_cancelled else "",
             extra=self._names,
         )
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from azure_durable_py.errors import OrchestratorError, PayloadTooLargeError
+from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.history.events import Event, EventSent, TimerCreated
 from azure_durable_py.ids import check_instance_id
 from azure_durable_py.registry import place_of
@@ -32,8 +32,6 @@ from azure_durable_py.times import utc
 
 T = TypeVar("T")
 
-MAX_CUSTOM_STATUS_BYTES = 16 * 1024
-
 
 class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCalls):
     """What an orchestrator function gets as its argument.
@@ -48,6 +46,7 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
         self._random: Random | None = None
         self._custom_status: Any = None
         self._function_context = SimpleNamespace()
+        self._extensions: dict[type[Any], Any] = {}
 
     # --- about this instance ------------------------------------------------------------------
 
@@ -220,6 +219,8 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
     def continue_as_new(self, input_: Any = None, save_events: bool = True, new_version: str | None = None) -> None:
         """Start over with a new input and an empty history when the function next awaits or returns.
 
+        The next generation may begin in the same commit: what a custom status said in between is then never seen.
+
         :param input_: the input of the next generation, JSON-serializable.
         :param save_events: whether external events that were not consumed are carried over.
         :param new_version: the version that the instance carries from then on.
@@ -240,15 +241,33 @@ class DurableOrchestrationContext(ActivityCalls, ChildCalls, EntityCalls, HttpCa
         :param status: JSON-serializable, at most 16 KB of JSON (UTF-8).
         :raises PayloadTooLargeError: it is larger. :raises SerializationError: it is not JSON.
         """
-        text = self._serialize(status, lambda: "the custom status")
-        size = len(text.encode("utf-8", "surrogatepass"))
-        if size > MAX_CUSTOM_STATUS_BYTES:
-            raise PayloadTooLargeError(
-                f"A custom status holds at most {MAX_CUSTOM_STATUS_BYTES} bytes of JSON; this one has {size}. "
-                "Keep large data in the output or in storage of your own."
-            )
+        self._generation.custom_status.set_own(self._serialize(status, lambda: "the custom status"))
         self._custom_status = status
-        self._generation.custom_status = text
+
+    # --- for libraries ------------------------------------------------------------------------------
+
+    def set_status_part(self, name: str, value: Any) -> None:
+        """Publish something beside the custom status, under a name of its own: for libraries.
+
+        Clients see it in the custom status, as a field of the user's object; a user's status that is no object, or has
+        a field of that name, stands under `status` meanwhile. It is gone when the instance ends or continues as new.
+
+        :param name: the name of the field.
+        :param value: JSON-serializable, at most 16,000 bytes of JSON (UTF-8) with the other parts; None takes it away.
+        :raises PayloadTooLargeError: it is larger. :raises SerializationError: it is not JSON.
+        """
+        text = None if value is None else self._serialize(value, lambda: f"{name!r} beside the custom status")
+        self._generation.custom_status.set_part(name, text)
+
+    def extension(self, kind: type[T]) -> T:
+        """What a library keeps with this execution of the code: the one object of a class, made when first asked for.
+
+        :param kind: the class; it is called without arguments.
+        """
+        found = self._extensions.get(kind)
+        if found is None:
+            found = self._extensions[kind] = kind()
+        return found
 
 
 def _checked(tasks: Iterable[Task[Any]], caller: str) -> list[Task[Any]]:

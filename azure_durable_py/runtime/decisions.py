@@ -51,6 +51,10 @@ class Halt(BaseException):
     """Stops user code for good. Not an `Exception`, so that user code does not swallow it."""
 
 
+def _nowhere() -> None:
+    return None
+
+
 class Decisions:
     """Makes decisions, and completes their tasks when the answers arrive."""
 
@@ -73,6 +77,8 @@ class Decisions:
         """Replay time: that of the current turn."""
         self.timers: dict[int, datetime] = {}
         self.children: dict[int, SubOrchestrationCreated] = {}
+        self.abandoned: dict[int, Decision] = {}
+        """By task id, the activities under way that code was cancelled which waited for them."""
         self.failed_attempts: dict[int, FailedAttempt] = {}
         """By task id, the attempts that failed in the current turn."""
         self.attempts: dict[int, int] = {}
@@ -205,6 +211,10 @@ class Decisions:
     def _differ(self, turn: RecordedTurn, recorded: str, made: str) -> NoReturn:
         self._halt(difference(self._position(turn), recorded, made, self._place()))
 
+    def forget_code(self) -> None:
+        """There is no code any more of which to ask where it waits."""
+        self._waiting_place = _nowhere
+
     def _place(self) -> str:
         waiting = self._waiting_place()
         return (calling_place() if waiting is None else waiting) or "an unknown place"
@@ -270,4 +280,6 @@ class Decisions:
                 self.timers.pop(task_id, None)
             if self.children:
                 self.children.pop(task_id, None)
+            if self.abandoned:
+                self.abandoned.pop(task_id, None)
         return task

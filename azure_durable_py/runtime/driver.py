@@ -21,7 +21,7 @@ from typing import Any, TypeAlias, cast
 from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.runtime.decisions import Halt
 from azure_durable_py.runtime.determinism import is_machinery, line_of
-from azure_durable_py.runtime.event_loop import OrchestrationLoop
+from azure_durable_py.runtime.event_loop import OrchestrationLoop, drop_coroutine, drop_generator
 from azure_durable_py.runtime.main_task import MainTask, cancellation
 from azure_durable_py.runtime.tasks import Task
 
@@ -243,6 +243,13 @@ class Driver:
             routine is not None and bool(getattr(routine, "gi_running", False) or getattr(routine, "cr_running", False))
         )
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the function has come to its end, and nothing runs beside it any more."""
+        routine: Any = self._routine
+        frame = None if routine is None else getattr(routine, "cr_frame", None) or getattr(routine, "gi_frame", None)
+        return self._started and frame is None and not self._loop.has_tasks
+
     def close(self, *, quietly: bool = True) -> None:
         """Drop the function where it stands, and what runs beside it.
 
@@ -251,22 +258,16 @@ class Driver:
         :param quietly: errors that nobody awaited are not told.
         """
         routine, self._routine, self.awaiting = self._routine, None, None
-        self._started = True
-        for left in (routine, *self._loop.abandon(quietly=quietly)):
-            if left is not None:
-                _close(left)
-
-
-def _close(routine: Routine) -> None:
-    # A block that yields is closed again, so that nothing is left to warn about.
-    for _ in range(100):
-        try:
-            routine.close()
-            return
-        except RuntimeError:
-            continue
-        except BaseException:  # noqa: BLE001 - what the blocks of dropped code raise concerns nobody
-            return
+        self._started, self._outcome = True, None
+        left = self._loop.abandon(quietly=quietly)
+        if inspect.iscoroutine(routine):
+            self._context.run(drop_coroutine, routine)
+        elif routine is not None:
+            drop_generator(cast("Generator[Any, Any, Any]", routine))
+        for task in left:
+            self._loop.run_as(task, partial(drop_coroutine, task.get_coro()))
+        if self._main is not None:
+            self._main.close()
 
 
 def _without_own_frames(error: BaseException) -> BaseException:

@@ -21,6 +21,7 @@ Whatever would touch the world is refused, with what to do in its place.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import logging
@@ -28,7 +29,7 @@ import sys
 import zlib
 from asyncio import tasks as asyncio_tasks
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from datetime import datetime, timedelta, timezone
 from types import CodeType, FrameType
 from typing import Any, Protocol, TypeVar, cast
@@ -95,15 +96,46 @@ class OrchestrationFuture(asyncio.Future[T]):
         return self._number
 
 
+class _InContext(Coroutine[Any, Any, T]):
+    """A coroutine that runs in a context of its own, whoever takes its steps.
+
+    Before Python 3.11 no task tells which context it runs in, or takes one, and what is left of it is closed there.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T], context: contextvars.Context) -> None:
+        self._coroutine = coroutine
+        self._context = context
+
+    def send(self, value: Any) -> Any:
+        return self._context.run(self._coroutine.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._context.run(self._coroutine.throw, *error)
+
+    def close(self) -> None:
+        self._context.run(self._coroutine.close)
+
+    def __await__(self) -> Any:
+        return self._coroutine.__await__()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coroutine, name)
+
+
 class OrchestrationTask(asyncio.Task[T]):
     """A coroutine that runs beside the orchestrator function: the same place in every set on every replay."""
 
     def __init__(self, number: int, coroutine: Coroutine[Any, Any, T], **options: Any) -> None:
         self._number = number
+        self._own_context: contextvars.Context | None = options.get("context")
         super().__init__(coroutine, **options)
 
     def __hash__(self) -> int:
         return self._number
+
+    def get_context(self) -> contextvars.Context:
+        """The context that its coroutine runs in; where that enters its own by itself, one like it."""
+        return contextvars.copy_context() if self._own_context is None else self._own_context
 
 
 class _TimerHandle(asyncio.TimerHandle):
@@ -132,6 +164,8 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         self._handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
         self._factory: Any = None
         self._closed = self._quiet = False
+        self.context: Any = None
+        """What the orchestrator function is given: whose code runs on this loop."""
         self.main: Any = None
         """What stands for the orchestrator function as a task, if it is a coroutine."""
         self.is_beside = False
@@ -200,6 +234,12 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
             except RuntimeError:
                 pass
 
+    def forget_code(self) -> None:
+        """Hold neither the orchestrator function nor its context any more: no step of it is still to come."""
+        if running_loop() is self:
+            self._leave_main()
+        self.main = self.context = None
+
     def step_main(self, step: Callable[[], None]) -> None:
         """Run a step of the orchestrator function within a callback."""
         self.is_beside = False
@@ -209,16 +249,31 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         finally:
             self._leave_main()
 
-    def abandon(self, *, quietly: bool) -> list[Coroutine[Any, Any, Any]]:
-        """Run nothing any more. Returns the coroutines that are left where they stand, for the caller to close.
+    @property
+    def has_tasks(self) -> bool:
+        """Whether anything runs beside the orchestrator function."""
+        return bool(self._tasks)
+
+    def abandon(self, *, quietly: bool) -> list[Any]:
+        """Run nothing any more. Returns the tasks that are left where they stand, for the caller to close.
 
         :param quietly: errors that nobody awaited are not told: it goes on elsewhere, or they were told before.
         """
         self._closed, self._quiet = True, quietly
         self.ready.clear()
-        left: list[Any] = [task.get_coro() for task in self._tasks.values()]
+        left = list(self._tasks.values())
         self._tasks.clear()
         return left
+
+    def run_as(self, task: Any, code: Callable[[], None]) -> None:
+        """Run code as a step of a task that is left: it is the current one, and has its context."""
+        self._leave_main()
+        _enter_task(self, task)
+        try:
+            task.get_context().run(code)
+        finally:
+            _leave_task(self, task)
+            self.enter_main()
 
     # --- what asyncio asks ------------------------------------------------------------------------
 
@@ -301,8 +356,11 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         if isinstance(coro, Abandonable):
             coro = _wrap_awaitable(coro)
         number = self._next_number()
-        if context is not None:
-            options["context"] = context
+        # What is left of the task in the end is closed in the context that it had.
+        if sys.version_info >= (3, 11):
+            options["context"] = contextvars.copy_context() if context is None else context
+        else:
+            coro = _InContext(coro, contextvars.copy_context() if context is None else context)
         beside, self.is_beside = self.is_beside, True  # A task may be made to begin at once.
         try:
             if self._factory is not None:
@@ -354,12 +412,33 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
     def set_debug(self, enabled: bool) -> None:
         """Without effect."""
 
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Refused, as there are no threads. What a library of `CALLED_INLINE` puts into one is called at once.
+
+        :raises OrchestratorError: other code asks for it.
+        """
+        if not _is_called_inline(sys._getframe(1), func):  # pyright: ignore[reportPrivateUsage]
+            return _refusing("run_in_executor")(self, executor, func, *args)
+        future: OrchestrationFuture[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - it belongs to who awaits
+            future.set_exception(error)
+        return future
+
     async def shutdown_asyncgens(self) -> None:
         """Nothing is to be done: asynchronous generators end with the orchestration."""
 
     def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
-        if running_loop() is self and not self._closed:
+        if running_loop() is not self:
+            return
+        if not self._closed:
             self.create_task(generator.aclose())
+            return
+        closing = _closing(generator)
+        with contextlib.suppress(BaseException):
+            closing.send(None)
+            drop_coroutine(closing)
 
     # --- errors that nobody waits for ---------------------------------------------------------------
 
@@ -391,6 +470,44 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
             self._handler(self, context)
         except Exception as error:  # noqa: BLE001 - as the loops of asyncio do
             self.default_exception_handler({"message": "Error in the exception handler", "exception": error})
+
+
+class Dropped(BaseException):
+    """Raised in a coroutine where it stands, when its orchestration takes no further step here."""
+
+
+async def _closing(generator: AsyncGenerator[Any, Any]) -> None:
+    await generator.aclose()
+
+
+def drop_coroutine(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Drop code where it stands. Its blocks are run; one that waits is dropped again, so that nothing is left of it.
+
+    Closing it would leave asynchronous generators, which it waits within, to the garbage collector.
+    """
+    for _ in range(_MOST_DROPS):
+        try:
+            coroutine.throw(Dropped())
+        except BaseException:  # noqa: BLE001 - what the blocks of dropped code raise concerns nobody
+            return
+    coroutine.close()
+
+
+def drop_generator(generator: Generator[Any, Any, Any]) -> None:
+    """Have a generator end where it stands, whatever its blocks do."""
+    # A block that yields is closed again, so that nothing is left to warn about.
+    for _ in range(_MOST_DROPS):
+        try:
+            generator.close()
+            return
+        except RuntimeError:
+            continue
+        except BaseException:  # noqa: BLE001 - what the blocks of dropped code raise concerns nobody
+            return
+
+
+_MOST_DROPS = 100
+"""How often code is dropped that goes on each time."""
 
 
 def _later(moment: datetime, seconds: float) -> datetime | None:
@@ -437,6 +554,28 @@ def _refuse_the_world() -> None:
 
 
 _refuse_the_world()
+
+
+# --- functions of users that a library puts into threads -------------------------------------------------
+
+CALLED_INLINE: set[str] = set()
+"""Source files of libraries that call functions in a thread, their own or the user's, so that those may block.
+
+Such a function is a part of the orchestrator, as a tool of an agent: it must not block in any case, and there is no
+other thread on which it would be the same on each replay.
+"""
+
+
+def _is_called_inline(frame: FrameType, function: Any) -> bool:
+    caller = frame
+    if frame.f_code is _TO_THREAD:
+        function = frame.f_locals.get("func")
+        caller = frame.f_back or frame
+    code = getattr(function, "__code__", None)
+    return any(each is not None and each.co_filename in CALLED_INLINE for each in (caller.f_code, code))
+
+
+_TO_THREAD = asyncio.to_thread.__code__
 
 
 # --- asyncio's own parts ---------------------------------------------------------------------------------------

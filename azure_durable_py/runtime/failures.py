@@ -3,7 +3,7 @@
 A `TaskFailedError` carries the record as `.details`. Its `__cause__` is an exception of the
 original type where that is possible without importing or running anything of it: the class
 is a builtin one, or a module that is already imported defines it, and it has no constructor
-of its own.
+of its own; or it is an `ActivityError`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import builtins
 import sys
 from typing import Any
 
-from azure_durable_py.errors import TaskFailedError
+from azure_durable_py.errors import ActivityError, TaskFailedError
 from azure_durable_py.failures import FailureDetails
 
 
@@ -28,6 +28,8 @@ def _rebuild(details: FailureDetails) -> Exception | None:
     if cls is None:
         return None
     try:
+        if issubclass(cls, ActivityError):
+            return cls(details.message, retryable=details.retryable, retry_after=details.retry_after)
         return cls(details.message)
     except Exception:  # noqa: BLE001 - a constructor may want other arguments and raise anything
         return None
@@ -40,4 +42,5 @@ def _exception_class(qualified: str) -> type[Exception] | None:
     if not isinstance(found, type) or not issubclass(found, Exception):
         return None
     constructors = [cls for cls in found.__mro__ if "__init__" in vars(cls) or "__new__" in vars(cls)]
-    return found if constructors[0].__module__ == "builtins" else None
+    own = constructors[0]
+    return found if own.__module__ == "builtins" or own is ActivityError else None

@@ -11,6 +11,7 @@ from typing import Any, cast
 from azure_durable_py.errors import OrchestratorError
 from azure_durable_py.history.events import ExecutionStarted, TimerCreated, Value
 from azure_durable_py.registry import OrchestratorDefinition, Registry
+from azure_durable_py.runtime.custom_status import CustomStatus
 from azure_durable_py.runtime.decisions import Decisions
 from azure_durable_py.runtime.external_events import ExternalEvents
 from azure_durable_py.runtime.past import Past
@@ -25,6 +26,23 @@ class Continuation:
     input: str
     save_events: bool
     new_version: str | None
+
+
+class ValueDecoder:
+    """Turns recorded values into objects. Tasks hold it, and so not the generation, which holds them."""
+
+    __slots__ = ("_converter",)
+
+    def __init__(self, converter: DataConverter) -> None:
+        self._converter = converter
+
+    def __call__(self, value: Value, expected_type: Any = None) -> Any:
+        """A recorded value as an object of a type; as plain JSON has it by default."""
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise OrchestratorError(f"The value {value!r} was not read from storage before it was needed.")
+        return self._converter.deserialize(value, expected_type)
 
 
 @dataclass(slots=True)
@@ -47,10 +65,14 @@ class Generation:
     attempt: int = 0
     started: ExecutionStarted | None = None
     definition: OrchestratorDefinition | None = None
-    custom_status: str | None = None
+    custom_status: CustomStatus = field(default_factory=CustomStatus)
     continuation: Continuation | None = None
     default_version: str | None = None
     http_pause: timedelta = timedelta(seconds=30)
+    decode: ValueDecoder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.decode = ValueDecoder(self.converter)
 
     @property
     def now(self) -> datetime:
@@ -65,14 +87,6 @@ class Generation:
     def decoder(self, expected_type: Any) -> Callable[[Value], Any]:
         """What turns a recorded value into an object of this type."""
         return self.decode if expected_type is None else partial(self.decode, expected_type=expected_type)
-
-    def decode(self, value: Value, expected_type: Any = None) -> Any:
-        """A recorded value as an object of a type; as plain JSON has it by default."""
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            raise OrchestratorError(f"The value {value!r} was not read from storage before it was needed.")
-        return self.converter.deserialize(value, expected_type)
 
 
 class GenerationWorld:

@@ -43,6 +43,10 @@ class MainTask(asyncio.Future[Any]):
             self._must_cancel = True
         return True
 
+    def close(self) -> None:
+        """The function is dropped: it waits for nothing any more."""
+        self._interrupt = _waits_for_nothing
+
     @property
     def waits_for(self) -> asyncio.Future[Any] | None:
         """The future that the function waits for."""
@@ -98,6 +102,10 @@ class MainTask(asyncio.Future[Any]):
         """Print where the function waits."""
         for frame in self.get_stack(limit=limit):
             print(f'File "{frame.f_code.co_filename}", line {frame.f_lineno}, in {frame.f_code.co_name}', file=file)
+
+
+def _waits_for_nothing(_: Any) -> bool:
+    return False
 
 
 def cancellation(message: Any) -> asyncio.CancelledError:

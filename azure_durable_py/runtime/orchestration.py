@@ -33,6 +33,7 @@ from azure_durable_py.history.events import (
     ExecutionTerminated,
     OrchestratorStarted,
     SubOrchestrationCreated,
+    TaskScheduled,
 )
 from azure_durable_py.history.rewinding import RecordedTurn, standing
 from azure_durable_py.registry import Registry
@@ -97,7 +98,8 @@ class Turn:
     by task id, the failures that a retry policy dealt with; `attempts` the numbers of the attempts that it had begin,
     where they are not the first. `began_at` is the time of the first turn of the generation, or since it was rewound;
     `unanswered` are the ids of the tasks that were open when it ended. `never_awaited` is what a function that has
-    returned had called, and not waited for in any way.
+    returned had called, and not waited for in any way. `abandoned` are the ids of the activities under way that may be
+    cancelled, as code was cancelled which waited for them.
     """
 
     events: tuple[Event, ...]
@@ -114,6 +116,7 @@ class Turn:
     began_at: datetime | None = None
     unanswered: tuple[int, ...] = ()
     never_awaited: tuple[Decision, ...] = ()
+    abandoned: tuple[int, ...] = ()
 
 
 class Orchestration:
@@ -214,8 +217,8 @@ class Orchestration:
 
     @property
     def custom_status(self) -> str | None:
-        """The custom status that the code has set, as JSON text."""
-        return self._generation.custom_status
+        """The custom status as JSON text: what the code has set, and what libraries publish beside it while it runs."""
+        return self._generation.custom_status.text(with_parts=self._end is None)
 
     @property
     def place(self) -> str:
@@ -319,15 +322,25 @@ class Orchestration:
     def close(self) -> None:
         """Drop the orchestrator function where it stands; it can decide nothing any more."""
         self._close(quietly=True)
+        self._generation.past.forget()
+        # Nothing refers to itself any more: all of it goes at once, without waiting for the collector of garbage.
+        self._driver = None
+        self._decisions.forget_code()
+        self._loop.forget_code()
 
     def _close(self, *, quietly: bool) -> None:
         self._decisions.closed = True
-        if self._driver is not None:
-            drop = partial(self._driver.close, quietly=quietly)
-            try:
-                self._loop.run_within(lambda: self._code_runner(drop))
-            except TurnTimeoutError:
-                return  # It is dropped all the same.
+        driver = self._driver
+        if driver is None:
+            return
+        if driver.has_ended:
+            driver.close(quietly=quietly)  # No code of the user's is left to run.
+            return
+        drop = partial(driver.close, quietly=quietly)
+        try:
+            self._loop.run_within(lambda: self._code_runner(drop))
+        except TurnTimeoutError:
+            return  # It is dropped all the same.
 
     def _turn(self, events: tuple[Event, ...], reopened: tuple[Decision, ...] = ()) -> Turn:
         end = self._end
@@ -336,7 +349,7 @@ class Orchestration:
         return Turn(
             events=events,
             status=self.status,
-            custom_status=self._generation.custom_status,
+            custom_status=self.custom_status,
             output=output if isinstance(output, str) else None,
             failure=completed.failure if completed is not None else None,
             timers=MappingProxyType({} if end is not None else self._open_timers()),
@@ -348,6 +361,18 @@ class Orchestration:
             began_at=self._began_at,
             unanswered=self._unanswered if events else (),
             never_awaited=self._decisions.never_awaited() if _has_returned(completed) else (),
+            abandoned=self._abandoned() if self._decisions.abandoned and end is None else (),
+        )
+
+    def _abandoned(self) -> tuple[int, ...]:
+        activities = self._generation.registry.activities
+        return tuple(
+            task_id
+            for task_id, decision in sorted(self._decisions.abandoned.items())
+            if task_id not in self._held_ids
+            and isinstance(decision, TaskScheduled)
+            and (found := activities.find(decision.name)) is not None
+            and found.cancellable
         )
 
     def _open_timers(self) -> dict[int, datetime]:
@@ -477,7 +502,8 @@ class Orchestration:
         except FunctionNotFoundError as error:
             self._decisions.error = error
         else:
-            self._driver = Driver(generation.definition.function, DurableOrchestrationContext(generation), self._loop)
+            context = self._loop.context = DurableOrchestrationContext(generation)
+            self._driver = Driver(generation.definition.function, context, self._loop)
         return True
 
     def _take(self, event: Event) -> bool:
@@ -525,7 +551,11 @@ class Orchestration:
         driver = self._driver
         if driver is None or self._end is not None or self._leaving is not None:
             return
-        outcome = driver.run(self._is_interrupted)
+        # The traceback of an error leads to this frame, which is not to hold the error.
+        self._note(driver.run(self._is_interrupted))
+
+    def _note(self, outcome: Returned | Raised | None) -> None:
+        """Write down what user code came to; None: it waits."""
         if self._decisions.error is not None:
             raise Halt  # A task of asyncio keeps what stops its code to itself.
         if isinstance(outcome, Raised):

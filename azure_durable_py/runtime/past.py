@@ -26,3 +26,8 @@ class Past(Iterable[Event]):
     def add(self, part: Iterable[Event]) -> None:
         """Append events, of which none is over yet."""
         self._parts.append(part)
+
+    def forget(self) -> None:
+        """Nobody asks any more."""
+        self._parts.clear()
+        self.length = 0

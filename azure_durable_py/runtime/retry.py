@@ -79,6 +79,9 @@ class RetryTask(ParentTask[T]):
         cancelled = self._cancel()
         if cancelled and self._pause is not None:
             self._pause.cancel()
+        elif cancelled and self._current is not None:
+            self._current.detach(self)
+            self._current.abandon()
         return cancelled
 
     def _stop(self) -> None:

@@ -252,7 +252,10 @@ class Task(Abandonable, Generic[T]):
             self._dropped = True
 
     def abandon(self) -> None:
-        """Code that waited for this task, or was about to, was cancelled. If nobody else waits, it ends its steps."""
+        """Nobody waits here any more: code that did, or was about to, was cancelled, or says so by this call.
+
+        If nobody else waits, there are no more retries, and an activity that is `cancellable` is cancelled.
+        """
         self.drop_if_unwanted()
         if self._dropped and not self.is_awaited:
             self._stop()
@@ -469,6 +472,29 @@ class DecisionTask(AtomicTask[T]):
             self.fail(error)
         else:
             self._finish(_SUCCEEDED, value, None)
+
+
+class ActivityTask(DecisionTask[T]):
+    """A call of an activity.
+
+    :param abandoned: where it is noted, by its id, while it is under way and code that waited for it was cancelled.
+    """
+
+    __slots__ = ("_abandoned",)
+
+    def __init__(self, subject: str, decode: Callable[[Value], T], abandoned: dict[int, Decision]) -> None:
+        super().__init__(subject, decode)
+        self._abandoned = abandoned
+
+    def want(self) -> None:
+        """Code waits for it (again)."""
+        self._dropped = False
+        if self._abandoned:
+            self._abandoned.pop(self.number, None)
+
+    def _stop(self) -> None:
+        if self._state is _RUNNING:
+            self._abandoned[self.number] = self.decision
 
 
 class TimerTask(DecisionTask[None]):

@@ -25,6 +25,7 @@ from azure_durable_py.taskhub.naming import quarantine_keys, quarantine_name, re
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, BlobRow, Columns, Commit, CorruptRowError, Header, Kind
 from azure_durable_py.taskhub.reading import read_history
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.tail import Tail
 from azure_durable_py.taskhub.upgrades import NewerFormatError
 
 logger = logging.getLogger("azure_durable_py.taskhub")
@@ -53,10 +54,14 @@ def quarantine(instance_id: str, name: str, body: bytes, reason: Exception | str
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A header as far as it can be read. `damage` says what cannot, and why; empty if all can."""
+    """A header as far as it can be read. `damage` says what cannot, and why; empty if all can.
+
+    `state` is what its body holds, where that was read.
+    """
 
     header: Header
     damage: str = ""
+    state: InstanceState | None = None
 
 
 async def look_at(hub: TaskHub, instance_id: str) -> Found | None:
@@ -74,8 +79,8 @@ async def look_at(hub: TaskHub, instance_id: str) -> Found | None:
     except CorruptRowError as error:
         return Found(header, str(error))
     except NewerFormatError:
-        pass  # A worker that is upgraded can read it.
-    return Found(header)
+        return Found(header)  # A worker that is upgraded can read it.
+    return Found(header, state=state)
 
 
 async def end_damaged(hub: TaskHub, instance_id: str, reason: str) -> bool:
@@ -106,7 +111,7 @@ async def _replace(hub: TaskHub, found: Found, reason: str) -> None:
         await _tell_parent(hub, old, told)
         columns = _ended(old.columns, told, now)
         ended = ExecutionCompleted(now, columns.runtime_status, columns.output)
-        state = InstanceState(columns.execution_id or hub.ids.new(), now, tail=[encode_event(ended)])
+        state = InstanceState(columns.execution_id or hub.ids.new(), now, tail=Tail([encode_event(ended)]))
     columns = replace(columns, execution_id=state.execution_id, turn_id=hub.ids.short())
     header = Header(old.instance_id, columns, state.encode())
     await hub.commit(Commit(old.instance_id, header, old.etag, put=tuple(kept)))

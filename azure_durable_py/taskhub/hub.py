@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from azure_durable_py.clock import Clock, Ids
 from azure_durable_py.errors import (
@@ -28,6 +28,7 @@ from azure_durable_py.observer import NOBODY, Observer
 from azure_durable_py.observers import joined
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.columns import DamagedHeaderError
+from azure_durable_py.taskhub.inserted import Inserted
 from azure_durable_py.taskhub.keys import HubKeys
 from azure_durable_py.taskhub.messages import Cause, Doorbell, InboxEvent
 from azure_durable_py.taskhub.naming import staged_message, staged_start
@@ -57,6 +58,7 @@ from azure_durable_py.trace_context import TraceContext
 
 logger = logging.getLogger("azure_durable_py.taskhub")
 _Result = TypeVar("_Result")
+Watcher: TypeAlias = Callable[[Header, InstanceState], None]
 PENDING_RING_SECONDS = 30.0
 LONGEST_WHY = 200
 """Characters of what a doorbell says of itself."""
@@ -108,7 +110,8 @@ class TaskHub:
         """The same store, which repeats calls while it gives no answer."""
         self.keys = HubKeys(self.store, self.reliable, self.clock, lambda: self.info)
         self._listeners: list[Callable[[str, float], None]] = []
-        self._watchers: dict[str, list[Callable[[str], None]]] = {}
+        self._watchers: dict[str, list[Watcher]] = {}
+        self.inserted = Inserted()
         self._info: HubInfo | None = None
 
     @property
@@ -140,8 +143,8 @@ class TaskHub:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def watch(self, instance_id: str, watcher: Callable[[str], None]) -> Callable[[], None]:
-        """Call `watcher(runtime_status)` whenever this process commits for an instance; returns the way to stop."""
+    def watch(self, instance_id: str, watcher: Watcher) -> Callable[[], None]:
+        """Call `watcher(header, state)` whenever this process commits for an instance; returns the way to stop."""
         self._watchers.setdefault(instance_id, []).append(watcher)
 
         def stop() -> None:
@@ -157,10 +160,11 @@ class TaskHub:
         """How many instances are watched."""
         return len(self._watchers)
 
-    def committed(self, header: Header) -> None:
-        """Tell those who watch an instance what its header is now."""
+    def committed(self, header: Header, state: InstanceState) -> None:
+        """Tell those who watch an instance what its header is now, and the state in it: not theirs to change."""
+        self.inserted.forget(header.instance_id)
         for watcher in self._watchers.get(header.instance_id, ()):
-            watcher(header.columns.runtime_status)
+            watcher(header, state)
 
     async def put(self, queue: str, body: str, delay: float = 0.0, *, hold: bool = False) -> QueueMessage:
         """Put a message and wake this process's own pumps. A held one is not announced."""
@@ -209,7 +213,7 @@ class TaskHub:
 
     async def _insert(self, request: StartRequest, expected: str | None, rest: Rows) -> Header | None:
         """Write the first header. Returns the header found in its place, if it was not written."""
-        header, rows = new_header(request, self.ids.short())
+        header, state, rows = new_header(request, self.ids.short())
         # One request, where that is possible; rows put before the header are left alone by who clears the place.
         together = len(rows) + len(rest) <= MAX_COMMIT_ROWS and sum(len(row.body) for row in rows) <= _MOST_WITH_HEADER
         commit = Commit(request.instance_id, header, expected, rest.inbox, tuple(rows) if together else (), rest.blobs)
@@ -217,7 +221,8 @@ class TaskHub:
             await self.reliable.put_blobs(request.instance_id, rows)
         while True:
             try:
-                await self.reliable.commit(commit)
+                etag = await self.reliable.commit(commit)
+                self.inserted.add(replace(header, etag=etag), state)
                 return None
             except ConcurrencyConflictError:
                 found = await self.salvage(request.instance_id)
@@ -364,8 +369,8 @@ def pack(target: str, event: InboxEvent) -> Packed:
     return Packed(InboxRow(key, body), spill.rows)
 
 
-def new_header(request: StartRequest, turn_id: str) -> tuple[Header, list[BlobRow]]:
-    """The header of a new, pending instance, and the payload rows that it refers to."""
+def new_header(request: StartRequest, turn_id: str) -> tuple[Header, InstanceState, list[BlobRow]]:
+    """The header of a new, pending instance, the state in it, and the payload rows that it refers to."""
     spill = Spill(staged_start(request.execution_id))
     value = spill.value(request.input)
     started = ExecutionStarted(
@@ -400,7 +405,7 @@ def new_header(request: StartRequest, turn_id: str) -> tuple[Header, list[BlobRo
         parent_instance_id=request.parent.instance_id if request.parent else None,
         wake_time=request.start_at,
     )
-    return Header(request.instance_id, columns, state.encode()), spill.rows
+    return Header(request.instance_id, columns, state.encode()), state, spill.rows
 
 
 def encode_tags(tags: dict[str, str] | None) -> str | None:

@@ -15,6 +15,7 @@ from azure_durable_py.errors import PayloadTooLargeError
 from azure_durable_py.history.codec import decode_value, encode_value, map_values, payload_refs
 from azure_durable_py.history.events import Event, PayloadRef, Value
 from azure_durable_py.shape import ShapeError
+from azure_durable_py.taskhub.deflating import COMPRESS_FROM, Part, around, deflate
 from azure_durable_py.taskhub.naming import chunk_keys, payload_key
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, BlobRow, CorruptRowError
 from azure_durable_py.taskhub.upgrades import VERSIONS, NewerFormatError, Record, record_of, upgraded
@@ -78,7 +79,6 @@ def decode_ref(text: str) -> PayloadRef:
 
 _OURS = b"D"
 _PLAIN, _ZLIB = b"p", b"z"
-_COMPRESS_FROM = 1024
 
 
 def pack(text: str, record: Record, *, compress: bool = True) -> bytes:
@@ -87,8 +87,17 @@ def pack(text: str, record: Record, *, compress: bool = True) -> bytes:
     :param compress: compress it when that is worth it.
     """
     raw = text.encode("utf-8", "surrogatepass")
-    prefix = _OURS + bytes([VERSIONS[record]])
-    return prefix + (_ZLIB + zlib.compress(raw, 1) if compress and len(raw) >= _COMPRESS_FROM else _PLAIN + raw)
+    return _prefix(record) + (_ZLIB + deflate(raw) if compress and len(raw) >= COMPRESS_FROM else _PLAIN + raw)
+
+
+def pack_around(before: str, packed: Part, after: str, record: Record) -> bytes:
+    """The same for a text of which a part in the middle is compressed already."""
+    raws = (before.encode("utf-8", "surrogatepass"), after.encode("utf-8", "surrogatepass"))
+    return _prefix(record) + _ZLIB + around(raws[0], packed, raws[1])
+
+
+def _prefix(record: Record) -> bytes:
+    return _OURS + bytes([VERSIONS[record]])
 
 
 def check_version(body: bytes, record: Record) -> None:
@@ -159,6 +168,7 @@ class Spill:
     def __init__(self, writer: str) -> None:
         self._writer = writer
         self._refs: dict[str, PayloadRef] = {}
+        self._made = 0
         self.rows: list[BlobRow] = []
 
     def value(self, value: Value) -> Value:
@@ -167,7 +177,8 @@ class Spill:
             return value
         ref = self._refs.get(value)
         if ref is None:
-            ref, rows = to_blobs(payload_key(self._writer, len(self._refs)), value)
+            ref, rows = to_blobs(payload_key(self._writer, self._made), value)
+            self._made += 1
             self._refs[value] = ref
             self.rows += rows
         return ref
@@ -175,6 +186,15 @@ class Spill:
     def event(self, event: Event) -> Event:
         """The event with its large values replaced."""
         return map_values(event, self.value)
+
+    def forget(self, keys: Iterable[str]) -> set[str]:
+        """Make none of these rows; returns those that it would have made. A value that comes again gets rows again."""
+        gone = {row.key for row in self.rows}.intersection(keys)
+        if gone:
+            self.rows = [row for row in self.rows if row.key not in gone]
+            kept = ((value, ref, chunk_keys(ref.key, ref.chunks)) for value, ref in self._refs.items())
+            self._refs = {value: ref for value, ref, names in kept if gone.isdisjoint(names)}
+        return gone
 
 
 def payload_rows(events: Iterable[Event]) -> list[str]:

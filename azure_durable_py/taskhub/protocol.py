@@ -17,10 +17,11 @@ Failure modes, for every call:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Protocol
 
 from azure_durable_py.errors import StorageError
@@ -63,6 +64,16 @@ class Columns:
     parent_instance_id: str | None = None
     wake_time: datetime | None = None
     has_outbox: bool = False
+
+    def but(self, changes: Mapping[str, Any]) -> Columns:
+        """The same with other values of some fields, by name. With `replace` this would be a tenth of a turn."""
+        values = dict(zip(_COLUMNS, _COLUMNS_OF(self), strict=True))
+        values.update(changes)
+        return Columns(**values)
+
+
+_COLUMNS = tuple(field.name for field in fields(Columns))
+_COLUMNS_OF = attrgetter(*_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ from azure_durable_py.taskhub.payloads import decode_ref, payload_rows, to_blobs
 from azure_durable_py.taskhub.protocol import BlobRow, Columns, Commit, CorruptRowError, Header
 from azure_durable_py.taskhub.reading import read_history, read_value
 from azure_durable_py.taskhub.state import SPARE_BYTES, InstanceState, OutboxMessage, PageRef
+from azure_durable_py.taskhub.tail import Tail
 
 Status = OrchestrationRuntimeStatus
 
@@ -172,7 +173,7 @@ async def _commit(
         messages=_all_sends(header, state, history),
         timers={},
         children=IdSet(),
-        tail=[*state.tail, encode_event(OrchestratorStarted(event.timestamp)), encode_event(event)],
+        tail=Tail([*state.tail, encode_event(OrchestratorStarted(event.timestamp)), encode_event(event)]),
         garbage=[*state.garbage, *_rows_of_output(header.columns)],
     )
     columns = replace(
@@ -242,7 +243,7 @@ def _fitting(header: Header, columns: Columns, state: InstanceState) -> Commit:
     except PayloadTooLargeError:
         older = state.tail[:-2]
         if older:
-            state.tail = state.tail[-2:]
+            state.tail = Tail(state.tail[-2:])
             ref, rows = to_blobs(page_key(state.generation, columns.turn_id, len(state.pages)), "\n".join(older))
             payloads = payload_rows(map(decode_event, older))
             state.pages = [*state.pages, PageRef(ref.key, ref.chunks, len(older), tuple(payloads))]

@@ -21,8 +21,9 @@ from azure_durable_py.history.codec import (
 from azure_durable_py.history.events import MAX_CHUNKS, ExecutionRewound, ParentInstance, PayloadRef
 from azure_durable_py.shape import LARGEST, Fields, ShapeError
 from azure_durable_py.taskhub.idset import MAX_IDS, IdSet
-from azure_durable_py.taskhub.payloads import MAX_STATE_BYTES, compact_json, pack, unpack
+from azure_durable_py.taskhub.payloads import MAX_STATE_BYTES, compact_json, pack, pack_around, unpack
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, CorruptRowError
+from azure_durable_py.taskhub.tail import Tail
 from azure_durable_py.taskhub.upgrades import Record
 from azure_durable_py.times import to_iso
 from azure_durable_py.trace_context import TRACE, TraceContext
@@ -156,7 +157,8 @@ class InstanceState:
     rewinds. `turn_time` is the time of the last turn. `sequence` numbers what is sent as
     `messages`. `pending` are events accepted but not yet shown to the function (encoded; the
     start of a generation), or a reference to them. `start_at` is set until a delayed start is
-    due. `activities` each name their guard; `sends` and `messages` together are the queue of sends,
+    due. `activities` each name their guard; `abandoned` are those of them that the orchestrator was cancelled while it
+    waited for, and that may be cancelled for that. `sends` and `messages` together are the queue of sends,
     under the one guard `queue_guard`, last added to at `queued_at`. `arming` and `alarm`: who sees to
     it that the instance is woken for its earliest timer. `timers` (task id to fire time) and `children`
     (task ids) are the open ones. `awaited` are the names of external events that it waits for, with since when: for
@@ -178,6 +180,7 @@ class InstanceState:
     start_at: datetime | None = None
     pending: list[str] | PayloadRef = field(default_factory=lambda: [])
     activities: list[ActivityGroup] = field(default_factory=lambda: [])
+    abandoned: IdSet = field(default_factory=IdSet)
     sends: list[SendGroup] = field(default_factory=lambda: [])
     messages: list[OutboxMessage] = field(default_factory=lambda: [])
     queue_guard: str = ""
@@ -193,7 +196,7 @@ class InstanceState:
     children: IdSet = field(default_factory=IdSet)
     awaited: dict[str, datetime] = field(default_factory=lambda: {})
     pages: list[PageRef] = field(default_factory=lambda: [])
-    tail: list[str] = field(default_factory=lambda: [])
+    tail: Tail = field(default_factory=Tail)
     locks: list[tuple[str, str]] = field(default_factory=lambda: [])
     garbage: list[str] = field(default_factory=lambda: [])
     entity: dict[str, Any] | None = None
@@ -251,23 +254,33 @@ class InstanceState:
         :raises PayloadTooLargeError: it does not fit a row.
         """
         head: dict[str, Any] = {"executionId": self.execution_id, "turnTime": to_iso(self.turn_time)}
-        for name, attribute, encode in _FIELDS:
-            value = getattr(self, attribute)
+        for (name, _, encode), value in zip(_FIELDS, _WRITTEN(self), strict=True):
             if value:
                 head[name] = value if encode is None else encode(value)
         if not self.has_sends:
             head.pop("queueGuard", None)
             head.pop("queuedAt", None)
-        text = f"[{compact_json(head)},[{','.join(self.tail)}]]"
-        if len(text) > MAX_STATE_BYTES // 4 and len(text.encode("utf-8", "surrogatepass")) > MAX_STATE_BYTES:
-            raise PayloadTooLargeError(f"The state of the instance takes over {MAX_STATE_BYTES} bytes.")
-        body = pack(text, Record.header, compress=compress or len(text) > MAX_BODY_BYTES // 8)
+        body = self._pack(compact_json(head), compress=compress)
         if len(body) > MAX_BODY_BYTES - spare:
             raise PayloadTooLargeError(
                 f"The state of the instance takes {len(body)} bytes compressed; a header holds "
                 f"{MAX_BODY_BYTES - spare}."
             )
         return body
+
+    def _pack(self, head: str, *, compress: bool) -> bytes:
+        size = len(head) + self.tail.chars
+        if size > MAX_STATE_BYTES // 5 and len(self._text(head).encode("utf-8", "surrogatepass")) > MAX_STATE_BYTES:
+            raise PayloadTooLargeError(f"The state of the instance takes over {MAX_STATE_BYTES} bytes.")
+        if not compress and size <= MAX_BODY_BYTES // 8:
+            return pack(self._text(head), Record.header, compress=False)
+        older, newer = self.tail.in_parts()
+        if not older.size:
+            return pack(self._text(head), Record.header)
+        return pack_around(f"[{head},[", older, f"{newer}]]", Record.header)
+
+    def _text(self, head: str) -> str:
+        return f"[{head},[{self.tail.to_json()}]]"
 
     @classmethod
     def decode(cls, body: bytes) -> InstanceState:
@@ -289,6 +302,7 @@ class InstanceState:
                 start_at=data.get("startAt", _MOMENT, None),
                 pending=data.get("pending", _pending, []),
                 activities=[ActivityGroup(*group) for group in data.get("activities", _ACTIVITIES, [])],
+                abandoned=data.get("abandoned", IdSet.from_json, IdSet()),
                 sends=[SendGroup(*group) for group in data.get("sends", _SENDS, [])],
                 messages=[OutboxMessage(*message) for message in data.get("messages", _MESSAGES, [])],
                 queue_guard=data.get("queueGuard", _ID, ""),
@@ -304,7 +318,7 @@ class InstanceState:
                 children=data.get("children", IdSet.from_json, IdSet()),
                 awaited=dict(data.get("awaited", _AWAITED, [])),
                 pages=[PageRef(*page) for page in data.get("pages", _PAGES, [])],
-                tail=[compact_json(event) for event in tail],
+                tail=Tail(compact_json(event) for event in tail),
                 locks=data.get("locks", _LOCKS, []),
                 garbage=data.get("garbage", _KEYS, []),
                 entity=data.get("entity", _ENTITY, None),
@@ -317,7 +331,7 @@ class InstanceState:
 
 
 _VALUES = attrgetter(*(field.name for field in fields(InstanceState)))
-_CHANGEABLE = frozenset({list, dict, IdSet})
+_CHANGEABLE = frozenset({list, dict, IdSet, Tail})
 SPARE_BYTES = 20_000
 """What is left free in a header that a turn will follow: room to say that it did not fit, or why it failed."""
 MAX_GENERATIONS = 0x7FFFFFFF
@@ -451,6 +465,7 @@ _FIELDS: tuple[tuple[str, str, Callable[[Any], Any] | None], ...] = (
         "activities",
         lambda groups: [[group.guard, to_iso(group.committed_at), group.ids.to_json()] for group in groups],
     ),
+    ("abandoned", "abandoned", IdSet.to_json),
     ("sends", "sends", lambda groups: [[to_iso(group.sent_at), group.ids.to_json()] for group in groups]),
     ("messages", "messages", lambda messages: [[m.number, m.target, m.kind.value, m.body] for m in messages]),
     ("queueGuard", "queue_guard", None),
@@ -484,3 +499,4 @@ _FIELDS: tuple[tuple[str, str, Callable[[Any], Any] | None], ...] = (
     (TRACE, "trace", TraceContext.encode),
 )
 """Name in the header, attribute, and how it is written where it is not JSON already. What is empty is left out."""
+_WRITTEN = attrgetter(*(attribute for _, attribute, _ in _FIELDS))

@@ -36,7 +36,12 @@ class Record(str, Enum):
     keyring = "keyring"
 
 
-VERSIONS: dict[Record, int] = {**dict.fromkeys(Record, 1), Record.header: 2, Record.history: 2}
+VERSIONS: dict[Record, int] = {
+    **dict.fromkeys(Record, 1),
+    Record.header: 3,
+    Record.history: 3,
+    Record.inbox_event: 2,
+}
 """The version in which each record is written. One that is raised needs a step from the version before."""
 
 Step = Callable[[Any], Any]
@@ -45,6 +50,10 @@ STEPS: dict[tuple[Record, int], Step] = {
     # The second version of both may hold what rewinding brings: the event of it, attempts, sends to children.
     (Record.header, 1): lambda text: text,
     (Record.history, 1): lambda text: text,
+    # From these on a failure may say whether and when its task is worth another attempt.
+    (Record.header, 2): lambda text: text,
+    (Record.history, 2): lambda text: text,
+    (Record.inbox_event, 1): lambda fields: fields,
 }
 """Makes of a record of this version one of the next. Records with a field `v` are given and returned as a JSON object
 without it, all others as the text that they unpack to."""

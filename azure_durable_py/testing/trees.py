@@ -53,7 +53,7 @@ def branch_tree(
 
     tree = tree_of(branch, TreeForm(now, _shown, due, "short", most_steps))
     has_failed = branch.timeline.failure is not None
-    tree.below[:0] = _values(("input", input), ("custom status", custom_status))
+    tree.below[:0] = _values(("input", input), ("custom status", None if custom_status == "null" else custom_status))
     tree.below.extend(_values(("output", None if has_failed else output)))
     return drawn(tree)
 

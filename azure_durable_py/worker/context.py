@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,7 +15,9 @@ from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.messages import Target
 from azure_durable_py.taskhub.outgoing import RunActivity, Sender
 from azure_durable_py.telling import Told
+from azure_durable_py.worker.activities.cancelling import CancellableRuns
 from azure_durable_py.worker.activities.runner import SyncRunner, run_in_thread
+from azure_durable_py.worker.instance.attention import Crowd
 from azure_durable_py.worker.instance.sessions import Sessions
 from azure_durable_py.worker.intake.delivery import Delivery, Holder
 from azure_durable_py.worker.supervision import Supervisor
@@ -57,6 +58,10 @@ class ActivityJob(Protocol):
         """It was run here."""
         ...
 
+    def has_abandoned(self, sender: Sender, task_id: int) -> bool:
+        """Whether code was cancelled that waited for this task, so that it need not be run."""
+        ...
+
 
 class Activities(Protocol):
     """Takes activities that a turn decided: runs them here or puts them into the queue."""
@@ -79,6 +84,7 @@ class WorkerContext:
     settings: Settings
     converter: DataConverter
     activities: Activities
+    cancellable: CancellableRuns
     holder: Holder
     sessions: Sessions
     supervisor: Supervisor
@@ -86,8 +92,10 @@ class WorkerContext:
     settling: TaskSet
     turns: asyncio.Semaphore
     entity_turns: asyncio.Semaphore
-    room_made: Callable[[], None]
-    """Told when an instance has nothing in hand any more."""
+    crowd: Crowd
+    """The orchestrations that wait for a turn."""
+    entity_crowd: Crowd
+    """The entities that do."""
     drop_after: float
     """Seconds for which what is handed over waits for a turn to drop it, before it gets a commit of its own."""
     take_over_after: float
@@ -98,5 +106,8 @@ class WorkerContext:
     replay: Replay = "when-needed"
     sends: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_SENDS))
     told: Told = field(default_factory=Told)
-    touched: int = 0
-    """Instances that were told something which no turn has taken up yet."""
+
+    @property
+    def room(self) -> int:
+        """How many more messages may be taken for instances: each may be for another, of either kind."""
+        return min(self.crowd.room, self.entity_crowd.room)

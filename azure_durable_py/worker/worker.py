@@ -14,6 +14,7 @@ from azure_durable_py.serialization.converter import BoundedConverter, DataConve
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.payloads import MAX_PAYLOAD_BYTES
+from azure_durable_py.worker.activities.cancelling import CancellableRuns
 from azure_durable_py.worker.activities.local_runs import LocalRuns
 from azure_durable_py.worker.activities.runner import ActivityRunner, SyncRunner, run_in_thread
 from azure_durable_py.worker.activities.slots import ActivitySlots
@@ -23,6 +24,7 @@ from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.http.activity import HttpTransport, http_activity
 from azure_durable_py.worker.http.transport import NetworkTransport
 from azure_durable_py.worker.instance.actor import Actor
+from azure_durable_py.worker.instance.attention import Crowd
 from azure_durable_py.worker.instance.sessions import Sessions
 from azure_durable_py.worker.intake.delivery import Delivery, Holder
 from azure_durable_py.worker.intake.protocol import Intake, Receiver
@@ -34,6 +36,12 @@ from azure_durable_py.worker.watchdog import Watchdog
 logger = logging.getLogger("azure_durable_py.worker")
 HOLDS = "holds"
 """What the renewal of holds is called in the worker's health."""
+WAITING_PER_TURN = 2
+"""While so many orchestrations for each that may take a turn wait for theirs, messages are left to other workers."""
+WAITING_PER_ENTITY = 100
+"""The same for entities. Their operations may take long: what is behind them in the queue is not to wait for them."""
+WATCHES = "watches"
+"""What the looks at headers are called there, by which what nobody wants any more is cancelled."""
 
 
 class Worker:
@@ -81,7 +89,10 @@ class Worker:
         self._http = http or NetworkTransport(settings)
         activities = registry.activities.with_built_in(http_activity(self._http))
         runner = ActivityRunner(activities, converter, hub.clock.now, run_sync, self._watchdog)
-        runs = LocalRuns(hub, runner, terms.local_bound)
+        self._cancellable = CancellableRuns(
+            hub.store, self._reload, supervisor.reporter(WATCHES, "what runs is not cancelled")
+        )
+        runs = LocalRuns(hub, runner, self._cancellable, terms.local_bound)
         items = WorkItems(
             hub,
             runs,
@@ -100,6 +111,7 @@ class Worker:
             settings=settings,
             converter=converter,
             activities=self._slots,
+            cancellable=self._cancellable,
             holder=self._holder,
             sessions=Sessions(settings.max_extended_sessions),
             supervisor=supervisor,
@@ -107,7 +119,8 @@ class Worker:
             settling=TaskSet(on_failure=supervisor.reporter("settlements", "its message comes again")),
             turns=asyncio.Semaphore(settings.max_concurrent_orchestrators),
             entity_turns=asyncio.Semaphore(settings.max_concurrent_entities),
-            room_made=intake.instance_room_made,
+            crowd=Crowd(WAITING_PER_TURN * settings.max_concurrent_orchestrators, intake.instance_room_made),
+            entity_crowd=Crowd(WAITING_PER_ENTITY * settings.max_concurrent_entities, intake.instance_room_made),
             drop_after=terms.drop_after,
             take_over_after=terms.take_over_after,
             run_sync=run_sync,
@@ -126,6 +139,7 @@ class Worker:
     async def start(self) -> None:
         """Begin to work. Returns at once."""
         self._watchdog.start()
+        self._hub.inserted.for_worker = True
         begin = self._supervisor.begin
         self._renewing = begin(HOLDS, self._holder.run, essential=True)
         if self._repairs:
@@ -144,6 +158,7 @@ class Worker:
         self._intake.stop()
         await end(self._loops)
         await self._slots.drain(grace)
+        await self._cancellable.stop()
         await self._let_actors_finish(grace)
         await end(self._actor_tasks.values())
         await asyncio.gather(*(actor.stop() for actor in self._actors.values()))
@@ -182,6 +197,12 @@ class Worker:
         actor = self._actors.get(instance_id)
         if actor is not None:
             actor.look_again()
+
+    def _reload(self, instance_id: str) -> None:
+        """Another worker has ended what an instance waits for here."""
+        actor = self._actors.get(instance_id)
+        if actor is not None:
+            actor.reload()
 
     def _retire(self, instance_id: str) -> None:
         del self._actors[instance_id]

@@ -5,6 +5,7 @@ instances any more; of a hub in production, `azure-durable export --all` writes 
 """
 
 import json
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import azure_durable_py as df
 from azure_durable_py.testing import DurableTestSyncEnvironment
 from function_app import app
+from sample_function_app.agent import IS_INSTALLED
 from sample_function_app.cleanup import SINGLETON, clean_up_forever
 from sample_function_app.monitor import status_of
 
@@ -84,6 +86,15 @@ def entities(env: DurableTestSyncEnvironment) -> None:
     env.start("limited", "carol", instance_id="limited").result()
 
 
+def agent(env: DurableTestSyncEnvironment) -> None:
+    """A refund that was approved, and one that is still waited for. It needs the OpenAI Agents SDK."""
+    mug = env.start("answer_complaint", "The mug of order 7 arrived broken.", instance_id="mug")
+    [asked] = mug.status().custom_status["approvals"]
+    mug.raise_event(asked["event"], {"approved": True, "by": "Ada"})
+    mug.result()
+    env.start("answer_complaint", "The teapot of order 8 arrived broken.", instance_id="teapot").wait_for_start()
+
+
 PATTERNS: tuple[Callable[[DurableTestSyncEnvironment], None], ...] = (
     hello_cities,
     fan_out_fan_in,
@@ -95,6 +106,7 @@ PATTERNS: tuple[Callable[[DurableTestSyncEnvironment], None], ...] = (
     external_events,
     sub_orchestrations,
     entities,
+    agent,
 )
 
 
@@ -117,7 +129,9 @@ def without_traces(value: Any) -> Any:
 
 def main() -> None:
     """Write a file for each pattern."""
-    for pattern in PATTERNS:
+    if os.environ.get("OPENAI_API_KEY"):
+        raise SystemExit("Take OPENAI_API_KEY away: with it a real model would be recorded, and not the script.")
+    for pattern in PATTERNS if IS_INSTALLED else PATTERNS[:-1]:
         file = HISTORIES / f"{pattern.__name__}.jsonl"
         file.write_bytes("".join(f"{line}\n" for line in record(pattern)).encode("ascii"))
 

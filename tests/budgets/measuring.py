@@ -77,9 +77,21 @@ class Cost:
 
 
 class Measured:
-    """A worker on a hub whose operations are counted."""
+    """A worker on a hub whose operations are counted.
 
-    def __init__(self, store: TaskHubStore, settings: Settings, clock: Clock, work_seconds: float = 0.0) -> None:
+    :param work_seconds: how long an activity takes.
+    :param cancellable: whether it may be cancelled.
+    """
+
+    def __init__(
+        self,
+        store: TaskHubStore,
+        settings: Settings,
+        clock: Clock,
+        work_seconds: float = 0.0,
+        *,
+        cancellable: bool = False,
+    ) -> None:
         self.store = BudgetStore(store)
         self._hub = TaskHub(self.store, clock)
         self._operations_at: list[int] = []
@@ -88,7 +100,7 @@ class Measured:
         for function in (chain, fan_out):
             registry.orchestrators.add(OrchestratorDefinition(function.__name__, function))
         registry.entities.add(EntityDefinition("counter", counter))
-        registry.activities.add(ActivityDefinition("work", self._work, "number"))
+        registry.activities.add(ActivityDefinition("work", self._work, "number", cancellable=cancellable))
         self._client = DurableOrchestrationClient(self._hub, settings, registry=registry)
         # The repair scan of the start is no part of any budget.
         self._worker = Worker(self._hub, registry, settings, run_sync=run_inline, repair=False)

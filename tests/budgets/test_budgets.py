@@ -30,14 +30,17 @@ def settings(slots: int) -> Settings:
     return Settings(hub_name="Budgets", max_concurrent_activities=slots)
 
 
-def at_virtual_time(slots: int, scenario: Callable[[Measured], Awaitable[T]], work_seconds: float = 0.0) -> T:
+def at_virtual_time(
+    slots: int, scenario: Callable[[Measured], Awaitable[T]], work_seconds: float = 0.0, *, cancellable: bool = False
+) -> T:
     """Run a scenario on SQLite in memory, where neither threads nor the machine's speed matter."""
 
     async def main() -> T:
         clock = loop_clock(START)
         store = SqliteStore(None, hub_name="Budgets", now=clock.now)
         try:
-            async with Measured(store, settings(slots), clock, work_seconds).working() as measured:
+            measuring = Measured(store, settings(slots), clock, work_seconds, cancellable=cancellable)
+            async with measuring.working() as measured:
                 return await scenario(measured)
         finally:
             await store.close()
@@ -52,7 +55,8 @@ async def cost(store: TaskHubStore, slots: int, name: str, size: int) -> Cost:
 
 async def test_three_activities_in_sequence(store: TaskHubStore):
     spent = await cost(store, 20, "chain", 3)
-    assert (spent.queue, spent.table) == (3, 6), spent.calls
+    # The process that starts it is the one that runs it: it knows what it has inserted.
+    assert (spent.queue, spent.table) == (3, 5), spent.calls
 
 
 async def test_a_fan_out_of_100_on_free_slots(store: TaskHubStore):
@@ -82,6 +86,29 @@ def test_a_fan_out_of_100_through_the_queue():
     assert spent.output == 4950
     assert spent.queue <= 215, spent.calls
     assert spent.table <= 30, spent.calls
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(1.0, 0), (35.0, 3)])
+def test_activities_that_may_be_cancelled_cost_one_look_in_ten_seconds_for_each_instance(seconds: float, looks: int):
+    def spent(*, cancellable: bool) -> Cost:
+        return at_virtual_time(
+            20, lambda measured: measured.cost("fan_out", 20), work_seconds=seconds, cancellable=cancellable
+        )
+
+    plain, cancellable = spent(cancellable=False), spent(cancellable=True)
+    assert cancellable.queue == plain.queue
+    assert cancellable.table == plain.table + looks, cancellable.calls
+
+
+def test_activities_of_the_queue_that_may_be_cancelled_cost_one_look_each():
+    def spent(*, cancellable: bool) -> Cost:
+        return at_virtual_time(
+            10, lambda measured: measured.cost("fan_out", 100), work_seconds=0.5, cancellable=cancellable
+        )
+
+    plain, cancellable = spent(cancellable=False), spent(cancellable=True)
+    assert cancellable.queue == plain.queue
+    assert cancellable.table == plain.table + plain.calls["put_message"] - 1, cancellable.calls
 
 
 def test_a_worker_with_nothing_to_do():

@@ -20,7 +20,7 @@ async def insert_without_ring(app_dir: Path, instance_id: str, age: timedelta) -
     """What a client leaves behind that died between insert and ring."""
     async with open_hub(app_dir, "sqlite", os.environ) as hub:
         created = datetime.now(timezone.utc) - age
-        header, _ = new_header(StartRequest(instance_id, hub.ids.new(), "hello", created), "turn")
+        header, _, _ = new_header(StartRequest(instance_id, hub.ids.new(), "hello", created), "turn")
         await hub.store.commit(Commit(instance_id, header, None))
 
 

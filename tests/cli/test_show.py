@@ -21,6 +21,7 @@ from azure_durable_py.taskhub.hub import StartRequest, TaskHub, new_header
 from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.protocol import Commit, InboxRow
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.tail import Tail
 
 AT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -33,11 +34,11 @@ def no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 async def put(app_dir: Path, body: bytes | None = None, rows: list[InboxRow] | None = None) -> None:
     """An instance that scheduled a task, and what was sent to it."""
     async with open_hub(app_dir, "sqlite", os.environ) as hub:
-        header, _ = new_header(
+        header, _, _ = new_header(
             StartRequest("order-17", "e1", "Order", AT, '{"item":"tea"}', tags={"shop": "north"}), "t1"
         )
         state = InstanceState.decode(header.body)
-        state.tail = [encode_event(TaskScheduled(AT, 0, "charge", "17.5"))]
+        state.tail = Tail([encode_event(TaskScheduled(AT, 0, "charge", "17.5"))])
         header = replace(header, body=state.encode() if body is None else body)
         await hub.store.commit(Commit("order-17", header, None))
         await hub.store.insert_inbox("order-17", rows or [])

@@ -25,6 +25,7 @@ from azure_durable_py.taskhub.payloads import Spill, encode_ref, to_blobs
 from azure_durable_py.taskhub.protocol import Commit
 from azure_durable_py.taskhub.sqlite import SqliteStore
 from azure_durable_py.taskhub.state import InstanceState, PageRef
+from azure_durable_py.taskhub.tail import Tail
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 
@@ -73,16 +74,16 @@ class Playing:
         added: list[Event] = list(events)
         if isinstance(state.pending, list) and state.pending:
             started = OrchestratorStarted(now)
-            state.tail += [encode_event(started), *state.pending]
+            state.tail.extend([encode_event(started), *state.pending])
             state.pending = []
         if terminal:
             added.append(ExecutionCompleted(now, status, stored, failure))
-        state.tail += [encode_event(event) for event in added]
+        state.tail.extend(map(encode_event, added))
         blobs = [] if value is None else value.rows
         if seal:
             ref, rows = to_blobs(page_key(0, "turn", 0), "\n".join(state.tail))
             state.pages.append(PageRef(ref.key, ref.chunks, len(state.tail)))
-            state.tail = []
+            state.tail = Tail()
             blobs = [*blobs, *rows]
         columns = replace(
             header.columns,

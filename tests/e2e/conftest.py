@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from azure_durable_py.taskhub.azure import AzureStore, StorageConnection
-from tests.azurite import Azurite
+from tests.azurite import Azurite, clear
 from tests.e2e.host import Host, copy_sample
 
 KINDS = ["sqlite", pytest.param("azurite", marks=pytest.mark.azurite)]
@@ -43,9 +43,7 @@ def _place(request: pytest.FixtureRequest, directory: Path) -> Iterator[Place]:
 
 async def _delete_hub(connection_string: str, hub_name: str) -> None:
     store = AzureStore(StorageConnection.from_connection_string(connection_string), hub_name=hub_name)
-    await store.open()
-    await store.delete_hub()
-    await store.close()
+    await clear(store)
 
 
 @pytest.fixture(scope="module", params=KINDS)

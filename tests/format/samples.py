@@ -81,12 +81,21 @@ from azure_durable_py.taskhub.state import (
     SenderPage,
     SendGroup,
 )
+from azure_durable_py.taskhub.tail import Tail
 from azure_durable_py.times import UTC
 from azure_durable_py.trace_context import TraceContext
 
 AT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
 LATER = AT + timedelta(days=1)
-FAILURE = FailureDetails("no", "ValueError", "at line 1", FailureDetails("deeper", "KeyError"), ("Exception",))
+FAILURE = FailureDetails(
+    "no",
+    "ValueError",
+    "at line 1",
+    FailureDetails("deeper", "KeyError"),
+    ("Exception",),
+    retryable=False,
+    retry_after=timedelta(seconds=2.5),
+)
 PARENT = ParentInstance("order-16", "e0", 1, 0, 7, "Orders", AT)
 CALLER = EntityCaller("order-17", "e1", 2, 0, 9)
 LARGE = PayloadRef(payload_key("turn1", 0), 20_000, 1)
@@ -225,10 +234,11 @@ STATES: dict[str, InstanceState] = {
         sender_pages=[SenderPage(senders_key("turn4"), 1, AT, AT)],
         latest_sent=AT,
         clients={"client:c1": ClientMemory(IdSet([0, 1, 2, 7]), AT)},
+        abandoned=IdSet([5]),
         timers={8: AT, 9: LATER},
         children=IdSet([3, 10]),
         pages=[PageRef(page_key(2, "turn3", 0), 2, 100, (f"{LARGE.key}-0000",))],
-        tail=[encode_event(TaskCompleted(AT, 1, "1")), encode_event(TimerCreated(AT, 8, AT))],
+        tail=Tail(map(encode_event, (TaskCompleted(AT, 1, "1"), TimerCreated(AT, 8, AT)))),
         locks=[("@stock@tea", SECTION)],
         garbage=[f"{page_key(1, 'turn2', 0)}-0000"],
     ),

@@ -33,6 +33,7 @@ from azure_durable_py.taskhub.naming import page_key
 from azure_durable_py.taskhub.payloads import encode_ref, to_blobs
 from azure_durable_py.taskhub.protocol import Commit, TaskHubStore
 from azure_durable_py.taskhub.state import ActivityGroup, InstanceState, PageRef
+from azure_durable_py.taskhub.tail import Tail
 from tests.counting import CountingStore
 from tests.taskhub.spoiling import insert_row, spoil_columns
 
@@ -57,7 +58,7 @@ class Site:
             found.pages.append(PageRef(ref.key, ref.chunks, len(lines)))
             await self.hub.store.put_blobs(instance_id, rows)
         rest = events[len(found.pages) * each :]
-        found.tail = [encode_event(event) for event in rest]
+        found.tail = Tail(map(encode_event, rest))
         columns = replace(header.columns, runtime_status="Running", last_updated_time=now)
         await self.hub.store.commit(
             Commit(instance_id, replace(header, columns=columns, body=found.encode()), header.etag)

@@ -50,6 +50,16 @@ async def choosy(context: Context) -> None:
     await context.call_activity_with_retry("break_down", policy)
 
 
+@app.orchestration_trigger(context_name="context")
+async def refused(context: Context) -> None:
+    await context.call_activity_with_retry("refuse", df.RetryOptions(5000, 3))
+
+
+@app.activity_trigger(input_name="word")
+def refuse(word: Any) -> None:
+    raise df.ActivityError("no such model", retryable=False)
+
+
 @app.activity_trigger(input_name="amount")
 def charge(amount: str) -> None:
     raise ConnectionError(f"the bank is closed\nfor {amount}")
@@ -206,6 +216,12 @@ def test_a_failure_that_the_policy_does_not_retry_says_so(told: Callable[..., Sa
     [warning] = [text for level, _, text in told(runs("choosy", "c")) if level == "WARNING"]
     assert "failed in attempt 1 of 3: ValueError: broken" in warning
     assert warning.endswith("It is not tried again: its retry policy says so.")
+
+
+def test_a_failure_that_says_that_no_attempt_is_of_use_is_told_so(told: Callable[..., Said]):
+    [warning] = [text for level, _, text in told(runs("refused", "r")) if level == "WARNING"]
+    assert "failed in attempt 1 of 3: ActivityError: no such model" in warning
+    assert warning.endswith("It is not tried again: it says that this is of no use.")
 
 
 def test_a_sub_orchestration_that_fails_is_a_warning_of_its_own_and_an_error_of_its_parent(told: Callable[..., Said]):

@@ -52,6 +52,7 @@ PICTURES = (
     Picture("instances", "#/instances", (1240, 760)),
     Picture("timeline", "#/instances/order-1000", (1240, 1230), before=_with_a_step),
     Picture("failure", "#/instances/order-1003", (1240, 1010)),
+    Picture("approvals", "#/instances/refund-agent-7", (1240, 1000)),
     Picture("dark", "#/instances/order-1000", (1240, 1180), "dark"),
     Picture("hub", "#/hub", (1240, 900), before=_after_a_while),
     Picture("narrow", "#/instances/order-1000", (360, 1640)),

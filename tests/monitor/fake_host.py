@@ -52,6 +52,7 @@ def row(instance_id: str, status: str = "Running", **more: Any) -> dict[str, Any
         "version": None,
         "tags": {},
         "customStatus": None,
+        "approvals": 0,
         "parentInstanceId": None,
         "damaged": None,
         **more,
@@ -75,6 +76,7 @@ def inspection(instance_id: str, status: str = "Running", **more: Any) -> dict[s
         "nextWake": None,
         "lock": None,
         "suspendedSince": None,
+        "approvals": [],
         "waits": [],
         "waitsLeftOut": 0,
         "outbox": [],
@@ -116,7 +118,8 @@ def step(index: int, name: str, began: float, ended: float | None, **more: Any) 
 class FakeHost:
     """What the host answers, to be changed at will; and what it was asked to do.
 
-    `examines` is how many instances it looks through for one page, where it does not look through all.
+    A purge is done once `may_purge` is set, as it is from the start. `examines` is how many instances it looks through
+    for one page, where it does not look through all.
     """
 
     key: str | None = None
@@ -135,6 +138,11 @@ class FakeHost:
     refusals: dict[str, tuple[int, str]] = field(default_factory=lambda: {})
     asked: list[str] = field(default_factory=lambda: [])
     done: list[tuple[str, str, str]] = field(default_factory=lambda: [])
+    purged: set[str] = field(default_factory=set[str])
+    may_purge: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.may_purge.set()
 
     def answer(self, method: str, path: str, query: dict[str, str], body: str) -> tuple[int, Any]:
         """What is answered to a request below the base."""
@@ -154,6 +162,8 @@ class FakeHost:
         if path.startswith("orchestrators/") or path.endswith("/restart"):
             return 202, {"id": "made-anew"}
         if method == "DELETE" and path.startswith("instances/"):
+            self.purged.add(path.split("/")[1])
+            assert self.may_purge.wait(30)
             return 200, {"instancesDeleted": 1}
         return 202, None
 
@@ -163,6 +173,8 @@ class FakeHost:
                 return 200, self._overview()
             case ["instances"]:
                 return 200, self._listing(query)
+            case ["instances", name, *_] if name in self.purged:
+                return 404, {"Message": f"There is no instance '{name}'."}
             case ["instances", name] if name in self.details:
                 return 200, self.details[name]
             case ["instances", name, "timeline"]:

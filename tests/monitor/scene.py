@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.monitor.fake_host import FakeHost, at, inspection, row, step, value
@@ -39,6 +40,7 @@ def full_hub(says: FakeHost) -> None:
     says.instances = list(_instances())
     _running(says)
     _failed(says)
+    _asking(says)
     _entities(says)
     says.schedules = [
         {"scheduleId": "nightly-report", "status": "active", "orchestrationName": "report", "recurrence": "0 0 3 * * *"}
@@ -204,6 +206,56 @@ def _failed(says: FakeHost) -> None:
         step(4, "charge", 19, 22, outcome="failed", failure=DECLINED, attempt=2, retryOf=2),
         step(5, "charge", 22, 34, kind="retry_delay", retryOf=2),
         step(6, "charge", 34, 37, outcome="failed", failure=DECLINED, attempt=3, retryOf=2),
+    ]
+
+
+def approval(name: str, tool: str, arguments: Any, **more: Any) -> dict[str, Any]:
+    """A call of a tool that waits for a person."""
+    return {
+        "id": name,
+        "tool": tool,
+        "arguments": json.dumps(arguments),
+        "argumentsCut": False,
+        "event": f"approval:{name}",
+        "requestedAt": at(60),
+        "expiresAt": None,
+        "problem": None,
+        **more,
+    }
+
+
+def _asking(says: FakeHost) -> None:
+    says.details["refund-agent-7"] = inspection(
+        "refund-agent-7",
+        name="refund_agent",
+        lastUpdatedTime=at(60),
+        input=value("Please refund order 1003, the parcel came broken."),
+        customStatus={"size": 900, "large": True},
+        approvals=[
+            approval(
+                "r-1003",
+                "refund",
+                {"order": "order-1003", "amount": 740.0, "currency": "EUR", "reason": "damaged in transit"},
+                expiresAt=at(60 + 3 * 86_400),
+            ),
+            approval(
+                "m-1003",
+                "send_mail",
+                {"to": "charles@example.com", "subject": "Your refund"},
+                problem="An answer could not be used: approved: the field is missing",
+            ),
+        ],
+        waits=[
+            _wait("event", "approval:r-1003", 60, due=at(60 + 3 * 86_400)),
+            _wait("event", "approval:m-1003", 60),
+        ],
+    )
+    says.steps["refund-agent-7"] = [
+        step(0, "model", 1, 9, input=value("Please refund order 1003."), result=value({"tool": "find_order"})),
+        step(1, "find_order", 9, 14, result=value({"order": "order-1003"})),
+        step(2, "model", 14, 60, result=value({"tools": ["refund", "send_mail"]})),
+        step(3, "approval:r-1003", 60, None, kind="event", due=at(60 + 3 * 86_400)),
+        step(4, "approval:m-1003", 60, None, kind="event"),
     ]
 
 

@@ -21,6 +21,7 @@ VIEWS = {
     "instances": "#/instances",
     "instance": "#/instances/order-1000",
     "failed instance": "#/instances/order-1003",
+    "approvals": "#/instances/refund-agent-7",
     "values": "#/instances/order-1000?tab=data",
     "family": "#/instances/order-1000?tab=family",
     "history": "#/instances/order-1000?tab=history",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from tests.monitor.conftest import Opener
+from tests.monitor.conftest import Opener, until
 from tests.monitor.fake_host import RunningHost, at, inspection, value
+from tests.monitor.scene import full_hub
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -127,6 +128,23 @@ async def test_purging_goes_back_to_the_list(order: RunningHost, open_page: Open
     assert order.says.done == [("DELETE", "instances/order-1", "")]
 
 
+async def test_nothing_is_asked_of_an_instance_that_is_being_purged(order: RunningHost, open_page: Opener):
+    order.says.may_purge.clear()
+    page = await open_page(f"{order.url}#/instances/order-1", clock=True)
+    await button(page, "Purge").click()
+    await page.wait_for_load_state("networkidle")
+    await confirm(page, "Purge").click()
+    await until(lambda: order.says.done, "the purge")
+    asked = len(order.says.asked)
+    await page.clock.run_for(30_000)
+    assert len(order.says.asked) == asked
+    order.says.may_purge.set()
+    await expect(page.get_by_role("heading", name="Instances")).to_be_visible()
+    await page.clock.run_for(30_000)
+    await until(lambda: len(order.says.asked) > asked, "the list to be asked for again")
+    assert not any("order-1" in path for path in order.says.asked[asked:])
+
+
 async def test_only_what_is_possible_is_offered(order: RunningHost, open_page: Opener):
     order.says.details["order-1"]["can"] |= {"resume": False, "rewind": False}
     page = await open_page(f"{order.url}#/instances/order-1")
@@ -175,3 +193,77 @@ async def test_an_entity_is_signalled_and_deleted(host: RunningHost, open_page: 
     await confirm(page, "Delete").click()
     await expect(messages(page)).to_contain_text("is asked to delete itself")
     assert host.says.done == [("POST", "entities/counter/a%2Fb op=add", "3"), ("DELETE", "entities/counter/a%2Fb", "")]
+
+
+# --- approvals -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asking(host: RunningHost) -> RunningHost:
+    full_hub(host.says)
+    return host
+
+
+def approvals(page: Page) -> Locator:
+    return page.get_by_role("region", name="Waits for approval")
+
+
+def of_refund(page: Page, name: str) -> Locator:
+    return page.get_by_role("group", name="Decide on the call of refund").get_by_role("button", name=name)
+
+
+async def test_what_a_person_decides_on_is_shown_with_its_arguments(asking: RunningHost, open_page: Opener):
+    page = await open_page(f"{asking.url}#/instances/refund-agent-7")
+    await expect(approvals(page)).to_contain_text("2 calls")
+    await expect(approvals(page)).to_contain_text("The agent wants to call refund")
+    await expect(page.get_by_role("group", name="Arguments of refund")).to_contain_text('"amount": 740.0')
+    await expect(approvals(page)).to_contain_text("counts as denied")
+    await expect(approvals(page)).to_contain_text("An answer could not be used: approved: the field is missing")
+    await expect(page.get_by_role("region", name="Waits for", exact=True)).to_have_count(0)
+
+
+async def test_a_call_is_approved_with_a_reason(asking: RunningHost, open_page: Opener):
+    page = await open_page(f"{asking.url}#/instances/refund-agent-7")
+    await of_refund(page, "Approve").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("goes on and calls 'refund'")
+    await page.get_by_label("Reason").fill("seen the photos")
+    await page.get_by_label("Decided by").fill("Ada")
+    await confirm(page, "Approve").click()
+    await expect(messages(page)).to_contain_text("The call of 'refund' is approved.")
+    assert asking.says.done == [
+        (
+            "POST",
+            "instances/refund-agent-7/raiseEvent/approval%3Ar-1003",
+            '{"approved":true,"reason":"seen the photos","by":"Ada"}',
+        )
+    ]
+
+
+async def test_a_call_is_approved_with_other_arguments_as_they_were_typed(asking: RunningHost, open_page: Opener):
+    page = await open_page(f"{asking.url}#/instances/refund-agent-7")
+    await of_refund(page, "Approve").click()
+    await page.get_by_label("Other arguments").fill("{amount: 5}")
+    await expect(page.get_by_role("dialog")).to_contain_text("This is not JSON")
+    await page.get_by_label("Other arguments").fill('{"amount": 12345678901234567890}')
+    await confirm(page, "Approve").click()
+    await expect(messages(page)).to_contain_text("is approved")
+    assert [body for _, _, body in asking.says.done] == [
+        '{"approved":true,"arguments":{"amount": 12345678901234567890}}'
+    ]
+
+
+async def test_a_call_is_denied(asking: RunningHost, open_page: Opener):
+    page = await open_page(f"{asking.url}#/instances/refund-agent-7")
+    await of_refund(page, "Deny").click()
+    await expect(page.get_by_label("Other arguments")).to_have_count(0)
+    await page.get_by_label("Reason").fill("too much")
+    await confirm(page, "Deny").click()
+    await expect(messages(page)).to_contain_text("The call of 'refund' is denied.")
+    assert [body for _, _, body in asking.says.done] == ['{"approved":false,"reason":"too much"}']
+
+
+async def test_who_may_raise_no_event_is_offered_no_decision(asking: RunningHost, open_page: Opener):
+    asking.says.details["refund-agent-7"]["can"] = {}
+    page = await open_page(f"{asking.url}#/instances/refund-agent-7")
+    await expect(approvals(page)).to_be_visible()
+    await expect(approvals(page).get_by_role("button", name="Approve")).to_have_count(0)

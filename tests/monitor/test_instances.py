@@ -35,6 +35,14 @@ async def test_every_instance_has_its_status_in_words(shop: RunningHost, open_pa
     assert len(await shown(page)) == 5
 
 
+async def test_who_waits_for_a_person_says_so(host: RunningHost, open_page: Opener):
+    host.says.instances = [row("agent-1", approvals=1), row("agent-2", approvals=3), row("order-1")]
+    page = await open_page(host.url)
+    await expect(page.get_by_role("row", name="agent-1")).to_contain_text("waits for 1 approval")
+    await expect(page.get_by_role("row", name="agent-2")).to_contain_text("waits for 3 approvals")
+    await expect(page.get_by_role("row", name="order-1")).not_to_contain_text("approval")
+
+
 async def test_filters_by_status_can_be_joined_and_are_part_of_the_address(shop: RunningHost, open_page: Opener):
     page = await open_page(shop.url)
     filters = page.get_by_role("group", name="Filter by status")

@@ -7,6 +7,7 @@ from playwright.async_api import Page, expect
 
 from tests.monitor.conftest import Opener
 from tests.monitor.fake_host import RunningHost, at, inspection, row, step, value
+from tests.monitor.scene import approval
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -31,6 +32,10 @@ def hostile(host: RunningHost) -> RunningHost:
         input=value({EVIL: EVIL}),
         output={"size": 9, "text": EVIL},
         failure={**failure, "innerFailure": failure},
+        approvals=[
+            approval(EVIL, EVIL, {EVIL: EVIL}, event=EVIL, problem=EVIL),
+            approval("b", "b", EVIL, argumentsCut=True),
+        ],
         waits=[{**wait, "lastFailure": failure, "detail": EVIL}],
         findings=[{"level": "error", "text": EVIL, "mend": EVIL}],
         inbox=[{"key": EVIL, "what": EVIL, "name": EVIL, "sender": EVIL, "sentAt": None}],

@@ -21,6 +21,7 @@ import datetime
 
 import azure.functions as func
 import azure_durable_py as df
+from azure_durable_py.agents import request_approval
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -71,6 +72,12 @@ def nested(context):
 @app.orchestration_trigger(context_name="context")
 def lost(context):
     yield context.call_activity("no_such_activity", 1)
+
+
+@app.orchestration_trigger(context_name="context")
+async def agent(context):
+    decision = await request_approval("refund", {"order": 7}, approval_id="r7")
+    return {"approved": decision.approved, "arguments": decision.arguments, "by": decision.by}
 
 
 @app.entity_trigger(context_name="context")
@@ -192,6 +199,22 @@ async def test_an_event_that_is_waited_for_ends_the_waiting(shop: Host, open_pag
     await page.get_by_role("tab", name="History").click()
     await page.get_by_role("table", name="Events").get_by_role("button", name="EventRaised").click()
     await expect(page.get_by_role("complementary", name="Event")).to_contain_text('"approved": true')
+
+
+async def test_a_call_of_a_tool_is_approved(shop: Host, open_page: Opener):
+    shop.post(f"{MANAGEMENT}/orchestrators/agent/agent-1", 1)
+    page = await open_page(address(shop))
+    await expect(page.get_by_role("row", name="agent-1")).to_contain_text("waits for 1 approval")
+    await page.get_by_role("link", name="agent-1").click()
+    await expect(page.get_by_role("group", name="Arguments of refund")).to_contain_text('"order": 7')
+    await page.get_by_role("button", name="Approve…").click()
+    await page.get_by_label("Decided by").fill("Ada")
+    await page.get_by_label("Other arguments").fill('{"order": 8}')
+    await page.get_by_role("dialog").get_by_role("button", name="Approve").click()
+    await status_is(page, "Completed")
+    await expect(page.get_by_role("region", name="Waits for approval")).to_have_count(0)
+    await page.get_by_role("tab", name="Input and output").click()
+    await expect(page.get_by_role("group", name="Output")).to_contain_text('"by": "Ada"')
 
 
 async def test_an_instance_is_suspended_resumed_terminated_and_purged(shop: Host, open_page: Opener):

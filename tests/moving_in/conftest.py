@@ -9,6 +9,7 @@ import os
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from azure_durable_py.stand_in import install_as_durable_functions
 WriteApp = Callable[[Mapping[str, Any]], Path]
 Serve = Callable[..., Awaitable["Served"]]
 SECONDS = 20.0
+without_agents = pytest.mark.skipif(find_spec("agents") is not None, reason="the agents SDK is installed here")
 OURS, THEIRS = "import azure_durable_py as df", "import azure.durable_functions as df"
 
 

@@ -80,7 +80,7 @@ DIFFERENT = {
     ),
     # Apps
     "Blueprint.__init__(http_auth_level)": "The level of an HTTP function is said by its app, or by the function.",
-    "*.durable_openai_agent_orchestrator": "The integration of OpenAI Agents is not there yet.",
+    "*.durable_openai_agent_orchestrator(model_retry_options)": "Its default says the same: 5 times, 2 s apart.",
     "Orchestrator.__init__*": "Orchestrator.create makes one.",
     "Orchestrator.fn": "It is `function`.",
     "Orchestrator.handle": _PROTOCOL,

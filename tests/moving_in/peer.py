@@ -26,7 +26,7 @@ VALUES = Path(__file__).parent / "values.py"
 
 def names_of_peer() -> dict[str, Any]:
     """What `dump_names.py` tells of it. Skips the test where it cannot be installed."""
-    where = _installed()
+    where = installed()
     kept = where / f"names-{_digest(DUMP, VALUES)}.json"
     if not kept.exists():
         # -S: nothing but this package and what it needs is to be found.
@@ -38,7 +38,8 @@ def names_of_peer() -> dict[str, Any]:
     return json.loads(kept.read_text(encoding="utf-8"))
 
 
-def _installed() -> Path:
+def installed() -> Path:
+    """Where it lies. Skips the test where it cannot be installed."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     where = KEPT / f"{python}-{_digest(ROOT / 'pyproject.toml', ROOT / 'constraints.txt')}"
     if where.exists():

@@ -162,6 +162,18 @@ def test_script_entry_point_and_durable_names_are_as_the_file_says(write_app: Wr
     assert run(app, "Main").output == 3
 
 
+@pytest.mark.parametrize(
+    ("said", "is_so"), [({}, False), ({"cancellable": False}, False), ({"Cancellable": True}, True)]
+)
+def test_an_activity_says_whether_it_may_be_cancelled(said: dict[str, bool], is_so: bool, write_app: WriteApp) -> None:
+    files = {
+        "Ask/function.json": folder(question={"type": "activityTrigger", **said}),
+        "Ask/__init__.py": "async def main(question): return question",
+    }
+    app = df.DFApp.from_function_json(write_app(files))
+    assert app.registry.activities.get("Ask").cancellable is is_so
+
+
 def test_an_orchestrator_may_be_a_partial(write_app: WriteApp) -> None:
     code = """
     import functools

@@ -18,7 +18,9 @@ from tests.moving_in.peer import names_of_peer
 from tests.moving_in.values import evaluated
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-OURS = {name: where for names in MOVED_NAMES.values() for name, where in names.items()}
+# The peer is installed without the framework of agents, which these modules need.
+COMPARED = {module: names for module, names in MOVED_NAMES.items() if module.partition(".")[0] != "openai_agents"}
+OURS = {name: where for names in COMPARED.values() for name, where in names.items()}
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +34,14 @@ def resolved(where: str) -> Any:
 
 
 def test_every_module_and_name_has_a_place_here_or_is_absent_for_a_reason(peer: dict[str, Any]):
-    modules = set(peer["modules"]) - set(MOVED_NAMES)
-    names = {name for module in MOVED_NAMES for name in set(peer["modules"][module]) - set(MOVED_NAMES[module])}
+    modules = set(peer["modules"]) - set(COMPARED)
+    names = {name for module in COMPARED for name in set(peer["modules"][module]) - set(COMPARED[module])}
     compare(modules, ABSENT_MODULES)
     compare(names, ABSENT_NAMES)
 
 
 def test_no_name_is_mapped_that_the_module_does_not_have(peer: dict[str, Any]):
-    strays = [
-        (module, name) for module in MOVED_NAMES for name in MOVED_NAMES[module] if name not in peer["modules"][module]
-    ]
+    strays = [(module, name) for module in COMPARED for name in COMPARED[module] if name not in peer["modules"][module]]
     assert strays == []
 
 

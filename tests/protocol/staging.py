@@ -197,7 +197,10 @@ _OPEN: list[SqliteStore] = []
 
 
 class Stage:
-    """One hub, its app, and who works on it. `runs` are the activity runs: (worker, input)."""
+    """One hub, its app, and who works on it. `runs` are the activity runs: (worker, input); `cancelled` some of them.
+
+    Of the activities, `rest` and `muse` take so many seconds as their input says; `muse` may be cancelled.
+    """
 
     def __init__(self, *orchestrators: Callable[[Any], Any]) -> None:
         self.clock = loop_clock(EPOCH)
@@ -207,6 +210,7 @@ class Stage:
         self.orchestrators = orchestrators
         self.entities: list[Callable[[Any], Any]] = []
         self.runs: list[tuple[str, Any]] = []
+        self.cancelled: list[tuple[str, Any]] = []
         self._sent = 0
         self._casts: list[Cast] = []
 
@@ -236,8 +240,16 @@ class Stage:
             await asyncio.sleep(number)
             return number
 
+        async def muse(number: float) -> float:
+            try:
+                return await rest(number)
+            except asyncio.CancelledError:
+                self.cancelled.append((worker, number))
+                raise
+
         registry = Registry()
         registry.activities.add(ActivityDefinition("rest", rest, "number"))
+        registry.activities.add(ActivityDefinition("muse", muse, "number", cancellable=True))
         for function in self.orchestrators:
             registry.orchestrators.add(OrchestratorDefinition(function.__name__, function))
         for entity in self.entities:

@@ -578,7 +578,7 @@ def test_r18_pages_are_named_by_the_turn_that_wrote_them() -> None:
 def test_r19_a_turn_that_cannot_be_stored_fails_the_instance_and_not_its_doorbell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(state, "MAX_BODY_BYTES", 700)
+    monkeypatch.setattr(state, "MAX_BODY_BYTES", 3_000)
 
     async def scene() -> None:
         stage = Stage(grows_little)
@@ -592,7 +592,7 @@ def test_r19_a_turn_that_cannot_be_stored_fails_the_instance_and_not_its_doorbel
 
 def grows_little(context: Any) -> Routine:
     begin = context.current_utc_datetime
-    yield context.task_all([context.create_timer(begin + timedelta(days=1, seconds=n * n)) for n in range(200)])
+    yield context.task_all([context.create_timer(begin + timedelta(days=1, seconds=n * n)) for n in range(1_000)])
 
 
 # --- R20 -------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -866,6 +866,64 @@ def test_tasks_that_are_left_when_the_function_returns_are_dropped_without_a_wor
     assert not recwarn.list
 
 
+def test_code_that_is_dropped_ends_in_its_own_task_and_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As libraries have it: a generator of a context, which waits in its last block and gives a variable back.
+    variable = contextvars.ContextVar("variable", default="none")
+    ended: list[tuple[str, str, bool]] = []
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+
+    @asynccontextmanager
+    async def run_of(name: str):
+        token, task = variable.set(name), asyncio.current_task()
+        try:
+            yield
+        finally:
+            try:
+                await asyncio.sleep(1)
+            finally:
+                ended.append((name, variable.get(), asyncio.current_task() is task))
+                variable.reset(token)
+
+    async def numbers(name: str):
+        async with run_of(name):
+            while True:
+                yield 1
+                await asyncio.sleep(3600)
+
+    async def orchestrator(context):
+        async def beside(name: str) -> None:
+            async for _ in numbers(name):
+                await context.wait_for_external_event("never")
+
+        async with run_of("main"):
+            await asyncio.gather(beside("one"), beside("two"))
+
+    started = run(orchestrator)
+    started.start("orchestrator")
+    started.live.close()
+    gc.collect()
+    assert set(ended) == {(name, name, True) for name in ("main", "one", "two")}
+    assert complaints == []
+
+
+def test_code_that_is_dropped_does_not_take_it_for_a_cancellation() -> None:
+    told: list[str] = []
+
+    async def orchestrator(context):
+        try:
+            await asyncio.gather(context.wait_for_external_event("never"))
+        except (asyncio.CancelledError, Exception):  # noqa: BLE001 - that is what it is about
+            told.append("cancelled")
+        finally:
+            told.append("finally")
+
+    started = run(orchestrator)
+    started.start("orchestrator")
+    started.live.close()
+    assert set(told) == {"finally"}
+
+
 def test_what_nothing_can_end_is_told_at_once() -> None:
     async def orchestrator(context):
         await context.call_activity("double", 1)
@@ -1017,6 +1075,44 @@ def test_what_would_touch_the_world_is_refused_with_the_mend(touch: Callable[[],
         gc.collect()
     assert named in message
     assert "activity" in message
+
+
+def test_what_a_known_library_puts_into_a_thread_is_called_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    library: dict[str, Any] = {}
+    source = """
+import asyncio
+
+def own():
+    return "its own"
+
+async def of_the_user(function, *args):
+    return await asyncio.to_thread(function, *args)
+
+async def beside():
+    return await asyncio.create_task(asyncio.to_thread(own))
+
+async def by_the_loop(function):
+    return await asyncio.get_running_loop().run_in_executor(None, function)
+"""
+    exec(compile(source, "/libraries/pure.py", "exec"), library)
+
+    def double(number: int) -> int:
+        if number < 0:
+            raise ValueError("below 0")
+        return 2 * number
+
+    async def orchestrator(context):
+        found = [await library["of_the_user"](double, 4), await library["beside"]()]
+        found.append(await library["by_the_loop"](lambda: "directly"))
+        with pytest.raises(ValueError, match="below 0"):
+            await library["of_the_user"](double, -1)
+        with pytest.raises(OrchestratorError, match="threads"):
+            await asyncio.to_thread(double, 4)
+        return found
+
+    assert "threads" in failure_of(orchestrator)
+    monkeypatch.setattr(event_loop, "CALLED_INLINE", {"/libraries/pure.py"})
+    assert output_of(orchestrator) == [8, "its own", "directly"]
 
 
 def test_a_future_of_another_event_loop_is_refused() -> None:

@@ -22,7 +22,7 @@ from azure_durable_py.worker.intake import pump
 from tests.simulation.faults import make_task
 from tests.simulation.loop import SimulatedLoop, run_simulated
 from tests.simulation.scenarios import SCENARIOS, app
-from tests.simulation.world import World, draw_plan
+from tests.simulation.world import Play, World, draw_plan
 
 REAL_SECONDS = 30.0
 """The longest honest run takes a tenth of it."""
@@ -70,17 +70,25 @@ def play(scenario: str, seed: int, tell: Callable[[str], None] | None = None) ->
 
     :param tell: takes what happens, line by line.
     """
-    report = Report(scenario, seed)
     played = SCENARIOS[scenario]
     plan = played.plan(draw_plan(random.Random(f"{scenario} {seed} plan")))
-    report.set_up = str(plan)
+    world = World(f"{scenario} {seed}", app(), plan)
+    return play_world(world, played.play, Report(scenario, seed), tell)
+
+
+def play_world(world: World, course: Play, report: Report, tell: Callable[[str], None] | None = None) -> Report:
+    """One run in a world of one's own.
+
+    :param course: what is done in it. :param report: of what; it is filled in, and returned.
+    :param tell: takes what happens, line by line.
+    """
+    report.set_up = str(world.plan)
     if tell is not None:
         tell(report.set_up)
-    world = World(f"{scenario} {seed}", app(), plan)
     with _listening(tell) as ear, _lazy_pumps():
         try:
             with _watchdog(REAL_SECONDS):
-                report.story = run_simulated(_play(scenario, world), make_task)
+                report.story = run_simulated(_play(course, world), make_task)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is what the run is for
             report.violation = _told(error)
         report.paths = ear.paths
@@ -92,10 +100,10 @@ def play(scenario: str, seed: int, tell: Callable[[str], None] | None = None) ->
     return report
 
 
-async def _play(scenario: str, world: World) -> list[tuple[str, str, str | None]]:
+async def _play(course: Play, world: World) -> list[tuple[str, str, str | None]]:
     await world.open()
     try:
-        await SCENARIOS[scenario].play(world)
+        await course(world)
         await world.at_rest()
         assert world.sky.calls < MOST_CALLS, f"{world.sky.calls} storage calls"
         loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ from azure_durable_py.retry_policy import RetryOptions
 from azure_durable_py.taskhub.clearing import purge
 from azure_durable_py.taskhub.protocol import Header
 from tests.simulation.asyncio_scenarios import ASYNCIO_SCENARIOS, add_asyncio
+from tests.simulation.cancelling_scenarios import CANCELLING_SCENARIOS, add_cancelling
 from tests.simulation.entity_scenarios import ENTITY_SCENARIOS, add_entities
 from tests.simulation.http_scenarios import HTTP_SCENARIOS, add_http
 from tests.simulation.life_scenarios import LIFE_SCENARIOS, add_life
@@ -102,6 +103,19 @@ async def eternal(context: Any) -> Any:
     return None
 
 
+async def drains(context: Any) -> Any:
+    """Takes one event a generation, asks for something in every fourth, and has an id of its own in each."""
+    seen, ids = context.get_input()
+    item = await context.wait_for_external_event("item")
+    if len(seen) % 4 == 3:
+        await context.call_activity("double", item[0])
+    seen, ids = [*seen, item[0]], [*ids, context.new_uuid()[:8]]
+    if len(seen) == 20:
+        return [seen, len(set(ids))]
+    context.continue_as_new([seen, ids])
+    return None
+
+
 async def ping(context: Any) -> Any:
     other, count = context.get_input()
     got = []
@@ -134,7 +148,7 @@ def app() -> Registry:
     registry = Registry()
     for activity in (double, slow, large, flaky):
         registry.activities.add(ActivityDefinition(activity.__name__, activity, "number"))
-    orchestrators = (chain, fan_out, race, parent, broken, collector, eternal, ping, big, echo, waits)
+    orchestrators = (chain, fan_out, race, parent, broken, collector, eternal, drains, ping, big, echo, waits)
     for orchestrator in orchestrators:
         registry.orchestrators.add(OrchestratorDefinition(orchestrator.__name__, orchestrator))
     add_entities(registry)
@@ -143,6 +157,7 @@ def app() -> Registry:
     add_rewinds(registry)
     add_odd(registry)
     add_asyncio(registry)
+    add_cancelling(registry)
     add_scheduled(registry)
     add_http(registry)
     return registry
@@ -220,6 +235,17 @@ async def generations(world: World) -> None:
     assert output(header) == list(range(10))
 
 
+async def draining(world: World) -> None:
+    """Generations that follow each other in one commit, over events that wait, some of them large."""
+    await world.start("drains", "drains", "[[], []]")
+    for number in range(20):
+        await world.raise_event("drains", "item", json.dumps([number, "z" * 20_000 if number % 7 == 5 else ""]))
+        if number % 6 == 5:
+            await world.nap(30.0)
+    [header] = await world.finished("drains")
+    assert output(header) == [list(range(20)), 20]
+
+
 async def conversations(world: World) -> None:
     """Orchestrations that send events to each other."""
     await world.start("ping", "a", json.dumps(["b", 5]))
@@ -281,13 +307,14 @@ class Scenario:
 SCENARIOS: dict[str, Scenario] = {
     scenario.__name__: Scenario(scenario)
     for scenario in (
-        *(chains, fans, timers, families, events, generations, conversations, payloads, endings),
+        *(chains, fans, timers, families, events, generations, draining, conversations, payloads, endings),
         *ENTITY_SCENARIOS,
         *TRAFFIC_SCENARIOS,
         *LIFE_SCENARIOS,
         *REWIND_SCENARIOS,
         *ODD_SCENARIOS,
         *ASYNCIO_SCENARIOS,
+        *CANCELLING_SCENARIOS,
         *SCHEDULE_SCENARIOS,
         *HTTP_SCENARIOS,
     )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
+from tests.simulation.marks import tells_ends
 from tests.simulation.playing import play
 from tests.simulation.scenarios import SCENARIOS
 
-pytestmark = pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="the simulator ends tasks from within, which the engine can tell from 3.11 on"
-)
+pytestmark = tells_ends
 
 SEEDS = 60
 LONG = {"schedules", "rescheduled", "rewinds", "jugglers", "http_calls"}

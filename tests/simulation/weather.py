@@ -65,7 +65,8 @@ class Weather:
 
 
 KINDS = ("crash_before", "crash_after", "lost_before", "lost_after", "late", "refused", "slow", "hang", "stall")
-_NOTHING = Weather("fair", **{kind: 0.0 for kind in (*KINDS, "again") if kind != "slow"})
+FAIR = Weather("fair", **{kind: 0.0 for kind in (*KINDS, "again") if kind != "slow"})
+CRASHES = replace(FAIR, name="crashes", crash_before=0.006, crash_after=0.006)
 STORM = Weather()
 
 
@@ -89,10 +90,10 @@ def draw_weather(dice: random.Random) -> Weather:
     if name == "storm":
         return STORM
     if name == "fair":
-        return _NOTHING
-    calm = replace(_NOTHING, name=name)
+        return FAIR
     if name == "crashes":
-        return replace(calm, crash_before=0.006, crash_after=0.006)
+        return CRASHES
+    calm = replace(FAIR, name=name)
     if name == "lost answers":
         return replace(calm, lost_before=0.03, lost_after=0.05, late=0.03)
     if name == "refusals":

@@ -35,6 +35,7 @@ from azure_durable_py.history.events import (
     ExecutionSuspended,
     ExecutionTerminated,
 )
+from azure_durable_py.observer import NOBODY, Observer
 from azure_durable_py.registry import Registry
 from azure_durable_py.settings import Settings
 from azure_durable_py.taskhub.hub import StartRequest, TaskHub
@@ -125,8 +126,8 @@ def draw_plan(dice: random.Random) -> Plan:
 class SimulatedHub(TaskHub):
     """A hub whose worker the world can tell of messages that others put, in place of polling."""
 
-    def __init__(self, store: Any, clock: Clock, ids: Ids) -> None:
-        super().__init__(store, clock, ids)
+    def __init__(self, store: Any, clock: Clock, ids: Ids, observer: Observer) -> None:
+        super().__init__(store, clock, ids, observer=observer)
         self.heard: list[Callable[[str, float], None]] = []
 
     def listen(self, listener: Callable[[str, float], None]) -> Callable[[], None]:
@@ -147,6 +148,8 @@ class Life:
     process: Process
     hub: SimulatedHub
     worker: Worker
+    stopped: bool = False
+    """Whether it was asked to end."""
 
 
 def bends(bend: Callable[[Plan], None]) -> Callable[[Play], Play]:
@@ -176,6 +179,8 @@ class World:
         self.effects: Counter[Any] = Counter()
         """What user code did, by a key of its own."""
         self.lives: dict[str, Life] = {}
+        self.observer: Observer = NOBODY
+        """What hears of all that workers do."""
         self.answer_http: AnswerHttp | None = None
         """What answers the requests of `call_http`."""
         self.others: dict[str, tuple[Registry, Settings]] = {}
@@ -205,6 +210,7 @@ class World:
     async def close(self) -> None:
         """End it all."""
         for life in self.lives.values():
+            life.stopped = True
             life.process.kill()
         await self.hub.close()
 
@@ -241,9 +247,9 @@ class World:
     async def _keep_alive(self, name: str) -> None:
         while True:
             life = await self._begin(name)
-            stopped = within(life.process, self._redeploy(life))
+            within(life.process, self._redeploy(life))
             await life.process.died.wait()
-            self.crashes += not stopped.done()
+            self.crashes += not life.stopped
             await asyncio.sleep(self.dice.uniform(0.0, 40.0))
 
     async def _begin(self, name: str) -> Life:
@@ -251,7 +257,7 @@ class World:
         store: Any = FaultyStore(self.store, process, self.sky)
         apart = timedelta(seconds=self.dice.uniform(-self.plan.skew, self.plan.skew))
         clock = Clock(lambda: self.clock.now() + apart) if apart else self.clock
-        hub = SimulatedHub(store, clock, Ids(random.Random(self.dice.getrandbits(64))))
+        hub = SimulatedHub(store, clock, Ids(random.Random(self.dice.getrandbits(64))), self.observer)
         registry, chosen = self.others.get(name, (self.registry, self.plan.settings))
         invocations = Invocations(HostLimits())
         worker = Worker(
@@ -279,6 +285,7 @@ class World:
 
     async def stop(self, life: Life) -> None:
         """Stop a worker gracefully; it is started again some time later."""
+        life.stopped = True
         stopping = within(life.process, life.worker.stop(self.dice.choice((0.0, 5.0, 10.0))))
         await asyncio.wait([stopping], timeout=60.0)
         life.process.kill()

@@ -30,7 +30,7 @@ from multidict import CIMultiDict
 from azure_durable_py.taskhub.azure import AzureStore, StorageConnection, rows
 from azure_durable_py.taskhub.azure.clients import Clients
 from azure_durable_py.taskhub.protocol import Commit, Header, InstanceQuery
-from tests.azurite import ACCOUNT, KEY
+from tests.azurite import ACCOUNT, KEY, clear
 from tests.format import samples
 from tests.taskhub.building import T0, blobs, header, inbox, insert, listed
 from tests.taskhub.fake_storage import Asked, FakeStorage, fake_storage
@@ -342,8 +342,7 @@ async def hub(azurite: str, hub_name: str) -> AsyncIterator[AzureStore]:
     store = AzureStore(StorageConnection.from_connection_string(azurite), hub_name=hub_name)
     await store.open()
     yield store
-    await store.delete_hub()
-    await store.close()
+    await clear(store)
 
 
 HEADERS = [

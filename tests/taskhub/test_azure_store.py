@@ -36,7 +36,7 @@ from azure_durable_py.taskhub.azure import AzureStore, StorageConnection, client
 from azure_durable_py.taskhub.azure.queues import _Handle
 from azure_durable_py.taskhub.protocol import FORMAT_VERSION, BlobRow, Commit, InstanceQuery, Kind, QueueMessage
 from azure_durable_py.times import UTC
-from tests.azurite import ACCOUNT, KEY, Azurite, find
+from tests.azurite import ACCOUNT, KEY, Azurite, clear, find
 from tests.counting import CountingStore
 from tests.taskhub.building import blobs, header, inbox, insert, listed_ids, receive_one
 from tests.taskhub.fake_storage import FakeStorage, fake_storage
@@ -49,8 +49,7 @@ async def hub(azurite: str, hub_name: str) -> AsyncIterator[AzureStore]:
     store = AzureStore(StorageConnection.from_connection_string(azurite), hub_name=hub_name)
     await store.open()
     yield store
-    await store.delete_hub()
-    await store.close()
+    await clear(store)
 
 
 # --- messages ------------------------------------------------------------------------------------------

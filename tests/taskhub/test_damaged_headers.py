@@ -34,6 +34,7 @@ from azure_durable_py.taskhub.messages import InboxEvent
 from azure_durable_py.taskhub.payloads import encode_ref
 from azure_durable_py.taskhub.protocol import MAX_BODY_BYTES, Commit, CorruptRowError, InstanceQuery, TaskHubStore
 from azure_durable_py.taskhub.state import InstanceState, OutboxMessage, SendGroup, SendKind
+from azure_durable_py.taskhub.tail import Tail
 from azure_durable_py.worker.lifeless import ring_lifeless
 from tests.client.playing import Playing
 from tests.taskhub.building import inbox
@@ -232,7 +233,7 @@ async def test_a_parent_is_told_that_its_damaged_child_was_ended(
     assert header is not None
     state = InstanceState.decode(header.body)
     decided = SubOrchestrationCreated(hub.clock.now(), 4, "Child", "bad")
-    state.tail = [encode_event(decided)]
+    state.tail = Tail([encode_event(decided)])
     state.pending = []
     state.children.add(4)
     running = replace(header, columns=replace(header.columns, runtime_status="Running"), body=state.encode())

@@ -39,6 +39,7 @@ from azure_durable_py.taskhub.state import (
     SendGroup,
     SendKind,
 )
+from azure_durable_py.taskhub.tail import Tail
 from azure_durable_py.taskhub.upgrades import NewerFormatError, Record
 from azure_durable_py.times import to_iso
 from tests.counting import CountingStore
@@ -84,7 +85,7 @@ STATE = InstanceState(
     timers={8: T0, 9: T0 + timedelta(days=1)},
     children=IdSet([10]),
     pages=[PageRef("20-history-x", 2, 100, ("30-payload-y-0000",))],
-    tail=[encode_event(TaskCompleted(T0, 1, "1"))],
+    tail=Tail([encode_event(TaskCompleted(T0, 1, "1"))]),
     locks=[("@counter@a", "s")],
     garbage=["20-history-old-0000"],
     entity=ENTITY.to_json(),

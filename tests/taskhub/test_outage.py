@@ -34,7 +34,7 @@ def test_an_outage_of_half_a_minute_is_two_lines_however_many_wait(caplog: pytes
 
     async def scene() -> None:
         stage = Stage(waits, rests)
-        cast = await stage.worker("W1")
+        cast = await stage.worker("W1", max_concurrent_activities=20)
         for number in range(20):
             await stage.start("rests", f"r{number}", by=cast)
         await asyncio.sleep(0.5)

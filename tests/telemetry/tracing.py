@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from opentelemetry import trace as otel
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -46,6 +47,16 @@ class Traced:
             lines.append(f"{'  ' * depth}{span.kind.name} {span.name}{f' {status}' if status else ''}{failed}")
             lines += self.tree(span, depth + 1)
         return lines
+
+
+def exported() -> tuple[InMemorySpanExporter, TracerProvider]:
+    """What is exported from now on of what the process traces, and what traces it."""
+    exporter, provider = InMemorySpanExporter(), otel.get_tracer_provider()
+    if not isinstance(provider, TracerProvider):
+        provider = TracerProvider()
+        otel.set_tracer_provider(provider)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return exporter, provider
 
 
 def at(nanoseconds: int) -> datetime:

@@ -306,8 +306,9 @@ def test_a_condition_that_fails_fails_the_run():
     def given(hub: VirtualHub) -> Any:
         hub.doubles.activity(book_hotel).when(lambda wish: wish.country == "Norway").returns(Booking("x"))
 
-    with pytest.raises(AttributeError, match="country"):
+    with pytest.raises(AttributeError, match="country") as raised:
         outcome(travel, "Oslo", given=given)
+    assert "wish.country" in str(raised.traceback[-1].statement)
 
 
 async def _fake_async(wish: Wish, execution: Execution[Wish]) -> Booking:

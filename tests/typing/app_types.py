@@ -25,10 +25,17 @@ async def count_up(count: int) -> list[int]:
     return [count]
 
 
+@blueprint.activity_trigger(input_name="count", cancellable=True)
+async def count_slowly(count: int) -> list[int]:
+    raise df.ActivityError("not now", retry_after=30)
+
+
 @app.orchestration_trigger(context_name="context", input_type=int)
 async def chain(context: df.DurableOrchestrationContext) -> int:
     assert_type(await context.call_activity(say_hello, "x"), str)
     assert_type(await context.call_activity(count_up, 1), list[int])
+    assert_type(await context.call_activity(count_slowly, 1), list[int])
+    assert_type(df.current_context(), df.DurableOrchestrationContext | None)
     return assert_type(await context.call_sub_orchestrator(chain, 1), int)
 
 

@@ -28,14 +28,18 @@ class Refusing(MemoryStore):
 
     refusal: Exception | None = None
     renewals = 0
+    seconds = 0.0
+    """How long it takes to delete a message or to make it visible."""
 
     async def extend_message(self, message: QueueMessage, visibility: float) -> QueueMessage:
         self.renewals += 1
+        await asyncio.sleep(0.0 if visibility else self.seconds)
         if self.refusal is not None:
             raise self.refusal
         return await super().extend_message(message, visibility)
 
     async def delete_message(self, message: QueueMessage) -> None:
+        await asyncio.sleep(self.seconds)
         if self.refusal is not None:
             raise self.refusal
         await super().delete_message(message)
@@ -106,6 +110,25 @@ def test_what_has_done_its_work_is_gone_and_not_renewed():
         assert not held.lost
 
     holding(scenario)
+
+
+@pytest.mark.parametrize("settle", [Held.ack, Held.release], ids=["ack", "release"])
+def test_what_is_being_settled_when_it_is_time_to_renew_it_is_not_taken_to_be_lost(
+    settle: Callable[[Held], Awaitable[None]], caplog: pytest.LogCaptureFixture
+):
+    async def scenario(hands: Hands) -> None:
+        held = [await hands.hold(str(number)) for number in range(20)]
+        hands.store.seconds = 0.5
+        # Both are begun at the same moment, in any order.
+        await asyncio.sleep(VISIBILITY / 3)
+        await asyncio.gather(*map(settle, held))
+        await asyncio.sleep(100.0)
+        assert hands.lost == []
+        assert not any(one.lost for one in held)
+
+    with caplog.at_level(logging.WARNING):
+        holding(scenario)
+    assert caplog.records == []
 
 
 def test_what_is_put_back_comes_as_a_new_message_after_its_delay():

@@ -36,6 +36,11 @@ def slow(context: DurableOrchestrationContext) -> Routine:
     return [first, second]
 
 
+def muses(context: DurableOrchestrationContext) -> Routine:
+    yield context.call_activity("muse", 30)
+    yield context.call_activity("muse", 3600)
+
+
 def caught(context: DurableOrchestrationContext) -> Routine:
     try:
         yield context.call_activity("rest", 0)
@@ -105,9 +110,10 @@ def play(scenario: Callable[[Scene], Awaitable[None]]) -> None:
 
     async def main() -> None:
         registry = Registry()
-        for function in (slow, caught):
+        for function in (slow, muses, caught):
             registry.orchestrators.add(OrchestratorDefinition(function.__name__, function))
         registry.activities.add(ActivityDefinition("rest", rest, "seconds"))
+        registry.activities.add(ActivityDefinition("muse", rest, "seconds", cancellable=True))
         async with VirtualHub(registry, SETTINGS, workers=0) as virtual:
             invocations = Invocations(LIMITS)
             made = await virtual.start_worker(intake=invocations)
@@ -141,6 +147,21 @@ def test_an_invocation_ends_before_a_slow_activity_and_leaves_a_guard_behind():
         await scene.invoke(item)
         assert await scene.output(instance_id) == ["rested 200", "rested 200"]
         assert await scene.left(scene.instances) == 0
+
+    play(scenario)
+
+
+def test_an_invocation_ends_with_the_instance_that_its_activity_was_for():
+    async def scenario(scene: Scene) -> None:
+        instance_id = await scene.client.start_new("muses")
+        await scene.invoke(await scene.receive(scene.instances))
+        # The first took longer than is borne outside of an invocation of its own: the second has one.
+        running = asyncio.ensure_future(scene.invoke(await scene.receive(scene.activities)))
+        await asyncio.sleep(60)
+        await scene.client.terminate(instance_id, "too dear")
+        await scene.invoke(await scene.receive(scene.instances))
+        assert 60.0 <= await running < 62.0
+        assert await scene.left(scene.instances) == await scene.left(scene.activities) == 0
 
     play(scenario)
 

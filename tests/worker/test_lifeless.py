@@ -82,7 +82,7 @@ def test_a_start_that_nobody_took_up_is_rung_for_when_it_is_due() -> None:
         now = stage.clock.now()
         for name, start_at in (("now", None), ("soon", now + timedelta(hours=2))):
             request = StartRequest(name, stage.hub.ids.new(), "waits", now, start_at=start_at)
-            header, _ = new_header(request, "turn")
+            header, _, _ = new_header(request, "turn")
             await stage.store.commit(Commit(name, header, None))
         assert await ring_lifeless(stage.hub) == 0
         await asyncio.sleep(LONG)
@@ -98,7 +98,7 @@ def test_a_timer_is_rung_for_when_it_is_overdue_and_not_before() -> None:
         stage = Stage(waits)
         await stage.hub.open()
         now = stage.clock.now()
-        header, _ = new_header(StartRequest("s", stage.hub.ids.new(), "waits", now), "turn")
+        header, _, _ = new_header(StartRequest("s", stage.hub.ids.new(), "waits", now), "turn")
         columns = replace(header.columns, runtime_status="Running", wake_time=now + timedelta(hours=3))
         await stage.store.commit(Commit("s", replace(header, columns=columns), None))
         await asyncio.sleep(2 * LONG)

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from azure_durable_py.ids import EntityId
+from azure_durable_py.runtime.context import DurableOrchestrationContext
+from azure_durable_py.runtime.driver import Driver
+from azure_durable_py.runtime.event_loop import OrchestrationLoop
 from azure_durable_py.runtime.orchestration import Orchestration
 from azure_durable_py.taskhub.protocol import Header
 from azure_durable_py.worker.instance.actor import Actor
@@ -151,3 +155,66 @@ def test_a_thousand_instances_that_sleep_leave_no_object_behind() -> None:
         assert alive() == before
 
     play(scene)
+
+
+async def rests_and_fans(context: Any) -> Any:
+    await context.call_activity("rest", 1)
+    return await context.task_all([context.call_activity("rest", number) for number in range(3)])
+
+
+async def waits_by_asyncio(context: Any) -> Any:
+    return await asyncio.gather(asyncio.wait_for(context.call_activity("rest", 2), 60), asyncio.sleep(1))
+
+
+async def fails(context: Any) -> None:
+    await context.call_activity("rest", 1)
+    raise ValueError("no")
+
+
+async def begins_anew(context: Any) -> None:
+    await context.call_activity("rest", 1)
+    if context.get_input() < 3:
+        context.continue_as_new(context.get_input() + 1)
+
+
+async def counts(context: Any) -> Any:
+    return await context.call_entity(EntityId("tally", "a"), "add", 1)
+
+
+def tally(context: Any) -> None:
+    context.set_state(context.get_state(lambda: 0) + context.get_input())
+    context.set_result(context.get_state())
+
+
+@pytest.mark.parametrize(
+    "orchestrator",
+    [naps, waits, rests_and_fans, waits_by_asyncio, fails, begins_anew, counts],
+    ids=lambda orchestrator: orchestrator.__name__,
+)
+def test_what_leaves_memory_is_gone_without_the_collector_of_garbage(orchestrator: Any) -> None:
+    """So what it held is free at once, and the collector has nothing to look for, however many instances there are."""
+    ours = (Actor, Instance, Known, Orchestration, OrchestrationLoop, Driver, DurableOrchestrationContext, Header)
+
+    def alive() -> Counter[str]:
+        return Counter(type(each).__name__ for each in gc.get_objects() if isinstance(each, ours))
+
+    async def scene() -> None:
+        stage = Stage(orchestrator)
+        stage.entities = [tally]
+        cast = await stage.worker("W1", extended_session_idle_timeout=5.0)
+        await asyncio.sleep(1.0)
+        gc.collect()
+        before = alive()
+        await stage.start(orchestrator.__name__, "one", 1, by=cast)
+        for _ in range(2 if orchestrator is waits else 0):
+            await stage.raise_event("one", "go")
+        await stage.finished("one", within=86_400.0)
+        await stage.quiet()
+        await asyncio.sleep(20.0)
+        assert alive() == before
+
+    gc.disable()
+    try:
+        play(scene)
+    finally:
+        gc.enable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -104,6 +105,13 @@ async def again(context: Context) -> str | None:
         context.continue_as_new(context.get_input() + 1)
         return None
     return "done"
+
+
+@app.orchestration_trigger(context_name="context")
+async def rounds(context: Context) -> None:
+    await context.call_activity("say", "round")
+    if context.get_input() < 1:
+        context.continue_as_new(context.get_input() + 1)
 
 
 @app.entity_trigger(context_name="context")
@@ -312,6 +320,16 @@ def test_the_generations_of_an_instance_are_told_apart():
         (0, True, "Running"),
         (1, False, "Completed"),
     ]
+
+
+def test_generations_of_one_commit_each_tell_what_they_replayed():
+    async def scenario(hub: VirtualHub) -> None:
+        await hub.client.start_new("rounds", "g", 0)
+        await hub.client.wait_for_completion("g")
+
+    turns = observed(scenario, settings=Settings(hub_name="Told", extended_sessions=False)).turns
+    assert [(turn.generation, turn.replayed) for turn in turns] == [(0, 0), (0, 3), (1, 0), (1, 3)]
+    assert all(before.taken_at < after.taken_at for before, after in itertools.pairwise(turns))
 
 
 def test_a_sub_orchestration_is_told_with_its_parent():

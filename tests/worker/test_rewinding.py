@@ -19,6 +19,7 @@ from azure_durable_py.status import OrchestrationRuntimeStatus as Status
 from azure_durable_py.taskhub import rewinding
 from azure_durable_py.taskhub.protocol import Commit
 from azure_durable_py.taskhub.state import InstanceState
+from azure_durable_py.taskhub.tail import Tail
 from azure_durable_py.testing import VirtualHub, play
 
 Context = df.DurableOrchestrationContext
@@ -384,7 +385,7 @@ def test_one_that_failed_before_its_start_was_written_down_begins_with_it(shop: 
         assert header is not None
         state = InstanceState.decode(header.body)
         ends = (OrchestratorStarted(hub.now), ExecutionCompleted(hub.now, "Failed", None))
-        state.pending, state.tail = [], [encode_event(event) for event in ends]
+        state.pending, state.tail = [], Tail(map(encode_event, ends))
         columns = replace(header.columns, runtime_status="Failed", completed_time=hub.now, turn_id="t")
         await hub.store.commit(Commit("one", replace(header, columns=columns, body=state.encode()), header.etag))
         await hub.start_worker()

@@ -24,6 +24,7 @@ from azure_durable_py.http.wire import RefusedError
 from azure_durable_py.ids import EntityId
 from azure_durable_py.inspection.json_form import as_json
 from azure_durable_py.inspection.listing import ListedPage, list_by_id, list_newest
+from azure_durable_py.pending_approvals import pending_approvals
 from azure_durable_py.registry import Registry
 from azure_durable_py.schedules.definition import ENTITY
 from azure_durable_py.serialization.converter import JsonDataConverter
@@ -180,6 +181,7 @@ def _instance(item: Listed) -> dict[str, Any]:
         "version": columns.version,
         "tags": decode_tags(columns.tags),
         "customStatus": shown_value(columns.custom_status),
+        "approvals": len(pending_approvals(columns.custom_status)),
         "parentInstanceId": columns.parent_instance_id,
         "damaged": item.damaged or None,
     }

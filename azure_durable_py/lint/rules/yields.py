@@ -179,7 +179,9 @@ _KINDS: dict[type[ast.AST], str] = {
     ast.GeneratorExp: "a generator",
     ast.Lambda: "a function",
 }
-_GIVES_NO_TASK = frozenset({"continue_as_new", "get_input", "new_guid", "new_uuid", "set_custom_status"})
+_GIVES_NO_TASK = frozenset(
+    {"continue_as_new", "get_input", "new_guid", "new_uuid", "set_custom_status", "set_status_part"}
+)
 
 
 def _is_of_asyncio(function: LintedFunction, value: ast.expr | None) -> bool:

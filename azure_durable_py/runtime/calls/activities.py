@@ -11,7 +11,7 @@ from azure_durable_py.registry import Registry
 from azure_durable_py.retry_policy import RetryPolicy
 from azure_durable_py.runtime.calls.base import Calls
 from azure_durable_py.runtime.names import FunctionReference, durable_name
-from azure_durable_py.runtime.tasks import DecisionTask, Task
+from azure_durable_py.runtime.tasks import ActivityTask, Task
 
 I = TypeVar("I")  # noqa: E741 - the input
 T = TypeVar("T")
@@ -114,10 +114,11 @@ class ActivityCalls(Calls):
             return name, text, self._generation.decode
         return name, text, self._decoder(ref, expected_type, lambda registry: _registered(registry, name))
 
-    def _schedule(self, name: str, text: str, decode: Callable[[Value], Any]) -> DecisionTask[Any]:
-        task: DecisionTask[Any] = DecisionTask(f"activity {name!r}", decode)
-        now = self._decisions.now
-        self._decisions.make(lambda number: TaskScheduled(now, number, name, text), task)
+    def _schedule(self, name: str, text: str, decode: Callable[[Value], Any]) -> ActivityTask[Any]:
+        decisions = self._decisions
+        task: ActivityTask[Any] = ActivityTask(f"activity {name!r}", decode, decisions.abandoned)
+        now = decisions.now
+        decisions.make(lambda number: TaskScheduled(now, number, name, text), task)
         return task
 
 

@@ -137,6 +137,18 @@ class Raising:
         raise error.with_traceback(None)
 
 
+class Broken:
+    """Raises because the test's own code did, which keeps the place where that happened."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def perform(self, given: Any, execution: Execution[Any]) -> Any:
+        """Raise another error, so that the test's own stays as it is."""
+        del given, execution
+        raise RuntimeError(f"A condition of the test has raised: {self._error!r}") from self._error
+
+
 def _made(error: type[BaseException]) -> BaseException:
     try:
         return error()
@@ -171,7 +183,7 @@ class Real:
     """Leaves it to the app's own function."""
 
 
-StandIn = Returning | Raising | Calling
+StandIn = Returning | Raising | Calling | Broken
 Behaviour = StandIn | Real
 
 

@@ -24,7 +24,7 @@ from datetime import datetime
 from typing import Any
 
 from azure_durable_py.errors import SerializationError
-from azure_durable_py.failures import FailureDetails
+from azure_durable_py.failures import FailureDetails, is_cancellation
 from azure_durable_py.history.events import (
     ExecutionCompleted,
     ExecutionStarted,
@@ -80,7 +80,10 @@ class Run(Observation, Noted):
 
     def ended(self, result: str | None, failure: FailureDetails | None) -> None:
         """Take down what it came to."""
-        self.end(self.now(), result, failure)
+        if failure is not None and is_cancellation(failure):
+            self.end(self.now(), None, None, is_cancelled=True)
+        else:
+            self.end(self.now(), result, failure)
 
 
 RUN: ContextVar[Run] = ContextVar("azure_durable_py_double")

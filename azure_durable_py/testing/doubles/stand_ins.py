@@ -14,6 +14,7 @@ from azure_durable_py.runtime.entities.classes import IMPLICIT_DELETE, EntityCla
 from azure_durable_py.testing.doubles.behaviours import (
     Behaviour,
     Behaviours,
+    Broken,
     Calling,
     Execution,
     Executions,
@@ -139,7 +140,7 @@ class Double(Generic[I, T]):
             asked = [some for some in self._some if some.is_for(given)]
         except Exception as error:  # noqa: BLE001 - the condition is the test's: it is the test that fails with it
             self.executions.wrong(error)
-            return Raising(error)
+            return Broken(error)
         found = (some.next(given) for some in asked)
         return next((behaviour for behaviour in found if behaviour is not None), None) or self.behaviours.next()
 

@@ -15,6 +15,7 @@ from azure_durable_py.taskhub.outgoing import RunActivity, Sender
 from azure_durable_py.taskhub.reading import read_value
 from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.trace_context import TraceContext
+from azure_durable_py.worker.activities.cancelling import CancellableRun, CancellableRuns, Fate
 from azure_durable_py.worker.activities.runner import ActivityRunner
 from azure_durable_py.worker.context import ActivityJob, TaskResult
 
@@ -39,12 +40,14 @@ class Offer:
 class LocalRuns:
     """Runs activities here.
 
+    :param cancellable: where those are noted that may be cancelled.
     :param bound: seconds for which an activity may run without a message of its own; None: as long as it takes.
     """
 
-    def __init__(self, hub: TaskHub, runner: ActivityRunner, bound: float | None) -> None:
+    def __init__(self, hub: TaskHub, runner: ActivityRunner, cancellable: CancellableRuns, bound: float | None) -> None:
         self._hub = hub
         self._runner = runner
+        self._cancellable = cancellable
         self._bound = bound
         self._slow: set[str] = set()
 
@@ -63,32 +66,65 @@ class LocalRuns:
         bound = None if self._bound is None else loop.call_later(self._bound, self._slow.add, activity.name)
         try:
             trace = sender.task(activity.task_id)
-            event = await self.run(sender, activity, offer.ready_at, offer.tries, trace)
+            event = await self.run(sender, activity, offer.ready_at, offer.tries, trace, job)
         finally:
             if bound is not None:
                 bound.cancel()
-        job.finish(TaskResult(sender.target, activity.task_id, event))
+        if event is not None:
+            job.finish(TaskResult(sender.target, activity.task_id, event))
 
     async def run(
-        self, sender: Sender, activity: RunActivity, ready_at: datetime, tries: int, trace: TraceContext | None
-    ) -> TaskCompleted | TaskFailed:
-        """Run one activity to its answer.
+        self,
+        sender: Sender,
+        activity: RunActivity,
+        ready_at: datetime,
+        tries: int,
+        trace: TraceContext | None,
+        job: ActivityJob | None = None,
+    ) -> TaskCompleted | TaskFailed | None:
+        """Run one activity to its answer; None: it was cancelled, and no answer will ever count.
 
         :param sender: on whose behalf.
         :param ready_at: when it was decided or put into the queue.
         :param tries: how often it was begun by a process that did not end it, as far as is known.
         :param trace: the span of the call.
+        :param job: who offered it; None: it came from the queue.
         :raises NewerFormatError: its input is of a version to come.
         """
+        if not self._runner.is_cancellable(activity.name):
+            return await self._run(sender, activity, ready_at, tries, trace)
+        with self._cancellable.begin(sender, activity.task_id, local=job is not None) as run:
+            await self._look(run, job)
+            if run.fate is None:
+                event = await self._run(sender, activity, ready_at, tries, trace, run)
+            else:
+                event = self._runner.failed(activity.task_id, run.error)
+        return None if run.fate is Fate.superseded else event
+
+    async def _look(self, run: CancellableRun, job: ActivityJob | None) -> None:
+        """See whether the result of a run that is about to begin is wanted by now."""
+        if job is None:
+            await self._cancellable.load_and_look(run.sender.instance_id)
+        elif job.has_abandoned(run.sender, run.task_id):
+            run.cancel(Fate.abandoned)
+
+    async def _run(
+        self,
+        sender: Sender,
+        activity: RunActivity,
+        ready_at: datetime,
+        tries: int,
+        trace: TraceContext | None,
+        cancellable: CancellableRun | None = None,
+    ) -> TaskCompleted | TaskFailed:
         try:
             text = await self._read(sender, activity)
         except NewerFormatError:
             raise
         except DurableError as error:
             return TaskFailed(self._hub.clock.now(), activity.task_id, FailureDetails.from_exception(error))
-        return await self._runner.run(
-            activity.name, activity.task_id, text, self._watched(sender, activity, text, ready_at, tries, trace)
-        )
+        watched = self._watched(sender, activity, text, ready_at, tries, trace)
+        return await self._runner.run(activity.name, activity.task_id, text, watched, cancellable)
 
     async def _read(self, sender: Sender, activity: RunActivity) -> str | None:
         value = activity.input

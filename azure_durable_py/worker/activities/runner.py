@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from azure_durable_py.registry import ActivityDefinition, Definitions, place_of
 from azure_durable_py.serialization.annotations import naming
 from azure_durable_py.serialization.converter import DataConverter
 from azure_durable_py.shortening import shorten
+from azure_durable_py.worker.activities.cancelling import CancellableRun
 from azure_durable_py.worker.activities.threads import Threads
 from azure_durable_py.worker.taskset import is_ended
 from azure_durable_py.worker.watchdog import Watchdog
@@ -89,47 +90,65 @@ class ActivityRunner:
         self._now = now
         self._run_sync = run_sync
 
+    def is_cancellable(self, name: str) -> bool:
+        """Whether runs of an activity may be cancelled."""
+        definition = self._activities.find(name)
+        return definition is not None and definition.cancellable
+
     async def run(
-        self, name: str, task_id: int, text: str | None, observation: Observation = UNOBSERVED
+        self,
+        name: str,
+        task_id: int,
+        text: str | None,
+        observation: Observation = UNOBSERVED,
+        cancellable: CancellableRun | None = None,
     ) -> TaskCompleted | TaskFailed:
         """Run one activity on the JSON text of its input.
 
         :param observation: what is done around it.
+        :param cancellable: by which it may be cancelled; then it has failed.
         :raises asyncio.CancelledError: the worker is stopping.
         """
         with observation:
-            event = await self._run(name, task_id, text)
+            event = await self._run(name, task_id, text, cancellable)
             if isinstance(event, TaskFailed):
                 observation.ended(None, event.failure)
             else:
                 observation.ended(event.result if isinstance(event.result, str) else None, None)
         return event
 
-    async def _run(self, name: str, task_id: int, text: str | None) -> TaskCompleted | TaskFailed:
+    async def _run(
+        self, name: str, task_id: int, text: str | None, cancellable: CancellableRun | None
+    ) -> TaskCompleted | TaskFailed:
         try:
             definition = self._activities.get(name)
-            result = await self._call(definition, text)
+            result = await self._call(definition, text, cancellable)
             with naming(lambda: f"result of activity {name!r}"):
                 return TaskCompleted(self._now(), task_id, self._converter.serialize(result))
         except DurableError as error:
-            return self._failed(task_id, error)
+            return self.failed(task_id, error)
         except asyncio.CancelledError as error:
             if is_ended(asyncio.current_task()):
                 raise
-            return self._failed(task_id, error)
+            return self.failed(task_id, error)
         except BaseException as error:  # noqa: BLE001 - even SystemExit in an activity fails only the activity
-            return self._failed(task_id, error)
+            return self.failed(task_id, error)
 
-    async def _call(self, definition: ActivityDefinition, text: str | None) -> Any:
+    async def _call(self, definition: ActivityDefinition, text: str | None, cancellable: CancellableRun | None) -> Any:
         arguments = {definition.input_name: None if text is None else self._input(definition, text)}
-        if definition.is_async:
-            work = definition.function(**arguments)
-            if self._watchdog is None:
-                return await work
-            # Told of, but not interrupted: it may be in the middle of something that cannot be begun again.
-            what = f"`async def` activity {definition.name!r}"
-            return await self._watchdog.steps(work, lambda: what, math.inf)
-        return await self._run_sync(lambda: definition.function(**arguments), f"activity {definition.name}")
+        if not definition.is_async:
+            return await self._run_sync(lambda: definition.function(**arguments), f"activity {definition.name}")
+        if cancellable is not None:
+            return await cancellable.run(lambda: self._steps(definition, arguments))
+        return await self._steps(definition, arguments)
+
+    def _steps(self, definition: ActivityDefinition, arguments: dict[str, Any]) -> Awaitable[Any]:
+        work = definition.function(**arguments)
+        if self._watchdog is None:
+            return work
+        # Told of, but not interrupted: it may be in the middle of something that cannot be begun again.
+        what = f"`async def` activity {definition.name!r}"
+        return self._watchdog.steps(work, lambda: what, math.inf)
 
     def _input(self, definition: ActivityDefinition, text: str) -> Any:
         with naming(
@@ -139,5 +158,6 @@ class ActivityRunner:
         ):
             return self._converter.deserialize(text, definition.input_type)
 
-    def _failed(self, task_id: int, error: BaseException) -> TaskFailed:
+    def failed(self, task_id: int, error: BaseException) -> TaskFailed:
+        """The answer of an activity that raises this."""
         return TaskFailed(self._now(), task_id, shorten(FailureDetails.from_exception(error)))

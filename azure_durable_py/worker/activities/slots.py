@@ -1,8 +1,9 @@
 """Where activities run: local slots first, the surplus to the activities queue, items from it.
 
-Owns the slots of this worker. An activity that a turn of ours decided is run here if a slot is
-free; what has to wait goes to the queue, newest first. A freed slot takes what became ready first, wherever it
-waits: while anything waits here, a few items are taken from the queue ahead of need, to see how old they are.
+Owns the slots of this worker. An activity that a turn of ours decided is run here if a slot is free, or is
+likely to be in no time; what has to wait for longer goes to the queue, newest first. A freed slot takes what
+became ready first, wherever it waits: while anything waits here, a few items are taken from the queue ahead of
+need, to see how old they are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from azure_durable_py.taskhub.outgoing import RunActivity
 from azure_durable_py.taskhub.protocol import QueueMessage
 from azure_durable_py.worker.activities.crowding import Crowding
 from azure_durable_py.worker.activities.local_runs import LocalRuns, Offer
+from azure_durable_py.worker.activities.turnover import Turnover
 from azure_durable_py.worker.activities.work_items import ACTIVITIES, Taken, WorkItems
 from azure_durable_py.worker.context import ActivityJob
 from azure_durable_py.worker.intake.delivery import Delivery
@@ -62,6 +64,7 @@ class ActivitySlots:
         self._taken: deque[Taken] = deque()
         self._draining = False
         self._crowding = Crowding(slots)
+        self._turnover = Turnover(self._fill)
 
     # --- slots -----------------------------------------------------------------------------------------
 
@@ -88,6 +91,7 @@ class ActivitySlots:
         """Start nothing more; wait up to `grace` seconds for what runs, then give it up."""
         self._draining = True
         self._crowding.freed()
+        self._turnover.stop()
         await self._putting.cancel()
         taken, self._taken = self._taken, deque()
         await asyncio.gather(*(item.delivery.settlement.release() for item in taken))
@@ -110,7 +114,7 @@ class ActivitySlots:
                 return
             if len(self._running) < self._slots:
                 self._begin_oldest()
-            elif self._waiting and len(self._putting) < PARALLEL_PUTS:
+            elif self._turnover.is_surplus(len(self._waiting)) and len(self._putting) < PARALLEL_PUTS:
                 self._put(self._waiting.pop())
             else:
                 return
@@ -128,6 +132,7 @@ class ActivitySlots:
 
     def _freed(self) -> None:
         self._crowding.freed()
+        self._turnover.freed()
         self._fill()
         if self.room() > 0:
             self._room_made()

@@ -156,6 +156,10 @@ class WorkItems:
                 if not await self._may_run_again(item, delivery, what):
                     await delivery.settlement.ack()
                     return
+            elif item.tries and not await self._hub.patiently(lambda: self._is_unanswered(item), what):
+                # Who put it was not the first to have the activity: the result may have come by another message.
+                await self._leave(item, delivery, what)
+                return
             failure = failure or self._given_up(item, delivery)
             if failure is None:
                 activity = RunActivity(item.task_id, item.name, item.input)
@@ -164,7 +168,10 @@ class WorkItems:
                 event = await self._runs.run(_sender_of(item), activity, ready_at, tries, item.trace)
             else:
                 event = TaskFailed(self._hub.clock.now(), item.task_id, failure)
-            await self._report(item, event, delivery, what)
+            if event is None:
+                await self._leave(item, delivery, what)
+            else:
+                await self._report(item, event, delivery, what)
         except asyncio.CancelledError:
             await delivery.settlement.release()
             raise
@@ -175,6 +182,14 @@ class WorkItems:
             self._supervisor.report(ACTIVITIES, "the message is put back", error)
             self._supervisor.health.resumed(ACTIVITIES)
             await _put_off(item, delivery)
+
+    async def _leave(self, item: WorkItem, delivery: Delivery, what: str) -> None:
+        """Settle what has no answer, and guards nothing that its instance still has to hand over (PROTOCOL R25)."""
+        header = await self._hub.patiently(lambda: self._hub.store.load_header(item.instance_id), what)
+        if header is not None and InstanceState.decode(header.body).names(item.id):
+            await _put_off(item, delivery)
+        else:
+            await delivery.settlement.ack()
 
     def _given_up(self, item: WorkItem, delivery: Delivery) -> FailureDetails | None:
         """Why not to begin once more what has ended its process each time."""
@@ -188,7 +203,7 @@ class WorkItems:
         return reason
 
     async def _may_run_again(self, item: WorkItem, delivery: Delivery, what: str) -> bool:
-        """Have what the item guards handed over (PROTOCOL R4), and look whether its result is still wanted (I6)."""
+        """Have what the item guards handed over (PROTOCOL R4), and look whether a result is still wanted (I6)."""
         header = await self._hub.patiently(lambda: self._hub.store.load_header(item.instance_id), what)
         if header is None:
             return False
@@ -204,8 +219,23 @@ class WorkItems:
                 raise StorageError("the entries that it guards could not be handed over")
             delivery.attempt = copy.attempt
         delivery.suspect = False
-        wanted = (state.execution_id, state.generation, state.attempt)
-        return not header.is_terminal and wanted == (item.execution_id, item.generation, item.attempt)
+        # What has ended stays so: only of others does a newer header say more.
+        return not header.is_terminal and await self._hub.patiently(lambda: self._is_unanswered(item), what)
+
+    async def _is_unanswered(self, item: WorkItem) -> bool:
+        """Whether the instance still waits for a result: its header names an activity until it has one (PROTOCOL R7).
+
+        The delivery before this one may have brought it, and then have been kept as the guard of what came next: a
+        process that died of that leaves an item of which the activity is done.
+        """
+        header = await self._hub.store.load_header(item.instance_id)
+        if header is None or header.is_terminal:
+            return False
+        state = InstanceState.decode(header.body)
+        current = (state.execution_id, state.generation, state.attempt)
+        return current == (item.execution_id, item.generation, item.attempt) and any(
+            item.task_id in group.ids for group in state.activities
+        )
 
     async def _report(self, item: WorkItem, event: Event, delivery: Delivery, what: str) -> None:
         target = Target(item.execution_id, item.generation, item.attempt)

@@ -18,6 +18,7 @@ from azure_durable_py.taskhub.upgrades import NewerFormatError
 from azure_durable_py.worker.context import TaskResult, WorkerContext
 from azure_durable_py.worker.instance.attention import Attention
 from azure_durable_py.worker.instance.instance import Instance
+from azure_durable_py.worker.instance.kinds import kind_of
 from azure_durable_py.worker.instance.mailroom import Mailroom
 from azure_durable_py.worker.instance.orchestration_turn import OtherVersionError
 from azure_durable_py.worker.instance.results import LookAgainError
@@ -38,7 +39,8 @@ class Actor:
         self.instance_id = instance_id
         self._context = context
         self._retired = retired
-        self._attention = Attention(context)
+        kind = kind_of(context, instance_id)
+        self._attention = Attention(kind.crowd)
         self._arrived: list[Delivery] = []
         self._mailroom = Mailroom(
             context,
@@ -48,8 +50,9 @@ class Actor:
             armed=self.armed,
             broken=self._break,
         )
-        self._instance = Instance(context, instance_id, self._attention, self._mailroom, self)
+        self._instance = Instance(context, instance_id, kind, self._attention, self._mailroom, self)
         self._steps = Steps(self._instance)
+        self._outdated = False
         self._ending = False
         self._stopping = False
         self._broken: BaseException | None = None
@@ -95,8 +98,18 @@ class Actor:
         it = self._instance
         return not self._stopping and it.known.is_execution_of(sender) and it.dispatcher.is_open(number)
 
+    def has_abandoned(self, sender: Sender, task_id: int) -> bool:
+        """Whether code was cancelled that waited for this task, so that it need not be run."""
+        state = self._instance.known.state
+        return state is not None and task_id in state.abandoned and self.sender.target == sender.target
+
     def look_again(self) -> None:
         """Something that it has in hand is no longer its own."""
+        self._attention.call()
+
+    def reload(self) -> None:
+        """Another worker has committed what it does not know of: nothing else may tell it."""
+        self._outdated = True
         self._attention.call()
 
     def end(self) -> None:
@@ -128,11 +141,22 @@ class Actor:
 
     async def run(self) -> None:
         """Take steps until there has been nothing to do for a while."""
+        try:
+            await self._run()
+        except asyncio.CancelledError:
+            # Left to the garbage collector, user code would end in whatever context that runs in.
+            self._instance.kind.reader.forget()
+            raise
+
+    async def _run(self) -> None:
         it = self._instance
         patience = self._context.hub.patience(f"Instance {self.instance_id!r}")
         while await self._wait():
             try:
                 async with it.kind.slots:
+                    self._attention.answer()
+                    if self._outdated:
+                        self._outdated = it.known.is_fresh = False
                     await self._steps.take(self._arrived)
                 patience.over()
             except LookAgainError:
@@ -165,23 +189,28 @@ class Actor:
                 await self._defer()
 
     async def _wait(self) -> bool:
-        """Wait until there is a step to take. False: it has retired."""
+        """Wait until there is a step to take: then it is called, until it has its turn. False: it has retired."""
         it, monotonic = self._instance, self._context.hub.clock.monotonic
         while True:
             self._attention.wake.clear()
             if self._broken is not None:
                 raise self._broken
             if self._attention.is_called or it.has_rows or it.results.worth_a_turn(it.kind.reader.decided_by):
-                self._attention.answer()
+                self._attention.call()
                 return True
             deadline = self._deadline()
             if deadline is not None and deadline <= monotonic():
+                self._attention.call()
                 return True
             if self.is_busy:
                 await self._attention.wake.wait(None if deadline is None else deadline - monotonic())
             elif not await self._is_woken_from_idleness():
                 it.kind.reader.forget()
+                it.known.let_go()
                 self._retired()
+                # What knew it does so no more: all of it goes at once, without waiting for the collector of garbage.
+                self._mailroom.close()
+                it.dispatcher.close()
                 return False
 
     def _deadline(self) -> float | None:

@@ -1,16 +1,47 @@
-"""Whether an instance has been told something that no step has taken up yet, and the way to wait for that."""
+"""Whether an instance has something to do that no turn has taken up yet, and the way to wait for that."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from azure_durable_py.wakeup import Wakeup
-from azure_durable_py.worker.context import WorkerContext
+
+
+class Crowd:
+    """The instances of one kind that have something to do and wait for their turn.
+
+    :param limit: while there are so many, no more messages are taken for any instance.
+    :param room_made: told when there are fewer.
+    """
+
+    def __init__(self, limit: int, room_made: Callable[[], None]) -> None:
+        self._limit = limit
+        self._room_made = room_made
+        self._size = 0
+
+    @property
+    def room(self) -> int:
+        """For how many more there is room."""
+        return self._limit - self._size
+
+    def enter(self) -> None:
+        """One more waits."""
+        self._size += 1
+
+    def leave(self) -> None:
+        """One waits no longer."""
+        self._size -= 1
+        self._room_made()
 
 
 class Attention:
-    """The attention of one instance. Those who have it are counted: a worker takes no more than it can see to."""
+    """The attention of one instance.
 
-    def __init__(self, context: WorkerContext) -> None:
-        self._context = context
+    :param crowd: where it counts while it is called.
+    """
+
+    def __init__(self, crowd: Crowd) -> None:
+        self._crowd = crowd
         self.wake = Wakeup()
         self.is_called = False
         """Whether there is something to do, whatever it is."""
@@ -19,11 +50,11 @@ class Attention:
         """There is something to do."""
         if not self.is_called:
             self.is_called = True
-            self._context.touched += 1
+            self._crowd.enter()
         self.wake.set()
 
     def answer(self) -> None:
         """It is seen to."""
         if self.is_called:
             self.is_called = False
-            self._context.touched -= 1
+            self._crowd.leave()

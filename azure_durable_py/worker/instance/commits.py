@@ -54,8 +54,9 @@ class Commits:
             await self._context.hub.store.put_blobs(self._instance_id, staged)
         etag = await self._commit(commit, draft.turn_id)
         self._staged = {}
-        self._context.hub.committed(commit.header)
-        return Header(commit.instance_id, commit.header.columns, commit.header.body, etag), tuple(commit.consumed)
+        header = Header(commit.instance_id, commit.header.columns, commit.header.body, etag)
+        self._context.hub.committed(header, draft.state)
+        return header, tuple(commit.consumed)
 
     async def _commit(self, commit: Commit, turn_id: str) -> str:
         """Commit; a lost answer is looked for in the header, and else is a conflict (PROTOCOL I2).

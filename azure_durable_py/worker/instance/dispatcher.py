@@ -62,6 +62,10 @@ class Dispatcher:
         self._last_done = 0.0
         self._unclaimed = False
 
+    def close(self) -> None:
+        """Know no longer for whom it is: nothing is handed over any more."""
+        del self._job
+
     # --- what is known of entries --------------------------------------------------------------------
 
     def hand_over(self, number: int) -> None:

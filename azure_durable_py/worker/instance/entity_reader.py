@@ -37,11 +37,6 @@ class EntityReader:
         """An entity has no decisions beside its messages, which the header holds in full."""
         del state
 
-    @property
-    def replayed(self) -> int:
-        """An entity has no history."""
-        return 0
-
     def decision(self, task_id: int) -> Event:
         """Never called for what an entity wrote itself.
 

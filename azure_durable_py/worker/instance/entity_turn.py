@@ -119,7 +119,7 @@ class EntityTurn:
         """Write the turn into the draft, under a guard."""
         self._backlog.seal()
         self._draft.record(self._entity, self._operations.before, self._operations.state, guard)
-        self._header.taken = OperationsRecord(tuple(self._done), self._operations.state is not None)
+        self._header.taken.append(OperationsRecord(tuple(self._done), self._operations.state is not None))
 
     @property
     def _is_full(self) -> bool:

@@ -46,12 +46,17 @@ class Upkeep(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """The turn of an orchestration that a draft records, and what tells the decisions of its generation.
+    """A turn of an orchestration that a draft records, and what tells the decisions of its generation.
 
-    `raised` are the external events that arrived, each with the span that sent it.
+    `raised` are the external events that arrived, each with the span that sent it. `status` is that of the instance
+    after the turn, `replayed` how many events of the history were run again for it.
     """
 
     turn: Turn
+    generation: int
+    taken_at: datetime
+    status: str
+    replayed: int
     decision: Callable[[int], Event]
     raised: tuple[tuple[EventRaised, TraceContext | None], ...] = ()
 
@@ -84,8 +89,8 @@ class HeaderDraft:
         self.turn_id = turn_id
         self.changed = False
         self.ended_generation = False
-        self.taken: TurnRecord | OperationsRecord | None = None
-        """What is to be told when it is true; None: it records no turn."""
+        self.taken: list[TurnRecord | OperationsRecord] = []
+        """The turns that it records: what is to be told when it is true."""
         self.spare = 0
         """Bytes to leave free in the header."""
         self.outbox = OutboxChanges()
@@ -253,14 +258,15 @@ class HeaderDraft:
             state.marks = {guard: mark for guard, mark in state.marks.items() if self.now - mark.at < MARK_MEMORY}
         before = self._header.columns
         has_outbox = bool(state.has_sends or state.activities or state.arming or state.pending)
-        self.columns = dataclasses.replace(
-            before,
-            **self.described,
-            # What a finished instance still has to hand over does not change when it was last at work.
-            last_updated_time=before.last_updated_time if self._header.is_terminal else self.now,
-            turn_id=self.turn_id,
-            wake_time=state.earliest,
-            has_outbox=has_outbox or self._upkeep.is_unfinished(state),
+        self.columns = before.but(
+            {
+                **self.described,
+                # What a finished instance still has to hand over does not change when it was last at work.
+                "last_updated_time": before.last_updated_time if self._header.is_terminal else self.now,
+                "turn_id": self.turn_id,
+                "wake_time": state.earliest,
+                "has_outbox": has_outbox or self._upkeep.is_unfinished(state),
+            }
         )
         put, staged = rows.sorted()
         room = MAX_COMMIT_ROWS - len(rows.consumed)

@@ -20,7 +20,7 @@ from azure_durable_py.worker.instance.commits import Commits
 from azure_durable_py.worker.instance.dispatcher import Dispatcher
 from azure_durable_py.worker.instance.guards import Guards
 from azure_durable_py.worker.instance.header_draft import HeaderDraft
-from azure_durable_py.worker.instance.kinds import kind_of
+from azure_durable_py.worker.instance.kinds import InstanceKind
 from azure_durable_py.worker.instance.known import Known
 from azure_durable_py.worker.instance.mailroom import Mailroom
 from azure_durable_py.worker.instance.orchestration_turn import check_unchanged
@@ -38,28 +38,37 @@ class Restraint:
     """Why an instance holds back although there is something for it.
 
     `parked`: its delayed start is not due. `full`: nothing more fits its header before it has sent what it has to send.
-    `early_until`: the doorbell of a timer came before the timer is due, by the clock of this worker.
+    `early_until`: the doorbell of a timer came before the timer is due, by the clock of this worker. `at_most`: so many
+    turns are to be one commit, as that of the generation behind them does not fit it.
     """
 
     parked: bool = False
     full: bool = False
     early_until: float | None = None
+    at_most: int | None = None
 
 
 class Instance:
     """One active instance.
 
+    :param kind: what it is.
     :param mailroom: where what it sends goes out.
     :param job: the instance, as the activity slots know it.
     """
 
     def __init__(
-        self, context: WorkerContext, instance_id: str, attention: Attention, mailroom: Mailroom, job: ActivityJob
+        self,
+        context: WorkerContext,
+        instance_id: str,
+        kind: InstanceKind,
+        attention: Attention,
+        mailroom: Mailroom,
+        job: ActivityJob,
     ) -> None:
         self.context = context
         self.id = instance_id
         self.attention = attention
-        self.kind = kind_of(context, instance_id)
+        self.kind = kind
         self.guards = Guards(context.settling)
         self.results = Results(context.hub.clock.monotonic)
         self.known = Known(instance_id, context.hub.clock.now())
@@ -157,10 +166,14 @@ class Instance:
         :raises PayloadTooLargeError: no row takes it.
         """
         self.known.committing(draft)
+        runs = self.context.cancellable
+        newest = runs.newest
         header, consumed = await self.commits.make(draft)
         self.known.committed(header, draft.state, consumed)
         self.dispatcher.committed(draft)
+        runs.look(self.id, header, draft.state, newest)
         self.restraint.full = self.restraint.full and not draft.outbox.gone
+        self.restraint.at_most = None
         self.results.forget_taken()
         if draft.ended_generation or not self.context.settings.extended_sessions:
             self.kind.reader.forget()

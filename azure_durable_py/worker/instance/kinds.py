@@ -15,15 +15,26 @@ from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import Header, InboxRow
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.worker.context import WorkerContext
+from azure_durable_py.worker.instance.attention import Crowd
 from azure_durable_py.worker.instance.entity_draft import EntityUpkeep
 from azure_durable_py.worker.instance.entity_reader import EntityReader
 from azure_durable_py.worker.instance.entity_turn import EntityTurn
 from azure_durable_py.worker.instance.guards import Guards
 from azure_durable_py.worker.instance.header_draft import HeaderDraft, Upkeep
-from azure_durable_py.worker.instance.orchestration_draft import OrchestrationDraft, OrchestrationUpkeep
+from azure_durable_py.worker.instance.orchestration_draft import (
+    OrchestrationDraft,
+    OrchestrationUpkeep,
+    is_next_at_hand,
+)
 from azure_durable_py.worker.instance.orchestration_reader import OrchestrationReader
 from azure_durable_py.worker.instance.orchestration_turn import OrchestrationTurn, failed_turn, read_decisions
 from azure_durable_py.worker.instance.results import Results
+from azure_durable_py.worker.instance.turn_clock import TurnClock
+
+MOST_GENERATIONS = 100
+"""Generations in one commit."""
+MOST_SECONDS = 0.02
+"""After this time others have their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +42,22 @@ class Hand:
     """What a turn has to work with.
 
     `header` is the one that the turn goes on from, `rows` what it may take of the inbox, `guard` the message under
-    which it puts what it decides.
+    which it puts what it decides. `clock` is the time as the instance has it. `at_most`: turns in the commit; None: as
+    many as there may be.
     """
 
     header: Header
+    clock: TurnClock
     sender: Sender
     guard: str
     guards: Guards
     rows: Sequence[InboxRow]
     results: Results
+    at_most: int | None
 
 
 class InstanceReader(Protocol):
     """The live function behind an instance, and what is read for it."""
-
-    @property
-    def replayed(self) -> int:
-        """How many events of the history were run again for the current turn."""
-        ...
 
     def forget(self) -> None:
         """The header was changed by another, or a turn came to nothing: begin from storage next time."""
@@ -84,6 +93,11 @@ class InstanceKind(Protocol):
     @property
     def slots(self) -> asyncio.Semaphore:
         """How many of the kind may take a step at once."""
+        ...
+
+    @property
+    def crowd(self) -> Crowd:
+        """Those of the kind that wait for theirs."""
         ...
 
     @property
@@ -132,7 +146,7 @@ class OrchestrationKind:
     def __init__(self, context: WorkerContext, instance_id: str) -> None:
         self._context = context
         self.reader = OrchestrationReader(context, instance_id)
-        self.slots = context.turns
+        self.slots, self.crowd = context.turns, context.crowd
 
     def first_header(self) -> None:
         return None
@@ -147,13 +161,31 @@ class OrchestrationKind:
 
     async def take_turn(self, draft: HeaderDraft, hand: Hand) -> None:
         turn = OrchestrationTurn(self._context, self.reader, draft, hand.sender)
-        if await turn.run(hand.header, hand.rows, hand.results, hand.guards.failure):
+        if not await turn.run(hand.header, hand.rows, hand.results, hand.guards.failure):
+            return
+        turn.record(hand.guard)
+        if not hand.guards.are_last:
+            await self._go_on_as_new(draft, hand, hand.at_most or MOST_GENERATIONS)
+
+    async def _go_on_as_new(self, draft: HeaderDraft, hand: Hand, at_most: int) -> None:
+        """Run the generations that follow at once, for as long as one asks nothing of anybody: they are one commit."""
+        monotonic = self._context.hub.clock.monotonic
+        enough = monotonic() + MOST_SECONDS
+        for _ in range(at_most - 1):
+            if not is_next_at_hand(draft, hand.header) or monotonic() > enough:
+                return
+            self.reader.forget()
+            draft.now = hand.clock.after(draft.now)
+            sender = Sender.of(hand.header.instance_id, hand.header.columns.name, draft.state)
+            turn = OrchestrationTurn(self._context, self.reader, draft, sender)
+            await turn.run(hand.header)
             turn.record(hand.guard)
 
     async def fail(self, draft: HeaderDraft, hand: Hand, error: Exception) -> None:
         await read_decisions(self.reader, hand.header.instance_id, draft.state)
         turn = failed_turn(FailureDetails.from_exception(error), draft.now)
-        OrchestrationDraft(draft, hand.sender, hand.guard, self.reader.decider()).record(turn)
+        made = OrchestrationDraft(draft, hand.sender, hand.guard, self.reader.decider())
+        made.record(turn, replayed=self.reader.replayed)
 
 
 class EntityKind:
@@ -166,7 +198,7 @@ class EntityKind:
         self._context = context
         self._instance_id = instance_id
         self.reader = EntityReader(context, instance_id)
-        self.slots = context.entity_turns
+        self.slots, self.crowd = context.entity_turns, context.entity_crowd
 
     def first_header(self) -> tuple[Header, InstanceState]:
         hub = self._context.hub

@@ -64,10 +64,11 @@ class Known:
 
     # --- loading -------------------------------------------------------------------------------------
 
-    def take(self, loaded: Loaded, began: datetime) -> bool:
+    def take(self, loaded: Loaded, began: datetime, state: InstanceState | None = None) -> bool:
         """A load has ended; tells whether the header is another one than before, so that all is to come from it.
 
         :param began: when the load did.
+        :param state: what the body of the header holds, if that is known.
         """
         self.rows = deque(loaded.inbox)
         self.more = loaded.more
@@ -77,7 +78,7 @@ class Known:
         self.header = loaded.header
         # Should it be damaged, nothing is known until it is mended.
         self.state = None
-        self.state = None if loaded.header is None else InstanceState.decode(loaded.header.body)
+        self.state = None if loaded.header is None else state or InstanceState.decode(loaded.header.body)
         return True
 
     async def confirm(self, guards: Guards) -> None:
@@ -92,6 +93,11 @@ class Known:
         """Nothing that is known counts any more, but as a copy of what the header said."""
         self.rows.clear()
         self.more = self.is_fresh = False
+
+    def let_go(self) -> None:
+        """Nobody asks any more: what may be large need not stay until the collector of garbage comes."""
+        self.forget()
+        self.header = self.state = self._sender = None
 
     # --- a turn --------------------------------------------------------------------------------------
 

@@ -64,6 +64,11 @@ class Mailroom:
         """Whether nothing is on its way."""
         return len(self._tasks) == 0
 
+    def close(self) -> None:
+        """Know nobody any more to tell of what is sent: nothing is, and nothing will be."""
+        self._wants = self._handed_over = self._armed = _nobody
+        self._tasks = TaskSet()
+
     async def stop(self) -> None:
         """Hand nothing over any more."""
         await self._tasks.cancel()
@@ -115,3 +120,7 @@ class Mailroom:
             del waiting[key]
         wanted = list(waiting.values())
         return [item for item in wanted if item.sender == wanted[0].sender]
+
+
+def _nobody(*_: object) -> bool:
+    return False

@@ -50,7 +50,7 @@ from azure_durable_py.taskhub.outgoing import (
     to_message,
 )
 from azure_durable_py.taskhub.payloads import decode_ref, encode_ref, payload_rows, to_blobs
-from azure_durable_py.taskhub.protocol import CorruptRowError
+from azure_durable_py.taskhub.protocol import CorruptRowError, Header
 from azure_durable_py.taskhub.state import (
     SPARE_BYTES,
     ActivityGroup,
@@ -59,6 +59,7 @@ from azure_durable_py.taskhub.state import (
     PageRef,
     SendGroup,
 )
+from azure_durable_py.taskhub.tail import Tail
 from azure_durable_py.worker.instance.header_draft import HeaderDraft, TurnRecord
 from azure_durable_py.worker.instance.inbox import completed_task
 
@@ -99,21 +100,21 @@ class OrchestrationDraft:
         self._guard = guard
         self._decision = decision
 
-    def record(self, turn: Turn, raised: Sequence[InboxEvent] = ()) -> None:
+    def record(self, turn: Turn, raised: Sequence[InboxEvent] = (), replayed: int = 0) -> None:
         """Write the turn down.
 
         :param raised: the external events that arrived.
+        :param replayed: how many events of the history were run again for it.
         """
         self._draft.changed = True
-        shown = [(event.event, event.trace) for event in raised]
-        arrived = tuple((event, trace) for event, trace in shown if isinstance(event, EventRaised))
-        self._draft.taken = TurnRecord(turn, self._decision, arrived)
+        generation = self._state.generation
         self._state.turn_time = self._now
         self._state.pending = []
         stored = [self._spill.event(event) for event in turn.events]
         self._answer(stored)
         self._state.timers = dict(turn.timers)
         self._state.children = IdSet(turn.children)
+        self._state.abandoned = IdSet(turn.abandoned)
         self._state.awaited = {name[:MOST_NAME_CHARS]: since for name, since in turn.awaited.items()}
         last = stored[-1] if stored else None
         self._draft.spare = 0 if isinstance(last, ExecutionCompleted) else SPARE_BYTES
@@ -123,14 +124,17 @@ class OrchestrationDraft:
         self._note_locks(stored)
         if self._draft.ended_generation:
             self._release_locks(len(turn.children))
-        self._describe(turn)
+        status = self._describe(turn)
         if isinstance(last, ContinuedAsNew):
             self._continue_as_new(last, stored)
-            return
-        self._state.tail += [encode_event(event) for event in stored]
-        if isinstance(last, ExecutionCompleted):
-            self._finish(turn, stored)
-        self._seal()
+        else:
+            self._state.tail.extend(map(encode_event, stored))
+            if isinstance(last, ExecutionCompleted):
+                self._finish(turn, stored)
+            self._seal()
+        shown = [(event.event, event.trace) for event in raised]
+        arrived = tuple((event, trace) for event, trace in shown if isinstance(event, EventRaised))
+        self._draft.taken.append(TurnRecord(turn, generation, self._now, status, replayed, self._decision, arrived))
 
     def _answer(self, events: Iterable[Event]) -> None:
         """What is answered need not be handed over any more."""
@@ -186,7 +190,8 @@ class OrchestrationDraft:
             release = LockReleaseArrived(self._now, section)
             self._send(Deliver(number, entity, InboxEvent(release, self._sender.incarnation, number, self._now)))
 
-    def _describe(self, turn: Turn) -> None:
+    def _describe(self, turn: Turn) -> str:
+        """Have the columns say what came of it; returns the status."""
         described = self._draft.described
         if turn.custom_status is not None:
             described["custom_status"] = turn.custom_status
@@ -200,6 +205,7 @@ class OrchestrationDraft:
             described["output"] = value if isinstance(value, str) else None
             described["output_payload"] = encode_ref(value) if isinstance(value, PayloadRef) else None
         described["runtime_status"] = status.value
+        return status.value
 
     def _output(self, turn: Turn) -> str | None:
         if turn.failure is not None:
@@ -278,7 +284,7 @@ class OrchestrationDraft:
             ref = self._spill.value("\n".join(pending))
             state.pending = ref if isinstance(ref, PayloadRef) else pending
         state.generation += 1
-        state.activities, state.sends, state.pages, state.tail = [], [], [], []
+        state.activities, state.sends, state.pages, state.tail = [], [], [], Tail()
         state.timers, state.children = {}, IdSet()
         self._draft.described |= {
             "generation": state.generation,
@@ -291,28 +297,49 @@ class OrchestrationDraft:
         """Old pages and values become garbage, except values that live on in the next generation."""
         events = [*map(decode_event, filter(may_refer_to_rows, self._state.tail)), *stored]
         refs = {ref.key: ref for ref in payload_refs(events)}
-        if self._draft.columns.input_payload is not None:
-            shown = decode_ref(self._draft.columns.input_payload)
-            refs[shown.key] = shown
-        kept = {ref.key for ref in payload_refs([last])}
-        kept |= {ref.key for message in self._state.messages for ref in message_refs(message)}
-        gone = [name for key in refs if key not in kept for name in chunk_keys(key, refs[key].chunks)]
-        never_put = {row.key for row in self._spill.rows}.intersection(gone)
-        self._spill.rows = [row for row in self._spill.rows if row.key not in never_put]
-        self._state.garbage += [name for name in gone if name not in never_put]
+        shown = self._draft.described.get("input_payload", self._draft.columns.input_payload)
+        if shown is not None:
+            ref = decode_ref(shown)
+            refs[ref.key] = ref
+        if refs:
+            self._forget_values(refs, last)
         for page in self._state.pages:
             self._state.garbage += [*chunk_keys(page.key, page.chunks), *page.payloads]
 
+    def _forget_values(self, refs: dict[str, PayloadRef], last: ContinuedAsNew) -> None:
+        kept = {ref.key for ref in payload_refs([last])}
+        kept |= {ref.key for message in self._state.messages for ref in message_refs(message)}
+        gone = [name for key in refs if key not in kept for name in chunk_keys(key, refs[key].chunks)]
+        never_put = self._spill.forget(gone)
+        self._state.garbage += [name for name in gone if name not in never_put]
+
     def _seal(self) -> None:
         tail = self._state.tail
-        if sum(map(len, tail)) <= SEAL_CHARS:
+        if tail.chars <= SEAL_CHARS:
             return
         key = page_key(self._state.generation, self._draft.turn_id, len(self._state.pages))
         ref, rows = to_blobs(key, "\n".join(tail))
         payloads = payload_rows(map(decode_event, filter(may_refer_to_rows, tail)))
         self._state.pages.append(PageRef(key, ref.chunks, len(tail), tuple(payloads)))
-        self._state.tail = []
+        self._state.tail = Tail()
         self._spill.rows += rows
+
+
+def is_next_at_hand(draft: HeaderDraft, header: Header) -> bool:
+    """Whether a draft ends a generation that asks nothing of anybody, and has all that the next one begins with.
+
+    :param header: the one that the draft will replace.
+    """
+    state = draft.state
+    return (
+        draft.ended_generation
+        and bool(state.pending)
+        and isinstance(state.pending, list)
+        and not (draft.outbox.new or state.has_sends)
+        and draft.described["version"] == header.columns.version
+        # Rows that it would read are not there before the commit.
+        and not (draft.rows.spill.rows or any(map(may_refer_to_rows, state.pending)))
+    )
 
 
 def _outlives(decision: Callable[[int], Event], number: int) -> bool:

@@ -82,7 +82,8 @@ class OrchestrationReader:
             load = partial(load, verify=self._verifier(load))
         live = load()
         try:
-            await self._replay(live, state)
+            if state.tail or state.pages:
+                await self._replay(live, state)
         except BaseException:
             live.close()
             raise

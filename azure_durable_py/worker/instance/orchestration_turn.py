@@ -28,7 +28,7 @@ from azure_durable_py.taskhub.protocol import CorruptRowError, Header, InboxRow
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.worker.context import WorkerContext
 from azure_durable_py.worker.instance.header_draft import HeaderDraft
-from azure_durable_py.worker.instance.inbox import Accepted, accept, completed_task, without_lost
+from azure_durable_py.worker.instance.inbox import accept, completed_task, without_lost
 from azure_durable_py.worker.instance.known import etag_of
 from azure_durable_py.worker.instance.orchestration_draft import OrchestrationDraft
 from azure_durable_py.worker.instance.orchestration_reader import OrchestrationReader
@@ -60,11 +60,15 @@ class OrchestrationTurn:
         self._arrived: list[InboxEvent] = []
 
     async def run(
-        self, header: Header, rows: Sequence[InboxRow], results: Results, given_up: FailureDetails | None
+        self,
+        header: Header,
+        rows: Sequence[InboxRow] = (),
+        results: Results | None = None,
+        given_up: FailureDetails | None = None,
     ) -> bool:
         """Advance the orchestration over what there is. Tells whether anything changed.
 
-        :param header: the one that the turn goes on from.
+        :param header: the one that the draft goes on from.
         :param given_up: why the instance is to fail without being run.
         :raises OtherVersionError: it is to be left to another worker.
         :raises LookAgainError: a result is to be dropped, and the header may be old.
@@ -72,16 +76,12 @@ class OrchestrationTurn:
         draft = self._draft
         self._begin_trace(header)
         events, failure = await self._begin(header, given_up)
-        accepted = await self._accept(rows)
-        self._arrived = accepted.events
-        answered = {task_id for event in accepted.events if (task_id := completed_task(event.event)) is not None}
-        usable = results.usable(draft.state, answered, self._reader.is_open)
-        if accepted.events:
-            filled = await self._reader.filled([event.event for event in accepted.events])
-            events += without_lost(self._sender.instance_id, accepted, filled)
-        draft.consume(accepted.consumed, accepted.quarantined)
-        draft.state.garbage += accepted.spent
-        events += [result.event for result in usable]
+        if rows:
+            events += await self._accepted(rows)
+        if results:
+            answered = {task_id for event in self._arrived if (task_id := completed_task(event.event)) is not None}
+            usable = results.usable(draft.state, answered, self._reader.is_open)
+            events += [result.event for result in usable]
         events += due_timers(draft.state, draft.now)
         draft.state.start_at = None
         if not events and failure is None and not draft.state.is_rewound:
@@ -93,7 +93,7 @@ class OrchestrationTurn:
         """Write the turn into the draft, under a guard."""
         assert self._turn is not None
         draft = OrchestrationDraft(self._draft, self._sender, guard, self._reader.decider())
-        draft.record(self._turn, self._arrived)
+        draft.record(self._turn, self._arrived, self._reader.replayed)
 
     def _begin_trace(self, header: Header) -> None:
         """Begin a trace with a start that nobody traced, if there is an observer who wants that."""
@@ -139,14 +139,18 @@ class OrchestrationTurn:
             raise OtherVersionError(refusal(version, settings))
         return FailureDetails(refusal(version, settings), "azure_durable_py.errors.VersionMismatchError")
 
-    async def _accept(self, rows: Sequence[InboxRow]) -> Accepted:
-        state = self._draft.state
-        if not rows:
-            return Accepted()
-        await self._reader.senders.recall(state, rows)
-        accepted = accept(self._sender.instance_id, state, rows, self._reader.is_open, self._draft.now)
+    async def _accepted(self, rows: Sequence[InboxRow]) -> list[Event]:
+        """What the function is shown of the inbox."""
+        draft, instance_id = self._draft, self._sender.instance_id
+        await self._reader.senders.recall(draft.state, rows)
+        accepted = accept(instance_id, draft.state, rows, self._reader.is_open, draft.now)
         await give_locks_back(self._context.hub, accepted.vain)
-        return accepted
+        self._arrived = accepted.events
+        filled = await self._reader.filled([event.event for event in accepted.events])
+        shown = without_lost(instance_id, accepted, filled)
+        draft.consume(accepted.consumed, accepted.quarantined)
+        draft.state.garbage += accepted.spent
+        return shown
 
 
 def due_timers(state: InstanceState, now: datetime) -> list[TimerFired]:

@@ -7,6 +7,7 @@ What keeps work from being lost is that every piece of it is named in the header
 is in a queue or in somebody's hands, its guard. The rules, in the order in which a step applies them:
 
 *Load* after each receipt, before anything else: what is known from before a message came says nothing about it.
+(But for the first turn of an instance that this process itself has inserted, which nothing but a commit follows.)
 A message that another delivery outranks, by a mark in the header, is deleted and forgotten: the other one is
 responsible (R1). A worker with no message in hand knows nothing and commits nothing (R2).
 
@@ -36,7 +37,7 @@ from collections.abc import Sequence
 from azure_durable_py.history.events import EventRaised
 from azure_durable_py.taskhub.messages import Cause, InboxEvent
 from azure_durable_py.taskhub.payloads import payload_rows
-from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit
+from azure_durable_py.taskhub.protocol import MAX_COMMIT_ROWS, Commit, Header, Loaded
 from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.worker.instance.inbox import horizon, readable
 from azure_durable_py.worker.instance.instance import Instance
@@ -107,15 +108,23 @@ class Steps:
             it.guards.hold(arrived.pop(0))
         results = it.results.look()
         known.is_fresh = False
-        began = clock.now()
-        loaded = await it.context.hub.store.load(it.id)
+        runs = it.context.cancellable
+        began, newest = clock.now(), runs.newest
+        inserted = self._as_inserted()
+        if inserted is None:
+            loaded, state = await it.context.hub.store.load(it.id), None
+        else:
+            header, state = inserted
+            loaded = Loaded(header, ())
         behind = horizon(loaded, clock.now())
         # Not only those that have just arrived: a load before this one may have failed.
         unseen = [delivery for delivery in it.guards if delivery.horizon == UNSEEN]
         it.results.looked(results)
         before = known.state
-        if known.take(loaded, began):
+        if known.take(loaded, began, state):
             self._take_header(before)
+            if inserted is None:  # Else it may be old.
+                runs.look(it.id, known.header, known.state, newest)
         await known.confirm(it.guards)
         for delivery in unseen:
             delivery.horizon = behind
@@ -124,6 +133,20 @@ class Steps:
             it.dispatcher.keep(known.state)
         it.dispatcher.look_again()
         known.is_fresh = True
+
+    def _as_inserted(self) -> tuple[Header, InstanceState] | None:
+        """A new instance as this process has inserted it, if all there is of it is the doorbell of its start.
+
+        That is not what storage says now, but its first turn is committed in any case: should anything have happened
+        to the instance, that conflicts. What came into its inbox since has a doorbell of its own.
+        """
+        it = self._it
+        if it.known.header is not None or len(it.guards) != 1:
+            return None
+        [delivery] = it.guards
+        if delivery.cause is not Cause.started or delivery.suspect:
+            return None
+        return it.context.hub.inserted.take(it.id)
 
     def _take_header(self, before: InstanceState | None) -> None:
         """The header is another one than we knew: all that we know now comes from it."""
@@ -201,7 +224,6 @@ class Steps:
                 it.guards.ack(delivery)
         if not it.guards:
             self.let_go()
-        it.context.room_made()
 
     def _is_done(self, delivery: Delivery) -> bool:
         """Whether a message may be deleted (PROTOCOL R2).

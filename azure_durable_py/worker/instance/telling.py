@@ -9,25 +9,32 @@ from azure_durable_py.taskhub.state import InstanceState
 from azure_durable_py.worker.instance.header_draft import HeaderDraft, OperationsRecord, TurnRecord
 
 
-def tell(hub: TaskHub, before: Header, state: InstanceState, draft: HeaderDraft, begun: float, replayed: int) -> None:
-    """Tell of what a draft recorded, if that was a turn.
+def tell(hub: TaskHub, before: Header, state: InstanceState, draft: HeaderDraft, begun: float) -> None:
+    """Tell of the turns that a draft recorded.
 
-    :param before: the header that the turn went on from, with its `state`.
-    :param begun: when the turn began, by the monotonic clock.
-    :param replayed: how many events of the history were run again for it.
+    :param before: the header that the first of them went on from, with its `state`.
+    :param begun: when that began, by the monotonic clock.
     """
-    taken = draft.taken
-    if taken is None or hub.observer is NOBODY:
+    if not draft.taken or hub.observer is NOBODY:
         return
-    seconds = hub.clock.monotonic() - begun
-    if isinstance(taken, TurnRecord):
-        hub.observer.turn(_turn_taken(taken, before, state, draft, seconds, replayed))
-    else:
-        hub.observer.entity_turn(_entity_turn_taken(taken, before, draft, seconds))
+    # Those of one commit share its time.
+    seconds = (hub.clock.monotonic() - begun) / len(draft.taken)
+    previous: TurnRecord | None = None
+    for taken in draft.taken:
+        if isinstance(taken, TurnRecord):
+            hub.observer.turn(_turn_taken(taken, previous, before, state, draft, seconds))
+            previous = taken
+        else:
+            hub.observer.entity_turn(_entity_turn_taken(taken, before, draft, seconds))
 
 
 def _turn_taken(
-    taken: TurnRecord, before: Header, state: InstanceState, draft: HeaderDraft, seconds: float, replayed: int
+    taken: TurnRecord,
+    previous: TurnRecord | None,
+    before: Header,
+    state: InstanceState,
+    draft: HeaderDraft,
+    seconds: float,
 ) -> TurnTaken:
     columns, turn = before.columns, taken.turn
     return TurnTaken(
@@ -35,17 +42,17 @@ def _turn_taken(
         execution_id=state.execution_id,
         name=columns.name,
         version=columns.version,
-        generation=state.generation,
+        generation=taken.generation,
         rewinds=state.attempt,
         parent=state.parent,
         tags=columns.tags,
         created_at=columns.created_time,
-        start_at=state.start_at,
-        status_before=columns.runtime_status,
-        status=draft.columns.runtime_status,
-        taken_at=draft.now,
+        start_at=None if previous else state.start_at,
+        status_before=previous.status if previous else columns.runtime_status,
+        status=taken.status,
+        taken_at=taken.taken_at,
         seconds=seconds,
-        replayed=replayed,
+        replayed=taken.replayed,
         events=turn.events,
         decision=taken.decision,
         failed_attempts=turn.failed_attempts,

@@ -114,7 +114,7 @@ class Turns:
         it.see_to_timers(draft, guard)
         if it.is_worth_a_commit(draft):
             draft = await self._commit(draft, guard)
-            tell(it.context.hub, before, state, draft, begun, it.kind.reader.replayed)
+            tell(it.context.hub, before, state, draft, begun)
         else:
             it.results.forget_taken()
         it.guards.trust()
@@ -125,7 +125,8 @@ class Turns:
     def _hand(self, guard: Delivery) -> Hand:
         it = self._it
         header, _ = it.current
-        return Hand(header, it.known.sender, guard.id, it.guards, it.known.next_rows(), it.results)
+        rows, at_most = it.known.next_rows(), it.restraint.at_most
+        return Hand(header, it.clock, it.known.sender, guard.id, it.guards, rows, it.results, at_most)
 
     async def _advance(self, draft: HeaderDraft, guard: Delivery) -> HeaderDraft:
         """Run what there is to run, and write it into a draft."""
@@ -138,6 +139,7 @@ class Turns:
         except PayloadTooLargeError as error:
             if not kind.can_fail:
                 raise
+            self._take_apart(len(draft.taken), error)
             return await self._fail_instead(draft, guard, error)
         return draft
 
@@ -184,9 +186,22 @@ class Turns:
         except PayloadTooLargeError as error:
             if not it.kind.can_fail:
                 return await self._wait_for_room(error)
+            self._take_apart(len(draft.taken) - 1, error)
             draft = await self._fail_instead(draft, guard, error)
             await it.commit(draft)
         return draft
+
+    def _take_apart(self, before: int, error: PayloadTooLargeError) -> None:
+        """Have the turns before one that does not fit be a commit of their own: it shall not be told of the first.
+
+        :param before: how many turns the draft records before it.
+        :raises LookAgainError: they are to be taken anew.
+        """
+        if before < 1:
+            return
+        self._it.restraint.at_most = before
+        self._it.kind.reader.forget()
+        raise LookAgainError from error
 
     async def _fail_instead(self, draft: HeaderDraft, guard: Delivery, error: PayloadTooLargeError) -> HeaderDraft:
         """A turn that cannot be stored fails the instance, never its doorbell (PROTOCOL R19)."""

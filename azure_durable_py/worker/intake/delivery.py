@@ -106,7 +106,10 @@ class Delivery:
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A message of our own pump: kept invisible until it is settled."""
+    """A message of our own pump: kept invisible until it is settled.
+
+    `settled`: it is being deleted, or let go of.
+    """
 
     holder: Holder
     message: QueueMessage
@@ -114,6 +117,7 @@ class Held:
     again: Callable[[], str]
     instance_id: str
     lost: bool = False
+    settled: bool = False
     renew_at: float = 0.0
     expires_at: float = 0.0
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -123,6 +127,7 @@ class Held:
         return self.holder.hub.clock.monotonic() >= self.expires_at
 
     async def ack(self) -> None:
+        self.settled = True
         self.holder.forget(self)
         await self._quietly(lambda: self.holder.hub.store.delete_message(self.message))
 
@@ -132,6 +137,7 @@ class Held:
     async def release(self) -> None:
         # Made visible it would count as one more delivery, as if this process had died with it.
         if self.lost or not await self._put_anew(0.0, attempts=3):
+            self.settled = True
             self.holder.forget(self)
             await self._quietly(lambda: self.holder.hub.store.extend_message(self.message, 0))
 
@@ -161,8 +167,10 @@ class Held:
         return not self.lost
 
     async def renew(self) -> None:
-        """Keep it invisible for another `visibility` seconds."""
+        """Keep it invisible for another `visibility` seconds, unless it was settled meanwhile."""
         async with self.changing:
+            if self.settled:
+                return
             asked_at = self.holder.hub.clock.monotonic()
             self.message = await self.holder.hub.store.extend_message(self.message, self.visibility)
             self.expires_at = asked_at + self.visibility

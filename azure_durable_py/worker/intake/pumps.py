@@ -14,8 +14,6 @@ from azure_durable_py.worker.intake.pump import Pump
 
 ITEMS, DOORBELLS = "work items", "doorbells"
 """What the pumps are called in the worker's health."""
-BUSY_ACTORS_PER_TURN = 8
-"""Doorbells are taken while fewer than this many instances per turn slot have something in hand."""
 
 
 class Pumps:
@@ -35,14 +33,13 @@ class Pumps:
         """Begin to poll."""
         context = receiver.context
         settings, store = context.settings, context.hub.store
-        most_busy = BUSY_ACTORS_PER_TURN * settings.max_concurrent_orchestrators
         take_doorbell = _guarded(receiver, lambda message, asked_at: _take_doorbell(receiver, message, asked_at))
         self._doorbells = [
             _pump(
                 receiver,
                 queue,
                 take_doorbell,
-                lambda: most_busy - context.touched,
+                lambda: context.room,
                 settings.instance_visibility_timeout,
             )
             for queue in store.instance_queues

@@ -9,6 +9,24 @@ export const live = signal(true);
 /** Counts up when everything on the page is to be asked for anew. */
 export const refreshes = signal(0);
 
+const resting = signal(false);
+const underWay = new Set<AbortController>();
+
+/**
+ * Does something while nothing is asked for: answers would tell of before, and what is being deleted is not there to be
+ * asked for. Afterwards everything is asked for anew.
+ */
+export async function atRest<T>(act: () => Promise<T>): Promise<T> {
+    resting.value = true;
+    for (const asked of underWay) asked.abort();
+    try {
+        return await act();
+    } finally {
+        resting.value = false;
+        refreshes.value++;
+    }
+}
+
 const QUICKEST = 2_000;
 const SLOWEST = 10_000;
 const SLOWEST_IN_TROUBLE = 30_000;
@@ -44,11 +62,13 @@ export function usePolled<T>(
     asking.current = ask;
     const now = useRef<() => void>(() => {});
     const isLive = live.value;
+    const isResting = resting.value;
     const nudge = `${keyChanges.value}.${refreshes.value}`;
 
     useEffect(() => {
-        if (what === null) return;
+        if (what === null || isResting) return;
         const stop = new AbortController();
+        underWay.add(stop);
         let timer: ReturnType<typeof setTimeout> | undefined;
         let pause = quickest;
         let busy = false;
@@ -97,10 +117,11 @@ export function usePolled<T>(
         void look();
         return () => {
             stop.abort();
+            underWay.delete(stop);
             clearTimeout(timer);
             document.removeEventListener("visibilitychange", seen);
         };
-    }, [what, isLive, nudge, quickest, slowest]);
+    }, [what, isLive, isResting, nudge, quickest, slowest]);
 
     const refresh = useCallback(() => now.current(), []);
     const current = known.value;

@@ -53,6 +53,8 @@ export interface InstanceRow {
     version: string | null;
     tags: Record<string, string>;
     customStatus: Value;
+    /** How many calls of tools a person has to decide on. */
+    approvals: number;
     parentInstanceId: string | null;
     damaged: string | null;
 }
@@ -73,6 +75,22 @@ export interface Waiting {
     attempt: number;
     lastFailure: Failure | null;
     detail: string | null;
+}
+
+/** A call of a tool that a person has to decide on. */
+export interface Approval {
+    id: string;
+    tool: string;
+    /** JSON text; if it was cut, that of a text with its beginning. */
+    arguments: string;
+    argumentsCut: boolean;
+    /** The external event that answers. */
+    event: string;
+    requestedAt: Time;
+    /** From then on it counts as denied. */
+    expiresAt: Time | null;
+    /** Why an answer that came could not be used. */
+    problem: string | null;
 }
 
 export interface Outgoing {
@@ -115,6 +133,7 @@ export interface Inspection {
     nextWake: Time | null;
     lock: string | null;
     suspendedSince: Time | null;
+    approvals: Approval[];
     waits: Waiting[];
     waitsLeftOut: number;
     outbox: Outgoing[];

@@ -54,6 +54,8 @@ export function entityOf(instanceId: string): { name: string; key: string } | nu
 /** Goes somewhere, as a link would. */
 export function goTo(link: string): void {
     location.hash = link;
+    // The browser tells of it only later; until then what was left would go on.
+    hash.value = location.hash;
 }
 
 /** Puts another query behind the place where one is, without a step in the browser's history. */

@@ -3,7 +3,7 @@
 import { signal, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { ApiError } from "../api/client";
-import { refreshes } from "../api/polling";
+import { atRest, refreshes } from "../api/polling";
 import { mistakeIn } from "../model/json_text";
 import { Dialog } from "./dialog";
 import { say } from "./outcomes";
@@ -70,13 +70,12 @@ function Asked({ action }: { action: Action }) {
         busy.value = true;
         problem.value = null;
         try {
-            say(await action.run(values.value), "good");
+            say(await atRest(() => action.run(values.value)), "good");
             asked.value = null;
         } catch (error) {
             problem.value = error instanceof ApiError ? error.message : String(error);
         } finally {
             busy.value = false;
-            refreshes.value++;
             // What was asked for is done by the next turn: that takes a moment.
             for (const pause of [300, 1_000]) setTimeout(() => refreshes.value++, pause);
         }

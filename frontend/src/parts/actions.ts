@@ -1,7 +1,7 @@
 // What can be done with instances and entities, each said beforehand.
 
 import { act, pathOf } from "../api/client";
-import type { EntityInspection, Inspection, InstanceAction, Overview, Waiting } from "../api/types";
+import type { Approval, EntityInspection, Inspection, InstanceAction, Overview, Waiting } from "../api/types";
 import { goTo, linkTo, linkToInstance } from "../model/route";
 import type { Action, Field } from "./action_dialog";
 
@@ -117,6 +117,41 @@ export function raiseEvent({ instanceId: id, waits }: Inspection, wait?: Waiting
             const event = (values.event ?? "").trim();
             await act("POST", pathOf(["instances", id, "raiseEvent", event]), values.data?.trim() || "null");
             return `Event '${event}' is on its way to '${id}'.`;
+        },
+    };
+}
+
+/** Deciding on a call of a tool. */
+export function decide({ instanceId: id }: Inspection, approval: Approval, approved: boolean): Action {
+    const tool = approval.tool;
+    return {
+        label: approved ? "Approve" : "Deny",
+        title: approved ? `Approve the call of '${tool}'?` : `Deny the call of '${tool}'?`,
+        explains: approved
+            ? `'${id}' goes on and calls '${tool}'. This cannot be taken back.`
+            : `'${id}' goes on without calling '${tool}', and the agent is told why.`,
+        grave: !approved,
+        fields: [
+            { name: "reason", label: "Reason", kind: "text", hint: "The agent is told. May be empty." },
+            { name: "by", label: "Decided by", kind: "text", hint: "Kept in the history. May be empty." },
+            ...(approved
+                ? [
+                      {
+                          name: "arguments",
+                          label: "Other arguments",
+                          kind: "json" as const,
+                          hint: "JSON. Empty: the tool is called with what was asked for.",
+                      },
+                  ]
+                : []),
+        ],
+        run: async (values) => {
+            const told = { approved, reason: values.reason?.trim() || undefined, by: values.by?.trim() || undefined };
+            const given = values.arguments?.trim();
+            // As it was typed: numbers that a browser cannot hold stay what they are.
+            const data = JSON.stringify(told).slice(0, -1) + (given ? `,"arguments":${given}}` : "}");
+            await act("POST", pathOf(["instances", id, "raiseEvent", approval.event]), data);
+            return `The call of '${tool}' is ${approved ? "approved" : "denied"}.`;
         },
     };
 }

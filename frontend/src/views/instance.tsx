@@ -3,17 +3,17 @@
 import { useSignal } from "@preact/signals";
 import { dataPath, get } from "../api/client";
 import { usePolled } from "../api/polling";
-import type { Inspection, Waiting } from "../api/types";
+import type { Approval, Inspection, Waiting } from "../api/types";
 import { now } from "../model/clock";
 import { hasOwnName, kindWord } from "../model/lanes";
 import { changeQuery, linkTo, linkToInstance, place } from "../model/route";
 import { isFinished } from "../model/status";
 import { count, duration, localTime, millis } from "../model/words";
 import { ask } from "../parts/action_dialog";
-import { instanceActions, raiseEvent } from "../parts/actions";
+import { decide, instanceActions, raiseEvent } from "../parts/actions";
 import { Copy, Empty, Findings, InstanceLink, Lasted, Loading, Panel, Status, Trouble, When } from "../parts/basics";
 import { FailureView } from "../parts/failure";
-import { ValueView } from "../parts/json";
+import { Json, ValueView } from "../parts/json";
 import { KindSign } from "../parts/kind_sign";
 import { Fact } from "../parts/fact";
 import { Stored } from "./stored";
@@ -63,6 +63,7 @@ export function InstanceView({ id }: { id: string }) {
                     <FailureView failure={data.failure} />
                 </Panel>
             )}
+            <Approvals instance={data} />
             <Waits instance={data} />
             <Tabs current={tab} />
             <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`} class="tab-panel">
@@ -197,16 +198,80 @@ function Head({ instance }: { instance: Inspection }) {
     );
 }
 
+function Approvals({ instance }: { instance: Inspection }) {
+    const { approvals } = instance;
+    if (approvals.length === 0) return null;
+    return (
+        <Panel
+            title="Waits for approval"
+            id="approvals-title"
+            side={<span class="muted">{count(approvals.length, "call")}</span>}
+        >
+            <ul class="approvals">
+                {approvals.map((approval) => (
+                    <li key={approval.id}>
+                        <Asked approval={approval} instance={instance} />
+                    </li>
+                ))}
+            </ul>
+        </Panel>
+    );
+}
+
+function Asked({ approval, instance }: { approval: Approval; instance: Inspection }) {
+    const { tool, arguments: given, argumentsCut } = approval;
+    return (
+        <>
+            <div class="approval-head">
+                <div class="wait-text">
+                    <span>
+                        The agent wants to call <strong>{tool}</strong>
+                    </span>
+                    <span class="muted">
+                        asked <When time={approval.requestedAt} whole />
+                        {approval.expiresAt && (
+                            <>
+                                {" "}
+                                · counts as denied <When time={approval.expiresAt} whole />
+                            </>
+                        )}
+                    </span>
+                    {approval.problem && <span class="problem">{approval.problem}</span>}
+                </div>
+                {instance.can.raiseEvent && (
+                    <div class="actions" role="group" aria-label={`Decide on the call of ${tool}`}>
+                        <button type="button" class="primary" onClick={() => ask(decide(instance, approval, true))}>
+                            Approve…
+                        </button>
+                        <button
+                            type="button"
+                            class="grave-outline"
+                            onClick={() => ask(decide(instance, approval, false))}
+                        >
+                            Deny…
+                        </button>
+                    </div>
+                )}
+            </div>
+            {argumentsCut && <p class="muted">The arguments are too large to be shown; they begin:</p>}
+            <Json text={argumentsCut ? String(JSON.parse(given)) : given} name={`Arguments of ${tool}`} />
+        </>
+    );
+}
+
 function Waits({ instance }: { instance: Inspection }) {
     const all = useSignal(false);
-    if (instance.waits.length === 0) return null;
-    const shown = all.value ? instance.waits : instance.waits.slice(0, 5);
-    const left = instance.waits.length - shown.length;
+    // What a person decides on is shown above, with buttons that know what to send.
+    const answering = new Set(instance.approvals.map((approval) => approval.event.toLowerCase()));
+    const waits = instance.waits.filter((wait) => wait.kind !== "event" || !answering.has(wait.name.toLowerCase()));
+    if (waits.length === 0) return null;
+    const shown = all.value ? waits : waits.slice(0, 5);
+    const left = waits.length - shown.length;
     return (
         <Panel
             title="Waits for"
             id="waits-title"
-            side={<span class="muted">{count(instance.waits.length + instance.waitsLeftOut, "thing")}</span>}
+            side={<span class="muted">{count(waits.length + instance.waitsLeftOut, "thing")}</span>}
         >
             <ul class="waits">
                 {shown.map((wait) => (

@@ -164,6 +164,9 @@ function Rows({ rows }: { rows: readonly InstanceRow[] }) {
                             </td>
                             <th scope="row" class="wide-cell">
                                 <InstanceLink id={row.instanceId} />
+                                {row.approvals > 0 && (
+                                    <span class="tag is-warning">waits for {count(row.approvals, "approval")}</span>
+                                )}
                                 {row.parentInstanceId && (
                                     <span class="tag" title={`Started by ${row.parentInstanceId}`}>
                                         <Sign path="M3 3h1.5v5.5h6L8.3 6.3l1-1L13.3 9.3l-4 4-1-1L10.500 10H3z" /> child

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.catalogue import (
     access,
     activities,
+    agents,
     deletion,
     doubles,
     entities,
@@ -14,6 +15,7 @@ from tests.mutants.catalogue import (
     lint_rules,
     linting,
     replays,
+    retries,
     rewinding,
     schedules,
     sends,
@@ -31,6 +33,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *timers.MUTANTS,
     *inbox.MUTANTS,
     *activities.MUTANTS,
+    *retries.MUTANTS,
     *entities.MUTANTS,
     *deletion.MUTANTS,
     *rewinding.MUTANTS,
@@ -43,4 +46,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *replays.MUTANTS,
     *lint_rules.MUTANTS,
     *doubles.MUTANTS,
+    *agents.MUTANTS,
 )

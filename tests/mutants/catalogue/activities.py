@@ -6,12 +6,48 @@ from tests.mutants.planting import Mutant
 
 MUTANTS = (
     Mutant(
+        "answered_item_runs_again",
+        "A work item that comes back runs again although its instance has the result.",
+        "worker/activities/work_items.py",
+        "item.task_id in group.ids for group in state.activities",
+        "True for _ in [0]",
+        (
+            "tests/worker/test_slots.py::test_an_activity_whose_result_is_known_does_not_run_again_when_its_work_item_comes_back",
+        ),
+    ),
+    Mutant(
+        "surplus_at_once",
+        "What finds no slot goes to the queue, although one becomes free in no time.",
+        "worker/activities/turnover.py",
+        "        return self._soon is not None and waiting > self._soon\n",
+        "        return True\n",
+        ("tests/worker/test_slots.py::test_activities_that_will_have_a_slot_in_no_time_stay_off_the_queue",),
+    ),
+    Mutant(
+        "surplus_never",
+        "What finds no slot waits here, however long.",
+        "worker/activities/turnover.py",
+        "        return self._soon is not None and waiting > self._soon\n",
+        "        return False\n",
+        ("tests/worker/test_slots.py::test_activities_wait_but_a_moment_for_slots_that_do_not_become_free",),
+    ),
+    Mutant(
         "work_item_guards_nothing",
         "What a work item guards is not handed over when it is delivered again.",
         "worker/activities/work_items.py",
         "if not header.is_terminal or state.names(item.id):",
         "if False:",
         ("tests/protocol/test_rules_guards.py::test_r4_what_a_work_item_guards_is_handed_over_by_who_gets_it_again",),
+    ),
+    Mutant(
+        "item_of_a_dead_worker_trusted",
+        "An activity that was put into the queue twice after a crash runs twice, although its instance has the result.",
+        "worker/activities/work_items.py",
+        "            elif item.tries and not await",
+        "            elif item.tries < 0 and not await",
+        (
+            "tests/worker/test_slots.py::test_an_activity_that_was_put_twice_after_a_crash_does_not_run_when_its_result_is_known",
+        ),
     ),
     Mutant(
         "repeated_work_item_trusted",
@@ -206,5 +242,31 @@ MUTANTS = (
         "return await hub.patiently(lambda: read_value(hub.store, sender.instance_id, value), what)",
         "return await read_value(hub.store, sender.instance_id, value)",
         ("tests/worker/test_slots.py::test_an_activity_whose_input_cannot_be_read_for_a_while_has_not_failed",),
+    ),
+    Mutant(
+        "room_not_told",
+        "A worker that had no room for more instances is not told when it has.",
+        "worker/instance/attention.py",
+        "        self._room_made()\n",
+        "",
+        ("tests/worker/test_crowds.py::test_what_a_worker_must_not_run_leaves_room_for_what_it_may",),
+    ),
+    Mutant(
+        "whole_queue_in_hand",
+        "An instance counts only until it has heard that there is something to do, not until it has its turn.",
+        "worker/instance/actor.py",
+        "                self._attention.call()\n                return True\n            deadline",
+        "                self._attention.answer()\n                return True\n            deadline",
+        ("tests/worker/test_crowds.py::test_what_a_worker_cannot_see_to_soon_is_left_to_others",),
+    ),
+    Mutant(
+        "settled_renewed",
+        "The hold on a message is renewed although it is being deleted.",
+        "worker/intake/delivery.py",
+        "            if self.settled:\n                return\n",
+        "",
+        (
+            "tests/worker/test_delivery.py::test_what_is_being_settled_when_it_is_time_to_renew_it_is_not_taken_to_be_lost",
+        ),
     ),
 )

@@ -112,7 +112,7 @@ MUTANTS = (
         "inputs_of_generations_stay",
         "The input of each generation is kept when the next has begun.",
         "worker/instance/orchestration_draft.py",
-        "            refs[shown.key] = shown\n",
+        "            refs[ref.key] = ref\n",
         "            pass\n",
         (f"{_RULES}::test_an_eternal_orchestration_keeps_no_rows_of_generations_that_are_over",),
     ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.mutants.planting import Mutant
 
 _GUARDS = "tests/protocol/test_rules_guards.py"
+_MEMORY = "tests/worker/test_memory.py"
+_GENERATIONS = "tests/worker/test_generations.py"
 
 MUTANTS = (
     Mutant(
@@ -49,7 +51,95 @@ MUTANTS = (
         "worker/instance/instance.py",
         "if draft.ended_generation or not self.context.settings.extended_sessions:",
         "if not self.context.settings.extended_sessions:",
-        ("tests/protocol/test_rules_order.py::test_r10_a_sender_goes_on_counting_over_continue_as_new",),
+        (f"{_GENERATIONS}::test_what_a_generation_asks_of_others_is_committed_before_the_next_begins",),
+    ),
+    Mutant(
+        "generations_of_one_commit_share_their_time",
+        "Generations that follow each other in one commit make the same ids.",
+        "worker/instance/kinds.py",
+        "            draft.now = hand.clock.after(draft.now)\n",
+        "",
+        (f"{_GENERATIONS}::test_generations_that_ask_nothing_of_anybody_are_one_commit",),
+    ),
+    Mutant(
+        "generations_go_on_before_what_they_ask_is_committed",
+        "A generation that asks something of others is followed by the next in the same commit.",
+        "worker/instance/orchestration_draft.py",
+        "        and not (draft.outbox.new or state.has_sends)\n",
+        "",
+        (f"{_GENERATIONS}::test_what_a_generation_asks_of_others_is_committed_before_the_next_begins",),
+    ),
+    Mutant(
+        "generations_begin_with_rows_that_are_not_there",
+        "A generation whose input has rows of its own begins before these are put.",
+        "worker/instance/orchestration_draft.py",
+        "        and not (draft.rows.spill.rows or any(map(may_refer_to_rows, state.pending)))\n",
+        "",
+        (f"{_GENERATIONS}::test_large_inputs_leave_nothing_behind_when_generations_of_one_commit_follow",),
+    ),
+    Mutant(
+        "an_input_is_thrown_away_by_each_generation",
+        "Each generation of a commit deletes the input that the header showed before: rows twice in one transaction.",
+        "worker/instance/orchestration_draft.py",
+        'self._draft.described.get("input_payload", self._draft.columns.input_payload)',
+        "self._draft.columns.input_payload",
+        (f"{_GENERATIONS}::test_large_inputs_leave_nothing_behind_when_generations_of_one_commit_follow",),
+    ),
+    Mutant(
+        "values_left_behind_are_taken_for_put",
+        "A large value of a generation that left it behind has no rows when a later one of the same commit has it.",
+        "taskhub/payloads.py",
+        "            self._refs = {value: ref for value, ref, names in kept if gone.isdisjoint(names)}\n",
+        "",
+        (f"{_GENERATIONS}::test_a_large_value_that_a_generation_left_behind_is_put_for_the_next_that_has_it",),
+    ),
+    Mutant(
+        "generations_of_one_commit_take_any_time",
+        "An instance that goes on as new lets nothing else run for a hundred generations.",
+        "worker/instance/kinds.py",
+        "if not is_next_at_hand(draft, hand.header) or monotonic() > enough:",
+        "if not is_next_at_hand(draft, hand.header):",
+        (f"{_GENERATIONS}::test_others_have_their_turn_after_twenty_milliseconds",),
+    ),
+    Mutant(
+        "generations_of_a_last_attempt_are_one_commit",
+        "A generation that ends its process is given up as the first of those that were to be one commit with it.",
+        "worker/instance/kinds.py",
+        "        if not hand.guards.are_last:\n            await self._go",
+        "        if True:\n            await self._go",
+        (f"{_GENERATIONS}::test_a_generation_that_ends_its_process_fails_alone",),
+    ),
+    Mutant(
+        "generations_before_one_that_does_not_fit_are_one_commit_each",
+        "Each generation before one that does not fit is a commit, and has what does not fit made once more.",
+        "worker/instance/turns.py",
+        "        self._it.restraint.at_most = before\n",
+        "        self._it.restraint.at_most = 1\n",
+        (f"{_GENERATIONS}::test_what_comes_before_a_generation_that_does_not_fit_is_one_commit",),
+    ),
+    Mutant(
+        "what_does_not_fit_is_told_of_the_generation_before",
+        "Where what a generation decides does not fit, the instance fails as that of the one before it.",
+        "worker/instance/turns.py",
+        "            self._take_apart(len(draft.taken) - 1, error)\n",
+        "",
+        (f"{_GENERATIONS}::test_a_generation_that_does_not_fit_fails_alone",),
+    ),
+    Mutant(
+        "dropped_code_holds_itself",
+        "The loop of an orchestration that has left memory holds its function, which holds the loop.",
+        "runtime/orchestration.py",
+        "        self._loop.forget_code()\n",
+        "",
+        (f"{_MEMORY}::test_what_leaves_memory_is_gone_without_the_collector_of_garbage",),
+    ),
+    Mutant(
+        "retired_instances_hold_themselves",
+        "What an instance that has left memory would send knows it, and is known by it.",
+        "worker/instance/actor.py",
+        "                self._mailroom.close()\n",
+        "",
+        (f"{_MEMORY}::test_what_leaves_memory_is_gone_without_the_collector_of_garbage",),
     ),
     Mutant(
         "sessions_kept_against_the_setting",
