@@ -5,6 +5,7 @@
 #   PYTEST_ARGS, RUN_ARGS, BENCH_ARGS   more arguments for the command behind the target
 #   SMOKE        1: `make bench` and `make bench-peers` only look that every scenario runs, and write nothing
 #   TEST_JOBS    how many processes `make test` takes (0: its own, as a debugger wants it)
+#   RERUNS       how many tests that fail may be run once more, and pass then (default 0)
 #   STORES, INSTANCES, KILLS, STOPS, SEED   what `make chaos` does: on which stores, how much, and which run
 #   SEEDS, SCENARIOS, JOBS, TABLES      what to simulate, in how many processes, whether to show coverage in full
 #   ROUNDS       how often `make bench-peers` measures each figure
@@ -19,6 +20,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 TEST_JOBS ?= 2
+RERUNS ?= 0
 RUN_ARGS ?=
 BENCH_ARGS ?=
 SMOKE ?=
@@ -56,6 +58,9 @@ PYRIGHT := node_modules/.bin/pyright --pythonpath $(VENV)/bin/python
 PYRIGHT_AGENTS := $(if $(filter 3.10.%,$(PYTHON_VERSION)),,node_modules/.bin/pyright --project .ci/pyright-agents.json --pythonpath $(AGENTS_VENV)/bin/python)
 HIGHEST := --pythonversion 3.14 --pythonplatform Windows
 
+RERUN_ARGS = $(if $(filter-out 0,$(RERUNS)),--reruns 1 --max-suite-reruns $(RERUNS) --rerun-show-tracebacks)
+PYTEST = -m pytest -n $(TEST_JOBS) $(RERUN_ARGS)
+
 .PHONY: help
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,18 +71,18 @@ run: $(VENV_READY) ## start the sample app on the embedded task hub
 
 .PHONY: test
 test: $(VENV_READY) $(NODE_READY) $(if $(PYTEST_ARGS),,$(AGENTS_READY)) ## run the whole test suite
-	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) $(PYTEST_ARGS)
+	@$(VENV)/bin/python $(PYTEST) $(PYTEST_ARGS)
 	@# PYTEST_ARGS name tests of the environment above.
 	@$(if $(PYTEST_ARGS),,$(MAKE) --no-print-directory test-agents)
 
 .PHONY: test-agents
 test-agents: $(AGENTS_READY) $(NODE_READY) ## run the tests of agents, in an environment that has their frameworks
 	@$(if $(PYRIGHT_AGENTS),echo "pyright"; $(PYRIGHT_AGENTS))
-	@$(AGENTS_VENV)/bin/python -m pytest -n $(TEST_JOBS) $(or $(PYTEST_ARGS),$(wildcard $(AGENTS_TESTS)))
+	@$(AGENTS_VENV)/bin/python $(PYTEST) $(or $(PYTEST_ARGS),$(wildcard $(AGENTS_TESTS)))
 
 .PHONY: smoke
 smoke: $(VENV_READY) ## run the quick part of the suite that means something on every system (docs/testing.md)
-	@$(VENV)/bin/python -m pytest @tests/smoke.args $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest @tests/smoke.args $(RERUN_ARGS) $(PYTEST_ARGS)
 
 .PHONY: chaos
 chaos: $(VENV_READY) $(NODE_READY) ## kill, stop and cut off real workers, and look that nothing is lost
@@ -97,7 +102,7 @@ coverage: $(VENV_READY) $(NODE_READY) ## run the whole test suite and show the l
 
 .PHONY: gate
 gate: $(VENV_READY) $(NODE_READY) ## run all but what searches many schedules of the same code, and refuse too little coverage
-	@$(COVERAGE_CORE) $(VENV)/bin/python -m pytest -n $(TEST_JOBS) --cov --cov-report=term \
+	@$(COVERAGE_CORE) $(VENV)/bin/python $(PYTEST) --cov --cov-report=term \
 	  --ignore=tests/simulation --ignore=tests/model --ignore=tests/mutants --ignore=tests/chaos $(UNTRACED) $(PYTEST_ARGS)
 
 .PHONY: lint
