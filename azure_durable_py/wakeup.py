@@ -34,6 +34,9 @@ class Wakeup:
         """Wait until it is set, for at most `seconds`; tells whether it is."""
         if self._set:
             return True
+        if seconds is not None and seconds <= 0:
+            await asyncio.sleep(0)
+            return self._set
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
         timer = None if seconds is None else loop.call_later(seconds, self._release)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -530,11 +529,14 @@ class DurableOrchestrationClient(QueryClient, ResponseClient, EntityClient, meta
         :raises OrchestrationFailedError: it failed, and `raise_if_failed`.
         """
         status = await self._waiter.until(
-            check_instance_id(instance_id), seconds(timeout), lambda status: status.is_terminal
+            check_instance_id(instance_id),
+            seconds(timeout),
+            lambda status: status.is_terminal,
+            output_type=expected_type,
         )
         if raise_if_failed:
             status.raise_if_failed()
-        return replace(status, output_type=expected_type)
+        return status
 
     async def finished(
         self, instance_id: str, timeout: float, longest_poll: float = 1.0

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from azure_durable_py.client.arguments import status_names
 from azure_durable_py.client.export import ExportedInstance
@@ -83,15 +83,21 @@ class Reader:
         return await look_at(self._hub, instance_id)
 
     async def status(
-        self, found: Found, *, show_history: bool = False, show_history_output: bool = False, show_input: bool
+        self,
+        found: Found,
+        *,
+        show_history: bool = False,
+        show_history_output: bool = False,
+        show_input: bool,
+        output_type: Any = None,
     ) -> DurableOrchestrationStatus:
         """The status that a header shows; a falsy one if the instance was purged meanwhile."""
         while True:
             problems: list[str] = [found.damage] if found.damage else []
             header = found.header
-            status = await self._of_columns(header.instance_id, header.columns, problems, show_input=show_input)
+            shown = await self._of_columns(header.instance_id, header.columns, problems, show_input=show_input)
             failure = history = None
-            if status.runtime_status is _FAILED:
+            if shown["runtime_status"] is _FAILED:
                 failure = await _part(self._failure(header), None, problems)
             if show_history:
                 events = await _part(self.history(header, values=show_history_output or show_input), None, problems)
@@ -108,13 +114,14 @@ class Reader:
             # What cannot be read of the body is met again where it is read.
             damaged = "; ".join(dict.fromkeys(problems)) or None
             state = None if damaged else found.state or _readable_state(header)
-            return replace(
-                status,
+            return DurableOrchestrationStatus(
+                **shown,
                 attempt=0 if state is None else state.attempt,
                 failure=failure,
                 history=history,
                 damaged=damaged,
                 waiting_for=None if state is None else self._waiting_for(state),
+                output_type=output_type,
             )
 
     async def whole(self, found: Found) -> ExportedInstance:
@@ -182,35 +189,35 @@ class Reader:
 
     async def _listed(self, item: Listed, *, show_input: bool) -> DurableOrchestrationStatus:
         problems: list[str] = []
-        status = await self._of_columns(item.instance_id, item.columns, problems, show_input=show_input)
+        shown = await self._of_columns(item.instance_id, item.columns, problems, show_input=show_input)
         if not problems and not item.damaged:
-            return status
+            return DurableOrchestrationStatus(**shown)
         found = await self.look_at(item.instance_id)
         return ABSENT if found is None else await self.status(found, show_input=show_input)
 
     async def _of_columns(
         self, instance_id: str, columns: Columns, problems: list[str], *, show_input: bool
-    ) -> DurableOrchestrationStatus:
-        """What columns show. What cannot be read is left out, and `problems` says why."""
+    ) -> dict[str, Any]:
+        """What columns show, by the fields of a status. What cannot be read is left out, and `problems` says why."""
         text: str | None = None
         if show_input:
             text = await _part(self.value(instance_id, columns.input, columns.input_payload), None, problems)
-        return DurableOrchestrationStatus(
-            instance_id=instance_id,
-            name=columns.name or None,
-            runtime_status=_STATUS_OF.get(columns.runtime_status),
-            created_time=_known(columns.created_time),
-            last_updated_time=_known(columns.last_updated_time),
-            completed_time=columns.completed_time,
-            execution_id=columns.execution_id or None,
-            version=columns.version,
-            tags=decode_tags(columns.tags),
-            parent_instance_id=columns.parent_instance_id,
-            input_json=text,
-            output_json=await _part(self.value(instance_id, columns.output, columns.output_payload), None, problems),
-            custom_status_json=columns.custom_status,
-            converter=self._converter,
-        )
+        return {
+            "instance_id": instance_id,
+            "name": columns.name or None,
+            "runtime_status": _STATUS_OF.get(columns.runtime_status),
+            "created_time": _known(columns.created_time),
+            "last_updated_time": _known(columns.last_updated_time),
+            "completed_time": columns.completed_time,
+            "execution_id": columns.execution_id or None,
+            "version": columns.version,
+            "tags": decode_tags(columns.tags),
+            "parent_instance_id": columns.parent_instance_id,
+            "input_json": text,
+            "output_json": await _part(self.value(instance_id, columns.output, columns.output_payload), None, problems),
+            "custom_status_json": columns.custom_status,
+            "converter": self._converter,
+        }
 
     async def value(self, instance_id: str, text: str | None, payload: str | None) -> str | None:
         """A value kept inline or in payload rows, as JSON text.

@@ -6,9 +6,10 @@ instance can be read where the classes of its values are not known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from azure_durable_py import shape
@@ -87,8 +88,9 @@ class DurableOrchestrationStatus:
         waitingFor: str | None = None,
         **others: Any,
     ) -> None:
-        made: dict[str, Any] = {one.name: _default_of(one) for one in fields(self)}
-        made |= {
+        plain, factories = _defaults()
+        made: dict[str, Any] = {
+            **plain,
             "name": name,
             "instance_id": instanceId,
             "created_time": _moment(createdTime),
@@ -98,6 +100,9 @@ class DurableOrchestrationStatus:
             "waiting_for": waitingFor,
             **others,
         }
+        for field_name, factory in factories.items():
+            if field_name not in others:
+                made[field_name] = factory()
         for text, value in (("input_json", input), ("output_json", output), ("custom_status_json", customStatus)):
             if value is not None:
                 made[text] = made["converter"].serialize(value)
@@ -212,8 +217,17 @@ def decode(converter: DataConverter, text: str, expected_type: Any) -> Any:
     return converter.deserialize(text, expected_type)
 
 
-def _default_of(one: Field[Any]) -> Any:
-    return one.default_factory() if one.default_factory is not MISSING else one.default
+@cache
+def _defaults() -> tuple[Mapping[str, Any], Mapping[str, Callable[[], Any]]]:
+    """What the fields of a status are by default, and what makes those that are made anew for each. By their names."""
+    plain: dict[str, Any] = {}
+    factories: dict[str, Callable[[], Any]] = {}
+    for one in fields(DurableOrchestrationStatus):
+        if one.default_factory is MISSING:
+            plain[one.name] = one.default
+        else:
+            factories[one.name] = one.default_factory
+    return plain, factories
 
 
 def _moment(given: str | datetime | None) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from typing import Any
 
 from azure_durable_py.client.links import HttpAnswer, json_answer
 from azure_durable_py.client.messenger import Messenger
@@ -40,11 +41,13 @@ class Waiter:
         timeout: float | None,
         done: Callable[[OrchestrationRuntimeStatus], bool],
         longest_poll: float = _LONGEST_POLL,
+        output_type: Any = None,
     ) -> DurableOrchestrationStatus:
         """Look until the runtime status is what `done` wants; returns the status with its input.
 
         :param timeout: how long at most, in seconds; None: without limit.
         :param longest_poll: how long between two looks at most, in seconds.
+        :param output_type: the type of its `output`.
         :raises InstanceNotFoundError: there is no such instance (any more).
         :raises TimeoutError: the time is over.
         :raises CorruptRowError: its header cannot be read.
@@ -60,8 +63,13 @@ class Waiter:
                 there.set()
 
         async def pause() -> None:
-            most = max(delay, self._hub.watched / _LOOKS_A_SECOND)
-            await there.wait(min(most, max(0.0, deadline - self._clock.monotonic())))
+            began = self._clock.monotonic()
+            while True:
+                # More may have come to wait meanwhile.
+                until = min(began + max(delay, self._hub.watched / _LOOKS_A_SECOND), deadline)
+                left = until - self._clock.monotonic()
+                if left <= 0 or await there.wait(left):
+                    return
 
         # Watched before it is looked at: no commit falls in between. Those of other processes tell nobody.
         unwatch = self._hub.watch(instance_id, look)
@@ -72,7 +80,7 @@ class Waiter:
             while not told:
                 header = await self._messenger.find(instance_id)
                 if done(OrchestrationRuntimeStatus(header.columns.runtime_status)):
-                    return await self._reader.status(Found(header), show_input=True)
+                    return await self._reader.status(Found(header), show_input=True, output_type=output_type)
                 await self._starter.ring_if_overdue(header)
                 if self._clock.monotonic() >= deadline:
                     raise TimeoutError(
@@ -81,7 +89,7 @@ class Waiter:
                     )
                 await pause()
                 delay = min(1.5 * delay, longest_poll)
-            return await self._reader.status(told[-1], show_input=True)
+            return await self._reader.status(told[-1], show_input=True, output_type=output_type)
         finally:
             unwatch()
 

@@ -236,6 +236,12 @@ class Driver:
         return place
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether the function has begun, and nothing that it could go on with has come."""
+        task = self.awaiting
+        return task is not None and not task.is_completed and not self._loop.ready
+
+    @property
     def is_running(self) -> bool:
         """Whether user code is on the stack right now."""
         routine: Any = self._routine

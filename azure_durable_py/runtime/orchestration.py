@@ -549,7 +549,7 @@ class Orchestration:
 
     def _run_code(self) -> None:
         driver = self._driver
-        if driver is None or self._end is not None or self._leaving is not None:
+        if driver is None or driver.is_waiting or self._end is not None or self._leaving is not None:
             return
         # The traceback of an error leads to this frame, which is not to hold the error.
         self._note(driver.run(self._is_interrupted))

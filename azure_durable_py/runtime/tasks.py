@@ -398,7 +398,7 @@ class AllTask(CompositeTask[list[Any]]):
         return count == len(self._open)
 
     def _win(self) -> None:
-        self.settle([child.get_result() for child in self._children])
+        self.settle([child._value for child in self._children])
 
     def _lose(self, child: Task[Any]) -> None:
         self._release()
@@ -475,26 +475,22 @@ class DecisionTask(AtomicTask[T]):
 
 
 class ActivityTask(DecisionTask[T]):
-    """A call of an activity.
+    """A call of an activity."""
 
-    :param abandoned: where it is noted, by its id, while it is under way and code that waited for it was cancelled.
-    """
+    __slots__ = ("abandoned",)
 
-    __slots__ = ("_abandoned",)
-
-    def __init__(self, subject: str, decode: Callable[[Value], T], abandoned: dict[int, Decision]) -> None:
-        super().__init__(subject, decode)
-        self._abandoned = abandoned
+    abandoned: dict[int, Decision]
+    """Where it is noted, by its id, while it is under way and code that waited for it was cancelled."""
 
     def want(self) -> None:
         """Code waits for it (again)."""
         self._dropped = False
-        if self._abandoned:
-            self._abandoned.pop(self.number, None)
+        if self.abandoned:
+            self.abandoned.pop(self.number, None)
 
     def _stop(self) -> None:
         if self._state is _RUNNING:
-            self._abandoned[self.number] = self.decision
+            self.abandoned[self.number] = self.decision
 
 
 class TimerTask(DecisionTask[None]):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+import math
+from collections.abc import AsyncIterator, Generator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -112,9 +113,9 @@ async def test_who_waits_beside_the_worker_need_not_look_again(
 async def test_the_more_wait_the_less_often_each_looks(
     live: DurableOrchestrationClient, monkeypatch: pytest.MonkeyPatch
 ):
-    pauses: list[float | None] = []
+    pauses: list[float] = []
 
-    async def wait(_: Wakeup, pause: float | None = None) -> bool:
+    async def wait(_: Wakeup, pause: float = math.inf) -> bool:
         pauses.append(pause)
         raise TimeoutError
 
@@ -127,7 +128,35 @@ async def test_the_more_wait_the_less_often_each_looks(
         with pytest.raises(TimeoutError):
             await live.wait_for_completion(waiting)
     monkeypatch.undo()
-    assert pauses == [0.05, 5.0]
+    assert _are_short_and_long(pauses)
+
+
+async def test_who_waits_looks_less_often_as_soon_as_more_do(
+    live: DurableOrchestrationClient, monkeypatch: pytest.MonkeyPatch
+):
+    pauses: list[float] = []
+
+    async def wait(_: Wakeup, pause: float = math.inf) -> bool:
+        pauses.append(pause)
+        for number in range(999):
+            live.hub.watch(str(number), lambda _: None)
+        if len(pauses) == 2:
+            raise TimeoutError
+        return False
+
+    waiting = await live.start_new("approve")
+    await live.wait_for_start(waiting, SOON)
+    monkeypatch.setattr(Wakeup, "wait", wait)
+    with pytest.raises(TimeoutError):
+        await live.wait_for_completion(waiting)
+    monkeypatch.undo()
+    # It has not looked again when the second pause begins: that is the rest of a long one.
+    assert _are_short_and_long(pauses)
+
+
+def _are_short_and_long(pauses: Sequence[float]) -> bool:
+    short, long = pauses
+    return short < 1 < long <= 5.0
 
 
 async def test_an_event_goes_through(live: DurableOrchestrationClient):

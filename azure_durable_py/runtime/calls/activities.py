@@ -116,7 +116,8 @@ class ActivityCalls(Calls):
 
     def _schedule(self, name: str, text: str, decode: Callable[[Value], Any]) -> ActivityTask[Any]:
         decisions = self._decisions
-        task: ActivityTask[Any] = ActivityTask(f"activity {name!r}", decode, decisions.abandoned)
+        task: ActivityTask[Any] = ActivityTask(f"activity {name!r}", decode)
+        task.abandoned = decisions.abandoned
         now = decisions.now
         decisions.make(lambda number: TaskScheduled(now, number, name, text), task)
         return task
