@@ -25,11 +25,12 @@ from azure_durable_py.history.events import (
     ParentInstance,
     TimerFired,
 )
+from azure_durable_py.record import record
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.trace_context import TraceContext
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TurnTaken:
     """A turn of an orchestration that is committed.
 
@@ -109,7 +110,7 @@ class TurnTaken:
 _ENDS = (ExecutionCompleted, ContinuedAsNew)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ActivityRun:
     """An activity that is about to run. `input` is JSON text, `ready_at` when it was decided or put into the queue.
 
@@ -129,7 +130,7 @@ class ActivityRun:
     trace: TraceContext | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OperationRun:
     """An operation of an entity that is about to run. `caller` waits for its result; a signal has none.
 
@@ -146,7 +147,7 @@ class OperationRun:
     trace: TraceContext | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OperationDone:
     """An operation of an entity that was run, with how it ended. `failure` is None where it succeeded."""
 
@@ -155,7 +156,7 @@ class OperationDone:
     failure: FailureDetails | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EntityTurnTaken:
     """A turn of an entity that is committed. `seconds` is what it took; `exists` whether it has a state after it."""
 
@@ -167,7 +168,7 @@ class EntityTurnTaken:
     operations: Sequence[OperationDone]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InstanceStarted:
     """A client has stored the start of an instance. `start_at` is when it is to begin; None: now."""
 
@@ -180,7 +181,7 @@ class InstanceStarted:
     start_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MessageSent:
     """A client has stored a message for an instance: an external event, a signal, or what steers an orchestration.
 
@@ -192,7 +193,7 @@ class MessageSent:
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FirstTurn:
     """An execution whose start nobody traced is about to take its first turn."""
 

@@ -66,7 +66,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"shape"}),
-    frozenset({"compact_json"}),
+    frozenset({"compact_json", "record"}),
 )
 KEPT_APART = (
     frozenset({"hosting", "testing"}),

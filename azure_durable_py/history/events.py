@@ -6,24 +6,12 @@ An event is a record that nobody changes; what it means is said where it is acte
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias
 
 from azure_durable_py import shape
 from azure_durable_py.failures import FailureDetails
-
-if TYPE_CHECKING:
-    from typing_extensions import dataclass_transform
-
-    _T = TypeVar("_T")
-
-    @dataclass_transform(frozen_default=True)
-    def _event(cls: type[_T]) -> type[_T]: ...
-else:
-    # Frozen for type checkers alone: a replay makes one for every line of the history, and to make a dataclass that
-    # is frozen takes three to six times as long.
-    _event = dataclass(slots=True, unsafe_hash=True)
+from azure_durable_py.record import record
 
 MAX_CHUNKS = 2_000
 """Rows of one page or payload at most: more than the largest value takes."""
@@ -33,7 +21,7 @@ Address: TypeAlias = Annotated[str, shape.instance_id]
 """The id of an instance that answers are sent to."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PayloadRef:
     """Names a value kept in payload rows of the instance's partition. `size` is characters of JSON."""
 
@@ -46,7 +34,7 @@ Value: TypeAlias = str | PayloadRef | None
 """JSON text, a reference to it, or None where no value was given at all."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ParentInstance:
     """Who started a sub-orchestration: the parent's ids and the task that awaits it.
 
@@ -62,33 +50,33 @@ class ParentInstance:
     sent_at: datetime
 
 
-@_event
+@record
 class Event:
     """Root of all history events. `timestamp` is the time of the turn that wrote it."""
 
     timestamp: datetime
 
 
-@_event
+@record
 class Decision(Event):
     """Root of what an orchestrator decides. `id` is its number among the decisions of the generation, from 0."""
 
     id: TaskId
 
 
-@_event
+@record
 class Answer(Event):
     """Root of what became of a decision. `task_id` is the decision's `id`."""
 
     task_id: TaskId
 
 
-@_event
+@record
 class OrchestratorStarted(Event):
     """A turn begins; replay time is this timestamp until the next one."""
 
 
-@_event
+@record
 class ExecutionStarted(Event):
     """First event of every generation."""
 
@@ -99,7 +87,7 @@ class ExecutionStarted(Event):
     tags: dict[str, str] | None = None
 
 
-@_event
+@record
 class ExecutionCompleted(Event):
     """The orchestrator function returned, raised or was terminated. `status` is a runtime status name."""
 
@@ -108,7 +96,7 @@ class ExecutionCompleted(Event):
     failure: FailureDetails | None = None
 
 
-@_event
+@record
 class ContinuedAsNew(Event):
     """Last event of a generation that goes on in the next one with `input`.
 
@@ -120,7 +108,7 @@ class ContinuedAsNew(Event):
     carried: tuple[EventRaised, ...] = ()
 
 
-@_event
+@record
 class ExecutionTerminated(Event):
     """Asked to stop. `reason` becomes the output. `recurse` also terminates open children."""
 
@@ -128,21 +116,21 @@ class ExecutionTerminated(Event):
     recurse: bool = False
 
 
-@_event
+@record
 class ExecutionSuspended(Event):
     """Asked to hold: what arrives is kept, and shown to the function after `ExecutionResumed`."""
 
     reason: str | None = None
 
 
-@_event
+@record
 class ExecutionResumed(Event):
     """Asked to go on after `ExecutionSuspended`."""
 
     reason: str | None = None
 
 
-@_event
+@record
 class ExecutionRewound(Event):
     """A failed execution goes on from where it failed: a turn of its own, after the end.
 
@@ -155,7 +143,7 @@ class ExecutionRewound(Event):
     cut: Count
 
 
-@_event
+@record
 class TaskScheduled(Decision):
     """An activity call was decided."""
 
@@ -163,21 +151,21 @@ class TaskScheduled(Decision):
     input: Value = None
 
 
-@_event
+@record
 class TaskCompleted(Answer):
     """An activity returned."""
 
     result: Value = None
 
 
-@_event
+@record
 class TaskFailed(Answer):
     """An activity raised."""
 
     failure: FailureDetails
 
 
-@_event
+@record
 class TimerCreated(Decision):
     """`reason` says what for, where the user did not ask for it himself (a retry ...)."""
 
@@ -185,14 +173,14 @@ class TimerCreated(Decision):
     reason: str | None = None
 
 
-@_event
+@record
 class TimerFired(Answer):
     """A timer was due."""
 
     fire_at: datetime
 
 
-@_event
+@record
 class SubOrchestrationCreated(Decision):
     """The start of a sub-orchestration was decided, by the attempt with this number (0: before any rewind)."""
 
@@ -203,21 +191,21 @@ class SubOrchestrationCreated(Decision):
     attempt: Count = 0
 
 
-@_event
+@record
 class SubOrchestrationCompleted(Answer):
     """A sub-orchestration returned."""
 
     result: Value = None
 
 
-@_event
+@record
 class SubOrchestrationFailed(Answer):
     """A sub-orchestration failed, was terminated or could not be started."""
 
     failure: FailureDetails
 
 
-@_event
+@record
 class EventSent(Decision):
     """An external event to another orchestration was decided."""
 
@@ -226,7 +214,7 @@ class EventSent(Decision):
     data: Value = None
 
 
-@_event
+@record
 class EventRaised(Event):
     """An external event arrived."""
 
@@ -234,7 +222,7 @@ class EventRaised(Event):
     data: Value = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EntityCaller:
     """Who asked an entity for something and waits for the answer: an orchestration's task."""
 
@@ -245,7 +233,7 @@ class EntityCaller:
     task_id: TaskId
 
 
-@_event
+@record
 class EntityOperationCalled(Decision):
     """A call of an entity operation was decided. `instance_id` is the entity's (@name@key).
 
@@ -258,7 +246,7 @@ class EntityOperationCalled(Decision):
     section: str | None = None
 
 
-@_event
+@record
 class EntityOperationSignaled(Decision):
     """A signal to an entity was decided, to be delivered now or at `signal_time`."""
 
@@ -268,21 +256,21 @@ class EntityOperationSignaled(Decision):
     signal_time: datetime | None = None
 
 
-@_event
+@record
 class EntityOperationCompleted(Answer):
     """An entity operation that was called returned."""
 
     result: Value = None
 
 
-@_event
+@record
 class EntityOperationFailed(Answer):
     """An entity operation that was called raised."""
 
     failure: FailureDetails
 
 
-@_event
+@record
 class EntityLockRequested(Decision):
     """One entity of a critical section is asked for its lock (each in turn, sorted order)."""
 
@@ -290,7 +278,7 @@ class EntityLockRequested(Decision):
     section: str
 
 
-@_event
+@record
 class EntityLockGranted(Answer):
     """An entity gave its lock. `instance_id` is the entity's, so that whoever has no use for it can give it back."""
 
@@ -298,7 +286,7 @@ class EntityLockGranted(Answer):
     section: str = ""
 
 
-@_event
+@record
 class EntityLockReleased(Decision):
     """The release of one entity's lock (or of the request for it) was decided."""
 
@@ -306,7 +294,7 @@ class EntityLockReleased(Decision):
     section: str
 
 
-@_event
+@record
 class OperationArrived(Event):
     """An operation is to be run; `caller` waits for its result, a signal has none.
 
@@ -320,7 +308,7 @@ class OperationArrived(Event):
     section: str | None = None
 
 
-@_event
+@record
 class LockRequestArrived(Event):
     """A critical section asks for the entity's lock."""
 
@@ -328,7 +316,7 @@ class LockRequestArrived(Event):
     caller: EntityCaller
 
 
-@_event
+@record
 class LockReleaseArrived(Event):
     """A critical section gives the lock, or its place among those that wait for it, back."""
 

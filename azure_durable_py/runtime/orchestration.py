@@ -11,7 +11,7 @@ import inspect
 import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -36,6 +36,7 @@ from azure_durable_py.history.events import (
     TaskScheduled,
 )
 from azure_durable_py.history.rewinding import RecordedTurn, standing
+from azure_durable_py.record import record
 from azure_durable_py.registry import Registry
 from azure_durable_py.retry_policy import FailedAttempt
 from azure_durable_py.runtime.context import DurableOrchestrationContext
@@ -86,7 +87,7 @@ def run_plainly(code: Callable[[], _Result]) -> _Result:
     return code()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Turn:
     """What one turn did: the events to append to the history, and the state that it left.
 

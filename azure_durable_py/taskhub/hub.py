@@ -26,6 +26,7 @@ from azure_durable_py.history.codec import encode_event
 from azure_durable_py.history.events import ExecutionStarted, ParentInstance, PayloadRef
 from azure_durable_py.observer import NOBODY, Observer
 from azure_durable_py.observers import joined
+from azure_durable_py.record import record
 from azure_durable_py.taskhub import limits
 from azure_durable_py.taskhub.columns import DamagedHeaderError
 from azure_durable_py.taskhub.inserted import Inserted
@@ -65,7 +66,7 @@ LONGEST_WHY = 200
 _MOST_WITH_HEADER = MAX_COMMIT_BYTES - 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StartRequest:
     """A new orchestration instance as it is to be inserted. `input` is JSON text, `trace` the span that starts it."""
 
@@ -336,7 +337,7 @@ class Rows:
         return len(self.inbox) + len(self.blobs)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Packed:
     """An event on its way into an inbox: its row, and the rows of its large values."""
 

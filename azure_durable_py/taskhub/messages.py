@@ -16,6 +16,7 @@ from azure_durable_py import shape
 from azure_durable_py.errors import DurableError
 from azure_durable_py.history.codec import decode_value, encode_value, event_from_json, event_to_json
 from azure_durable_py.history.events import EntityCaller, Event, ParentInstance, Value
+from azure_durable_py.record import record
 from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.taskhub.naming import inbox_key
 from azure_durable_py.taskhub.payloads import compact_json
@@ -29,7 +30,7 @@ class MalformedMessageError(DurableError):
     """A message or row is not one of ours, or is damaged."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """Which incarnation of an instance a message is for. None in a field matches any."""
 
@@ -46,7 +47,7 @@ class Target:
 ANY = Target()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InboxEvent:
     """One event on its way to an instance.
 
@@ -128,7 +129,7 @@ class Cause(str, Enum):
     """A scan found no life in it: who gets this takes over what it still has to hand over (PROTOCOL R8)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Doorbell:
     """The message "instance X has something to do". Its id never changes, however often it is put back (R3).
 
@@ -181,7 +182,7 @@ class Doorbell:
             raise MalformedMessageError(f"not a doorbell of this hub: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WorkItem:
     """One activity that any worker may run, and which execution awaits it.
 

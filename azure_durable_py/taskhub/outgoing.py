@@ -47,6 +47,7 @@ from azure_durable_py.history.events import (
     TaskScheduled,
     Value,
 )
+from azure_durable_py.record import record
 from azure_durable_py.shape import Fields, ShapeError
 from azure_durable_py.shortening import shorten
 from azure_durable_py.taskhub.messages import InboxEvent, MalformedMessageError, Target
@@ -58,7 +59,7 @@ from azure_durable_py.times import to_iso
 from azure_durable_py.trace_context import TRACE, TraceContext, encode_trace
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sender:
     """The incarnation and generation on whose behalf something is sent."""
 
@@ -108,7 +109,7 @@ def child_execution(parent: Sender | ParentInstance, task_id: int, attempt: int)
     return hashlib.blake2b(repr(origin).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunActivity:
     """An activity to run here or to put into the activities queue."""
 
@@ -117,7 +118,7 @@ class RunActivity:
     input: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StartChild:
     """A sub-orchestration to start. Its input may be a reference into the parent's partition."""
 
@@ -267,7 +268,7 @@ class StartNew:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deliver:
     """An event for another instance's inbox. Its values may be references into the sender's partition."""
 

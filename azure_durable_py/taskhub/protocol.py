@@ -25,6 +25,7 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from azure_durable_py.errors import StorageError
+from azure_durable_py.record import record
 from azure_durable_py.status import TERMINAL_NAMES
 
 
@@ -35,7 +36,7 @@ class Kind(str, Enum):
     entity = "entity"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Columns:
     """The queryable part of a header. Times are UTC; the texts are JSON.
 
@@ -67,16 +68,17 @@ class Columns:
 
     def but(self, changes: Mapping[str, Any]) -> Columns:
         """The same with other values of some fields, by name. With `replace` this would be a tenth of a turn."""
-        values = dict(zip(_COLUMNS, _COLUMNS_OF(self), strict=True))
-        values.update(changes)
-        return Columns(**values)
+        values = list(_VALUES_OF(self))
+        for name, value in changes.items():
+            values[_PLACE_OF[name]] = value
+        return Columns(*values)
 
 
-_COLUMNS = tuple(field.name for field in fields(Columns))
-_COLUMNS_OF = attrgetter(*_COLUMNS)
+_VALUES_OF = attrgetter(*(field.name for field in fields(Columns)))
+_PLACE_OF = {field.name: place for place, field in enumerate(fields(Columns))}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Header:
     """The one row that is the truth about an instance.
 
@@ -95,7 +97,7 @@ class Header:
         return self.columns.runtime_status in TERMINAL_NAMES
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InboxRow:
     """One event for an instance, not yet consumed.
 
@@ -108,7 +110,7 @@ class InboxRow:
     timestamp: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BlobRow:
     """A history page (`20-history-...`) or a chunk of a payload (`30-payload-...`), at most `MAX_BODY_BYTES`.
 
@@ -120,7 +122,7 @@ class BlobRow:
     timestamp: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Loaded:
     """Header and inbox as one query response showed them (PROTOCOL R11). `more`: further inbox rows wait."""
 
@@ -129,7 +131,7 @@ class Loaded:
     more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Commit:
     """One atomic change of one partition, conditional on the header's ETag.
 
@@ -190,7 +192,7 @@ class Page:
     continuation_token: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class QueueMessage:
     """A message received, or one that we put and still hold.
 

@@ -19,6 +19,7 @@ from azure_durable_py.history.codec import (
     is_encoded,
 )
 from azure_durable_py.history.events import MAX_CHUNKS, ExecutionRewound, ParentInstance, PayloadRef
+from azure_durable_py.record import record
 from azure_durable_py.shape import LARGEST, Fields, ShapeError
 from azure_durable_py.taskhub.idset import MAX_IDS, IdSet
 from azure_durable_py.taskhub.payloads import MAX_STATE_BYTES, compact_json, pack, pack_around, unpack
@@ -92,7 +93,7 @@ class SendKind(str, Enum):
     """An inbox event."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OutboxMessage:
     """One send whose content is not in the history (any more): kept here in full, encoded as its kind says."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from azure_durable_py.history.events import Event
+from azure_durable_py.record import record
 from azure_durable_py.registry import Registry
 from azure_durable_py.runtime.cold import Replay
 from azure_durable_py.serialization.converter import DataConverter
@@ -28,7 +29,7 @@ PARALLEL_SENDS = 32
 """Storage calls that one worker has under way at once for handing over."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TaskResult:
     """The answer to a task that was run in this process; `delivery` is the work item that asked for it."""
 

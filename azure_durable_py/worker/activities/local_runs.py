@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
 
 from azure_durable_py.errors import DurableError
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import PayloadRef, TaskCompleted, TaskFailed
 from azure_durable_py.observer import NOBODY, UNOBSERVED, ActivityRun, Observation
+from azure_durable_py.record import record
 from azure_durable_py.taskhub.hub import TaskHub
 from azure_durable_py.taskhub.outgoing import RunActivity, Sender
 from azure_durable_py.taskhub.reading import read_value
@@ -20,7 +20,7 @@ from azure_durable_py.worker.activities.runner import ActivityRunner
 from azure_durable_py.worker.context import ActivityJob, TaskResult
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Offer:
     """An activity that a turn of ours decided."""
 

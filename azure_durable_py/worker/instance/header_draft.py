@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from azure_durable_py.history.events import Event, EventRaised
 from azure_durable_py.observer import OperationDone
+from azure_durable_py.record import record
 from azure_durable_py.runtime.orchestration import Turn
 from azure_durable_py.taskhub.idset import IdSet
 from azure_durable_py.taskhub.numbering import decision_of, number_of
@@ -44,7 +45,7 @@ class Upkeep(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TurnRecord:
     """A turn of an orchestration that a draft records, and what tells the decisions of its generation.
 

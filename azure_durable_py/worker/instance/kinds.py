@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from azure_durable_py.failures import FailureDetails
 from azure_durable_py.history.events import Event
+from azure_durable_py.record import record
 from azure_durable_py.taskhub.entity_state import is_entity, is_runnable, is_vain, new_entity_header
 from azure_durable_py.taskhub.outgoing import Sender
 from azure_durable_py.taskhub.protocol import Header, InboxRow
@@ -37,7 +37,7 @@ MOST_SECONDS = 0.02
 """After this time others have their turn."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hand:
     """What a turn has to work with.
 

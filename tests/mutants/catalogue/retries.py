@@ -105,7 +105,7 @@ MUTANTS = (
         "abandoned_for_good",
         "An activity that code waits for again, in the same turn, is cancelled all the same.",
         "runtime/tasks.py",
-        "        self._dropped = False\n        if self._abandoned:\n            self._abandoned.pop(self.number, None)\n",
+        "        self._dropped = False\n        if self.abandoned:\n            self.abandoned.pop(self.number, None)\n",
         "        self._dropped = False\n",
         ("tests/worker/test_cancelling.py::test_one_that_is_waited_for_again_at_once_goes_on",),
     ),
