@@ -29,6 +29,8 @@ MOST_HUBS = 3
 """Hubs and players that are told of: those that a test used last."""
 MOST_INSTANCES = 10
 """Instances of a hub that are told of."""
+MOST_DOUBLES = 10
+"""Doubles that are told of."""
 MOST_STEPS = 30
 """Steps of an orchestration that are told of."""
 PATIENCE_SECONDS = 5.0
@@ -111,7 +113,9 @@ def _asked(ask: Callable[[Coroutine[Any, Any, str]], futures.Future[str]], hub: 
 
 
 async def hub_text(hub: VirtualHub, now: datetime | None = None) -> str:
-    """The instances of a hub as trees, those that have not come to a good end first; empty, if there are none.
+    """The instances of a hub as trees, those that have not come to a good end first, and what doubles did nothing.
+
+    Empty, if there are no instances.
 
     :param now: the time, if it is not the running event loop's.
     """
@@ -124,7 +128,17 @@ async def hub_text(hub: VirtualHub, now: datetime | None = None) -> str:
     told = [tree for tree in trees if tree is not None]
     if len(shown) > MOST_INSTANCES:
         told.append(f"({counted(len(shown) - MOST_INSTANCES, 'more instance')})")
+    if told:
+        told += _in_vain(hub.doubles.in_vain)
     return "\n".join(told)
+
+
+def _in_vain(doubles: Sequence[str]) -> list[str]:
+    """The doubles that stood in for nothing: a `when` that is for no input that came, perhaps."""
+    told = [f"Never stood in: {double}" for double in doubles[:MOST_DOUBLES]]
+    if len(doubles) > MOST_DOUBLES:
+        told.append(f"({counted(len(doubles) - MOST_DOUBLES, 'more double')} that never stood in)")
+    return told
 
 
 def _chosen(found: Sequence[DurableOrchestrationStatus]) -> list[DurableOrchestrationStatus]:

@@ -95,6 +95,37 @@ def test_a_test_that_failed_shows_the_history_of_its_instances(project: pytest.P
     assert "leg Failed" not in result.stdout.str()
 
 
+def test_a_test_that_failed_is_told_of_doubles_that_stood_in_for_nothing(project: pytest.Pytester):
+    test = """
+def test_trip(durable_sync_env):
+    book = durable_sync_env.activity("book")
+    book.when(lambda city: city == "rome").returns("a palace")
+    book.when(lambda city: city == "Rome").returns("a room")
+    durable_sync_env.orchestrator("ask").returns("yes")
+    durable_sync_env.activity("book").when(lambda city: city == "Oslo")
+    assert durable_sync_env.start("trip", "Rome").result() == "nothing"
+"""
+    result = ran(project, test)
+    told = [line for line in result.outlines if line.startswith("Never stood in: ")]
+    where = str(project.path / "test_it.py")
+    assert told == [
+        f"Never stood in: activity 'book' when test_trip.<locals>.<lambda> ({where}:3)",
+        "Never stood in: orchestrator 'ask'",
+    ]
+
+
+def test_of_many_doubles_that_stood_in_for_nothing_some_are_told(project: pytest.Pytester):
+    test = f"""
+def test_trip(durable_sync_env):
+    for city in range({failure_reports.MOST_DOUBLES + 2}):
+        durable_sync_env.activity("book").when(lambda _: False).returns(city)
+    assert durable_sync_env.start("trip", "Rome").result() == "nothing"
+"""
+    result = ran(project, test)
+    assert sum(line.startswith("Never stood in: ") for line in result.outlines) == failure_reports.MOST_DOUBLES
+    result.stdout.fnmatch_lines(["(2 more doubles that never stood in)"])
+
+
 def test_a_test_that_passed_shows_nothing(project: pytest.Pytester):
     result = ran(project, SCENARIO, "def test_trip():\n    run(app, 'trip', 'Rome')", options=("-rA",))
     result.assert_outcomes(passed=1)

@@ -195,6 +195,12 @@ class Behaviours:
 
     def __init__(self) -> None:
         self._queue: deque[tuple[Behaviour, int | None]] = deque()
+        self._is_given = self._is_used = False
+
+    @property
+    def are_in_vain(self) -> bool:
+        """Whether there are some, and none has had its turn."""
+        return self._is_given and not self._is_used
 
     def add(self, behaviour: Behaviour, times: int | None) -> None:
         """Have a behaviour take its turn after the others.
@@ -206,6 +212,7 @@ class Behaviours:
         if self._queue and self._queue[-1][1] is None:
             self._queue.pop()
         self._queue.append((behaviour, times))
+        self._is_given = True
 
     def add_first(self, function: Callable[[Any], Any], times: int) -> None:
         """Call a function so often before any other behaviour has its turn."""
@@ -215,6 +222,7 @@ class Behaviours:
         """Whose turn it is; None: none is left."""
         if not self._queue:
             return None
+        self._is_used = True
         behaviour, times = self._queue[0]
         if times == 1:
             self._queue.popleft()

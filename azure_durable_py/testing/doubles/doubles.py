@@ -74,6 +74,16 @@ class Doubles(GivesDoubles):
             self._put_orchestrator(app, orchestrator)
         return app.run
 
+    @property
+    def in_vain(self) -> list[str]:
+        """Which were told what to do, and never had to, for people."""
+        every = (
+            *(("activity", double) for double in self._activities.values()),
+            *(("orchestrator", double) for double in self._orchestrators.values()),
+            *((f"entity {double.name!r}, operation", double) for double in self._entities.values()),
+        )
+        return [f"{kind} {told}" for kind, double in every for told in double.in_vain]
+
     # --- what tests ask for --------------------------------------------------------------------------
 
     @property

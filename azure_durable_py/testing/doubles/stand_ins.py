@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from azure_durable_py.registry import place_of
 from azure_durable_py.runtime.context import DurableOrchestrationContext
 from azure_durable_py.runtime.entities.classes import IMPLICIT_DELETE, EntityClass
 from azure_durable_py.testing.doubles.behaviours import (
@@ -46,6 +47,7 @@ class Double(Generic[I, T]):
         self.behaviours = Behaviours()
         self._condition = condition
         self._some: list[Self] = []
+        self._told = repr(name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}, {len(self.received)} executions>"
@@ -107,7 +109,15 @@ class Double(Generic[I, T]):
         def both(given: I) -> bool:
             return self.is_for(given) and bool(condition(given))
 
-        return type(self)(self.name, self.executions, both)
+        some = type(self)(self.name, self.executions, both)
+        some._told = f"{self._told} when {place_of(condition)}"
+        return some
+
+    @property
+    def in_vain(self) -> list[str]:
+        """What of it was told what to do, and never had to, for people: itself, and each that is for some inputs."""
+        mine = [self._told] if self.behaviours.are_in_vain else []
+        return [*mine, *(told for some in self._some for told in some.in_vain)]
 
     @property
     def received(self) -> list[Execution[I]]:
@@ -215,6 +225,11 @@ class EntityDouble:
         """What an operation is to do with this input; None: there is nothing left."""
         double = self._operations.get(operation.lower())
         return None if double is None else double.next(given)
+
+    @property
+    def in_vain(self) -> list[str]:
+        """What of it was told what to do, and never had to, for people."""
+        return [told for operation in self._operations.values() for told in operation.in_vain]
 
     @property
     def received(self) -> list[Execution[Any]]:
