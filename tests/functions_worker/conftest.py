@@ -84,7 +84,7 @@ async def start_host(azurite: str, tmp_path: Path) -> AsyncIterator[StartHost]:
         await host.kill()
 
 
-async def finished(host: EmulatedHost, answer: dict[str, Any], *, timeout: float = 40.0) -> dict[str, Any]:
+async def finished(host: EmulatedHost, answer: dict[str, Any], *, timeout: float = 90.0) -> dict[str, Any]:
     """The status of the instance that an answer tells of, once it is finished, whatever becomes of the worker."""
     url = json.loads(answer["body"])["statusQueryGetUri"]
     deadline = time.monotonic() + timeout

@@ -30,7 +30,7 @@ async def start(req: func.HttpRequest, client: str) -> func.HttpResponse:
 async def asked(host: EmulatedHost, answer: dict[str, Any]) -> dict[str, Any]:
     """The call of a tool that an instance waits with."""
     url = json.loads(answer["body"])["statusQueryGetUri"]
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         while True:
             status = json.loads((await host.request("GET", url))["body"])
             if approvals := (status["customStatus"] or {}).get("approvals"):
@@ -39,6 +39,7 @@ async def asked(host: EmulatedHost, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.azurite
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("title", "framework", "output"),
     [

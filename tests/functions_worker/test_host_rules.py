@@ -20,7 +20,7 @@ from tests.functions_worker.conftest import MakeApp, StartHost
 from tests.functions_worker.emulated_host import API_VERSION, NEWEST, Version
 from tests.functions_worker.test_processing import APP
 
-pytestmark = pytest.mark.azurite
+pytestmark = [pytest.mark.azurite, pytest.mark.timeout(400)]
 OLDER: Version = (5, 3, 3)
 each_extension = pytest.mark.parametrize("extension", [OLDER, NEWEST], ids=["older", "newest"])
 PUT_BACK = """

@@ -15,7 +15,7 @@ import pytest
 from tests.functions_worker.conftest import StartHost, finished
 from tests.functions_worker.emulated_host import EmulatedHost
 
-pytestmark = pytest.mark.azurite
+pytestmark = [pytest.mark.azurite, pytest.mark.timeout(400)]
 ROOT = Path(__file__).parent.parent.parent
 DURABLE = "AzureFunctionsJobHost__extensions__durableTask__"
 HELLO = ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]
@@ -123,13 +123,13 @@ async def test_every_pattern_completes_though_one_of_two_instances_dies(
     for name, value in (("Packed", "tea"), ("Paid", None), ("Address", "Quay 7")):
         await _event(other, answers["events"], name, value)
     second = {"waitingFor": "department head", "approvedBy": ["team lead"]}
-    await asyncio.wait_for(_waiting_for(other, answers["approval"], second), 40)
+    await asyncio.wait_for(_waiting_for(other, answers["approval"], second), 90)
     await _event(other, answers["approval"], "Decision", {"approved": True})
     await _event(other, answers["eternal"], "Stop", None)
     outputs = {pattern: (await finished(other, answer))["output"] for pattern, answer in answers.items()}
     assert outputs == {pattern: output for pattern, (_, _, output) in EXPECTED.items()}
     assert (await finished(other, monitor))["output"]["up"] is True
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         while (await other.request("GET", "counters/visits"))["body"] != "30":
             await asyncio.sleep(0.1)
     assert other.failures == []
