@@ -13,7 +13,7 @@ SHORT = {"instances": 60, "kills": 3, "stops": 1}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("store", ["sqlite", pytest.param("azurite", marks=pytest.mark.azurite)])
 async def test_nothing_is_lost_nothing_stuck_nothing_left(store: str, tmp_path: Path):
     report = await play(Plan(store, **SHORT), tmp_path, print)

@@ -13,6 +13,7 @@ from tests.cli.command_page import PAGE, blocks, commands, opened_shop, pattern,
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
+@pytest.mark.timeout(400)
 def test_the_page_shows_what_its_commands_print(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AzureWebJobsStorage", raising=False)
     compared = 0
